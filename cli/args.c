@@ -1,0 +1,195 @@
+/*
+ * Words of the command line into options.
+ *
+ *   --name value   --name=value   --switch   --switch true|false   --no_switch
+ *
+ * Dashes and underscores in names are the same, as are the spellings of transformers' scripts
+ * (mts_option_find).  A flag given twice: the last one counts.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_BYTES 128
+
+/* One flag taken apart: its name with underscores, and the value after '=' if there is one. */
+typedef struct word {
+    char name[NAME_BYTES];
+    const char *value;
+} word;
+
+static bool split_word(const char *text, word *out)
+{
+    const char *name = text + 2;
+    const char *equals = strchr(name, '=');
+    const size_t n = equals != NULL ? (size_t)(equals - name) : strlen(name);
+    if (n == 0 || n >= NAME_BYTES)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        out->name[i] = name[i] == '-' ? '_' : name[i];
+    out->name[n] = '\0';
+    out->value = equals != NULL ? equals + 1 : NULL;
+    return true;
+}
+
+static bool is_switch_value(const char *text)
+{
+    static const char *const values[] = {"true", "false", "True", "False", "TRUE", "FALSE", "yes",
+                                         "no",   "y",     "n",    "t",     "f",    "1",     "0"};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        if (strcmp(text, values[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Whether text is one of the '|'-separated choices. */
+static bool is_choice(const char *choices, const char *text)
+{
+    const size_t n = strlen(text);
+    for (const char *p = choices; p != NULL; p = strchr(p, '|')) {
+        p += *p == '|';
+        if (strcspn(p, "|") == n && memcmp(p, text, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The value of w: behind '=', or the next word unless that is a flag.  NULL (printed): none. */
+static const char *take_value(const word *w, int count, char **words, int *used)
+{
+    if (w->value != NULL)
+        return w->value;
+    if (*used < count && strncmp(words[*used], "--", 2) != 0)
+        return words[(*used)++];
+    cli_error("option --%s needs a value", w->name);
+    return NULL;
+}
+
+static bool set_count(const cli_flag *flag, void *field, const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    const long long number = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || number < 0 || number > INT32_MAX) {
+        cli_error("option --%s: expected 0 to %d, found '%s'", flag->name, INT32_MAX, text);
+        return false;
+    }
+    const int64_t count = number;
+    memcpy(field, &count, sizeof count);
+    return true;
+}
+
+static bool set_own_flag(const cli_flag *flag, cli_args *args, const word *w, int count,
+                         char **words, int *used)
+{
+    char *field = (char *)args + flag->offset;
+    if (flag->type == CLI_FLAG_SWITCH) {
+        const bool on = true;
+        if (w->value != NULL) {
+            cli_error("option --%s takes no value", flag->name);
+            return false;
+        }
+        memcpy(field, &on, sizeof on);
+        return true;
+    }
+    const char *value = take_value(w, count, words, used);
+    if (value == NULL)
+        return false;
+    if (flag->type == CLI_FLAG_COUNT)
+        return set_count(flag, field, value);
+    if (flag->choices != NULL && !is_choice(flag->choices, value)) {
+        cli_error("option --%s: expected one of %s, found '%s'", flag->name, flag->choices, value);
+        return false;
+    }
+    memcpy(field, &value, sizeof value);
+    return true;
+}
+
+static const cli_flag *find_own_flag(const cli_command *command, const char *name)
+{
+    for (const cli_flag *f = command->flags; f != NULL && f->name != NULL; f++)
+        if (strcmp(f->name, name) == 0)
+            return f;
+    return NULL;
+}
+
+static bool has_effect(const cli_command *command, const mts_option_info *info)
+{
+    return (info->used_by & command->use) != 0 ||
+           (command->takes_model && strcmp(info->name, "model_name_or_path") == 0);
+}
+
+static bool is_switch(const mts_option_info *info)
+{
+    return info->type == MTS_OPTION_BOOL || info->type == MTS_OPTION_TRISTATE;
+}
+
+/* A flag of the library's table; `negated`: it was written --no_NAME and info is NAME's. */
+static bool set_option(const cli_command *command, cli_args *args, const mts_option_info *info,
+                       bool negated, const word *w, int count, char **words, int *used)
+{
+    const char *value = w->value;
+    if (!has_effect(command, info)) {
+        cli_error("option --%s has no effect in 'mantissa %s'", info->name, command->name);
+        return false;
+    }
+    if (negated && value != NULL) {
+        cli_error("option --%s takes no value", w->name);
+        return false;
+    }
+    if (negated)
+        value = "false";
+    else if (value == NULL && is_switch(info))
+        value = *used < count && is_switch_value(words[*used]) ? words[(*used)++] : "true";
+    else if (value == NULL)
+        value = take_value(w, count, words, used);
+    return value != NULL && cli_report(args->ctx, mts_options_set(args->ctx, &args->options,
+                                                                  info->name, value)) == EXIT_OK;
+}
+
+static bool parse_flag(const cli_command *command, cli_args *args, int count, char **words,
+                       int *used)
+{
+    word w = {.value = NULL};
+    const char *text = words[(*used)++];
+    if (!split_word(text, &w)) {
+        cli_error("unknown option %.80s", text);
+        return false;
+    }
+    const cli_flag *own = find_own_flag(command, w.name);
+    if (own != NULL)
+        return set_own_flag(own, args, &w, count, words, used);
+    const mts_option_info *info = mts_option_find(w.name);
+    bool negated = false;
+    if (info == NULL && strncmp(w.name, "no_", 3) == 0) {
+        info = mts_option_find(w.name + 3);
+        negated = info != NULL && is_switch(info);
+    }
+    if (info != NULL && (negated || strncmp(w.name, "no_", 3) != 0))
+        return set_option(command, args, info, negated, &w, count, words, used);
+    /* Unknown: the library's text suggests the nearest name. */
+    return cli_report(args->ctx, mts_options_set(args->ctx, &args->options, w.name, "")) == EXIT_OK;
+}
+
+args_result args_parse(const cli_command *command, cli_args *args, int count, char **words)
+{
+    int used = 0;
+    while (used < count) {
+        const char *text = words[used];
+        if (strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0)
+            return ARGS_HELP;
+        if (strncmp(text, "--", 2) == 0) {
+            if (!parse_flag(command, args, count, words, &used))
+                return ARGS_BAD;
+        } else if (command->takes_model && args->options.model_name_or_path == NULL) {
+            args->options.model_name_or_path = text;
+            used++;
+        } else {
+            cli_error("unexpected argument '%s'; options begin with --", text);
+            return ARGS_BAD;
+        }
+    }
+    return ARGS_RUN;
+}

@@ -1,0 +1,115 @@
+/*
+ * mantissa info: the processor and the kernel family in use; of a model folder its architecture,
+ * parameters and the memory of a training run.
+ *
+ * The model's JSON comes from mts_model_describe; this file only lays it out.
+ */
+#include "cli.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* Bytes for people: "21.7 MiB". */
+static void format_bytes(char *text, size_t bytes, double value)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(text, bytes, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+static void print_value(const char *key, const json_t *value)
+{
+    char text[64];
+    if (json_is_integer(value) && strstr(key, "bytes") != NULL) {
+        format_bytes(text, sizeof text, (double)json_integer_value(value));
+        printf("%s\n", text);
+    } else if (json_is_integer(value)) {
+        printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
+    } else if (json_is_real(value)) {
+        printf("%.9g\n", json_real_value(value));
+    } else if (json_is_string(value)) {
+        printf("%s\n", json_string_value(value));
+    } else {
+        printf("%s\n", json_is_true(value) ? "yes" : json_is_false(value) ? "no" : "-");
+    }
+}
+
+/* One line per member; members of an object inside are indented below its name. */
+static void print_object(const json_t *object, int indent)
+{
+    const char *key = NULL;
+    json_t *value = NULL;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        char name[64];
+        snprintf(name, sizeof name, "%s", key);
+        for (char *p = name; *p != '\0'; p++)
+            if (*p == '_')
+                *p = ' ';
+        if (json_is_object(value)) {
+            printf("%*s%s\n", indent, "", name);
+            print_object(value, indent + 2);
+        } else if (json_is_array(value)) {
+            char *text = json_dumps(value, JSON_COMPACT);
+            printf("%*s%-*s %s\n", indent, "", 32 - indent, name, text != NULL ? text : "");
+            free(text);
+        } else {
+            printf("%*s%-*s ", indent, "", 32 - indent, name);
+            print_value(key, value);
+        }
+    }
+}
+
+static void print_json(const char *processor, const char *model)
+{
+    printf("{\"mantissa\": \"%s\", \"processor\": ", MTS_VERSION);
+    output_json_string(stdout, processor);
+    if (model != NULL)
+        printf(", \"model\": %s", model);
+    printf("}\n");
+}
+
+static int run_info(cli_args *args)
+{
+    char processor[1024] = "";
+    char *model = NULL;
+    mts_status st = mts_cpu_describe(args->ctx, processor, sizeof processor);
+    if (st == MTS_OK && args->options.model_name_or_path != NULL)
+        st = mts_model_describe(args->ctx, &args->options, &model);
+    if (st == MTS_OK && args->json) {
+        print_json(processor, model);
+    } else if (st == MTS_OK) {
+        printf("%-32s %s\n%-32s %s\n", "mantissa", MTS_VERSION, "processor", processor);
+        json_t *root = model != NULL ? json_loads(model, 0, NULL) : NULL;
+        print_object(root, 0);
+        json_decref(root);
+    }
+    mts_string_free(model);
+    return cli_report(args->ctx, st);
+}
+
+static const cli_flag flags[] = {
+    {.name = "json",
+     .type = CLI_FLAG_SWITCH,
+     .placeholder = "",
+     .help = "print JSON",
+     .offset = offsetof(cli_args, json)},
+    {.name = NULL},
+};
+
+const cli_command command_info = {
+    .name = "info",
+    .usage = "info [DIR] [options]",
+    .summary = "show the processor, and a model's size and memory needs",
+    .about = "Shows processor features and the integer kernel family in use; for a model folder "
+             "DIR (or\n--model_name_or_path) the architecture, parameters, and the memory that a "
+             "training run with\nthese options needs.",
+    .use = MTS_USE_INFO,
+    .takes_model = true,
+    .flags = flags,
+    .run = run_info,
+};

@@ -1,0 +1,132 @@
+/* mantissa tokenize: text lines in; their tokens, ids and byte offsets out. */
+#include "cli.h"
+
+#include <string.h>
+
+static const char *token_text(const mts_tokenizer *tokenizer, int32_t id)
+{
+    const char *text = mts_tokenizer_token(tokenizer, id);
+    return text != NULL ? text : "";
+}
+
+/* line, token, id, type, begin, end: one line per token. */
+static void print_tsv(FILE *file, const mts_tokenizer *tokenizer, const mts_encoding *e,
+                      int64_t line)
+{
+    for (int64_t i = 0; i < e->length; i++) {
+        fprintf(file, "%lld\t", (long long)line);
+        output_tsv_field(file, token_text(tokenizer, e->ids[i]));
+        fprintf(file, "\t%d\t%d\t%d\t%d\n", e->ids[i], e->type_ids[i], e->begin[i], e->end[i]);
+    }
+}
+
+static void print_json_ints(FILE *file, const char *name, const int32_t *values, int64_t n)
+{
+    fprintf(file, ", \"%s\": [", name);
+    for (int64_t i = 0; i < n; i++)
+        fprintf(file, "%s%d", i > 0 ? ", " : "", values[i]);
+    fputc(']', file);
+}
+
+static void print_jsonl(FILE *file, const mts_tokenizer *tokenizer, const mts_encoding *e)
+{
+    fputs("{\"tokens\": [", file);
+    for (int64_t i = 0; i < e->length; i++) {
+        fputs(i > 0 ? ", " : "", file);
+        output_json_string(file, token_text(tokenizer, e->ids[i]));
+    }
+    fputc(']', file);
+    print_json_ints(file, "input_ids", e->ids, e->length);
+    print_json_ints(file, "token_type_ids", e->type_ids, e->length);
+    fputs(", \"offsets\": [", file);
+    for (int64_t i = 0; i < e->length; i++)
+        fprintf(file, "%s[%d, %d]", i > 0 ? ", " : "", e->begin[i], e->end[i]);
+    fputs("]}\n", file);
+}
+
+/* All lines of the reader.  The exit status; errors were printed. */
+static int tokenize_lines(cli_args *args, mts_tokenizer *tokenizer, line_reader *reader, FILE *file)
+{
+    line_result read = LINE_END;
+    const bool tsv = strcmp(args->format, "tsv") == 0;
+    if (tsv)
+        fputs("line\ttoken\tid\ttype\tbegin\tend\n", file);
+    while ((read = lines_next(reader)) == LINE_READ) {
+        mts_encoding encoding = {.length = 0};
+        char *second = NULL;
+        if (!lines_split_pair(reader, &second))
+            return EXIT_FAILED;
+        const mts_status st =
+            mts_tokenizer_encode(tokenizer, reader->line, second, args->max_length, &encoding);
+        if (st != MTS_OK)
+            return cli_report(args->ctx, st);
+        if (tsv)
+            print_tsv(file, tokenizer, &encoding, reader->number);
+        else
+            print_jsonl(file, tokenizer, &encoding);
+        mts_encoding_free(&encoding);
+    }
+    return read == LINE_END ? EXIT_OK : interrupt_asked() ? EXIT_INTERRUPTED : EXIT_FAILED;
+}
+
+static int run_tokenize(cli_args *args)
+{
+    mts_tokenizer *tokenizer = NULL;
+    line_reader reader = {.file = NULL};
+    output out = {.file = NULL};
+    int code = EXIT_FAILED;
+    const char *folder = args->options.model_name_or_path;
+    if (folder == NULL) {
+        cli_error("--model_name_or_path is missing: the folder with vocab.txt or tokenizer.json");
+        return EXIT_USAGE;
+    }
+    interrupt_catch();
+    const mts_status st = mts_tokenizer_open(args->ctx, folder, &tokenizer);
+    if (st != MTS_OK)
+        code = cli_report(args->ctx, st);
+    else if (lines_open(&reader, args->input) && output_open(&out, args->output)) {
+        code = tokenize_lines(args, tokenizer, &reader, out.file);
+        if (code == EXIT_OK && !output_commit(&out))
+            code = EXIT_FAILED;
+    }
+    output_close(&out);
+    lines_close(&reader);
+    mts_tokenizer_close(tokenizer);
+    return code;
+}
+
+static const cli_flag flags[] = {
+    {.name = "input",
+     .type = CLI_FLAG_TEXT,
+     .placeholder = "FILE",
+     .help = "one text a line, or two with a tab between them [standard input]",
+     .offset = offsetof(cli_args, input)},
+    {.name = "output",
+     .type = CLI_FLAG_TEXT,
+     .placeholder = "FILE",
+     .help = "written whole or not at all [standard output]",
+     .offset = offsetof(cli_args, output)},
+    {.name = "format",
+     .type = CLI_FLAG_TEXT,
+     .choices = "tsv|jsonl",
+     .placeholder = "NAME",
+     .help = "tsv (a line per token) or jsonl (a line per text) [tsv]",
+     .offset = offsetof(cli_args, format)},
+    {.name = "max_length",
+     .type = CLI_FLAG_COUNT,
+     .placeholder = "N",
+     .help = "cut to so many tokens, the longer text of a pair first; 0: do not [0]",
+     .offset = offsetof(cli_args, max_length)},
+    {.name = NULL},
+};
+
+const cli_command command_tokenize = {
+    .name = "tokenize",
+    .usage = "tokenize DIR [--input FILE] [--output FILE] [options]",
+    .summary = "show the tokens of texts",
+    .about = "Shows the tokens, ids and byte offsets of lines of text, as the model folder DIR "
+             "(or\n--model_name_or_path) makes them.",
+    .takes_model = true,
+    .flags = flags,
+    .run = run_tokenize,
+};

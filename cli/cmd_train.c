@@ -1,0 +1,73 @@
+/*
+ * mantissa train: fine-tune, evaluate, label a test file, as --do_train, --do_eval and --do_predict
+ * say; what transformers' run_glue.py does.
+ */
+#include "cli.h"
+
+#include <string.h>
+
+/* The run was stopped by a signal: say how it goes on. */
+static int report_interrupted(const cli_args *args, bool training)
+{
+    if (training)
+        fprintf(stderr,
+                "mantissa: interrupted; a checkpoint is in %s. To go on, give the same command "
+                "and --resume_from_checkpoint last\n",
+                args->options.output_dir);
+    else
+        fprintf(stderr, "mantissa: interrupted\n");
+    return EXIT_INTERRUPTED;
+}
+
+/* Training, or evaluation alone.  *metrics: of the final evaluation, or NULL. */
+static mts_status run_model(const cli_args *args, const mts_callbacks *callbacks, char **metrics)
+{
+    const mts_options *o = &args->options;
+    if (o->do_train)
+        return mts_train(args->ctx, o, callbacks, metrics);
+    if (o->do_eval == 1)
+        return mts_eval(args->ctx, o, callbacks, metrics);
+    return MTS_OK;
+}
+
+static int run_train(cli_args *args)
+{
+    mts_options *o = &args->options;
+    char *metrics = NULL;
+    progress shown;
+    if (!o->do_train && o->do_eval != 1 && !o->do_predict) {
+        cli_error("nothing to do: --do_train is false, and neither --do_eval nor --do_predict is "
+                  "given");
+        return EXIT_USAGE;
+    }
+    interrupt_catch();
+    const mts_callbacks callbacks = progress_begin(&shown, o->logging_steps);
+    mts_status st = run_model(args, &callbacks, &metrics);
+    const bool training = o->do_train && st != MTS_OK;
+    if (st == MTS_OK && metrics != NULL)
+        metrics_print_table(stdout, "eval metrics", metrics);
+    mts_string_free(metrics);
+    if (st == MTS_OK && o->do_predict) {
+        if (o->do_train)
+            o->model_name_or_path = o->output_dir;
+        st = mts_predict_file(args->ctx, o, &callbacks);
+    }
+    progress_end(&shown);
+    if (st == MTS_ERR_INTERRUPTED)
+        return report_interrupted(args, training);
+    if (st == MTS_OK && o->do_train)
+        fprintf(stderr, "the fine-tuned model is in %s\n", o->output_dir);
+    return cli_report(args->ctx, st);
+}
+
+const cli_command command_train = {
+    .name = "train",
+    .usage = "train --model_name_or_path DIR --train_file FILE --output_dir DIR [options]",
+    .summary = "fine-tune a model",
+    .about = "Fine-tunes a BERT folder as transformers writes it, on a GLUE task or on a CSV, TSV "
+             "or JSONL file,\nand writes a folder that transformers opens. The options are those "
+             "of transformers' run_glue.py;\n--precision says in which numbers. Ctrl-C stops at "
+             "the next step and writes a checkpoint.",
+    .use = MTS_USE_TRAIN,
+    .run = run_train,
+};

@@ -1,0 +1,61 @@
+/* Metrics for people: a flat JSON object as one line, or as a table. */
+#include "cli.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* The text of a number or string; false for anything else. */
+static bool format_value(const json_t *value, char *text, size_t bytes)
+{
+    if (json_is_integer(value))
+        snprintf(text, bytes, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else if (json_is_real(value))
+        snprintf(text, bytes, "%.6g", json_real_value(value));
+    else if (json_is_string(value))
+        snprintf(text, bytes, "%s", json_string_value(value));
+    else
+        return false;
+    return true;
+}
+
+void metrics_format_line(const char *json, char *text, size_t bytes)
+{
+    json_t *root = json_loads(json, 0, NULL);
+    const char *key = NULL;
+    json_t *value = NULL;
+    size_t used = 0;
+    text[0] = '\0';
+    json_object_foreach(root, key, value)
+    {
+        char number[64];
+        if (!format_value(value, number, sizeof number))
+            continue;
+        const int n =
+            snprintf(text + used, bytes - used, "%s%s %s", used > 0 ? "  " : "", key, number);
+        if (n < 0 || (size_t)n >= bytes - used)
+            break;
+        used += (size_t)n;
+    }
+    json_decref(root);
+}
+
+void metrics_print_table(FILE *file, const char *heading, const char *json)
+{
+    json_t *root = json_loads(json, 0, NULL);
+    const char *key = NULL;
+    json_t *value = NULL;
+    int width = 0;
+    json_object_foreach(root, key, value)
+    {
+        if ((int)strlen(key) > width)
+            width = (int)strlen(key);
+    }
+    fprintf(file, "***** %s *****\n", heading);
+    json_object_foreach(root, key, value)
+    {
+        char number[64];
+        if (format_value(value, number, sizeof number))
+            fprintf(file, "  %-*s = %s\n", width, key, number);
+    }
+    json_decref(root);
+}

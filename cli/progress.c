@@ -1,0 +1,196 @@
+/*
+ * What a run tells while it goes on, on standard error: on a terminal one line that is redrawn,
+ * otherwise a line every logging_steps steps.  And the wish to stop: SIGINT, SIGTERM.
+ *
+ * Path: mts_train -> on_event -> here; the answer false stops the run at the next step.
+ */
+#include "cli.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_BYTES = 320, BAR_CELLS = 20 };
+#define REDRAW_SECONDS 0.1
+
+static volatile sig_atomic_t asked;
+
+static void on_signal(int number)
+{
+    (void)number;
+    asked = 1;
+}
+
+/* A signal that is ignored already, as Ctrl-C is for a job in the background, stays ignored. */
+static void catch_signal(int number)
+{
+    struct sigaction action = {.sa_handler = on_signal}, old = {.sa_handler = SIG_DFL};
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = (int)SA_RESETHAND; /* no SA_RESTART: a blocked read ends as well */
+    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
+}
+
+void interrupt_catch(void)
+{
+    catch_signal(SIGINT);
+    catch_signal(SIGTERM);
+}
+
+bool interrupt_asked(void)
+{
+    return asked != 0;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int terminal_width(void)
+{
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
+        return size.ws_col;
+    return 80;
+}
+
+/* "1:02:03" or "2:03". */
+static void format_seconds(char *text, size_t bytes, double seconds)
+{
+    const long long s = seconds > 0 && seconds < 1e9 ? llround(seconds) : 0;
+    if (s >= 3600)
+        snprintf(text, bytes, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(text, bytes, "%lld:%02lld", s / 60, s % 60);
+}
+
+static void format_bar(char text[BAR_CELLS + 3], int64_t done, int64_t total)
+{
+    const int64_t full = total > 0 ? BAR_CELLS * done / total : 0;
+    text[0] = '[';
+    for (int i = 0; i < BAR_CELLS; i++)
+        text[1 + i] = i < full ? '#' : '.';
+    text[BAR_CELLS + 1] = ']';
+    text[BAR_CELLS + 2] = '\0';
+}
+
+/* For a log: everything. */
+static void format_step(char *text, const mts_event *e, double loss)
+{
+    char left[32];
+    format_seconds(left, sizeof left, e->seconds_left);
+    snprintf(text, LINE_BYTES,
+             "step %lld/%lld  epoch %.2f  loss %.4f  lr %.3g  grad norm %.3g  %.0f tokens/s  "
+             "%s left",
+             (long long)e->done, (long long)e->total, e->epoch, loss, e->learning_rate,
+             e->grad_norm, e->tokens_per_second, left);
+}
+
+/* For a terminal: what fits in 80 columns. */
+static void format_step_bar(char *text, const mts_event *e, double loss)
+{
+    char left[32], bar[BAR_CELLS + 3];
+    format_seconds(left, sizeof left, e->seconds_left);
+    format_bar(bar, e->done, e->total);
+    snprintf(text, LINE_BYTES, "%s step %lld/%lld  loss %.4f  %.0f tokens/s  %s left", bar,
+             (long long)e->done, (long long)e->total, loss, e->tokens_per_second, left);
+}
+
+/* Draw text over the present line, cut to the terminal's width. */
+static void draw(progress *p, const char *text)
+{
+    fprintf(stderr, "\r%.*s\x1b[K", terminal_width() - 1, text);
+    fflush(stderr);
+    p->open = true;
+    p->drawn_at = now();
+}
+
+void progress_end(progress *p)
+{
+    if (p->open)
+        fputs("\r\x1b[K", stderr);
+    fflush(stderr);
+    p->open = false;
+}
+
+static void print_line(progress *p, const char *text)
+{
+    progress_end(p);
+    fprintf(stderr, "%s\n", text);
+}
+
+static void on_step(progress *p, const mts_event *e)
+{
+    char text[LINE_BYTES];
+    const bool last = e->done == e->total;
+    p->loss_sum += e->loss;
+    p->loss_count++;
+    const double loss = p->loss_sum / (double)p->loss_count;
+    if (e->done % p->logging_steps == 0 || last) {
+        if (!p->terminal || last) {
+            format_step(text, e, loss);
+            print_line(p, text);
+        }
+        p->loss_sum = 0;
+        p->loss_count = 0;
+    }
+    if (p->terminal && !last && now() - p->drawn_at >= REDRAW_SECONDS) {
+        format_step_bar(text, e, loss);
+        draw(p, text);
+    }
+}
+
+static void on_phase(progress *p, const mts_event *e)
+{
+    char text[LINE_BYTES], bar[BAR_CELLS + 3];
+    const bool last = e->done == e->total;
+    if (last) {
+        snprintf(text, sizeof text, "%s: %lld", e->text, (long long)e->total);
+        print_line(p, text);
+    } else if (p->terminal && now() - p->drawn_at >= REDRAW_SECONDS) {
+        format_bar(bar, e->done, e->total);
+        snprintf(text, sizeof text, "%s %s %lld/%lld", e->text, bar, (long long)e->done,
+                 (long long)e->total);
+        draw(p, text);
+    }
+}
+
+static bool on_event(void *user, const mts_event *e)
+{
+    progress *p = user;
+    char text[LINE_BYTES * 4], metrics[LINE_BYTES * 3];
+    switch (e->kind) {
+    case MTS_EVENT_NOTE:
+        snprintf(text, sizeof text, "note: %s", e->text);
+        print_line(p, text);
+        break;
+    case MTS_EVENT_PROGRESS:
+        on_phase(p, e);
+        break;
+    case MTS_EVENT_STEP:
+        on_step(p, e);
+        break;
+    case MTS_EVENT_METRICS:
+        metrics_format_line(e->text, metrics, sizeof metrics);
+        snprintf(text, sizeof text, "evaluation: %s", metrics);
+        print_line(p, text);
+        break;
+    case MTS_EVENT_CHECKPOINT:
+        snprintf(text, sizeof text, "checkpoint: %s", e->text);
+        print_line(p, text);
+        break;
+    }
+    return !interrupt_asked();
+}
+
+mts_callbacks progress_begin(progress *p, int64_t logging_steps)
+{
+    *p = (progress){.terminal = isatty(STDERR_FILENO) == 1, .logging_steps = logging_steps};
+    return (mts_callbacks){.on_event = on_event, .user = p};
+}

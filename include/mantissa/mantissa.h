@@ -1,0 +1,301 @@
+/*
+ * Mantissa: fine-tune language models in integers, on CPUs.  The one public header.
+ *
+ *   Simple use:   create a context, fill an mts_options, call mts_train / mts_eval, or open an
+ *                 mts_predictor and feed it texts.  Everything else in here serves these.
+ *   Errors:       every function that can fail returns an mts_status; the text, with what, where,
+ *                 expected and found, is in mts_error_text(ctx) until the next call on that context.
+ *   Threads:      a context serves one thread at a time; two contexts are independent.  Inside a
+ *                 call, OpenMP threads are used as mts_options.num_threads says.
+ *   Ownership:    _create/_open hand over an object that _destroy/_close frees (NULL is allowed).
+ *                 Strings and structs returned by pointer belong to the object they came from.
+ *   Environment:  MANTISSA_KERNEL=ref|avx2|avx512vnni|amx forces a family of integer kernels; an
+ *                 unknown or unsupported name is an error.  The library never prints or exits.
+ */
+#ifndef MANTISSA_MANTISSA_H
+#define MANTISSA_MANTISSA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define MTS_API __attribute__((visibility("default")))
+#define MTS_NODISCARD __attribute__((warn_unused_result))
+#else
+#define MTS_API
+#define MTS_NODISCARD
+#endif
+
+#define MTS_VERSION "0.1.0"
+
+/* ------------------------------------------------------------------ status and context ---- */
+
+typedef enum mts_status {
+    MTS_OK = 0,
+    MTS_ERR_ARGUMENT,    /* an option or argument is out of range, or does not fit the others    */
+    MTS_ERR_NOT_FOUND,   /* a file or folder does not exist                                      */
+    MTS_ERR_IO,          /* the operating system refused: permission, full disk, short read      */
+    MTS_ERR_BAD_FILE,    /* a file exists but its content is malformed or contradicts itself     */
+    MTS_ERR_UNSUPPORTED, /* well-formed, but not something this version can do                   */
+    MTS_ERR_MEMORY,      /* an allocation failed                                                 */
+    MTS_ERR_NUMERIC,     /* NaN or infinity in training; the text names the layer and the step   */
+    MTS_ERR_INTERRUPTED, /* the caller's on_event returned false; a checkpoint was written       */
+} mts_status;
+
+typedef struct mts_ctx mts_ctx;
+
+/* A short constant name of a status, e.g. "bad file"; never NULL. */
+MTS_API const char *mts_status_name(mts_status status);
+
+/* *out: a new context.  MTS_ERR_MEMORY. */
+MTS_NODISCARD MTS_API mts_status mts_ctx_create(mts_ctx **out);
+MTS_API void mts_ctx_destroy(mts_ctx *ctx);
+
+/* Text of the last error on this context ("" if none).  Valid until the next call on ctx. */
+MTS_API const char *mts_error_text(const mts_ctx *ctx);
+
+/* ------------------------------------------------------------------------------ options ---- */
+
+/*
+ * All options of train, eval and predict.  Strings are borrowed: the caller keeps them alive.
+ * A NULL string means "not given".  Meaning, unit, range and default of every field are in one
+ * table (mts_option_at), from which the command line, --help and the range check are made.
+ */
+typedef struct mts_options {
+    /* what `mantissa train` does; see the table */
+    bool do_train;
+    int64_t do_eval; /* 1, 0, or -1: when there is validation data */
+    bool do_predict;
+
+    /* model and data */
+    const char *model_name_or_path;
+    const char *output_dir;
+    const char *task_name;
+    const char *data_dir;
+    const char *train_file;
+    const char *validation_file;
+    const char *test_file;
+    const char *text_column_names; /* one or two names, comma separated */
+    const char *label_column_name;
+    bool do_regression;
+    int64_t do_lower_case; /* 1, 0, or -1: as the model's tokenizer says */
+    int64_t max_seq_length;
+    int64_t max_train_samples; /* -1: all; likewise below */
+    int64_t max_eval_samples;
+    int64_t max_predict_samples;
+
+    /* schedule */
+    double num_train_epochs;
+    int64_t max_steps;
+    int64_t per_device_train_batch_size;
+    int64_t per_device_eval_batch_size;
+    int64_t gradient_accumulation_steps;
+    bool group_by_length;
+    const char *lr_scheduler_type; /* linear | cosine | constant | constant_with_warmup */
+    double learning_rate;
+    double warmup_ratio;
+    int64_t warmup_steps;
+    int64_t seed;
+    int64_t data_seed; /* -1: as seed */
+
+    /* optimizer */
+    const char *optim; /* adamw | sgd | sgd_int16 */
+    double weight_decay;
+    double adam_beta1;
+    double adam_beta2;
+    double adam_epsilon;
+    double sgd_momentum;
+    double max_grad_norm;
+    double hidden_dropout; /* -1: as config.json says */
+    double attention_dropout;
+    double classifier_dropout;
+
+    /* number format */
+    const char *precision; /* fp32 | bf16 | int16 | int12 | int10 | int8 */
+    int64_t weight_bits;   /* 0: as precision says; otherwise 4..16; likewise below */
+    int64_t activation_bits;
+    int64_t gradient_bits;
+    int64_t attention_bits;
+    int64_t norm_bits;
+    const char *rounding;       /* stochastic | nearest */
+    const char *exponent_group; /* tensor | row | block */
+
+    /* evaluation, logging, checkpoints */
+    const char *eval_strategy; /* no | epoch | steps */
+    int64_t eval_steps;
+    int64_t logging_steps;
+    const char *save_strategy; /* no | epoch | steps */
+    int64_t save_steps;
+    int64_t save_total_limit;
+    bool load_best_model_at_end;
+    const char *metric_for_best_model;
+    const char *resume_from_checkpoint; /* a folder, or "last" */
+    bool overwrite_output_dir;
+    const char *metrics_file; /* JSON lines; NULL: output_dir/metrics.jsonl */
+
+    /* machine */
+    int64_t num_threads; /* 0: all processors this process may use */
+} mts_options;
+
+typedef enum mts_option_type {
+    MTS_OPTION_STRING,
+    MTS_OPTION_BOOL,
+    MTS_OPTION_TRISTATE, /* int64_t: 0, 1, or -1 ("auto") */
+    MTS_OPTION_INT,
+    MTS_OPTION_REAL,
+} mts_option_type;
+
+/* Which calls an option has an effect on; a set of these is in mts_option_info.used_by. */
+typedef enum mts_use {
+    MTS_USE_TRAIN = 1,
+    MTS_USE_EVAL = 2,
+    MTS_USE_PREDICT = 4,
+    MTS_USE_INFO = 8,
+} mts_use;
+
+/* One row of the option table.  Owned by the library, constant. */
+typedef struct mts_option_info {
+    const char *name; /* as in the struct; the flag is --name, dashes and underscores alike */
+    mts_option_type type;
+    const char *default_text; /* NULL: not given */
+    double min, max;          /* inclusive, for INT and REAL */
+    const char *choices;      /* "a|b|c" for a STRING with fixed choices, else NULL */
+    const char *group;        /* heading in --help */
+    const char *help;
+    unsigned used_by; /* set of mts_use: the calls on which this option has an effect */
+    size_t offset;    /* of the field in mts_options */
+} mts_option_info;
+
+MTS_API size_t mts_option_count(void);
+MTS_API const mts_option_info *mts_option_at(size_t index);
+/* NULL if unknown.  Accepts dashes for underscores. */
+MTS_API const mts_option_info *mts_option_find(const char *name);
+
+MTS_API void mts_options_default(mts_options *options);
+/*
+ * Parse text into the named field, range-checked.  text is borrowed for STRING.  Names and values
+ * that transformers spells otherwise are accepted (optim adamw_torch is adamw).  MTS_ERR_ARGUMENT:
+ * the text of an unknown name suggests the nearest one.
+ */
+MTS_NODISCARD MTS_API mts_status mts_options_set(mts_ctx *ctx, mts_options *options,
+                                                 const char *name, const char *text);
+/* Check ranges and combinations.  MTS_ERR_ARGUMENT. */
+MTS_NODISCARD MTS_API mts_status mts_options_check(mts_ctx *ctx, const mts_options *options);
+
+/* ----------------------------------------------------------------------------- training ---- */
+
+typedef enum mts_event_kind {
+    MTS_EVENT_NOTE,       /* text: one line a user should see (a head was initialised, ...)      */
+    MTS_EVENT_PROGRESS,   /* text: the phase ("tokenizing", ...); done of total                  */
+    MTS_EVENT_STEP,       /* one optimizer step is done: every numeric field is valid            */
+    MTS_EVENT_METRICS,    /* text: JSON object of an evaluation                                  */
+    MTS_EVENT_CHECKPOINT, /* text: path of the checkpoint just completed                         */
+} mts_event_kind;
+
+typedef struct mts_event {
+    mts_event_kind kind;
+    const char *text; /* valid during the callback */
+    int64_t done, total;
+    double epoch, loss, learning_rate, grad_norm, tokens_per_second, seconds_left;
+} mts_event;
+
+/* on_event may be NULL; it is called from the calling thread.  Return false to stop cleanly. */
+typedef struct mts_callbacks {
+    bool (*on_event)(void *user, const mts_event *event);
+    void *user;
+} mts_callbacks;
+
+/* One evaluation's result: a JSON object {"eval_loss":..,"eval_accuracy":..}. Caller frees. */
+MTS_API void mts_string_free(char *text);
+
+/*
+ * Fine-tune as options say; writes output_dir.  *metrics_json (may be NULL) receives the final
+ * evaluation or NULL; free with mts_string_free.  Any status.
+ */
+MTS_NODISCARD MTS_API mts_status mts_train(mts_ctx *ctx, const mts_options *options,
+                                           const mts_callbacks *callbacks, char **metrics_json);
+
+/*
+ * Predict options.test_file (or the task's test set) with a fine-tuned folder and write
+ * output_dir/predict_results.txt as run_glue.py does: a line "index<TAB>prediction", then one per
+ * row, the prediction being a label's name or a score with three decimals.  Any status.
+ */
+MTS_NODISCARD MTS_API mts_status mts_predict_file(mts_ctx *ctx, const mts_options *options,
+                                                  const mts_callbacks *callbacks);
+
+/* Evaluate a fine-tuned folder on validation data.  *metrics_json as above, never NULL on MTS_OK. */
+MTS_NODISCARD MTS_API mts_status mts_eval(mts_ctx *ctx, const mts_options *options,
+                                          const mts_callbacks *callbacks, char **metrics_json);
+
+/* --------------------------------------------------------------------------- prediction ---- */
+
+typedef struct mts_predictor mts_predictor;
+
+/* Open a fine-tuned folder (options: model_name_or_path, precision, bits, max_seq_length, ...). */
+MTS_NODISCARD MTS_API mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options,
+                                                    const mts_callbacks *callbacks,
+                                                    mts_predictor **out);
+MTS_API void mts_predictor_close(mts_predictor *predictor);
+
+/* Number of outputs per row (1 for regression) and name of an output; owned by the predictor. */
+MTS_API int64_t mts_predictor_num_labels(const mts_predictor *predictor);
+MTS_API const char *mts_predictor_label(const mts_predictor *predictor, int64_t index);
+MTS_API bool mts_predictor_is_regression(const mts_predictor *predictor);
+
+/*
+ * logits[n][num_labels] (out, caller's) of n rows; text_b may be NULL (single texts) or hold n
+ * second texts.  UTF-8; invalid bytes become U+FFFD.
+ */
+MTS_NODISCARD MTS_API mts_status mts_predictor_run(mts_predictor *predictor,
+                                                   const char *const *text_a,
+                                                   const char *const *text_b, int64_t n,
+                                                   float *logits);
+
+/* ---------------------------------------------------------------------------- tokenizer ---- */
+
+typedef struct mts_tokenizer mts_tokenizer;
+
+/* One encoded text or pair: [CLS] a [SEP] (b [SEP]).  Arrays of `length`, owned by the struct. */
+typedef struct mts_encoding {
+    int64_t length;
+    int32_t *ids;
+    int32_t *type_ids;
+    int32_t *begin; /* byte offsets into the text the token came from; 0,0 for special tokens */
+    int32_t *end;
+} mts_encoding;
+
+/* model_dir holds vocab.txt and/or tokenizer.json, tokenizer_config.json. */
+MTS_NODISCARD MTS_API mts_status mts_tokenizer_open(mts_ctx *ctx, const char *model_dir,
+                                                    mts_tokenizer **out);
+MTS_API void mts_tokenizer_close(mts_tokenizer *tokenizer);
+/* text_b may be NULL; max_length 0: no truncation, otherwise longest-first truncation. */
+MTS_NODISCARD MTS_API mts_status mts_tokenizer_encode(mts_tokenizer *tokenizer, const char *text_a,
+                                                      const char *text_b, int64_t max_length,
+                                                      mts_encoding *out);
+MTS_API void mts_encoding_free(mts_encoding *encoding);
+/* The text of an id, or NULL if out of range; owned by the tokenizer. */
+MTS_API const char *mts_tokenizer_token(const mts_tokenizer *tokenizer, int32_t id);
+MTS_API int64_t mts_tokenizer_vocab_size(const mts_tokenizer *tokenizer);
+
+/* --------------------------------------------------------------------------------- info ---- */
+
+/* One line: processor features found, and the integer kernel family in use.  Fails if
+ * MANTISSA_KERNEL asks for something this machine cannot do. */
+MTS_NODISCARD MTS_API mts_status mts_cpu_describe(mts_ctx *ctx, char *text, size_t text_bytes);
+
+/*
+ * A model folder in JSON: architecture, parameters, bytes on disk, and the planned memory of a
+ * training run with these options (by part).  Free with mts_string_free.
+ */
+MTS_NODISCARD MTS_API mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options,
+                                                    char **json);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,269 @@
+/*
+ * Options: ranges of a filled struct, combinations that contradict each other, and what each call
+ * needs.
+ *
+ * Path: mts_train / mts_eval / mts_predictor_open -> options_check_<call> -> mts_options_check.
+ * Only the options are looked at; no file is opened here.
+ */
+#include "api/options.h"
+
+#include <string.h>
+
+static bool is(const char *text, const char *expected)
+{
+    return strcmp(text, expected) == 0;
+}
+
+static mts_status check_row(mts_ctx *ctx, const mts_options *options, const mts_option_info *info)
+{
+    mts_status st = MTS_OK;
+    const char *field = (const char *)options + info->offset;
+    if (info->type == MTS_OPTION_STRING) {
+        const char *text = NULL;
+        memcpy(&text, field, sizeof text);
+        MTS_CHECK(text != NULL || info->default_text == NULL, MTS_ERR_ARGUMENT,
+                  "option --%s: expected one of %s, found NULL", info->name, info->choices);
+        MTS_CHECK(text == NULL || info->choices == NULL || option_has_choice(info->choices, text),
+                  MTS_ERR_ARGUMENT, "option --%s: expected one of %s, found '%s'", info->name,
+                  info->choices, text);
+    } else if (info->type == MTS_OPTION_REAL) {
+        double value = 0;
+        memcpy(&value, field, sizeof value);
+        MTS_CHECK(value >= info->min && value <= info->max, MTS_ERR_ARGUMENT,
+                  "option --%s: expected %.16g to %.16g, found %.9g", info->name, info->min,
+                  info->max, value);
+    } else if (info->type != MTS_OPTION_BOOL) {
+        int64_t value = 0;
+        memcpy(&value, field, sizeof value);
+        MTS_CHECK((double)value >= info->min && (double)value <= info->max, MTS_ERR_ARGUMENT,
+                  "option --%s: expected %.16g to %.16g, found %lld", info->name, info->min,
+                  info->max, (long long)value);
+    }
+
+cleanup:
+    return st;
+}
+
+int64_t options_precision_bits(const mts_options *options)
+{
+    static const struct {
+        const char *name;
+        int64_t bits;
+    } formats[] = {{"int8", 8}, {"int10", 10}, {"int12", 12}, {"int16", 16}};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (is(options->precision, formats[i].name))
+            return formats[i].bits;
+    return 0;
+}
+
+static mts_status check_bits(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const struct {
+        const char *name;
+        int64_t bits;
+    } widths[] = {{"weight_bits", o->weight_bits},
+                  {"activation_bits", o->activation_bits},
+                  {"gradient_bits", o->gradient_bits},
+                  {"attention_bits", o->attention_bits},
+                  {"norm_bits", o->norm_bits}};
+    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
+        MTS_CHECK(widths[i].bits == 0 || widths[i].bits >= 4, MTS_ERR_ARGUMENT,
+                  "option --%s: expected 0 or 4 to 16, found %lld", widths[i].name,
+                  (long long)widths[i].bits);
+        MTS_CHECK(widths[i].bits == 0 || options_precision_bits(o) > 0, MTS_ERR_ARGUMENT,
+                  "option --%s needs an integer --precision, found %s", widths[i].name,
+                  o->precision);
+    }
+
+cleanup:
+    return st;
+}
+
+/* The rows whose range ends below 1, which a table of inclusive bounds cannot say. */
+static mts_status check_below_one(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const struct {
+        const char *name;
+        double value;
+    } parts[] = {{"adam_beta1", o->adam_beta1},
+                 {"adam_beta2", o->adam_beta2},
+                 {"sgd_momentum", o->sgd_momentum},
+                 {"hidden_dropout", o->hidden_dropout},
+                 {"attention_dropout", o->attention_dropout},
+                 {"classifier_dropout", o->classifier_dropout}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        MTS_CHECK(parts[i].value < 1, MTS_ERR_ARGUMENT,
+                  "option --%s: expected a value below 1, found %.9g", parts[i].name,
+                  parts[i].value);
+        MTS_CHECK(parts[i].value >= 0 || parts[i].value == -1, MTS_ERR_ARGUMENT,
+                  "option --%s: expected -1 (as config.json says) or 0 to 1, found %.9g",
+                  parts[i].name, parts[i].value);
+    }
+
+cleanup:
+    return st;
+}
+
+static mts_status check_data(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const bool files = o->train_file != NULL || o->validation_file != NULL || o->test_file != NULL;
+    MTS_CHECK(o->task_name == NULL || !files, MTS_ERR_ARGUMENT,
+              "give --task_name, or --train_file / --validation_file / --test_file, not both");
+    MTS_CHECK(o->task_name == NULL || o->data_dir != NULL, MTS_ERR_ARGUMENT,
+              "--task_name %s needs --data_dir, the folder with the task's files", o->task_name);
+    MTS_CHECK(o->task_name != NULL || o->data_dir == NULL, MTS_ERR_ARGUMENT,
+              "--data_dir needs --task_name; other data is given with --train_file");
+    MTS_CHECK(o->task_name == NULL || !o->do_regression, MTS_ERR_ARGUMENT,
+              "--do_regression: --task_name %s already says what is predicted", o->task_name);
+    MTS_CHECK(
+        o->task_name == NULL || (o->text_column_names == NULL && o->label_column_name == NULL),
+        MTS_ERR_ARGUMENT,
+        "--text_column_names and --label_column_name are known for --task_name %s", o->task_name);
+
+cleanup:
+    return st;
+}
+
+static mts_status check_limits(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const struct {
+        const char *name;
+        int64_t rows;
+    } limits[] = {{"max_train_samples", o->max_train_samples},
+                  {"max_eval_samples", o->max_eval_samples},
+                  {"max_predict_samples", o->max_predict_samples}};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        MTS_CHECK(limits[i].rows != 0, MTS_ERR_ARGUMENT,
+                  "option --%s: expected at least 1, or -1 for all rows, found 0", limits[i].name);
+
+cleanup:
+    return st;
+}
+
+static mts_status check_schedule(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const bool warmup = o->warmup_steps > 0 || o->warmup_ratio > 0;
+    MTS_CHECK(o->warmup_steps == 0 || o->warmup_ratio == 0, MTS_ERR_ARGUMENT,
+              "give --warmup_steps or --warmup_ratio, not both");
+    MTS_CHECK(!warmup || !is(o->lr_scheduler_type, "constant"), MTS_ERR_ARGUMENT,
+              "--lr_scheduler_type constant has no warm-up; use constant_with_warmup");
+    MTS_CHECK(o->max_steps != 0, MTS_ERR_ARGUMENT,
+              "option --max_steps: expected at least 1, or -1 for as the epochs say, found 0");
+    MTS_CHECK(o->max_steps > 0 || o->num_train_epochs > 0, MTS_ERR_ARGUMENT,
+              "option --num_train_epochs: expected more than 0, found 0");
+
+cleanup:
+    return st;
+}
+
+static mts_status check_strategies(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const bool evaluates = !is(o->eval_strategy, "no");
+    MTS_CHECK(!evaluates || o->do_eval != 0, MTS_ERR_ARGUMENT,
+              "--eval_strategy %s contradicts --do_eval false", o->eval_strategy);
+    if (!o->load_best_model_at_end)
+        return MTS_OK;
+    MTS_CHECK(evaluates && !is(o->save_strategy, "no"), MTS_ERR_ARGUMENT,
+              "--load_best_model_at_end needs --eval_strategy and --save_strategy epoch or steps, "
+              "found %s and %s",
+              o->eval_strategy, o->save_strategy);
+    MTS_CHECK(is(o->eval_strategy, o->save_strategy), MTS_ERR_ARGUMENT,
+              "--load_best_model_at_end needs equal --eval_strategy and --save_strategy, "
+              "found %s and %s",
+              o->eval_strategy, o->save_strategy);
+    MTS_CHECK(is(o->eval_strategy, "epoch") || o->save_steps % o->eval_steps == 0, MTS_ERR_ARGUMENT,
+              "--load_best_model_at_end needs --save_steps to be a multiple of --eval_steps, "
+              "found %lld and %lld",
+              (long long)o->save_steps, (long long)o->eval_steps);
+
+cleanup:
+    return st;
+}
+
+mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(options != NULL, MTS_ERR_ARGUMENT, "mts_options_check: options must be given");
+    for (size_t i = 0; i < mts_option_count(); i++)
+        MTS_TRY(check_row(ctx, options, mts_option_at(i)));
+    MTS_TRY(check_bits(ctx, options));
+    MTS_TRY(check_below_one(ctx, options));
+    MTS_TRY(check_data(ctx, options));
+    MTS_TRY(check_limits(ctx, options));
+    MTS_TRY(check_schedule(ctx, options));
+    MTS_TRY(check_strategies(ctx, options));
+
+cleanup:
+    return st;
+}
+
+bool options_wants_final_eval(const mts_options *options)
+{
+    const bool has_data = options->task_name != NULL || options->validation_file != NULL;
+    return options->do_eval == 1 || !is(options->eval_strategy, "no") ||
+           (options->do_eval == -1 && has_data);
+}
+
+mts_status options_check_eval(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--model_name_or_path is missing: the folder of a fine-tuned model");
+    MTS_CHECK(options->task_name != NULL || options->validation_file != NULL, MTS_ERR_ARGUMENT,
+              "evaluation data is missing: give --validation_file, or --task_name and "
+              "--data_dir");
+
+cleanup:
+    return st;
+}
+
+mts_status options_check_predict(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--model_name_or_path is missing: the folder of a fine-tuned model");
+
+cleanup:
+    return st;
+}
+
+mts_status options_check_predict_file(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(options_check_predict(ctx, options));
+    MTS_CHECK(options->output_dir != NULL, MTS_ERR_ARGUMENT,
+              "--output_dir is missing: the folder for predict_results.txt");
+    MTS_CHECK(options->task_name != NULL || options->test_file != NULL, MTS_ERR_ARGUMENT,
+              "--do_predict needs --test_file, or --task_name and --data_dir");
+
+cleanup:
+    return st;
+}
+
+mts_status options_check_train(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--model_name_or_path is missing: the folder of the model to fine-tune");
+    MTS_CHECK(options->output_dir != NULL, MTS_ERR_ARGUMENT,
+              "--output_dir is missing: the folder for the fine-tuned model");
+    MTS_CHECK(options->task_name != NULL || options->train_file != NULL, MTS_ERR_ARGUMENT,
+              "training data is missing: give --train_file, or --task_name and --data_dir");
+    MTS_CHECK(!options_wants_final_eval(options) || options->task_name != NULL ||
+                  options->validation_file != NULL,
+              MTS_ERR_ARGUMENT, "evaluation is asked for, but --validation_file is missing");
+    if (options->do_predict)
+        MTS_TRY(options_check_predict_file(ctx, options));
+
+cleanup:
+    return st;
+}

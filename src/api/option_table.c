@@ -1,0 +1,202 @@
+/*
+ * The table of options: one row each.  The command line's flags, --help, the range checks and the
+ * defaults are all made from it.
+ *
+ * Path: cli -> mts_options_set -> this table -> mts_options.
+ * Names and defaults are those of transformers' TrainingArguments and run_glue.py where they
+ * exist; where ours differ (logging only) the results of a run are not affected.
+ */
+#include "api/options.h"
+
+#define TRAIN MTS_USE_TRAIN
+#define EVAL MTS_USE_EVAL
+#define PREDICT MTS_USE_PREDICT
+#define INFO MTS_USE_INFO
+#define RUN (TRAIN | EVAL | PREDICT)
+
+#define FIELD(field) .name = #field, .offset = offsetof(mts_options, field)
+#define TEXT(field, uses, text)                                                                    \
+    {                                                                                              \
+        FIELD(field), .type = MTS_OPTION_STRING, .group = GROUP, .used_by = (uses), .help = (text) \
+    }
+#define CHOICE(field, standard, list, uses, text)                                                  \
+    {                                                                                              \
+        FIELD(field), .type = MTS_OPTION_STRING, .default_text = (standard), .choices = (list),    \
+                      .group = GROUP, .used_by = (uses), .help = (text)                            \
+    }
+#define SWITCH(field, standard, uses, text)                                                        \
+    {                                                                                              \
+        FIELD(field), .type = MTS_OPTION_BOOL, .default_text = (standard), .group = GROUP,         \
+                      .used_by = (uses), .help = (text)                                            \
+    }
+#define TRISTATE(field, uses, text)                                                                \
+    {                                                                                              \
+        FIELD(field), .type = MTS_OPTION_TRISTATE, .default_text = "auto", .min = -1, .max = 1,    \
+                      .group = GROUP, .used_by = (uses), .help = (text)                            \
+    }
+#define NUMBER(kind, field, standard, low, high, uses, text)                                       \
+    {                                                                                              \
+        FIELD(field), .type = (kind), .default_text = (standard), .min = (low), .max = (high),     \
+                      .group = GROUP, .used_by = (uses), .help = (text)                            \
+    }
+#define INT(...) NUMBER(MTS_OPTION_INT, __VA_ARGS__)
+#define REAL(...) NUMBER(MTS_OPTION_REAL, __VA_ARGS__)
+
+#define LARGE 9007199254740991.0 /* 2^53 - 1: the largest integer that min and max can hold */
+#define ROWS_MAX 1e9
+#define GLUE_TASKS "cola|mnli|mrpc|qnli|qqp|rte|sst2|stsb|wnli"
+
+static const mts_option_info options[] = {
+#define GROUP "What to do"
+    SWITCH(do_train, "true", TRAIN, "fine-tune; without it only --do_eval and --do_predict act"),
+    TRISTATE(do_eval, TRAIN,
+             "evaluate the final model; auto: when there is validation data (--validation_file or "
+             "--task_name)"),
+    SWITCH(do_predict, "false", TRAIN,
+           "label --test_file (or the task's test set) with the final model, into "
+           "predict_results.txt of the output folder"),
+#undef GROUP
+
+#define GROUP "Model and data"
+    TEXT(model_name_or_path, RUN | INFO,
+         "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json"),
+    TEXT(output_dir, TRAIN | EVAL, "folder to write; eval: for eval_results.json"),
+    CHOICE(task_name, NULL, GLUE_TASKS, TRAIN | EVAL, "GLUE task, read from --data_dir"),
+    TEXT(data_dir, TRAIN | EVAL,
+         "folder with the task's train.tsv and dev.tsv, or the folder above it"),
+    TEXT(train_file, TRAIN, "training data: .csv, .tsv or .jsonl with named columns"),
+    TEXT(validation_file, TRAIN | EVAL, "evaluation data, same form"),
+    TEXT(test_file, TRAIN, "data to label with --do_predict, same form"),
+    TEXT(text_column_names, TRAIN | EVAL,
+         "one or two column names, separated by a comma [found by name]"),
+    TEXT(label_column_name, TRAIN | EVAL, "column of the label [label]"),
+    SWITCH(do_regression, "false", TRAIN, "the label is a number to predict, not a class"),
+    TRISTATE(do_lower_case, RUN, "lower-case the text; auto: as the model's tokenizer says"),
+    INT(max_seq_length, "128", 3, 65536, RUN | INFO, "longer texts are cut to so many tokens"),
+    INT(max_train_samples, "-1", -1, ROWS_MAX, TRAIN, "use the first so many rows; -1: all"),
+    INT(max_eval_samples, "-1", -1, ROWS_MAX, TRAIN | EVAL, "use the first so many rows; -1: all"),
+    INT(max_predict_samples, "-1", -1, ROWS_MAX, TRAIN, "use the first so many rows; -1: all"),
+#undef GROUP
+
+#define GROUP "Schedule"
+    REAL(num_train_epochs, "3", 0, 1e6, TRAIN, "passes over the training data"),
+    INT(max_steps, "-1", -1, ROWS_MAX, TRAIN, "optimizer steps; -1: as the epochs say"),
+    INT(per_device_train_batch_size, "8", 1, 65536, TRAIN | INFO, "rows per forward pass"),
+    INT(per_device_eval_batch_size, "8", 1, 65536, RUN, "rows per forward pass in evaluation"),
+    INT(gradient_accumulation_steps, "1", 1, 65536, TRAIN, "forward passes per optimizer step"),
+    SWITCH(group_by_length, "false", TRAIN, "put rows of similar length into a batch (faster)"),
+    REAL(learning_rate, "5e-5", 0, 1000, TRAIN, "peak learning rate"),
+    CHOICE(lr_scheduler_type, "linear", "linear|cosine|constant|constant_with_warmup", TRAIN,
+           "learning rate after the warm-up"),
+    REAL(warmup_ratio, "0", 0, 1, TRAIN, "part of all steps in which the rate rises from 0"),
+    INT(warmup_steps, "0", 0, ROWS_MAX, TRAIN, "the same, as a number of steps"),
+    INT(seed, "42", 0, LARGE, TRAIN, "of shuffling, dropout, new weights and rounding"),
+    INT(data_seed, "-1", -1, LARGE, TRAIN, "of shuffling; -1: --seed"),
+#undef GROUP
+
+#define GROUP "Optimizer"
+    CHOICE(optim, "adamw", "adamw|sgd|sgd_int16", TRAIN | INFO,
+           "adamw and sgd keep fp32 master weights; sgd_int16 keeps 16-bit integer state"),
+    REAL(weight_decay, "0", 0, 1000, TRAIN, "not applied to biases and LayerNorm"),
+    REAL(adam_beta1, "0.9", 0, 1, TRAIN, "below 1"),
+    REAL(adam_beta2, "0.999", 0, 1, TRAIN, "below 1"),
+    REAL(adam_epsilon, "1e-8", 0, 1, TRAIN, "added to the root of the second moment"),
+    REAL(sgd_momentum, "0", 0, 1, TRAIN | INFO, "below 1; of sgd and sgd_int16"),
+    REAL(max_grad_norm, "1", 0, 1e9, TRAIN, "clip the norm of all gradients; 0: do not clip"),
+    REAL(hidden_dropout, "-1", -1, 1, TRAIN, "below 1; -1: as config.json says"),
+    REAL(attention_dropout, "-1", -1, 1, TRAIN, "below 1; -1: as config.json says"),
+    REAL(classifier_dropout, "-1", -1, 1, TRAIN, "below 1; -1: as config.json says"),
+#undef GROUP
+
+#define GROUP "Number format"
+    CHOICE(precision, "int8", "fp32|bf16|int16|int12|int10|int8", RUN | INFO,
+           "arithmetic of forward and backward; intN: N-bit dynamic fixed point"),
+    INT(weight_bits, "0", 0, 16, RUN | INFO, "4 to 16; 0: as --precision says"),
+    INT(activation_bits, "0", 0, 16, RUN | INFO, "4 to 16; 0: as --precision says"),
+    INT(gradient_bits, "0", 0, 16, TRAIN | INFO, "4 to 16; 0: as --precision says"),
+    INT(attention_bits, "0", 0, 16, RUN | INFO,
+        "of the products Q K' and P V; 4 to 16; 0: as --precision says"),
+    INT(norm_bits, "0", 0, 16, RUN | INFO, "of LayerNorm; 4 to 16; 0: as --precision says"),
+    CHOICE(rounding, "stochastic", "stochastic|nearest", RUN,
+           "when mapping to integers; stochastic is unbiased"),
+    CHOICE(exponent_group, "row", "tensor|row|block", RUN | INFO,
+           "elements that share an exponent"),
+#undef GROUP
+
+#define GROUP "Evaluation, logging, checkpoints"
+    CHOICE(eval_strategy, "no", "no|epoch|steps", TRAIN, "evaluate during training"),
+    INT(eval_steps, "500", 1, ROWS_MAX, TRAIN, "with --eval_strategy steps"),
+    INT(logging_steps, "50", 1, ROWS_MAX, TRAIN, "steps between two lines of the metrics file"),
+    CHOICE(save_strategy, "steps", "no|epoch|steps", TRAIN, "write checkpoints"),
+    INT(save_steps, "500", 1, ROWS_MAX, TRAIN, "with --save_strategy steps"),
+    INT(save_total_limit, "0", 0, ROWS_MAX, TRAIN, "keep so many checkpoints; 0: all"),
+    SWITCH(load_best_model_at_end, "false", TRAIN,
+           "the final model is the best one evaluated, not the last"),
+    TEXT(metric_for_best_model, TRAIN, "e.g. eval_accuracy [eval_loss]"),
+    TEXT(resume_from_checkpoint, TRAIN, "a checkpoint folder, or: last"),
+    SWITCH(overwrite_output_dir, "false", TRAIN, "allow an output folder that is not empty"),
+    TEXT(metrics_file, TRAIN, "JSON lines [metrics.jsonl in the output folder]"),
+#undef GROUP
+
+#define GROUP "Machine"
+    INT(num_threads, "0", 0, 1024, RUN | INFO,
+        "0: as many as there are processors this process may use"),
+#undef GROUP
+};
+
+/* Other spellings of a name, and of a value, that mean the same in transformers' scripts. */
+const option_alias option_name_aliases[] = {
+    {"evaluation_strategy", NULL, "eval_strategy"},
+    {NULL, NULL, NULL},
+};
+
+const option_alias option_value_aliases[] = {
+    {"optim", "adamw_torch", "adamw"},
+    {"optim", "adamw_torch_fused", "adamw"},
+    {"optim", "adamw_hf", "adamw"},
+    {"resume_from_checkpoint", "true", "last"},
+    {"resume_from_checkpoint", "True", "last"},
+    {"task_name", "CoLA", "cola"},
+    {"task_name", "MNLI", "mnli"},
+    {"task_name", "MRPC", "mrpc"},
+    {"task_name", "QNLI", "qnli"},
+    {"task_name", "QQP", "qqp"},
+    {"task_name", "RTE", "rte"},
+    {"task_name", "SST-2", "sst2"},
+    {"task_name", "STS-B", "stsb"},
+    {"task_name", "WNLI", "wnli"},
+    {NULL, NULL, NULL},
+};
+
+/* Options of transformers' scripts that do not exist here, and what to do instead. */
+const option_hint option_hints[] = {
+    {"bf16", "use --precision bf16"},
+    {"cache_dir", "models and data are read from local folders only"},
+    {"config_name", "config.json is read from --model_name_or_path"},
+    {"dataset_name", "use --train_file and --validation_file, or --task_name with --data_dir"},
+    {"fp16", "use --precision bf16, int16, int12, int10 or int8"},
+    {"gradient_checkpointing", "activations are always kept"},
+    {"greater_is_better", "a smaller value is better for a loss, a greater one otherwise"},
+    {"ignore_mismatched_sizes", "a head that does not fit the labels is always made new"},
+    {"label_smoothing_factor", "label smoothing is not available"},
+    {"logging_dir", "use --metrics_file"},
+    {"no_cuda", "everything runs on the CPU; leave it out"},
+    {"overwrite_cache", "there is no cache of tokenized data; leave it out"},
+    {"pad_to_max_length", "a batch is padded to its longest row; leave it out"},
+    {"report_to", "use --metrics_file"},
+    {"tokenizer_name", "the tokenizer is read from --model_name_or_path"},
+    {"train_sampling_strategy", "use --group_by_length"},
+    {"use_cpu", "everything runs on the CPU; leave it out"},
+    {"use_fast_tokenizer", "there is one tokenizer; leave it out"},
+    {NULL, NULL},
+};
+
+size_t mts_option_count(void)
+{
+    return sizeof options / sizeof options[0];
+}
+
+const mts_option_info *mts_option_at(size_t index)
+{
+    return index < mts_option_count() ? &options[index] : NULL;
+}

@@ -1,0 +1,90 @@
+/*
+ * Files and folders: mapping, whole reads, listing, and writes that are either complete or not there.
+ *
+ * Path: base; used by io (safetensors, JSON), text, data and train (checkpoints).  Every operation is
+ * checked down to close(); an error text holds the path and the operating system's reason.
+ * Status of a refused system call: MTS_ERR_NOT_FOUND (ENOENT, ENOTDIR), MTS_ERR_MEMORY (ENOMEM),
+ * MTS_ERR_IO (all others).  Any function here that takes ctx may also return MTS_ERR_MEMORY.
+ * Not done: locking between processes, preserving modes or times.
+ */
+#ifndef MTS_BASE_FILE_H
+#define MTS_BASE_FILE_H
+
+#include "base/status.h"
+
+/* ------------------------------------------------------------------------------ reading ---- */
+
+/* A read-only view of a whole file.  The bytes must not be changed by others while it is open:
+ * shortening a mapped file makes later accesses fault. */
+typedef struct file_map {
+    const uint8_t *data; /* bytes of them; valid (and empty) for an empty file */
+    size_t bytes;
+} file_map;
+
+/* Map the regular file path (no device, pipe or folder: MTS_ERR_IO). */
+MTS_NODISCARD mts_status file_map_open(mts_ctx *ctx, const char *path, file_map *map);
+/* Unmap; a zeroed or closed map is allowed. */
+void file_map_close(file_map *map);
+
+/*
+ * *out: the bytes of a regular file with a NUL behind them; free with mem_free.  *bytes (may be
+ * NULL): without that NUL.  A file larger than limit bytes is MTS_ERR_BAD_FILE.
+ */
+MTS_NODISCARD mts_status file_read_all(mts_ctx *ctx, const char *path, size_t limit, char **out,
+                                       size_t *bytes);
+
+/* Whether path is a regular file / a folder (links followed).  False also when it cannot be asked. */
+bool file_exists(const char *path);
+bool dir_exists(const char *path);
+
+/* Names in a folder, without "." and "..", in ascending byte order. */
+typedef struct file_list {
+    char **names;
+    size_t count;
+} file_list;
+
+MTS_NODISCARD mts_status file_list_dir(mts_ctx *ctx, const char *path, file_list *list);
+void file_list_deinit(file_list *list);
+
+/* *out: a, "/" unless a is empty or ends in one, b; free with mem_free. */
+MTS_NODISCARD mts_status path_join(mts_ctx *ctx, char **out, const char *a, const char *b);
+
+/* ------------------------------------------------------------------------------ writing ---- */
+
+/* Create folder path and those above it that are missing; an existing folder is MTS_OK. */
+MTS_NODISCARD mts_status file_make_dirs(mts_ctx *ctx, const char *path);
+
+/*
+ * A file that appears complete or not at all: bytes go to "path.tmp-<pid>"; commit flushes, fsyncs,
+ * renames it to path and fsyncs the folder.  ctx is borrowed until close.
+ */
+typedef struct file_writer file_writer;
+
+MTS_NODISCARD mts_status file_writer_open(mts_ctx *ctx, const char *path, file_writer **out);
+/* Append bytes.  MTS_ERR_IO: nothing more can be written, and commit will refuse. */
+MTS_NODISCARD mts_status file_writer_write(file_writer *w, const void *data, size_t bytes);
+/* Once, after the last write.  On failure path is as it was before. */
+MTS_NODISCARD mts_status file_writer_commit(file_writer *w);
+/* Free w; if it was not committed, remove the temporary.  NULL is allowed. */
+void file_writer_close(file_writer *w);
+
+/* Copy a regular file through a file_writer. */
+MTS_NODISCARD mts_status file_copy(mts_ctx *ctx, const char *from, const char *to);
+
+/*
+ * Make the folder tmp_dir the folder final_dir (same file system): fsync every file and folder in
+ * tmp_dir, rename.  An existing final_dir is first renamed to "final_dir.old-<pid>", put back if the
+ * second rename fails, and removed at the end; a crash between the two renames leaves it under
+ * that name.  MTS_ERR_UNSUPPORTED: one of the folders holds, or is, something other than plain
+ * files and folders; nothing was changed.
+ */
+MTS_NODISCARD mts_status file_commit_dir(mts_ctx *ctx, const char *tmp_dir, const char *final_dir);
+
+/*
+ * Remove a folder we made, with all in it; one that does not exist is MTS_OK.  Never follows a
+ * symbolic link; if path is one, or holds anything but plain files and folders, nothing is removed:
+ * MTS_ERR_UNSUPPORTED.  MTS_ERR_ARGUMENT: path ends in ".", ".." or is a root.
+ */
+MTS_NODISCARD mts_status file_remove_tree(mts_ctx *ctx, const char *path);
+
+#endif

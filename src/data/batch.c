@@ -1,0 +1,98 @@
+/* A batch without padding.  See batch.h. */
+#include "data/batch.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+/* Bytes of the arrays of a batch. */
+static size_t plan_bytes(const batch_plan *plan)
+{
+    const size_t rows = (size_t)plan->max_rows, tokens = (size_t)plan->max_tokens;
+    return 3 * tokens * sizeof(int32_t) + (rows + 1) * sizeof(int64_t) + rows * sizeof(float);
+}
+
+mts_status batch_plan_rows(mts_ctx *ctx, batch_plan *out, const encoded_dataset *e,
+                           int64_t batch_size)
+{
+    mts_status st = MTS_OK;
+    int64_t *count = NULL; /* count[l]: rows with l tokens */
+    assert(e->n >= 1 && batch_size >= 1);
+    *out = (batch_plan){.max_rows = batch_size < e->n ? batch_size : e->n, .max_len = e->max_len};
+    MTS_TRY(mem_calloc(ctx, &count, (size_t)e->max_len + 1, sizeof count[0], "row lengths"));
+    for (int64_t row = 0; row < e->n; row++)
+        count[encoded_dataset_length(e, row)]++;
+    for (int64_t l = e->max_len, left = out->max_rows; left > 0; l--) {
+        const int64_t take = count[l] < left ? count[l] : left;
+        out->max_tokens += take * l;
+        left -= take;
+    }
+    out->bytes = plan_bytes(out);
+cleanup:
+    mem_free(count);
+    return st;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+batch_plan batch_plan_union(const batch_plan *a, const batch_plan *b)
+{
+    batch_plan both = {.max_rows = larger(a->max_rows, b->max_rows),
+                       .max_tokens = larger(a->max_tokens, b->max_tokens),
+                       .max_len = larger(a->max_len, b->max_len)};
+    both.bytes = plan_bytes(&both);
+    return both;
+}
+
+mts_status batch_init(mts_ctx *ctx, batch *b, const batch_plan *plan)
+{
+    mts_status st = MTS_OK;
+    const size_t rows = (size_t)plan->max_rows, tokens = (size_t)plan->max_tokens;
+    *b = (batch){.plan = *plan};
+    MTS_TRY(mem_calloc(ctx, &b->ids, tokens, sizeof b->ids[0], "batch ids"));
+    MTS_TRY(mem_calloc(ctx, &b->type_ids, tokens, sizeof b->type_ids[0], "batch types"));
+    MTS_TRY(mem_calloc(ctx, &b->positions, tokens, sizeof b->positions[0], "batch positions"));
+    MTS_TRY(mem_calloc(ctx, &b->offsets, rows + 1, sizeof b->offsets[0], "batch offsets"));
+    MTS_TRY(mem_calloc(ctx, &b->labels, rows, sizeof b->labels[0], "batch labels"));
+cleanup:
+    return st;
+}
+
+void batch_deinit(batch *b)
+{
+    if (b == NULL)
+        return;
+    mem_free(b->ids);
+    mem_free(b->type_ids);
+    mem_free(b->positions);
+    mem_free(b->offsets);
+    mem_free(b->labels);
+    *b = (batch){0};
+}
+
+void batch_fill(batch *b, const encoded_dataset *e, const int64_t *rows, int64_t n)
+{
+    int64_t at = 0;
+    assert(n <= b->plan.max_rows);
+    b->n = n;
+    b->max_len = 0;
+    for (int64_t s = 0; s < n; s++) {
+        const int64_t begin = e->offsets[rows[s]], length = encoded_dataset_length(e, rows[s]);
+        const size_t bytes = (size_t)length * sizeof b->ids[0];
+        assert(length <= b->plan.max_tokens - at);
+        memcpy(b->ids + at, e->ids + begin, bytes);
+        memcpy(b->type_ids + at, e->type_ids + begin, bytes);
+        for (int64_t i = 0; i < length; i++)
+            b->positions[at + i] = (int32_t)i;
+        b->offsets[s] = at;
+        b->labels[s] = e->has_labels ? e->labels[rows[s]] : 0;
+        b->max_len = larger(b->max_len, length);
+        at += length;
+    }
+    b->offsets[n] = at;
+    b->total_tokens = at;
+}

@@ -1,0 +1,48 @@
+/*
+ * A data set as token ids: all rows one behind the other, without padding.
+ *
+ * Path: dataset -> encoded_dataset_build (wordpiece, all threads) -> sampler, batch.
+ *
+ *   row r:  ids[offsets[r]] ... ids[offsets[r + 1] - 1]
+ */
+#ifndef MTS_DATA_ENCODED_DATASET_H
+#define MTS_DATA_ENCODED_DATASET_H
+
+#include "data/dataset.h"
+#include "text/wordpiece.h"
+
+/* Owns everything in it; freed by encoded_dataset_deinit. */
+typedef struct encoded_dataset {
+    int64_t n;
+    int64_t *offsets;  /* offsets[n + 1], ascending from 0; the last is the number of tokens */
+    int32_t *ids;      /* ids[offsets[n]] */
+    int32_t *type_ids; /* type_ids[offsets[n]]: 0 or 1 */
+    float *labels;     /* labels[n], NULL unless has_labels */
+    bool has_labels;
+    int64_t max_len; /* tokens of the longest row */
+} encoded_dataset;
+
+/* Called from the thread that called the builder, between blocks of rows and at the end; returns
+ * false to stop. */
+typedef bool encoded_dataset_progress_fn(void *user, int64_t done, int64_t total);
+
+/*
+ * *out: the rows of d, each as [CLS] a [SEP] (b [SEP]), cut to max_length tokens; labels copied.
+ *
+ * d, tokenizer  borrowed for the call.
+ * num_threads   >= 1 OpenMP threads; the result does not depend on it.
+ * progress      may be NULL.
+ * Status: of wordpiece_encode for the first row that fails ("row N: ...", N from 1);
+ * MTS_ERR_INTERRUPTED: progress returned false; MTS_ERR_MEMORY.  deinit is safe after failure.
+ */
+MTS_NODISCARD mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, const dataset *d,
+                                               const wordpiece *tokenizer, int64_t max_length,
+                                               int64_t num_threads,
+                                               encoded_dataset_progress_fn *progress, void *user);
+
+void encoded_dataset_deinit(encoded_dataset *e);
+
+/* Tokens of a row. */
+int64_t encoded_dataset_length(const encoded_dataset *e, int64_t row);
+
+#endif

@@ -1,0 +1,186 @@
+/* Tables from files: what the formats have in common.  See table_reader.h. */
+#include "data/table_reader.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/memory.h"
+#include "data/table_internal.h"
+#include "text/utf8.h"
+
+mts_status table_format_of_path(mts_ctx *ctx, const char *path, table_format *out)
+{
+    static const struct {
+        const char *end;
+        table_format format;
+    } known[] = {
+        {".tsv", TABLE_TSV}, {".csv", TABLE_CSV}, {".jsonl", TABLE_JSONL}, {".json", TABLE_JSONL}};
+    const size_t n = strlen(path);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        const size_t m = strlen(known[i].end);
+        if (n > m && strcasecmp(path + n - m, known[i].end) == 0) {
+            *out = known[i].format;
+            return MTS_OK;
+        }
+    }
+    return status_set(ctx, MTS_ERR_ARGUMENT,
+                      "%s: expected a data file ending in .csv, .tsv, .jsonl or .json", path);
+}
+
+/* The whole text is UTF-8 without NUL. */
+static mts_status check_text(mts_ctx *ctx, const table_builder *b)
+{
+    const char *nul = memchr(b->text, '\0', b->size);
+    size_t bad = b->size;
+    int64_t line = 1;
+    if (nul != NULL)
+        bad = (size_t)(nul - b->text);
+    else if (utf8_is_valid(b->text, b->size, &bad))
+        return MTS_OK;
+    for (size_t i = 0; i < bad; i++)
+        line += b->text[i] == '\n';
+    return status_set(ctx, MTS_ERR_BAD_FILE, "%s:%lld: expected UTF-8 text, found byte 0x%02x",
+                      b->t->path, (long long)line, (unsigned)(unsigned char)b->text[bad]);
+}
+
+mts_status table_parse(mts_ctx *ctx, table *out, const char *path, char **bytes, size_t n,
+                       table_format format, const char *const *names, int64_t n_names)
+{
+    mts_status st = MTS_OK;
+    table_builder b = {.t = out, .text = *bytes, .size = n};
+    *bytes = NULL;
+    *out = (table){0};
+    b.text[n] = '\0';
+    MTS_TRY(mem_strdup(ctx, &out->path, path));
+    MTS_TRY(check_text(ctx, &b));
+    if (n >= 3 && memcmp(b.text, "\xef\xbb\xbf", 3) == 0)
+        b.start = 3;
+    MTS_CHECK(b.start < n, MTS_ERR_BAD_FILE, "%s:1: expected %s, found an empty file", path,
+              format == TABLE_JSONL ? "a JSON object"
+              : names != NULL       ? "a row"
+                                    : "a header line");
+    if (format == TABLE_JSONL) {
+        MTS_TRY(table_parse_jsonl(ctx, &b));
+    } else {
+        MTS_TRY(table_parse_delimited(ctx, &b, format, names, n_names));
+        out->text = b.text;
+        b.text = NULL;
+    }
+
+cleanup:
+    mem_free(b.text);
+    return st;
+}
+
+void table_deinit(table *t)
+{
+    if (t == NULL)
+        return;
+    for (int64_t i = 0; i < t->n_columns && t->names != NULL; i++)
+        mem_free(t->names[i]);
+    mem_free(t->names);
+    mem_free(t->path);
+    mem_free(t->cells);
+    mem_free(t->lines);
+    mem_free(t->text);
+    *t = (table){0};
+}
+
+mts_status table_add_column(mts_ctx *ctx, table_builder *b, const char *name, size_t n,
+                            int64_t line)
+{
+    mts_status st = MTS_OK;
+    table *t = b->t;
+    char quoted[TABLE_QUOTE_BYTES];
+    int64_t first = -1;
+    if (t->names == NULL)
+        MTS_TRY(mem_calloc(ctx, &t->names, TABLE_MAX_COLUMNS, sizeof(char *), "column names"));
+    MTS_CHECK(t->n_columns < TABLE_MAX_COLUMNS, MTS_ERR_BAD_FILE,
+              "%s:%lld: expected at most %d columns, found more", t->path, (long long)line,
+              TABLE_MAX_COLUMNS);
+    MTS_TRY(mem_strndup(ctx, &t->names[t->n_columns], name, n));
+    first = table_column_index(t, t->names[t->n_columns]);
+    t->n_columns++;
+    MTS_CHECK(first < 0, MTS_ERR_BAD_FILE,
+              "%s:%lld: expected different column names, found \"%s\" as column %lld and %lld",
+              t->path, (long long)line, table_quote(quoted, t->names[t->n_columns - 1]),
+              (long long)first + 1, (long long)t->n_columns);
+cleanup:
+    return st;
+}
+
+mts_status table_reserve_row(mts_ctx *ctx, table_builder *b)
+{
+    mts_status st = MTS_OK;
+    table *t = b->t;
+    const size_t old = (size_t)b->row_capacity, fresh = old == 0 ? 256 : old * 2;
+    const size_t row_bytes = (size_t)t->n_columns * sizeof t->cells[0];
+    if (t->n_rows < b->row_capacity)
+        return MTS_OK;
+    MTS_TRY(mem_grow(ctx, &t->cells, old, fresh, row_bytes, "table cells"));
+    MTS_TRY(mem_grow(ctx, &t->lines, old, fresh, sizeof t->lines[0], "table lines"));
+    b->row_capacity = (int64_t)fresh;
+cleanup:
+    return st;
+}
+
+int64_t table_column_index(const table *t, const char *name)
+{
+    for (int64_t i = 0; i < t->n_columns; i++) {
+        if (strcmp(t->names[i], name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+mts_status table_find_column(mts_ctx *ctx, const table *t, const char *name, int64_t *column)
+{
+    char list[400] = "";
+    char quoted[TABLE_QUOTE_BYTES];
+    size_t used = 0;
+    *column = table_column_index(t, name);
+    if (*column >= 0)
+        return MTS_OK;
+    for (int64_t i = 0; i < t->n_columns && used + TABLE_QUOTE_BYTES + 8 < sizeof list; i++) {
+        const int n = snprintf(list + used, sizeof list - used, "%s\"%s\"", i == 0 ? "" : ", ",
+                               table_quote(quoted, t->names[i]));
+        used += (size_t)n;
+    }
+    return status_set(ctx, MTS_ERR_BAD_FILE, "%s: expected a column \"%s\", found the columns %s",
+                      t->path, table_quote(quoted, name), list);
+}
+
+mts_status table_cell(mts_ctx *ctx, const table *t, int64_t row, int64_t column, const char **text)
+{
+    const int64_t cell = t->cells[row * t->n_columns + column];
+    char quoted[TABLE_QUOTE_BYTES];
+    const char *found = cell == TABLE_HOLE_NULL     ? "null"
+                        : cell == TABLE_HOLE_ARRAY  ? "an array"
+                        : cell == TABLE_HOLE_OBJECT ? "an object"
+                                                    : "no such key";
+    if (cell >= 0) {
+        *text = t->text + cell;
+        return MTS_OK;
+    }
+    return status_set(ctx, MTS_ERR_BAD_FILE,
+                      "%s:%lld: \"%s\": expected a string, a number, true or false, found %s",
+                      t->path, (long long)t->lines[row], table_quote(quoted, t->names[column]),
+                      found);
+}
+
+const char *table_quote(char quoted[TABLE_QUOTE_BYTES], const char *text)
+{
+    enum { LIMIT = 40 };
+    const size_t length = strlen(text);
+    size_t n = length < LIMIT ? length : LIMIT;
+    /* Do not cut inside a character: step back over continuation bytes. */
+    while (n > 0 && n < length && ((unsigned char)text[n] & 0xc0) == 0x80)
+        n--;
+    for (size_t i = 0; i < n; i++)
+        quoted[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? ' ' : text[i];
+    memcpy(quoted + n, "...", 4);
+    if (n == length)
+        quoted[n] = '\0';
+    return quoted;
+}

@@ -1,0 +1,390 @@
+/*
+ * JSON in and out.  See json_util.h.
+ *
+ * jansson allocates on its own; a NULL from it without an error text means that it ran out of memory.
+ * The dump is our own walk because jansson prints all reals with one precision: 17 digits turn 0.1
+ * into 0.10000000000000001, fewer lose bits.
+ */
+#include "io/json_util.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+
+enum { DUMP_DEPTH_MAX = 2048, REAL_TEXT_BYTES = 64 };
+
+/* ------------------------------------------------------------------------------ reading ---- */
+
+void json_util_quote(char *text, size_t bytes, const char *value)
+{
+    size_t n = 0;
+    for (; n + 1 < bytes && value[n] != '\0'; n++)
+        text[n] = value[n] >= 0x20 && value[n] <= 0x7e ? value[n] : '?';
+    text[n] = '\0';
+}
+
+mts_status json_util_parse(mts_ctx *ctx, const char *file, const char *text, size_t bytes,
+                           json_t **out)
+{
+    json_error_t error;
+    char reason[JSON_ERROR_TEXT_LENGTH]; /* the parser quotes the file's own bytes in it */
+    *out = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    if (*out != NULL)
+        return MTS_OK;
+    if (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory)
+        return status_set(ctx, MTS_ERR_MEMORY, "%s: out of memory in parsing JSON", file);
+    json_util_quote(reason, sizeof reason, error.text);
+    return status_set(ctx, MTS_ERR_BAD_FILE, "%s:%d:%d: %s", file, error.line, error.column,
+                      reason);
+}
+
+mts_status json_util_load(mts_ctx *ctx, const char *path, size_t limit, json_t **out)
+{
+    mts_status st = MTS_OK;
+    char *text = NULL;
+    size_t bytes = 0;
+    *out = NULL;
+    MTS_TRY(file_read_all(ctx, path, limit, &text, &bytes));
+    MTS_TRY(json_util_parse(ctx, path, text, bytes, out));
+cleanup:
+    mem_free(text);
+    return st;
+}
+
+mts_status json_util_load_object(mts_ctx *ctx, const char *path, size_t limit, json_t **out)
+{
+    mts_status st = MTS_OK;
+    json_t *root = NULL;
+    *out = NULL;
+    MTS_TRY(json_util_load(ctx, path, limit, &root));
+    MTS_CHECK(json_is_object(root), MTS_ERR_BAD_FILE, "%s: expected an object, found %s", path,
+              json_util_type_name(root));
+    *out = root;
+    root = NULL;
+cleanup:
+    json_decref(root);
+    return st;
+}
+
+const char *json_util_type_name(const json_t *value)
+{
+    static const char *const names[] = {"an object", "an array", "a string", "an integer",
+                                        "a real",    "true",     "false",    "null"};
+    return value == NULL ? "nothing" : names[json_typeof(value)];
+}
+
+/* The field, or NULL if it is absent or null. */
+static const json_t *present(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_null(value) ? NULL : value;
+}
+
+mts_status json_util_int(mts_ctx *ctx, const char *file, const json_t *object, const char *key,
+                         int64_t min, int64_t max, int64_t *value)
+{
+    const json_t *field = present(object, key);
+    if (field == NULL)
+        return MTS_OK;
+    if (!json_is_integer(field))
+        return status_set(ctx, MTS_ERR_BAD_FILE,
+                          "%s: %s: expected an integer %" PRId64 "..%" PRId64 ", found %s", file,
+                          key, min, max, json_util_type_name(field));
+    int64_t found = (int64_t)json_integer_value(field);
+    if (found < min || found > max)
+        return status_set(ctx, MTS_ERR_BAD_FILE,
+                          "%s: %s: expected an integer %" PRId64 "..%" PRId64 ", found %" PRId64,
+                          file, key, min, max, found);
+    *value = found;
+    return MTS_OK;
+}
+
+mts_status json_util_real(mts_ctx *ctx, const char *file, const json_t *object, const char *key,
+                          double min, double max, double *value)
+{
+    const json_t *field = present(object, key);
+    if (field == NULL)
+        return MTS_OK;
+    if (!json_is_number(field))
+        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected a number %g..%g, found %s",
+                          file, key, min, max, json_util_type_name(field));
+    double found = json_number_value(field);
+    if (!(found >= min && found <= max))
+        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected a number %g..%g, found %g",
+                          file, key, min, max, found);
+    *value = found;
+    return MTS_OK;
+}
+
+mts_status json_util_bool(mts_ctx *ctx, const char *file, const json_t *object, const char *key,
+                          bool *value)
+{
+    const json_t *field = present(object, key);
+    if (field == NULL)
+        return MTS_OK;
+    if (!json_is_boolean(field))
+        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected true or false, found %s", file,
+                          key, json_util_type_name(field));
+    *value = json_is_true(field);
+    return MTS_OK;
+}
+
+mts_status json_util_string(mts_ctx *ctx, const char *file, const json_t *object, const char *key,
+                            const char **value)
+{
+    const json_t *field = present(object, key);
+    if (field == NULL)
+        return MTS_OK;
+    if (!json_is_string(field))
+        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected a string, found %s", file, key,
+                          json_util_type_name(field));
+    *value = json_string_value(field);
+    return MTS_OK;
+}
+
+mts_status json_util_require(mts_ctx *ctx, const char *file, const json_t *object, const char *key)
+{
+    if (present(object, key) != NULL)
+        return MTS_OK;
+    return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected, but absent", file, key);
+}
+
+/* ------------------------------------------------------------------------------ writing ---- */
+
+/* Length of the UTF-8 character at s, or 0 if it is none: overlong, surrogate, above U+10FFFF, cut.
+ * (jansson checks this too, but answers NULL for it as for lack of memory.) */
+static size_t utf8_length(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return 1;
+    if (s[0] < 0xc2 || s[0] > 0xf4)
+        return 0;
+    size_t n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    unsigned char low = 0x80, high = 0xbf; /* range of the second byte */
+    if (s[0] == 0xe0)
+        low = 0xa0;
+    else if (s[0] == 0xed)
+        high = 0x9f;
+    else if (s[0] == 0xf0)
+        low = 0x90;
+    else if (s[0] == 0xf4)
+        high = 0x8f;
+    if (s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < n; i++) {
+        if (s[i] < 0x80 || s[i] > 0xbf)
+            return 0;
+    }
+    return n;
+}
+
+mts_status json_util_new_string(mts_ctx *ctx, const char *what, const char *text, json_t **out)
+{
+    mts_status st = MTS_OK;
+    *out = NULL;
+    for (size_t i = 0; text[i] != '\0';) {
+        size_t n = utf8_length((const unsigned char *)text + i);
+        MTS_CHECK(n > 0, MTS_ERR_ARGUMENT, "%s: expected UTF-8, found 0x%02x at byte %zu", what,
+                  (unsigned)(unsigned char)text[i], i);
+        i += n;
+    }
+    *out = json_string_nocheck(text);
+    MTS_CHECK(*out != NULL, MTS_ERR_MEMORY, "out of memory: %s", what);
+cleanup:
+    return st;
+}
+
+mts_status json_util_set(mts_ctx *ctx, json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object, key, value) == 0)
+        return MTS_OK;
+    return status_set(ctx, MTS_ERR_MEMORY, "out of memory: JSON field %s", key);
+}
+
+typedef struct dump_state {
+    mts_ctx *ctx;
+    char *text;
+    size_t used, capacity;
+    int indent;
+    bool sorted;
+} dump_state;
+
+/* Room for `more` bytes and a NUL behind what is used. */
+static mts_status reserve(dump_state *d, size_t more)
+{
+    size_t need = d->used + more + 1;
+    if (need <= d->capacity)
+        return MTS_OK;
+    size_t larger = need < 256 ? 256 : 2 * need;
+    mts_status st = mem_grow(d->ctx, &d->text, d->capacity, larger, 1, "JSON text");
+    if (st == MTS_OK)
+        d->capacity = larger;
+    return st;
+}
+
+static mts_status append(dump_state *d, const char *text)
+{
+    size_t n = strlen(text);
+    mts_status st = reserve(d, n);
+    if (st == MTS_OK) {
+        memcpy(d->text + d->used, text, n);
+        d->used += n;
+    }
+    return st;
+}
+
+/* What stands before item `index` (or, closing, before the bracket) at this depth. */
+static mts_status append_break(dump_state *d, size_t index, bool closing, int depth)
+{
+    mts_status st = MTS_OK;
+    if (d->indent == 0)
+        return closing || index == 0 ? MTS_OK : append(d, ", ");
+    MTS_TRY(append(d, closing || index == 0 ? "\n" : ",\n"));
+    for (int i = 0; i < d->indent * depth; i++)
+        MTS_TRY(append(d, " "));
+cleanup:
+    return st;
+}
+
+/* Whether text[n] is read back as exactly value. */
+static bool reads_back(const char *text, size_t n, double value)
+{
+    json_t *back = json_loadb(text, n, JSON_DECODE_ANY, NULL);
+    bool same = json_is_real(back) && json_real_value(back) == value;
+    json_decref(back);
+    return same;
+}
+
+/* A real in the fewest of 15..17 digits that are exact. */
+static mts_status append_real(dump_state *d, const json_t *value)
+{
+    char text[REAL_TEXT_BYTES];
+    for (size_t digits = 15; digits <= 17; digits++) {
+        size_t n = json_dumpb(value, text, sizeof text - 1,
+                              JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+        if (n == 0 || n >= sizeof text)
+            return status_set(d->ctx, MTS_ERR_MEMORY, "out of memory: JSON number");
+        text[n] = '\0';
+        if (digits == 17 || reads_back(text, n, json_real_value(value)))
+            break;
+    }
+    return append(d, text);
+}
+
+/* A string, integer, boolean or null. */
+static mts_status append_leaf(dump_state *d, const json_t *value)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = d->ctx;
+    const size_t flags = JSON_ENCODE_ANY | JSON_ENSURE_ASCII;
+    size_t n = json_dumpb(value, NULL, 0, flags);
+    MTS_CHECK(n > 0, MTS_ERR_MEMORY, "out of memory: JSON text");
+    MTS_TRY(reserve(d, n));
+    MTS_CHECK(json_dumpb(value, d->text + d->used, n, flags) == n, MTS_ERR_MEMORY,
+              "out of memory: JSON text");
+    d->used += n;
+cleanup:
+    return st;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* *out: the keys of a non-empty object in the order wanted; free with mem_free. */
+static mts_status list_keys(dump_state *d, const json_t *object, const char ***out)
+{
+    size_t n = json_object_size(object), i = 0;
+    mts_status st = mem_calloc(d->ctx, out, n, sizeof **out, "JSON keys");
+    if (st != MTS_OK)
+        return st;
+    json_t *walked = (json_t *)(uintptr_t)object; /* jansson's iterators are not const; we only read */
+    for (void *it = json_object_iter(walked); it != NULL; it = json_object_iter_next(walked, it))
+        (*out)[i++] = json_object_iter_key(it);
+    if (d->sorted)
+        qsort(*out, n, sizeof **out, compare_keys);
+    return MTS_OK;
+}
+
+static mts_status append_key(dump_state *d, const char *key)
+{
+    mts_status st = MTS_OK;
+    json_t *text = NULL;
+    MTS_TRY(json_util_new_string(d->ctx, "JSON key", key, &text));
+    MTS_TRY(append_leaf(d, text));
+    MTS_TRY(append(d, ": "));
+cleanup:
+    json_decref(text);
+    return st;
+}
+
+static mts_status append_value(dump_state *d, const json_t *value, int depth);
+
+static mts_status append_container(dump_state *d, const json_t *value, int depth)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = d->ctx;
+    const char **keys = NULL;
+    bool is_object = json_is_object(value);
+    size_t n = is_object ? json_object_size(value) : json_array_size(value);
+    MTS_CHECK(depth < DUMP_DEPTH_MAX, MTS_ERR_ARGUMENT, "JSON value is nested above %d levels",
+              DUMP_DEPTH_MAX);
+    MTS_TRY(append(d, is_object ? "{" : "["));
+    if (is_object && n > 0)
+        MTS_TRY(list_keys(d, value, &keys));
+    for (size_t i = 0; i < n; i++) {
+        MTS_TRY(append_break(d, i, false, depth + 1));
+        if (is_object)
+            MTS_TRY(append_key(d, keys[i]));
+        MTS_TRY(append_value(
+            d, is_object ? json_object_get(value, keys[i]) : json_array_get(value, i), depth + 1));
+    }
+    if (n > 0)
+        MTS_TRY(append_break(d, n, true, depth));
+    MTS_TRY(append(d, is_object ? "}" : "]"));
+cleanup:
+    mem_free((void *)keys);
+    return st;
+}
+
+static mts_status append_value(dump_state *d, const json_t *value, int depth)
+{
+    if (json_is_object(value) || json_is_array(value))
+        return append_container(d, value, depth);
+    return json_is_real(value) ? append_real(d, value) : append_leaf(d, value);
+}
+
+mts_status json_util_dump(mts_ctx *ctx, const json_t *value, int indent, bool sorted, char **out)
+{
+    mts_status st = MTS_OK;
+    dump_state d = {.ctx = ctx, .indent = indent, .sorted = sorted};
+    *out = NULL;
+    MTS_TRY(append_value(&d, value, 0));
+    d.text[d.used] = '\0';
+    *out = d.text;
+    d.text = NULL;
+cleanup:
+    mem_free(d.text);
+    return st;
+}
+
+mts_status json_util_save(mts_ctx *ctx, const json_t *value, const char *path)
+{
+    mts_status st = MTS_OK;
+    char *text = NULL;
+    file_writer *w = NULL;
+    MTS_TRY(json_util_dump(ctx, value, 2, true, &text));
+    MTS_TRY(file_writer_open(ctx, path, &w));
+    MTS_TRY(file_writer_write(w, text, strlen(text)));
+    MTS_TRY(file_writer_write(w, "\n", 1));
+    MTS_TRY(file_writer_commit(w));
+cleanup:
+    file_writer_close(w);
+    mem_free(text);
+    return st;
+}

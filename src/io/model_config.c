@@ -1,0 +1,477 @@
+/*
+ * config.json of a BERT model.  See model_config.h.
+ *
+ * One table of fields {key, offset, range} drives reading and completing; what is not a plain number
+ * (activation, labels, problem type) has a function of its own.
+ */
+#include "io/model_config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "io/json_util.h"
+
+enum { LABELS_MAX = 65536, LABEL_TEXT_BYTES = 32, QUOTE_BYTES = 65 };
+
+typedef struct int_field {
+    const char *key;
+    size_t offset;
+    int64_t min, max;
+    bool required;
+} int_field;
+
+typedef struct real_field {
+    const char *key;
+    size_t offset;
+    double min, max;
+} real_field;
+
+#define FIELD(name) #name, offsetof(model_config, name)
+
+static const int_field int_fields[] = {
+    {FIELD(vocab_size), 1, 1 << 24, true},
+    {FIELD(hidden_size), 1, 65536, true},
+    {FIELD(num_hidden_layers), 1, 1024, true},
+    {FIELD(num_attention_heads), 1, 1024, true},
+    {FIELD(intermediate_size), 1, 1 << 20, true},
+    {FIELD(max_position_embeddings), 1, 1 << 20, false},
+    {FIELD(type_vocab_size), 1, 65536, false},
+    {FIELD(pad_token_id), 0, (1 << 24) - 1, false},
+};
+
+static const real_field real_fields[] = {
+    {FIELD(hidden_dropout_prob), 0, 0.99},
+    {FIELD(attention_probs_dropout_prob), 0, 0.99},
+    {FIELD(classifier_dropout), 0, 0.99},
+    {FIELD(layer_norm_eps), 1e-30, 0.1},
+    {FIELD(initializer_range), 0, 10},
+};
+
+/* The first name of an activation is the one that is written. */
+static const struct {
+    const char *name;
+    model_act act;
+} activations[] = {
+    {"gelu", MODEL_ACT_GELU}, {"gelu_new", MODEL_ACT_GELU_TANH},
+    {"relu", MODEL_ACT_RELU}, {"gelu_pytorch_tanh", MODEL_ACT_GELU_TANH},
+    {"silu", MODEL_ACT_SILU}, {"swish", MODEL_ACT_SILU},
+    {"tanh", MODEL_ACT_TANH},
+};
+
+static const char *const problem_names[] = {
+    [MODEL_PROBLEM_NONE] = NULL,
+    [MODEL_PROBLEM_REGRESSION] = "regression",
+    [MODEL_PROBLEM_SINGLE_LABEL] = "single_label_classification",
+    [MODEL_PROBLEM_MULTI_LABEL] = "multi_label_classification",
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static int64_t *int_at(model_config *cfg, const int_field *field)
+{
+    return (int64_t *)(void *)((char *)cfg + field->offset);
+}
+
+static double *real_at(model_config *cfg, const real_field *field)
+{
+    return (double *)(void *)((char *)cfg + field->offset);
+}
+
+/* ------------------------------------------------------------------------------- labels ---- */
+
+static void free_labels(char **labels, int64_t n)
+{
+    for (int64_t i = 0; labels != NULL && i < n; i++)
+        mem_free(labels[i]);
+    mem_free(labels);
+}
+
+/* *out: names[n] copied, or LABEL_0 ... if names is NULL. */
+static mts_status copy_labels(mts_ctx *ctx, const char *const *names, int64_t n, char ***out)
+{
+    mts_status st = MTS_OK;
+    char **labels = NULL;
+    char text[LABEL_TEXT_BYTES];
+    MTS_TRY(mem_calloc(ctx, &labels, (size_t)n, sizeof *labels, "labels"));
+    for (int64_t i = 0; i < n; i++) {
+        snprintf(text, sizeof text, "LABEL_%" PRId64, i);
+        MTS_TRY(mem_strdup(ctx, &labels[i], names == NULL ? text : names[i]));
+    }
+    *out = labels;
+    labels = NULL;
+cleanup:
+    free_labels(labels, n);
+    return st;
+}
+
+/* A decimal number without sign and leading zeros below n, or -1. */
+static int64_t parse_index(const char *text, int64_t n)
+{
+    int64_t value = 0;
+    if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0'))
+        return -1;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9')
+            return -1;
+        value = 10 * value + (*text - '0');
+        if (value >= n)
+            return -1;
+    }
+    return value;
+}
+
+/* cfg->labels from id2label {"0": name, ..., "n-1": name}.  n keys, distinct, below n: all are there. */
+static mts_status load_id2label(mts_ctx *ctx, const char *file, json_t *map, model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    const char **names = NULL;
+    int64_t n = (int64_t)json_object_size(map);
+    char **labels = NULL;
+    MTS_CHECK(json_is_object(map) && n >= 1 && n <= LABELS_MAX, MTS_ERR_BAD_FILE,
+              "%s: id2label: expected an object of 1..%d labels, found %s of %" PRId64, file,
+              LABELS_MAX, json_util_type_name(map), n);
+    MTS_TRY(mem_calloc(ctx, &names, (size_t)n, sizeof *names, "labels"));
+    for (void *it = json_object_iter(map); it != NULL; it = json_object_iter_next(map, it)) {
+        const json_t *value = json_object_iter_value(it);
+        int64_t index = parse_index(json_object_iter_key(it), n);
+        MTS_CHECK(index >= 0, MTS_ERR_BAD_FILE,
+                  "%s: id2label: expected the keys 0..%" PRId64 ", found another", file, n - 1);
+        MTS_CHECK(json_is_string(value), MTS_ERR_BAD_FILE,
+                  "%s: id2label: %" PRId64 ": expected a string, found %s", file, index,
+                  json_util_type_name(value));
+        names[index] = json_string_value(value);
+    }
+    MTS_TRY(copy_labels(ctx, names, n, &labels));
+    free_labels(cfg->labels, cfg->num_labels);
+    cfg->labels = labels;
+    cfg->num_labels = n;
+cleanup:
+    mem_free((void *)names);
+    return st;
+}
+
+static mts_status load_labels(mts_ctx *ctx, const char *file, model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    json_t *map = json_object_get(cfg->json, "id2label");
+    bool given = map != NULL && !json_is_null(map);
+    int64_t n = cfg->num_labels;
+    char **labels = NULL;
+    if (given) {
+        MTS_TRY(load_id2label(ctx, file, map, cfg));
+        n = cfg->num_labels;
+    }
+    MTS_TRY(json_util_int(ctx, file, cfg->json, "num_labels", 1, LABELS_MAX, &n));
+    MTS_CHECK(!given || n == cfg->num_labels, MTS_ERR_BAD_FILE,
+              "%s: num_labels: expected %" PRId64 " as in id2label, found %" PRId64, file,
+              cfg->num_labels, n);
+    if (!given) {
+        MTS_TRY(copy_labels(ctx, NULL, n, &labels));
+        free_labels(cfg->labels, cfg->num_labels);
+        cfg->labels = labels;
+        cfg->num_labels = n;
+    }
+cleanup:
+    return st;
+}
+
+/* Put id2label and label2id of names[n] into the object.  They must be distinct and UTF-8. */
+static mts_status store_labels(mts_ctx *ctx, json_t *json, char *const *names, int64_t n)
+{
+    mts_status st = MTS_OK;
+    json_t *id2label = json_object(), *label2id = json_object(), *text = NULL;
+    char key[LABEL_TEXT_BYTES];
+    MTS_CHECK(id2label != NULL && label2id != NULL, MTS_ERR_MEMORY, "out of memory: labels");
+    for (int64_t i = 0; i < n; i++) {
+        snprintf(key, sizeof key, "%" PRId64, i);
+        MTS_TRY(json_util_new_string(ctx, "name of a label", names[i], &text));
+        MTS_CHECK(json_object_get(label2id, names[i]) == NULL, MTS_ERR_ARGUMENT,
+                  "label %" PRId64 ": expected a name of its own, found one used before", i);
+        MTS_TRY(json_util_set(ctx, label2id, names[i], json_integer(i)));
+        MTS_TRY(json_util_set(ctx, id2label, key, json_incref(text)));
+        json_decref(text);
+        text = NULL;
+    }
+    MTS_TRY(json_util_set(ctx, json, "id2label", json_incref(id2label)));
+    MTS_TRY(json_util_set(ctx, json, "label2id", json_incref(label2id)));
+    json_object_del(json, "num_labels"); /* id2label says it */
+    json_object_del(json, "_num_labels");
+cleanup:
+    json_decref(text);
+    json_decref(id2label);
+    json_decref(label2id);
+    return st;
+}
+
+mts_status model_config_set_labels(mts_ctx *ctx, model_config *cfg, const char *const *names,
+                                   int64_t n, bool regression)
+{
+    mts_status st = MTS_OK;
+    char **labels = NULL;
+    model_problem problem = regression ? MODEL_PROBLEM_REGRESSION : MODEL_PROBLEM_SINGLE_LABEL;
+    MTS_CHECK(!regression || n == 1, MTS_ERR_ARGUMENT,
+              "labels: regression has 1 output, found %" PRId64, n);
+    MTS_CHECK(regression || (n >= 2 && n <= LABELS_MAX), MTS_ERR_ARGUMENT,
+              "labels: classification needs 2..%d labels, found %" PRId64, LABELS_MAX, n);
+    MTS_TRY(copy_labels(ctx, names, n, &labels));
+    MTS_TRY(store_labels(ctx, cfg->json, labels, n));
+    MTS_TRY(model_config_set_string(ctx, cfg, "problem_type", problem_names[problem]));
+    free_labels(cfg->labels, cfg->num_labels);
+    cfg->labels = labels;
+    cfg->num_labels = n;
+    cfg->problem_type = problem;
+    labels = NULL;
+cleanup:
+    free_labels(labels, n);
+    return st;
+}
+
+bool model_config_is_regression(const model_config *cfg)
+{
+    return cfg->problem_type == MODEL_PROBLEM_REGRESSION ||
+           (cfg->problem_type == MODEL_PROBLEM_NONE && cfg->num_labels == 1);
+}
+
+/* --------------------------------------------------------------------------------- load ---- */
+
+mts_status model_config_init(mts_ctx *ctx, model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    *cfg = (model_config){
+        .vocab_size = 30522,
+        .hidden_size = 768,
+        .num_hidden_layers = 12,
+        .num_attention_heads = 12,
+        .intermediate_size = 3072,
+        .max_position_embeddings = 512,
+        .type_vocab_size = 2,
+        .hidden_act = MODEL_ACT_GELU,
+        .hidden_dropout_prob = 0.1,
+        .attention_probs_dropout_prob = 0.1,
+        .classifier_dropout = -1,
+        .layer_norm_eps = 1e-12,
+        .initializer_range = 0.02,
+    };
+    MTS_TRY(copy_labels(ctx, NULL, 2, &cfg->labels));
+    cfg->num_labels = 2;
+    cfg->json = json_object();
+    MTS_CHECK(cfg->json != NULL, MTS_ERR_MEMORY, "out of memory: model configuration");
+cleanup:
+    return st;
+}
+
+void model_config_deinit(model_config *cfg)
+{
+    free_labels(cfg->labels, cfg->num_labels);
+    json_decref(cfg->json);
+    *cfg = (model_config){0};
+}
+
+/* A string field must be `expected` where it is present. */
+static mts_status check_string(mts_ctx *ctx, const char *file, const json_t *json, const char *key,
+                               const char *expected)
+{
+    mts_status st = MTS_OK;
+    const char *found = expected;
+    char quote[QUOTE_BYTES];
+    MTS_TRY(json_util_string(ctx, file, json, key, &found));
+    json_util_quote(quote, sizeof quote, found);
+    MTS_CHECK(strcmp(found, expected) == 0, MTS_ERR_UNSUPPORTED,
+              "%s: %s: only \"%s\" is supported, found \"%s\"", file, key, expected, quote);
+cleanup:
+    return st;
+}
+
+/* Refuse what would load but compute something else. */
+static mts_status check_supported(mts_ctx *ctx, const char *file, const json_t *json)
+{
+    mts_status st = MTS_OK;
+    const json_t *quantized = json_object_get(json, "quantization_config");
+    bool is_decoder = false, cross_attention = false;
+    MTS_TRY(check_string(ctx, file, json, "model_type", "bert"));
+    MTS_TRY(check_string(ctx, file, json, "position_embedding_type", "absolute"));
+    MTS_TRY(json_util_bool(ctx, file, json, "is_decoder", &is_decoder));
+    MTS_TRY(json_util_bool(ctx, file, json, "add_cross_attention", &cross_attention));
+    MTS_CHECK(!is_decoder && !cross_attention, MTS_ERR_UNSUPPORTED,
+              "%s: is_decoder, add_cross_attention: only a BERT encoder is supported", file);
+    MTS_CHECK(quantized == NULL || json_is_null(quantized), MTS_ERR_UNSUPPORTED,
+              "%s: quantization_config: a quantized checkpoint is not supported", file);
+cleanup:
+    return st;
+}
+
+static mts_status load_numbers(mts_ctx *ctx, const char *file, model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    for (size_t i = 0; i < COUNT_OF(int_fields); i++) {
+        const int_field *f = &int_fields[i];
+        if (f->required)
+            MTS_TRY(json_util_require(ctx, file, cfg->json, f->key));
+        MTS_TRY(json_util_int(ctx, file, cfg->json, f->key, f->min, f->max, int_at(cfg, f)));
+    }
+    for (size_t i = 0; i < COUNT_OF(real_fields); i++) {
+        const real_field *f = &real_fields[i];
+        MTS_TRY(json_util_real(ctx, file, cfg->json, f->key, f->min, f->max, real_at(cfg, f)));
+    }
+    MTS_CHECK(cfg->hidden_size % cfg->num_attention_heads == 0, MTS_ERR_BAD_FILE,
+              "%s: hidden_size: expected a multiple of num_attention_heads %" PRId64
+              ", found %" PRId64,
+              file, cfg->num_attention_heads, cfg->hidden_size);
+    MTS_CHECK(cfg->pad_token_id < cfg->vocab_size, MTS_ERR_BAD_FILE,
+              "%s: pad_token_id: expected below vocab_size %" PRId64 ", found %" PRId64, file,
+              cfg->vocab_size, cfg->pad_token_id);
+cleanup:
+    return st;
+}
+
+static mts_status load_hidden_act(mts_ctx *ctx, const char *file, model_config *cfg)
+{
+    const char *name = activations[0].name;
+    char quote[QUOTE_BYTES];
+    mts_status st = json_util_string(ctx, file, cfg->json, "hidden_act", &name);
+    if (st != MTS_OK)
+        return st;
+    for (size_t i = 0; i < COUNT_OF(activations); i++) {
+        if (strcmp(activations[i].name, name) == 0) {
+            cfg->hidden_act = activations[i].act;
+            return MTS_OK;
+        }
+    }
+    json_util_quote(quote, sizeof quote, name);
+    return status_set(ctx, MTS_ERR_UNSUPPORTED,
+                      "%s: hidden_act: expected gelu, gelu_new, gelu_pytorch_tanh, relu, silu, "
+                      "swish or tanh, found \"%s\"",
+                      file, quote);
+}
+
+static mts_status load_problem_type(mts_ctx *ctx, const char *file, model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    const char *name = NULL;
+    char quote[QUOTE_BYTES];
+    int problem = MODEL_PROBLEM_REGRESSION;
+    MTS_TRY(json_util_string(ctx, file, cfg->json, "problem_type", &name));
+    if (name == NULL)
+        goto cleanup;
+    while (problem <= MODEL_PROBLEM_MULTI_LABEL && strcmp(problem_names[problem], name) != 0)
+        problem++;
+    json_util_quote(quote, sizeof quote, name);
+    MTS_CHECK(problem <= MODEL_PROBLEM_MULTI_LABEL, MTS_ERR_BAD_FILE,
+              "%s: problem_type: expected regression, single_label_classification or "
+              "multi_label_classification, found \"%s\"",
+              file, quote);
+    cfg->problem_type = (model_problem)problem;
+cleanup:
+    return st;
+}
+
+static mts_status load_architecture(mts_ctx *ctx, const char *file, model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    const json_t *list = json_object_get(cfg->json, "architectures");
+    const json_t *first = json_array_get(list, 0);
+    MTS_CHECK(list == NULL || json_is_null(list) || json_is_array(list), MTS_ERR_BAD_FILE,
+              "%s: architectures: expected an array, found %s", file, json_util_type_name(list));
+    MTS_CHECK(first == NULL || json_is_string(first), MTS_ERR_BAD_FILE,
+              "%s: architectures: expected strings, found %s", file, json_util_type_name(first));
+    cfg->architecture = json_string_value(first);
+cleanup:
+    return st;
+}
+
+mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    char *file = NULL;
+    json_t *json = NULL;
+    MTS_TRY(model_config_init(ctx, cfg));
+    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+    MTS_TRY(json_util_load_object(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
+    json_decref(cfg->json);
+    cfg->json = json;
+    MTS_TRY(check_supported(ctx, file, json));
+    MTS_TRY(load_numbers(ctx, file, cfg));
+    MTS_TRY(load_hidden_act(ctx, file, cfg));
+    MTS_TRY(load_problem_type(ctx, file, cfg));
+    MTS_TRY(load_architecture(ctx, file, cfg));
+    MTS_TRY(load_labels(ctx, file, cfg));
+cleanup:
+    mem_free(file);
+    return st;
+}
+
+/* --------------------------------------------------------------------------------- save ---- */
+
+mts_status model_config_set_string(mts_ctx *ctx, model_config *cfg, const char *key,
+                                   const char *value)
+{
+    mts_status st = MTS_OK;
+    json_t *text = NULL;
+    MTS_TRY(json_util_new_string(ctx, key, value, &text));
+    MTS_TRY(json_util_set(ctx, cfg->json, key, json_incref(text)));
+cleanup:
+    json_decref(text);
+    return st;
+}
+
+/* json[key] = value unless it is there; takes value. */
+static mts_status set_if_absent(mts_ctx *ctx, json_t *json, const char *key, json_t *value)
+{
+    if (json_object_get(json, key) == NULL)
+        return json_util_set(ctx, json, key, value);
+    json_decref(value);
+    return MTS_OK;
+}
+
+/* Fields of cfg that the object lacks. */
+static mts_status complete_fields(mts_ctx *ctx, const model_config *cfg, json_t *json)
+{
+    mts_status st = MTS_OK;
+    model_config copy = *cfg; /* shallow: for the accessors by offset */
+    size_t act = 0;
+    for (size_t i = 0; i < COUNT_OF(int_fields); i++)
+        MTS_TRY(set_if_absent(ctx, json, int_fields[i].key,
+                              json_integer(*int_at(&copy, &int_fields[i]))));
+    for (size_t i = 0; i < COUNT_OF(real_fields); i++) {
+        double value = *real_at(&copy, &real_fields[i]);
+        MTS_TRY(set_if_absent(ctx, json, real_fields[i].key,
+                              value < 0 ? json_null() : json_real(value)));
+    }
+    while (activations[act].act != cfg->hidden_act)
+        act++;
+    MTS_TRY(set_if_absent(ctx, json, "hidden_act", json_string(activations[act].name)));
+    MTS_TRY(set_if_absent(ctx, json, "model_type", json_string("bert")));
+    if (json_object_get(json, "id2label") == NULL)
+        MTS_TRY(store_labels(ctx, json, cfg->labels, cfg->num_labels));
+    if (cfg->problem_type != MODEL_PROBLEM_NONE)
+        MTS_TRY(set_if_absent(ctx, json, "problem_type",
+                              json_string(problem_names[cfg->problem_type])));
+cleanup:
+    return st;
+}
+
+mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *dir)
+{
+    mts_status st = MTS_OK;
+    char *file = NULL;
+    json_t *json = json_copy(cfg->json); /* shallow: only its own keys are set below */
+    bool torch = json_object_get(cfg->json, "torch_dtype") != NULL;
+    bool plain = json_object_get(cfg->json, "dtype") != NULL;
+    MTS_CHECK(json != NULL, MTS_ERR_MEMORY, "out of memory: model configuration");
+    MTS_TRY(complete_fields(ctx, cfg, json));
+    MTS_TRY(json_util_set(ctx, json, "architectures",
+                          json_pack("[s]", "BertForSequenceClassification")));
+    if (torch)
+        MTS_TRY(json_util_set(ctx, json, "torch_dtype", json_string("float32")));
+    if (plain || !torch)
+        MTS_TRY(json_util_set(ctx, json, "dtype", json_string("float32")));
+    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+    MTS_TRY(json_util_save(ctx, json, file));
+cleanup:
+    json_decref(json);
+    mem_free(file);
+    return st;
+}

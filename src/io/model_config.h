@@ -1,0 +1,92 @@
+/*
+ * config.json of a BERT model: sizes, dropout, labels; read, labelled anew, written back.
+ *
+ * Path: models size themselves by it, train sets the labels, save writes it beside the weights.
+ * Keys we do not know are kept and written back as they were.
+ * Not done: other architectures, decoders, relative positions, quantized checkpoints (unsupported).
+ */
+#ifndef MTS_IO_MODEL_CONFIG_H
+#define MTS_IO_MODEL_CONFIG_H
+
+#include "base/status.h"
+
+struct json_t;
+
+/* hidden_act.  GELU is x Phi(x) with erf; GELU_TANH its tanh approximation ("gelu_new"). */
+typedef enum model_act {
+    MODEL_ACT_GELU,
+    MODEL_ACT_GELU_TANH,
+    MODEL_ACT_RELU,
+    MODEL_ACT_SILU,
+    MODEL_ACT_TANH,
+} model_act;
+
+/* problem_type; NONE: not said, then one label means regression (as transformers does). */
+typedef enum model_problem {
+    MODEL_PROBLEM_NONE,
+    MODEL_PROBLEM_REGRESSION,
+    MODEL_PROBLEM_SINGLE_LABEL,
+    MODEL_PROBLEM_MULTI_LABEL,
+} model_problem;
+
+typedef struct model_config {
+    int64_t vocab_size;              /* 1..2^24 */
+    int64_t hidden_size;             /* 1..65536, a multiple of num_attention_heads */
+    int64_t num_hidden_layers;       /* 1..1024 */
+    int64_t num_attention_heads;     /* 1..1024 */
+    int64_t intermediate_size;       /* 1..2^20 */
+    int64_t max_position_embeddings; /* 1..2^20 */
+    int64_t type_vocab_size;         /* 1..65536 */
+    int64_t pad_token_id;            /* 0..vocab_size - 1 */
+    model_act hidden_act;
+    double hidden_dropout_prob; /* dropout: 0..0.99 */
+    double attention_probs_dropout_prob;
+    double classifier_dropout; /* -1: null, that is hidden_dropout_prob */
+    double layer_norm_eps;     /* 1e-30..0.1 */
+    double initializer_range;  /* 0..10 */
+    model_problem problem_type;
+    int64_t num_labels;       /* 1..65536 */
+    char **labels;            /* [num_labels], names of id2label */
+    const char *architecture; /* first of "architectures", or NULL; owned by json */
+    struct json_t *json;      /* the whole object, with the keys unknown to us */
+} model_config;
+
+/*
+ * Fill *cfg with the defaults of transformers' BertConfig (BERT-base, two labels) and an empty object.
+ * In every case cfg may and must be given to model_config_deinit afterwards.  MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD mts_status model_config_init(mts_ctx *ctx, model_config *cfg);
+
+/*
+ * Read dir/config.json; cfg as for model_config_init.  Absent keys get BertConfig's defaults, except
+ * the five sizes (vocab_size to intermediate_size above), which must be there.  model_type may be
+ * absent (early BERT files).  MTS_ERR_NOT_FOUND, MTS_ERR_IO; MTS_ERR_BAD_FILE: wrong type, range or
+ * contradiction; MTS_ERR_UNSUPPORTED: not an encoder of this architecture.
+ */
+MTS_NODISCARD mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config *cfg);
+
+/*
+ * Set labels[n], label2id and problem_type.  names[n]: distinct UTF-8 texts, or NULL for LABEL_0...
+ * regression needs n 1, classification n 2..65536: else MTS_ERR_ARGUMENT.  names is not kept.
+ */
+MTS_NODISCARD mts_status model_config_set_labels(mts_ctx *ctx, model_config *cfg,
+                                                 const char *const *names, int64_t n,
+                                                 bool regression);
+
+/* Whether the head has one real output: problem_type says so, or says nothing of one label. */
+bool model_config_is_regression(const model_config *cfg);
+
+/* Set a key of the file that this struct has no field for, e.g. "finetuning_task". */
+MTS_NODISCARD mts_status model_config_set_string(mts_ctx *ctx, model_config *cfg, const char *key,
+                                                 const char *value);
+
+/*
+ * Write dir/config.json atomically: the object as loaded, with the labels and strings set above,
+ * architectures ["BertForSequenceClassification"], model_type, the type of the weights float32
+ * ("dtype", or "torch_dtype" if the file had that), and those fields of cfg whose keys were absent.
+ */
+MTS_NODISCARD mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *dir);
+
+void model_config_deinit(model_config *cfg);
+
+#endif

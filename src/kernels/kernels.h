@@ -1,0 +1,112 @@
+/*
+ * Contracts of the integer GEMM kernels, and the table of families.
+ *
+ * A product C = A B^T (A[m][k], B[n][k], mantissas of 4..16 bits) is computed as a sum of products of
+ * *pieces*, each narrow enough for one int32 micro-kernel:                          FORMATS.md (4)
+ *
+ *     x = PIECE_ALL(x)                        or        x = 256 * PIECE_HI(x) + PIECE_LO(x)
+ *     PIECE_HI(x) = x >> 8 (signed)                     PIECE_LO(x) = x & 255 (unsigned)
+ *
+ *     C = sum over pieces (p, r), chunks c of the depth:  2^(8 * (hi(p) + hi(r))) * tile(A_p,c  B_r,c)
+ *
+ * A tile is exact in int32 because the chunk of the depth is short enough (gemm_plan); the sum over
+ * pieces and chunks is exact in double because it stays below 2^53 (gemm_plan asserts k < 2^22).
+ *
+ * A *kernel* is one struct: packing layout and micro-kernel are one contract, replaced as a whole.
+ * A *family* is what one instruction set offers: a kernel for narrow (both <= 8 bits) and one for wide
+ * operands.  The reference family is plain C and always there.
+ */
+#ifndef MTS_KERNELS_KERNELS_H
+#define MTS_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef enum piece {
+    PIECE_ALL, /* the mantissa itself */
+    PIECE_HI,  /* x >> 8, arithmetic: -128..127 */
+    PIECE_LO,  /* x & 255: 0..255 */
+} piece;
+
+/*
+ * Where packing reads: mantissas with |x| <= 2^(bits-1) - 1, int8 (elem_bytes 1) or int16 (2).
+ *   straight:   x(row, depth) = data[row * ld + depth]        reduce along the columns of the source
+ *   transposed: x(row, depth) = data[depth * ld + row]        reduce along the rows of the source
+ * ld in elements.  Borrowed for the call.
+ */
+typedef struct pack_source {
+    const void *data;
+    int64_t ld;
+    int elem_bytes;
+    bool transposed;
+} pack_source;
+
+/*
+ * Pack one panel: `width` rows (mr for side A, nr for side B) times padded depth, of one piece.
+ *
+ * dst    out  panel_bytes (see gemm_panel_bytes), 64-byte aligned; every byte is written, rows >=
+ *             `rows` and depths >= `depth` as the value 0.
+ * src    in   rows first_row .. first_row+rows-1 (1 <= rows <= width), depths first_depth ..
+ *             first_depth+depth-1 (depth >= 1); nothing outside them is read.
+ * p      in   which piece of each mantissa to store; PIECE_HI and PIECE_LO from int16 sources only.
+ */
+typedef void gemm_pack_fn(void *dst, const pack_source *src, int64_t first_row, int64_t rows,
+                          int64_t first_depth, int64_t depth, piece p);
+
+/*
+ * c[i][j] = sum over depth of a(i, .) * b(j, .) for one tile.
+ *
+ * c      out  int32 c[mr][nr], dense, 64-byte aligned; overwritten.
+ * a, b   in   one packed panel each, packed with the same depth by this kernel's pack_a / pack_b.
+ * depth  in   the unpadded depth of the chunk, <= the plan's chunk: the true sums fit int32.
+ * Exact:      every kernel returns the bits of the reference.  Reentrant.  Cannot fail.
+ */
+typedef void gemm_tile_fn(int32_t *restrict c, const void *restrict a, const void *restrict b,
+                          int64_t depth);
+
+typedef struct gemm_kernel {
+    const char *name;   /* <op>_<types>_<tile>__<isa> */
+    int mr, nr;         /* rows of an A panel, rows (columns of C) of a B panel; both <= 64 */
+    int depth_step;     /* the packed depth is padded to a multiple of this */
+    int elem_bytes;     /* of a packed element: 1 or 2 */
+    size_t header_a;    /* bytes in front of each A / B panel that are not elements (corrections) */
+    size_t header_b;
+    int max_piece_bits; /* 8: operands over 8 bits are packed as PIECE_HI + PIECE_LO on both sides;
+                           16: PIECE_ALL, unless the sum of bits is over 25: then side B in two */
+    gemm_pack_fn *pack_a, *pack_b;
+    gemm_tile_fn *tile[2][2]; /* [a is PIECE_LO][b is PIECE_LO] */
+} gemm_kernel;
+
+typedef struct gemm_family {
+    const char *name;         /* "ref", "avx2", "avx512vnni", "amx" */
+    uint32_t features;        /* CPU_* bits that must all be there (cpu/cpu_features.h) */
+    const gemm_kernel *narrow; /* both operands <= 8 bits */
+    const gemm_kernel *wide;   /* anything up to 16 x 16 bits */
+    void (*thread_begin)(void); /* per-thread state around a run of tiles, or NULL (AMX: tile config) */
+    void (*thread_end)(void);
+} gemm_family;
+
+/* Bytes of one packed panel of side A / B holding `depth` (unpadded); a multiple of 64. */
+size_t gemm_panel_bytes_a(const gemm_kernel *kernel, int64_t depth);
+size_t gemm_panel_bytes_b(const gemm_kernel *kernel, int64_t depth);
+
+extern const gemm_family gemm_family_ref;
+extern const gemm_family gemm_family_avx2;       /* x86-64 builds only */
+extern const gemm_family gemm_family_avx512vnni; /* x86-64 builds only */
+extern const gemm_family gemm_family_amx;        /* x86-64 builds only */
+
+/* All families of this build in rising order of preference; *count of them. */
+const gemm_family *const *kernels_families(int *count);
+
+/*
+ * The family in use: the best one that this processor and system allow, or the one that the
+ * environment variable MANTISSA_KERNEL names (an empty one names none).  Decided at the first call
+ * that succeeds and kept; any thread may call it.
+ * MTS_ERR_ARGUMENT: unknown name.  MTS_ERR_UNSUPPORTED: known, but not possible here (says why).
+ */
+MTS_NODISCARD mts_status kernels_select(mts_ctx *ctx, const gemm_family **out);
+
+#endif

@@ -1,0 +1,59 @@
+/* Inputs of linear layers in the working number format.  See activation.h. */
+#include "layers/activation.h"
+
+#include <assert.h>
+
+size_t activation_bytes(const num_format *format, int64_t rows, int64_t cols)
+{
+    switch (format->kind) {
+    case FORMAT_FP32:
+        return arena_need((size_t)(rows * cols), sizeof(float));
+    case FORMAT_BF16:
+        return arena_need((size_t)(rows * cols), sizeof(uint16_t));
+    case FORMAT_DFP:
+        return qmatrix_bytes(rows, cols, format->activation_bits, format->group);
+    }
+    return 0;
+}
+
+void activation_bind(activation *act, arena *a, const num_format *format, int64_t rows,
+                     int64_t cols)
+{
+    act->rows = rows;
+    act->cols = cols;
+    switch (format->kind) {
+    case FORMAT_FP32:
+        act->f = arena_take(a, (size_t)(rows * cols), sizeof(float));
+        break;
+    case FORMAT_BF16:
+        act->bf16 = arena_take(a, (size_t)(rows * cols), sizeof(uint16_t));
+        break;
+    case FORMAT_DFP:
+        qmatrix_bind(&act->q, a, rows, cols, format->activation_bits, format->group);
+        break;
+    }
+}
+
+float *activation_source(const exec *ex, activation *act, float *scratch)
+{
+    return ex->format.kind == FORMAT_FP32 ? act->f : scratch;
+}
+
+void activation_set(exec *ex, activation *act, const float *x)
+{
+    if (ex->format.kind == FORMAT_FP32) {
+        assert(x == act->f);
+        exec_check_finite(ex, x, act->rows * act->cols, "the input", act->where);
+    } else if (ex->format.kind == FORMAT_BF16) {
+        exec_check_finite(ex, x, act->rows * act->cols, "the input", act->where);
+        ex->fk->to_bf16(act->bf16, x, act->rows * act->cols);
+    } else {
+        const map_args args = {
+            .key = rng_make_key(ex->seed, ex->step, (uint64_t)act->id, RNG_ROUND_ACTIVATION),
+            .stochastic = exec_stochastic(ex),
+            .what = "the input",
+            .where = act->where,
+        };
+        qmatrix_map(ex, &act->q, x, act->cols, &args);
+    }
+}

@@ -1,0 +1,53 @@
+/*
+ * Multi-head self-attention over concatenated sequences without padding, forward and backward.
+ *
+ *   per sequence e and head h, with Q, K, V [L][dh]:                              [Vaswani2017 3.2]
+ *     S = Q K^T,  P = softmax(S / sqrt(dh)),  D = dropout(P),  O = D V
+ *     dV = D^T dO   dD = dO V^T   dS = P (dP - sum dP P) / sqrt(dh)   dQ = dS K   dK = dS^T Q
+ *
+ * In dynamic fixed point every product is an integer product at attention_bits, with one exponent
+ * per operand, sequence and head.  The backward keeps no float copy: it recomputes P from the same
+ * mantissas of Q and K, which gives the same bits.  FORMATS.md (8).
+ *
+ * Path: bert_forward -> attention_forward -> gemm_run_serial -> micro-kernel.
+ */
+#ifndef MTS_LAYERS_ATTENTION_H
+#define MTS_LAYERS_ATTENTION_H
+
+#include "tensor/gemm.h"
+
+/* Where the sequences lie: tokens [offset[e], offset[e+1]) belong to sequence e. */
+typedef struct sequences {
+    int64_t count, tokens, max_length;
+    const int64_t *offset; /* [count + 1] */
+} sequences;
+
+typedef struct attention {
+    const char *name;
+    int id;
+    int64_t width, heads; /* width = heads * dh */
+    float dropout;
+} attention;
+
+/* What backward needs of one forward. */
+typedef struct attention_state {
+    float *qkv;    /* float formats: [tokens][3 width], written by the caller's linear layer */
+    void *q;       /* FORMAT_DFP: mantissas of Q, K, V, by part, sequence and head: [L][dh] dense */
+    float *scale;  /* [3][count][heads] */
+} attention_state;
+
+size_t attention_state_bytes(const exec *ex, const attention *at, int64_t tokens, int64_t count);
+void attention_state_bind(const exec *ex, attention_state *state, arena *a, const attention *at,
+                          int64_t tokens, int64_t count);
+/* Scratch of one forward or backward: one slice for each thread. */
+size_t attention_scratch(const exec *ex, const attention *at, int64_t max_length);
+
+/* out[tokens][width] from qkv[tokens][3 width] (Q, K, V side by side); overwritten.  In the float
+ * formats qkv must be state->qkv. */
+void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,
+                       const attention *at, attention_state *state);
+/* dqkv[tokens][3 width] from dout[tokens][width]; overwritten. */
+void attention_backward(exec *ex, float *dqkv, const float *dout, const sequences *seq,
+                        const attention *at, const attention_state *state);
+
+#endif

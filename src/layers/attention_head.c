@@ -1,0 +1,231 @@
+/*
+ * One head of one sequence, forward and backward, in integers or float.  See attention.h.
+ *
+ * An operand is a small matrix in the working format: a view of mantissas, or floats (rounded to
+ * bfloat16 in bf16).  `multiply` hides which, so the formulas are written once.
+ */
+#include "layers/attention_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tensor/float_gemm.h"
+
+/* rows x cols; integers in `view`, or floats at row stride view.ld in `f`. */
+typedef struct operand {
+    qview view;
+    const float *f;
+} operand;
+
+typedef enum direction {
+    STRAIGHT,
+    TRANSPOSED,
+} direction;
+
+/* Random streams inside one head. */
+enum { STREAM_Q = 0, STREAM_P = 3, STREAM_DO, STREAM_DS, STREAMS };
+
+static const exec *exec_of(const attention_head *hd)
+{
+    return hd->job->ex;
+}
+
+static gemm_plan head_plan(const exec *ex)
+{
+    const int bits = ex->format.attention_bits;
+    return gemm_plan_make(ex->family, bits, bits, false);
+}
+
+size_t attention_head_scratch(const exec *ex, const attention *at, int64_t max_length)
+{
+    const int64_t dh = at->width / at->heads, l = max_length, wide = dh > l ? dh : l;
+    const size_t matrices = 4 * arena_need((size_t)(l * l), sizeof(float)) +
+                            4 * arena_need((size_t)(l * dh), sizeof(float));
+    if (ex->format.kind != FORMAT_DFP)
+        return matrices;
+    const gemm_plan plan = head_plan(ex);
+    const int bits = ex->format.attention_bits;
+    return matrices + 2 * qmatrix_bytes(l, l, bits, GROUP_TENSOR) +
+           qmatrix_bytes(l, dh, bits, GROUP_TENSOR) +
+           gemm_operand_bytes(&plan, GEMM_A, l, wide, false) +
+           gemm_operand_bytes(&plan, GEMM_B, wide, wide, false);
+}
+
+/* x[length][cols] at row stride ldx in the working format; mantissas go to `q` (or to scratch if
+ * NULL), floats are rounded to bfloat16 into scratch in bf16 and borrowed in fp32. */
+static operand make_operand(attention_head *hd, void *q, const float *x, int64_t ldx, int64_t cols,
+                            int stream, const char *what)
+{
+    exec *ex = hd->job->ex;
+    const int64_t rows = hd->length;
+    operand op = {.view = {.rows = rows, .cols = cols, .ld = cols}};
+    if (ex->format.kind == FORMAT_FP32) {
+        op.view.ld = ldx;
+        op.f = x;
+        return op;
+    }
+    if (ex->format.kind == FORMAT_BF16) {
+        float *f = arena_take(hd->scratch, (size_t)(rows * cols), sizeof(float));
+        for (int64_t i = 0; i < rows; i++) {
+            uint16_t row[512];
+            for (int64_t j = 0; j < cols; j += 512) {
+                const int64_t n = cols - j < 512 ? cols - j : 512;
+                ex->fk->to_bf16(row, x + i * ldx + j, n);
+                ex->fk->from_bf16(f + i * cols + j, row, n);
+            }
+        }
+        op.f = f;
+        return op;
+    }
+    qmatrix m = {.rows = rows, .cols = cols, .group = GROUP_TENSOR, .q = q, .scale = &op.view.scale};
+    m.bits = ex->format.attention_bits;
+    if (q == NULL)
+        m.q = arena_take(hd->scratch, (size_t)(rows * cols), (size_t)format_elem_bytes(m.bits));
+    const uint64_t tensor = ((uint64_t)hd->job->at->id * STREAMS + (uint64_t)stream) << 32 |
+                            (uint64_t)(hd->sequence * hd->job->at->heads + hd->head);
+    const map_args args = {
+        .key = rng_make_key(ex->seed, ex->step, tensor, RNG_ROUND_ACTIVATION),
+        .stochastic = exec_stochastic(ex),
+        .what = what,
+        .where = hd->job->at->name,
+    };
+    qmatrix_map_serial(ex, &m, x, ldx, &args);
+    op.view.q = m.q;
+    op.view.bits = m.bits;
+    return op;
+}
+
+/* c = op(a) op(b)^T in the sense of gemm.h: reduce along the columns (STRAIGHT) or rows of each. */
+static void multiply(attention_head *hd, float *c, int64_t ldc, const operand *a, direction da,
+                     const operand *b, direction db)
+{
+    const exec *ex = exec_of(hd);
+    const bool ta = da == TRANSPOSED, tb = db == TRANSPOSED;
+    const int64_t m = ta ? a->view.cols : a->view.rows, k = ta ? a->view.rows : a->view.cols;
+    const int64_t n = tb ? b->view.cols : b->view.rows;
+    if (ex->format.kind != FORMAT_DFP) {
+        float_gemm(c, ldc, a->f, a->view.ld, ta, b->f, b->view.ld, !tb, m, n, k, false);
+        return;
+    }
+    const size_t mark = hd->scratch->used;
+    const gemm_plan plan = head_plan(ex);
+    gemm_operand pa, pb;
+    gemm_pack_view(&pa, hd->scratch, &plan, GEMM_A, &a->view, ta);
+    gemm_pack_view(&pb, hd->scratch, &plan, GEMM_B, &b->view, tb);
+    gemm_run_serial(ex, c, ldc, &pa, &pb, NULL, false);
+    hd->scratch->used = mark;
+}
+
+/* Where the mantissas of Q, K or V of this head live. */
+static void *part_mantissas(const attention_head *hd, int part)
+{
+    const attention_job *job = hd->job;
+    if (job->ex->format.kind != FORMAT_DFP)
+        return NULL;
+    const int64_t at = (part * job->seq->tokens + hd->first) * job->at->width +
+                       hd->head * hd->length * hd->dh;
+    return (uint8_t *)job->state->q + at * format_elem_bytes(job->ex->format.attention_bits);
+}
+
+static float *part_scale(const attention_head *hd, int part)
+{
+    const attention_job *job = hd->job;
+    return job->state->scale + (part * job->seq->count + hd->sequence) * job->at->heads + hd->head;
+}
+
+/* Q, K or V as the forward mapped it. */
+static operand kept_part(attention_head *hd, int part)
+{
+    const attention_job *job = hd->job;
+    const int64_t width = job->at->width;
+    if (job->ex->format.kind != FORMAT_DFP)
+        return make_operand(hd, NULL,
+                            job->state->qkv + hd->first * 3 * width + part * width +
+                                hd->head * hd->dh,
+                            3 * width, hd->dh, STREAM_Q + part, "");
+    return (operand){.view = {.q = part_mantissas(hd, part),
+                              .rows = hd->length,
+                              .cols = hd->dh,
+                              .ld = hd->dh,
+                              .bits = job->ex->format.attention_bits,
+                              .scale = *part_scale(hd, part)}};
+}
+
+static float logit_scale(const attention_head *hd)
+{
+    return 1.0f / sqrtf((float)hd->dh);
+}
+
+/* y = dropout of x [L][L] of this head, the same in forward and backward; y may be x. */
+static void drop(const attention_head *hd, float *y, const float *x)
+{
+    const exec *ex = exec_of(hd);
+    const float p = ex->training ? hd->job->at->dropout : 0.0f;
+    const int64_t n = hd->length * hd->length;
+    if (p <= 0.0f) {
+        if (y != x)
+            memcpy(y, x, (size_t)n * sizeof(float));
+        return;
+    }
+    const uint64_t tensor = (uint64_t)hd->job->at->id << 32 |
+                            (uint64_t)(hd->sequence * hd->job->at->heads + hd->head);
+    ex->fk->dropout(y, x, n, p, rng_make_key(ex->seed, ex->step, tensor, RNG_DROPOUT), 0);
+}
+
+/* p = softmax(Q K^T / sqrt(dh)), [L][L]. */
+static void probabilities(attention_head *hd, float *p, const operand *q, const operand *k)
+{
+    const int64_t l = hd->length;
+    multiply(hd, p, l, q, STRAIGHT, k, STRAIGHT);
+    for (int64_t i = 0; i < l; i++)
+        exec_of(hd)->fk->softmax_forward(p + i * l, p + i * l, l, logit_scale(hd));
+}
+
+void attention_head_forward(attention_head *hd)
+{
+    const attention_job *job = hd->job;
+    const int64_t l = hd->length, width = job->at->width;
+    operand part[3];
+    for (int i = PART_Q; i <= PART_V; i++) {
+        const float *x = job->in + hd->first * 3 * width + i * width + hd->head * hd->dh;
+        part[i] = make_operand(hd, part_mantissas(hd, i), x, 3 * width, hd->dh, STREAM_Q + i,
+                               "query, key or value");
+        if (job->ex->format.kind == FORMAT_DFP)
+            *part_scale(hd, i) = part[i].view.scale;
+    }
+    float *p = arena_take(hd->scratch, (size_t)(l * l), sizeof(float));
+    probabilities(hd, p, &part[PART_Q], &part[PART_K]);
+    drop(hd, p, p);
+    const operand dropped = make_operand(hd, NULL, p, l, l, STREAM_P, "the probabilities");
+    /* O = D V */
+    multiply(hd, job->out + hd->first * width + hd->head * hd->dh, width, &dropped, STRAIGHT,
+             &part[PART_V], TRANSPOSED);
+}
+
+void attention_head_backward(attention_head *hd)
+{
+    const attention_job *job = hd->job;
+    const int64_t l = hd->length, width = job->at->width, ld = 3 * width;
+    const size_t square = (size_t)(l * l);
+    const operand q = kept_part(hd, PART_Q), k = kept_part(hd, PART_K), v = kept_part(hd, PART_V);
+    float *p = arena_take(hd->scratch, square, sizeof(float));
+    float *d = arena_take(hd->scratch, square, sizeof(float));
+    float *dq = job->out + hd->first * ld + hd->head * hd->dh, *dk = dq + width, *dv = dk + width;
+
+    probabilities(hd, p, &q, &k);
+    drop(hd, d, p);
+    const operand dropped = make_operand(hd, NULL, d, l, l, STREAM_P, "the probabilities");
+    const operand g = make_operand(hd, NULL, job->in + hd->first * width + hd->head * hd->dh,
+                                   width, hd->dh, STREAM_DO, "the output gradient");
+    /* forward: O = D V */
+    multiply(hd, dv, ld, &dropped, TRANSPOSED, &g, TRANSPOSED);
+    multiply(hd, d, l, &g, STRAIGHT, &v, STRAIGHT);
+    /* forward: D = dropout(P), P = softmax(S / sqrt(dh)) */
+    drop(hd, d, d);
+    for (int64_t i = 0; i < l; i++)
+        exec_of(hd)->fk->softmax_backward(d + i * l, d + i * l, p + i * l, l, logit_scale(hd));
+    const operand ds = make_operand(hd, NULL, d, l, l, STREAM_DS, "the score gradient");
+    /* forward: S = Q K^T */
+    multiply(hd, dq, ld, &ds, STRAIGHT, &k, TRANSPOSED);
+    multiply(hd, dk, ld, &ds, TRANSPOSED, &q, TRANSPOSED);
+}

@@ -1,0 +1,32 @@
+/* One head of one sequence: what attention.c's loops share with attention_head.c. */
+#ifndef MTS_LAYERS_ATTENTION_INTERNAL_H
+#define MTS_LAYERS_ATTENTION_INTERNAL_H
+
+#include "layers/attention.h"
+
+enum { PART_Q, PART_K, PART_V };
+
+/* A forward or backward over all heads; read by every thread. */
+typedef struct attention_job {
+    exec *ex;
+    const attention *at;
+    const attention_state *state;
+    const sequences *seq;
+    const float *in;  /* forward: qkv; backward: dout */
+    float *out;       /* forward: out; backward: dqkv */
+} attention_job;
+
+/* One (sequence, head) and this thread's scratch. */
+typedef struct attention_head {
+    const attention_job *job;
+    int64_t sequence, head, first, length, dh; /* tokens [first, first + length) */
+    arena *scratch;
+} attention_head;
+
+void attention_head_forward(attention_head *hd);
+void attention_head_backward(attention_head *hd);
+
+/* Scratch of one thread for sequences of max_length. */
+size_t attention_head_scratch(const exec *ex, const attention *at, int64_t max_length);
+
+#endif

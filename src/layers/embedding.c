@@ -1,0 +1,207 @@
+/* Embedding look-up and its scatter-add.  See embedding.h. */
+#include "layers/embedding.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROW_GRAIN = 32, SEGMENT = 256 };
+
+static const uint32_t infinity_bits = UINT32_C(0x7f800000);
+
+void embedding_init(embedding *e, const char *name, int id, param *table)
+{
+    *e = (embedding){.name = name, .id = id, .table = table};
+}
+
+/* The largest magnitude of the table, once per optimizer step (tensor mode only). */
+typedef struct max_job {
+    const exec *ex;
+    const float *x;
+    uint32_t bits;
+} max_job;
+
+static void max_piece(void *arg, int64_t begin, int64_t end)
+{
+    max_job *job = arg;
+    const uint32_t bits = job->ex->fk->max_abs_bits(job->x + begin, end - begin);
+#pragma omp critical(mts_embedding_max)
+    if (bits > job->bits)
+        job->bits = bits;
+}
+
+static void find_exponent(exec *ex, embedding *e)
+{
+    if (ex->format.group != GROUP_TENSOR || e->version == ex->weight_version + 1)
+        return;
+    e->version = ex->weight_version + 1;
+    max_job job = {ex, e->table->value, 0};
+    exec_parallel(ex, e->table->rows * e->table->cols, 1 << 16, max_piece, &job);
+    e->failed = job.bits >= infinity_bits;
+    if (e->failed)
+        exec_report_anomaly(ex, "the weight", e->name);
+    else
+        e->tensor_exponent = format_unit_exponent(job.bits, ex->format.weight_bits);
+}
+
+typedef struct forward_job {
+    exec *ex;
+    embedding *e;
+    float *y;
+    const int32_t *index;
+    bool accumulate;
+} forward_job;
+
+/* y (+)= dequantised mantissas of one table row, in segments that stay on the stack. */
+static void forward_row(const forward_job *job, float *y, int64_t row)
+{
+    const exec *ex = job->ex;
+    const embedding *e = job->e;
+    const int64_t cols = e->table->cols;
+    const float *x = e->table->value + row * cols;
+    int exponent = e->tensor_exponent;
+    bool failed = e->failed;
+    if (ex->format.group != GROUP_TENSOR) {
+        const uint32_t bits = ex->fk->max_abs_bits(x, cols);
+        failed = bits >= infinity_bits;
+        if (failed)
+            exec_report_anomaly(job->ex, "the weight", e->name);
+        else
+            exponent = format_unit_exponent(bits, ex->format.weight_bits);
+    }
+    quantize_args args = {
+        .scale = format_power(-exponent),
+        .limit = format_limit(ex->format.weight_bits),
+        .stochastic = exec_stochastic(ex),
+        .key = rng_make_key(ex->seed, ex->weight_version, (uint64_t)e->id, RNG_ROUND_WEIGHT),
+    };
+    for (int64_t j = 0; j < cols; j += SEGMENT) {
+        int16_t q[SEGMENT] = {0};
+        const int64_t n = cols - j < SEGMENT ? cols - j : SEGMENT;
+        args.first = (uint32_t)(row * cols + j);
+        if (!failed)
+            ex->fk->quantize_s16(q, x + j, n, &args);
+        ex->fk->dequantize_s16(y + j, q, n, format_power(exponent), job->accumulate);
+    }
+}
+
+static void forward_rows(void *arg, int64_t begin, int64_t end)
+{
+    const forward_job *job = arg;
+    const int64_t cols = job->e->table->cols;
+    for (int64_t t = begin; t < end; t++) {
+        float *y = job->y + t * cols;
+        const float *x = job->e->table->value + job->index[t] * cols;
+        if (job->ex->format.kind == FORMAT_DFP)
+            forward_row(job, y, job->index[t]);
+        else if (job->accumulate)
+            job->ex->fk->accumulate(y, x, cols);
+        else
+            memcpy(y, x, (size_t)cols * sizeof(float));
+    }
+}
+
+void embedding_forward(exec *ex, float *y, const int32_t *index, int64_t n, embedding *e,
+                       bool accumulate)
+{
+    if (ex->format.kind == FORMAT_DFP)
+        find_exponent(ex, e);
+    forward_job job = {ex, e, y, index, accumulate};
+    exec_parallel(ex, n, ROW_GRAIN, forward_rows, &job);
+}
+
+/* Blocks do not fit rows of a table: the block mode uses a row's own exponent here. */
+static group_kind gradient_group(const exec *ex)
+{
+    return ex->format.group == GROUP_TENSOR ? GROUP_TENSOR : GROUP_ROW;
+}
+
+size_t embedding_scratch(const exec *ex, int64_t n, int64_t cols)
+{
+    return qmatrix_bytes(n, cols, ex->format.gradient_bits > 0 ? ex->format.gradient_bits : 16,
+                         gradient_group(ex)) +
+           arena_need((size_t)n, sizeof(uint64_t)) + arena_need((size_t)n + 1, sizeof(int64_t));
+}
+
+void embedding_map_gradient(exec *ex, embedding_gradient *g, const float *dy, int64_t n,
+                            int64_t cols, const embedding *e)
+{
+    *g = (embedding_gradient){.dy = dy, .n = n, .cols = cols};
+    if (ex->format.kind != FORMAT_DFP)
+        return;
+    qmatrix_bind(&g->q, &ex->scratch, n, cols, ex->format.gradient_bits, gradient_group(ex));
+    const map_args args = {
+        .key = rng_make_key(ex->seed, ex->step, (uint64_t)e->id, RNG_ROUND_GRADIENT_DW),
+        .stochastic = exec_stochastic(ex),
+        .what = "the output gradient",
+        .where = e->name,
+    };
+    qmatrix_map(ex, &g->q, dy, cols, &args);
+}
+
+typedef struct scatter_job {
+    const exec *ex;
+    const embedding_gradient *g;
+    float *grad;
+    const uint64_t *order; /* index << 32 | token, sorted */
+    const int64_t *start;  /* of each run of equal indices; start[runs] = n */
+} scatter_job;
+
+static void add_token(const scatter_job *job, double *sum, int64_t t, int64_t j, int64_t n)
+{
+    const embedding_gradient *g = job->g;
+    const int64_t at = t * g->cols + j;
+    if (job->ex->format.kind != FORMAT_DFP) {
+        for (int64_t i = 0; i < n; i++)
+            sum[i] += (double)g->dy[at + i];
+        return;
+    }
+    const double scale = (double)g->q.scale[g->q.group == GROUP_TENSOR ? 0 : t];
+    if (g->q.bits <= 8)
+        job->ex->fk->accumulate_s8(sum, (const int8_t *)g->q.q + at, n, scale);
+    else
+        job->ex->fk->accumulate_s16(sum, (const int16_t *)g->q.q + at, n, scale);
+}
+
+/* Runs of equal indices; a row of the gradient is written by one piece only. */
+static void scatter_runs(void *arg, int64_t begin, int64_t end)
+{
+    const scatter_job *job = arg;
+    const int64_t cols = job->g->cols;
+    for (int64_t r = begin; r < end; r++) {
+        float *grad = job->grad + (int64_t)(job->order[job->start[r]] >> 32) * cols;
+        for (int64_t j = 0; j < cols; j += SEGMENT) {
+            double sum[SEGMENT] = {0};
+            const int64_t n = cols - j < SEGMENT ? cols - j : SEGMENT;
+            for (int64_t k = job->start[r]; k < job->start[r + 1]; k++)
+                add_token(job, sum, (int64_t)(job->order[k] & UINT32_MAX), j, n);
+            for (int64_t i = 0; i < n; i++)
+                grad[j + i] += (float)sum[i];
+        }
+    }
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *index, embedding *e)
+{
+    const size_t mark = exec_mark(ex);
+    uint64_t *order = exec_take(ex, g->n, sizeof(uint64_t));
+    int64_t *start = exec_take(ex, g->n + 1, sizeof(int64_t));
+    if (!ex->accumulate_grads)
+        memset(e->table->grad, 0, (size_t)(e->table->rows * e->table->cols) * sizeof(float));
+    for (int64_t t = 0; t < g->n; t++)
+        order[t] = (uint64_t)index[t] << 32 | (uint64_t)t;
+    qsort(order, (size_t)g->n, sizeof *order, compare_u64);
+    int64_t runs = 0;
+    for (int64_t k = 0; k < g->n; k++)
+        if (k == 0 || order[k] >> 32 != order[k - 1] >> 32)
+            start[runs++] = k;
+    start[runs] = g->n;
+    scatter_job job = {ex, g, e->table->grad, order, start};
+    exec_parallel(ex, runs, 4, scatter_runs, &job);
+    exec_release(ex, mark);
+}

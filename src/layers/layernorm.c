@@ -1,0 +1,298 @@
+/* Layer norm in integers, and in float for the baselines.  See layernorm.h. */
+#include "layers/layernorm.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tensor/isqrt.h"
+
+enum { RECIPROCAL_SHIFT = 44, ROW_GRAIN = 16, STRIP = 64 };
+
+static const uint32_t infinity_bits = UINT32_C(0x7f800000);
+
+size_t layernorm_bytes(const exec *ex, int64_t n)
+{
+    return ex->format.kind == FORMAT_DFP ? 2 * arena_need((size_t)n, sizeof(int16_t)) : 0;
+}
+
+void layernorm_bind(const exec *ex, layernorm *ln, arena *a, const char *name, int id, param *gamma,
+                    param *beta, int64_t n, float epsilon)
+{
+    *ln = (layernorm){.name = name, .id = id, .n = n, .epsilon = epsilon};
+    ln->gamma = gamma;
+    ln->beta = beta;
+    if (ex->format.kind == FORMAT_DFP) {
+        ln->gamma_q = arena_take(a, (size_t)n, sizeof(int16_t));
+        ln->beta_q = arena_take(a, (size_t)n, sizeof(int16_t));
+    }
+}
+
+size_t layernorm_state_bytes(const exec *ex, int64_t rows, int64_t n)
+{
+    const size_t elements = (size_t)(rows * n);
+    const size_t row_floats = arena_need((size_t)rows, sizeof(float));
+    if (ex->format.kind == FORMAT_DFP)
+        return arena_need(elements, sizeof(int16_t)) + 2 * row_floats;
+    return arena_need(elements, sizeof(float)) + row_floats;
+}
+
+void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int64_t rows, int64_t n)
+{
+    *state = (layernorm_state){0};
+    state->rstd = arena_take(a, (size_t)rows, sizeof(float));
+    if (ex->format.kind == FORMAT_DFP) {
+        state->xhat_q = arena_take(a, (size_t)(rows * n), sizeof(int16_t));
+        state->xhat_scale = arena_take(a, (size_t)rows, sizeof(float));
+    } else {
+        state->xhat = arena_take(a, (size_t)(rows * n), sizeof(float));
+    }
+}
+
+size_t layernorm_scratch(const exec *ex, int64_t rows, int64_t n)
+{
+    if (ex->format.kind != FORMAT_DFP)
+        return 0;
+    return arena_need((size_t)(rows * n), sizeof(int16_t)) +
+           arena_need((size_t)rows, sizeof(float));
+}
+
+/* One vector to norm_bits mantissas; returns its scale. */
+static float map_vector(exec *ex, int16_t *q, const float *x, int64_t n, const layernorm *ln,
+                        int64_t stream)
+{
+    const uint32_t bits = ex->fk->max_abs_bits(x, n);
+    if (bits >= infinity_bits) {
+        exec_report_anomaly(ex, "the weight", ln->name);
+        memset(q, 0, (size_t)n * sizeof *q);
+        return 1.0f;
+    }
+    const int e = format_unit_exponent(bits, ex->format.norm_bits);
+    const quantize_args args = {
+        .scale = format_power(-e),
+        .limit = format_limit(ex->format.norm_bits),
+        .stochastic = exec_stochastic(ex),
+        .key = rng_make_key(ex->seed, ex->weight_version, (uint64_t)ln->id, RNG_ROUND_WEIGHT),
+        .first = (uint32_t)(stream * n),
+    };
+    ex->fk->quantize_s16(q, x, n, &args);
+    return format_power(e);
+}
+
+static void map_affine(exec *ex, layernorm *ln)
+{
+    if (ln->version == ex->weight_version + 1 && ln->version_training == ex->training)
+        return;
+    ln->version = ex->weight_version + 1;
+    ln->version_training = ex->training;
+    ln->gamma_scale = map_vector(ex, ln->gamma_q, ln->gamma->value, ln->n, ln, 0);
+    ln->beta_scale = map_vector(ex, ln->beta_q, ln->beta->value, ln->n, ln, 1);
+}
+
+typedef struct norm_job {
+    exec *ex;
+    layernorm *ln;
+    const layernorm_state *state;
+    const float *in;
+    float *out;
+    int64_t rows;
+    int tensor_exponent; /* of the input's unit, in the tensor mode */
+    bool by_tensor, failed;
+    int16_t *q;          /* [rows][n] mantissas of the input */
+    float *q_scale;      /* [rows] */
+} norm_job;
+
+/* In the tensor mode: one exponent for the whole input. */
+static void find_tensor_exponent(norm_job *job, const char *what)
+{
+    job->by_tensor = job->ex->format.group == GROUP_TENSOR;
+    if (!job->by_tensor)
+        return;
+    const uint32_t bits = job->ex->fk->max_abs_bits(job->in, job->rows * job->ln->n);
+    job->failed = bits >= infinity_bits;
+    if (job->failed)
+        exec_report_anomaly(job->ex, what, job->ln->name);
+    else
+        job->tensor_exponent = format_unit_exponent(bits, job->ex->format.norm_bits);
+}
+
+/* Map row t of job->in; returns the exponent of its unit. */
+static int map_row(const norm_job *job, int16_t *q, int64_t t, rng_use use, const char *what)
+{
+    const int64_t n = job->ln->n;
+    const float *x = job->in + t * n;
+    const int bits = job->ex->format.norm_bits;
+    int e = job->tensor_exponent;
+    bool failed = job->failed;
+    if (!job->by_tensor) {
+        const uint32_t max = job->ex->fk->max_abs_bits(x, n);
+        failed = max >= infinity_bits;
+        if (failed)
+            exec_report_anomaly(job->ex, what, job->ln->name);
+        else
+            e = format_unit_exponent(max, bits);
+    }
+    if (failed) {
+        memset(q, 0, (size_t)n * sizeof *q);
+        return 0;
+    }
+    const quantize_args args = {
+        .scale = format_power(-e),
+        .limit = format_limit(bits),
+        .stochastic = exec_stochastic(job->ex),
+        .key = rng_make_key(job->ex->seed, job->ex->step, (uint64_t)job->ln->id, use),
+        .first = (uint32_t)(t * n),
+    };
+    job->ex->fk->quantize_s16(q, x, n, &args);
+    return e;
+}
+
+/* n^2 (var + eps) in units of 2^2e, at least 1 and below 2^62. */
+static int64_t variance_units(const norm_sums *s, int64_t n, float epsilon, int e)
+{
+    const int64_t v = n * s->s2 - s->s1 * s->s1;
+    const double eps = ldexp((double)n * (double)n * (double)epsilon, -2 * e);
+    const double room = 4611686018427387904.0 - (double)v;
+    int64_t total = eps < room ? v + (int64_t)eps : INT64_C(1) << 62;
+    return total < 1 ? 1 : total;
+}
+
+static void forward_row(norm_job *job, int64_t t)
+{
+    const exec *ex = job->ex;
+    const int64_t n = job->ln->n;
+    int16_t *xq = job->state->xhat_q + t * n;
+    norm_sums s;
+    const int e = map_row(job, xq, t, RNG_ROUND_ACTIVATION, "the input");
+    ex->fk->norm_sums(&s, xq, n);
+    int half_shift; /* sigma = root * 2^-half_shift */
+    const int64_t root = isqrt_scaled(variance_units(&s, n, job->ln->epsilon, e), &half_shift);
+    const double sigma = ldexp((double)root, -half_shift);
+    const int64_t up = n * s.max - s.s1, down = s.s1 - n * s.min;
+    const int64_t largest = up > down ? up : down;
+    int ex_unit = 0;
+    if (largest > 0) {
+        int exponent;
+        frexp((double)largest / sigma, &exponent);
+        ex_unit = exponent - 1 - (ex->format.norm_bits - 2);
+    }
+    const double reciprocal = ldexp(1.0 / sigma, RECIPROCAL_SHIFT - ex_unit);
+    const quantize_args args = {
+        .limit = format_limit(ex->format.norm_bits),
+        .stochastic = exec_stochastic(ex),
+        .key = rng_make_key(ex->seed, ex->step, (uint64_t)job->ln->id, RNG_ROUND_STATE),
+        .first = (uint32_t)(t * n),
+    };
+    ex->fk->norm_divide(xq, xq, n, s.s1, (int64_t)(reciprocal + 0.5), RECIPROCAL_SHIFT, &args);
+    const float scale = format_power(ex_unit);
+    job->state->xhat_scale[t] = scale;
+    job->state->rstd[t] = (float)ldexp((double)n / sigma, -e);
+    ex->fk->norm_affine(job->out + t * n, xq, job->ln->gamma_q, job->ln->beta_q, n,
+                        scale * job->ln->gamma_scale, job->ln->beta_scale);
+}
+
+static void forward_rows(void *arg, int64_t begin, int64_t end)
+{
+    norm_job *job = arg;
+    const int64_t n = job->ln->n;
+    for (int64_t t = begin; t < end; t++) {
+        if (job->ex->format.kind == FORMAT_DFP)
+            forward_row(job, t);
+        else
+            job->state->rstd[t] = job->ex->fk->layernorm_forward(
+                job->out + t * n, job->state->xhat + t * n, job->in + t * n, job->ln->gamma->value,
+                job->ln->beta->value, n, job->ln->epsilon);
+    }
+}
+
+void layernorm_forward(exec *ex, float *y, const float *x, int64_t rows, layernorm *ln,
+                       layernorm_state *state)
+{
+    norm_job job = {.ex = ex, .ln = ln, .state = state, .in = x, .out = y, .rows = rows};
+    if (ex->format.kind == FORMAT_DFP) {
+        map_affine(ex, ln);
+        find_tensor_exponent(&job, "the input");
+    }
+    exec_parallel(ex, rows, ROW_GRAIN, forward_rows, &job);
+}
+
+static void backward_row(norm_job *job, int64_t t)
+{
+    const exec *ex = job->ex;
+    const int64_t n = job->ln->n;
+    const int16_t *xq = job->state->xhat_q + t * n;
+    int16_t *q = job->q + t * n;
+    const int e = map_row(job, q, t, RNG_ROUND_GRADIENT_DX, "the output gradient");
+    const float xs = job->state->xhat_scale[t];
+    job->q_scale[t] = format_power(e);
+    /* forward: y = gamma x^ + beta, x^ = (x - mean) / std */
+    int64_t h1, h2;
+    ex->fk->norm_grad_sums(&h1, &h2, q, job->ln->gamma_q, xq, n);
+    const float m1 = (float)((double)h1 / (double)n);
+    const float m2 = (float)((double)h2 / (double)n * (double)xs * (double)xs);
+    ex->fk->norm_grad_input(job->out + t * n, q, job->ln->gamma_q, xq, n,
+                            format_power(e) * job->ln->gamma_scale * job->state->rstd[t], m1, m2);
+}
+
+static void backward_rows_integer(void *arg, int64_t begin, int64_t end)
+{
+    for (int64_t t = begin; t < end; t++)
+        backward_row(arg, t);
+}
+
+static void backward_rows_float(void *arg, int64_t begin, int64_t end)
+{
+    const norm_job *job = arg;
+    const int64_t n = job->ln->n;
+    for (int64_t t = begin; t < end; t++)
+        job->ex->fk->layernorm_backward(job->out + t * n, job->in + t * n,
+                                        job->state->xhat + t * n, job->ln->gamma->value,
+                                        job->state->rstd[t], n);
+}
+
+/* Parameter gradients of columns [begin, end): rows in order, sums in double. */
+static void param_strip(void *arg, int64_t begin, int64_t end)
+{
+    const norm_job *job = arg;
+    const exec *ex = job->ex;
+    const layernorm *ln = job->ln;
+    const int64_t n = ln->n;
+    double dgamma[STRIP] = {0}, dbeta[STRIP] = {0};
+    for (int64_t t = 0; t < job->rows; t++) {
+        const int64_t at = t * n + begin;
+        if (ex->format.kind == FORMAT_DFP) {
+            const double s = (double)job->q_scale[t];
+            ex->fk->norm_grad_params(dgamma, dbeta, job->q + at, job->state->xhat_q + at,
+                                     end - begin, s * (double)job->state->xhat_scale[t], s);
+        } else {
+            for (int64_t j = 0; j < end - begin; j++) {
+                dgamma[j] += (double)(job->in[at + j] * job->state->xhat[at + j]);
+                dbeta[j] += (double)job->in[at + j];
+            }
+        }
+    }
+    for (int64_t j = begin; j < end; j++) {
+        const float g0 = ex->accumulate_grads ? ln->gamma->grad[j] : 0.0f;
+        const float b0 = ex->accumulate_grads ? ln->beta->grad[j] : 0.0f;
+        ln->gamma->grad[j] = g0 + (float)dgamma[j - begin];
+        ln->beta->grad[j] = b0 + (float)dbeta[j - begin];
+    }
+}
+
+void layernorm_backward(exec *ex, float *dx, const float *dy, int64_t rows, layernorm *ln,
+                        const layernorm_state *state)
+{
+    norm_job job = {.ex = ex, .ln = ln, .state = state, .in = dy, .out = dx, .rows = rows};
+    const size_t mark = exec_mark(ex);
+    if (ex->format.kind == FORMAT_DFP) {
+        job.q = exec_take(ex, rows * ln->n, sizeof(int16_t));
+        job.q_scale = exec_take(ex, rows, sizeof(float));
+        find_tensor_exponent(&job, "the output gradient");
+        exec_parallel(ex, rows, ROW_GRAIN, backward_rows_integer, &job);
+        exec_parallel(ex, ln->n, STRIP, param_strip, &job);
+    } else {
+        /* dx may be dy: the parameter gradients read dy first */
+        exec_parallel(ex, ln->n, STRIP, param_strip, &job);
+        exec_parallel(ex, rows, ROW_GRAIN, backward_rows_float, &job);
+    }
+    exec_release(ex, mark);
+}

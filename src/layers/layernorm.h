@@ -1,0 +1,58 @@
+/*
+ * Layer norm y = gamma (x - mean) / sqrt(var + eps) + beta per row [Ba2016], forward and backward.
+ * In dynamic fixed point all sums, the square root and the division are integer arithmetic:
+ *
+ *   Xq = map(x, b)   S1 = sum Xq   S2 = sum Xq^2      V = n S2 - S1^2 = n^2 var 2^(-2e), exact
+ *   sigma = isqrt(V + n^2 eps 2^(-2e))                the input's exponent e cancels in x^
+ *   x^q = R((n Xq - S1) / sigma * 2^-ex)              b bits, exponent ex by row
+ *   y = (gammaq x^q) 2^(eg+ex) + betaq 2^eb
+ *   backward, G = map(dy, b): h = G gammaq            H1 = sum h, H2 = sum h x^q, exact
+ *   dx = (h - H1/n - x^q 2^(2ex) H2/n) 2^(eG+eg) / std
+ *   dgamma = sum_rows G x^q 2^(eG+ex)                 dbeta = sum_rows G 2^eG
+ *
+ * b is num_format.norm_bits.  Exponents of Xq and G: per tensor, or per row in the row and block
+ * modes (a row is where layer norm's sums end).  FORMATS.md (7).
+ */
+#ifndef MTS_LAYERS_LAYERNORM_H
+#define MTS_LAYERS_LAYERNORM_H
+
+#include "tensor/exec.h"
+#include "tensor/param.h"
+
+typedef struct layernorm {
+    const char *name;
+    int id;
+    int64_t n;
+    float epsilon;
+    param *gamma, *beta;
+    int16_t *gamma_q, *beta_q; /* mapped once per optimizer step; owned by the model's arena */
+    float gamma_scale, beta_scale;
+    uint64_t version;
+    bool version_training;
+} layernorm;
+
+/* What backward needs of one forward. */
+typedef struct layernorm_state {
+    int16_t *xhat_q;    /* FORMAT_DFP: [rows][n] */
+    float *xhat_scale;  /* [rows] */
+    float *xhat;        /* float formats: [rows][n] */
+    float *rstd;        /* [rows] */
+} layernorm_state;
+
+size_t layernorm_bytes(const exec *ex, int64_t n);
+void layernorm_bind(const exec *ex, layernorm *ln, arena *a, const char *name, int id, param *gamma,
+                    param *beta, int64_t n, float epsilon);
+size_t layernorm_state_bytes(const exec *ex, int64_t rows, int64_t n);
+void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int64_t rows,
+                          int64_t n);
+/* Scratch of one forward or backward. */
+size_t layernorm_scratch(const exec *ex, int64_t rows, int64_t n);
+
+/* y[rows][n]; y may be x. */
+void layernorm_forward(exec *ex, float *y, const float *x, int64_t rows, layernorm *ln,
+                       layernorm_state *state);
+/* dx[rows][n], may be dy; gamma and beta gradients as ex->accumulate_grads says. */
+void layernorm_backward(exec *ex, float *dx, const float *dy, int64_t rows, layernorm *ln,
+                        const layernorm_state *state);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * Linear layer Y = X W^T + b, forward and backward, in the working number format.
+ *
+ *   forward     Xq = map(X, b_a)   Wq = map(W, b_w)     Y  = Xq Wq^T 2^(eX+eW) + b
+ *   backward    Gq = map(dL/dY, b_g)                    dX = Gq Wq 2^(eG+eW)
+ *                                                       dW = Gq^T Xq 2^(eG+eX),  db = sum G
+ *                                                                     [Tayaranian2023 section 3]
+ * With exponents by row, the exponents that run along a reduction are folded, exactly, into the
+ * gradient before it is mapped: dX = map(G diag(2^eW)) Wq, dW = map(diag(2^eX) G)^T Xq, the latter
+ * with one exponent per output feature.  FORMATS.md (6).
+ *
+ * Path: bert_forward -> linear_forward -> gemm_run -> micro-kernel.
+ */
+#ifndef MTS_LAYERS_LINEAR_H
+#define MTS_LAYERS_LINEAR_H
+
+#include "layers/activation.h"
+#include "tensor/gemm.h"
+#include "tensor/param.h"
+
+typedef struct linear {
+    const char *name;     /* borrowed */
+    int id;               /* of its random streams */
+    int64_t out, in;
+    param *weight, *bias; /* weight->value[out][in]; several parameters may follow each other in
+                             memory and act as one matrix (query, key, value) */
+    arena storage;        /* a slice for the packed weight, owned by the model's arena */
+    gemm_operand straight, transposed;
+    float *row_scale;     /* of the weight's rows, for folding (row group) */
+    uint16_t *bf16;
+    uint64_t version;     /* weight_version + 1 that was packed; 0: none */
+    bool version_training;
+} linear;
+
+/* Bytes of storage that linear_bind takes from the model's arena. */
+size_t linear_bytes(const exec *ex, int64_t out, int64_t in);
+void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
+                 param *bias, int64_t out, int64_t in);
+
+/* Scratch of one forward + backward with `rows` tokens. */
+size_t linear_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in);
+
+/* y[rows][out] = x W^T + b; overwritten. */
+void linear_forward(exec *ex, float *y, const activation *x, linear *lin);
+
+/* dx[rows][in] is overwritten (NULL: not wanted); weight and bias gradients are overwritten or
+ * accumulated as ex->accumulate_grads says.  dy[rows][out]. */
+void linear_backward(exec *ex, float *dx, const float *dy, const activation *x, linear *lin);
+
+#endif

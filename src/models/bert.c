@@ -1,0 +1,133 @@
+/* BERT from token ids to logits, and back to the gradients.  See bert.h. */
+#include "models/bert.h"
+
+#include <string.h>
+
+#include "models/bert_internal.h"
+
+void bert_weights_changed(bert *model)
+{
+    model->ex.weight_version++;
+}
+
+/* h = dropout(LN(word + position + type)) */
+static void embed_forward(bert *model, const bert_input *in, float *h)
+{
+    exec *ex = &model->ex;
+    const int64_t t = in->seq.tokens, d = model->cfg.hidden_size;
+    const size_t mark = exec_mark(ex);
+    float *sum = exec_take(ex, t * d, sizeof(float));
+    embedding_forward(ex, sum, in->ids, t, &model->word, false);
+    embedding_forward(ex, sum, in->positions, t, &model->position, true);
+    embedding_forward(ex, sum, in->type_ids, t, &model->type, true);
+    layernorm_forward(ex, h, sum, t, &model->embedding_norm, &model->embedding_norm_state);
+    bert_drop(model, h, h, t * d, model->dropout.hidden, STREAM_EMBEDDING_DROPOUT);
+    exec_release(ex, mark);
+}
+
+static void embed_backward(bert *model, const bert_input *in, float *dh)
+{
+    exec *ex = &model->ex;
+    const int64_t t = in->seq.tokens, d = model->cfg.hidden_size;
+    const size_t mark = exec_mark(ex);
+    embedding_gradient g;
+    /* forward: h = dropout(LN(word + position + type)) */
+    bert_drop(model, dh, dh, t * d, model->dropout.hidden, STREAM_EMBEDDING_DROPOUT);
+    layernorm_backward(ex, dh, dh, t, &model->embedding_norm, &model->embedding_norm_state);
+    embedding_map_gradient(ex, &g, dh, t, d, &model->word);
+    embedding_backward(ex, &g, in->ids, &model->word);
+    embedding_backward(ex, &g, in->positions, &model->position);
+    embedding_backward(ex, &g, in->type_ids, &model->type);
+    exec_release(ex, mark);
+}
+
+/* z = dropout(tanh(h[first] Wp + b)) Wc + b */
+static void head_forward(bert *model, const bert_input *in, const float *h, float *logits)
+{
+    exec *ex = &model->ex;
+    const int64_t n = in->seq.count, d = model->cfg.hidden_size;
+    const size_t mark = exec_mark(ex);
+    float *first = activation_source(ex, &model->pooled_in, exec_take(ex, n * d, sizeof(float)));
+    float *pooled = activation_source(ex, &model->pooled, exec_take(ex, n * d, sizeof(float)));
+    for (int64_t i = 0; i < n; i++)
+        memcpy(first + i * d, h + in->seq.offset[i] * d, (size_t)d * sizeof(float));
+    activation_set(ex, &model->pooled_in, first);
+    linear_forward(ex, model->pooler_out, &model->pooled_in, &model->pooler);
+    ex->fk->activation_forward(pooled, model->pooler_out, n * d, ACTIVATION_TANH);
+    bert_drop(model, pooled, pooled, n * d, model->dropout.classifier, STREAM_POOLED_DROPOUT);
+    activation_set(ex, &model->pooled, pooled);
+    linear_forward(ex, logits, &model->pooled, &model->classifier);
+    exec_check_finite(ex, logits, n * model->cfg.num_labels, "the output", "classifier");
+    exec_release(ex, mark);
+}
+
+/* dh: zero but for the first token of each sequence. */
+static void head_backward(bert *model, const bert_input *in, const float *dlogits, float *dh)
+{
+    exec *ex = &model->ex;
+    const int64_t n = in->seq.count, d = model->cfg.hidden_size;
+    const size_t mark = exec_mark(ex);
+    float *dpooled = exec_take(ex, n * d, sizeof(float));
+    float *dfirst = exec_take(ex, n * d, sizeof(float));
+    linear_backward(ex, dpooled, dlogits, &model->pooled, &model->classifier);
+    bert_drop(model, dpooled, dpooled, n * d, model->dropout.classifier, STREAM_POOLED_DROPOUT);
+    ex->fk->activation_backward(dpooled, dpooled, model->pooler_out, n * d, ACTIVATION_TANH);
+    linear_backward(ex, dfirst, dpooled, &model->pooled_in, &model->pooler);
+    memset(dh, 0, (size_t)(in->seq.tokens * d) * sizeof(float));
+    for (int64_t i = 0; i < n; i++)
+        memcpy(dh + in->seq.offset[i] * d, dfirst + i * d, (size_t)d * sizeof(float));
+    exec_release(ex, mark);
+}
+
+/* Bind everything the forward keeps; in evaluation the layers share one place. */
+static void bind_batch(bert *model, const bert_input *in)
+{
+    const exec *ex = &model->ex;
+    const int64_t t = in->seq.tokens, n = in->seq.count, d = model->cfg.hidden_size;
+    arena *a = &model->acts;
+    a->used = 0;
+    layernorm_state_bind(ex, &model->embedding_norm_state, a, t, d);
+    activation_bind(&model->pooled_in, a, &ex->format, n, d);
+    activation_bind(&model->pooled, a, &ex->format, n, d);
+    model->pooler_out = arena_take(a, (size_t)(n * d), sizeof(float));
+    const size_t shared = a->used;
+    for (int64_t l = 0; l < model->cfg.num_hidden_layers; l++) {
+        /* two places in turn: a layer's output is the next one's input */
+        if (!ex->training && l % 2 == 0)
+            a->used = shared;
+        bert_layer_bind(model, &model->layers[l], t, n);
+    }
+}
+
+void bert_forward(bert *model, const bert_input *in, float *logits)
+{
+    exec *ex = &model->ex;
+    const int64_t layers = model->cfg.num_hidden_layers;
+    const int64_t n = in->seq.tokens * model->cfg.hidden_size;
+    const size_t mark = exec_mark(ex);
+    float *buffer[2] = {exec_take(ex, n, sizeof(float)), exec_take(ex, n, sizeof(float))};
+    bind_batch(model, in);
+    float *h = activation_source(ex, &model->layers[0].x, buffer[0]);
+    embed_forward(model, in, h);
+    for (int64_t l = 0; l < layers; l++) {
+        float *next = buffer[(l + 1) % 2];
+        if (l + 1 < layers)
+            next = activation_source(ex, &model->layers[l + 1].x, next);
+        bert_layer_forward(model, l, next, h, &in->seq);
+        h = next;
+    }
+    head_forward(model, in, h, logits);
+    exec_release(ex, mark);
+}
+
+void bert_backward(bert *model, const bert_input *in, const float *dlogits)
+{
+    exec *ex = &model->ex;
+    const size_t mark = exec_mark(ex);
+    float *dh = exec_take(ex, in->seq.tokens * model->cfg.hidden_size, sizeof(float));
+    head_backward(model, in, dlogits, dh);
+    for (int64_t l = model->cfg.num_hidden_layers - 1; l >= 0; l--)
+        bert_layer_backward(model, l, dh, &in->seq);
+    embed_backward(model, in, dh);
+    exec_release(ex, mark);
+}

@@ -1,0 +1,268 @@
+/* Making a BERT model: memory by plan, layers bound to their parameters.  See bert.h. */
+#include "models/bert.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#include "models/bert_internal.h"
+#include "tensor/float_gemm.h"
+
+enum { NAME_BYTES = 64, NAMES_PER_LAYER = 7 };
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t floats(int64_t n)
+{
+    return arena_need((size_t)n, sizeof(float));
+}
+
+/* Packed weights of all linear layers, mapped vectors of all layer norms. */
+static size_t plan_packed(const exec *ex, const model_config *cfg)
+{
+    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
+    const size_t layer = linear_bytes(ex, 3 * d, d) + linear_bytes(ex, d, d) +
+                         linear_bytes(ex, f, d) + linear_bytes(ex, d, f) +
+                         2 * layernorm_bytes(ex, d) + 4 * arena_need(0, 1);
+    return (size_t)cfg->num_hidden_layers * layer + layernorm_bytes(ex, d) +
+           linear_bytes(ex, d, d) + linear_bytes(ex, cfg->num_labels, d);
+}
+
+/* What one layer keeps (bert_layer_bind). */
+static size_t plan_layer_state(const exec *ex, const model_config *cfg, const attention *at,
+                               int64_t tokens, int64_t rows)
+{
+    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
+    return 3 * activation_bytes(&ex->format, tokens, d) +
+           activation_bytes(&ex->format, tokens, f) +
+           attention_state_bytes(ex, at, tokens, rows) +
+           2 * layernorm_state_bytes(ex, tokens, d) + floats(tokens * f);
+}
+
+static size_t plan_activations(const exec *ex, const model_config *cfg, const attention *at,
+                               int64_t tokens, int64_t rows, int64_t layers)
+{
+    const int64_t d = cfg->hidden_size;
+    return layernorm_state_bytes(ex, tokens, d) + 2 * activation_bytes(&ex->format, rows, d) +
+           floats(rows * d) +
+           (size_t)layers * plan_layer_state(ex, cfg, at, tokens, rows);
+}
+
+/* Scratch of the deepest point of forward or backward. */
+static size_t plan_scratch(const exec *ex, const model_config *cfg, const attention *at,
+                           int64_t tokens, int64_t rows, int64_t max_length)
+{
+    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
+    const size_t buffers = 3 * floats(tokens * d) + 3 * floats(tokens * d) +
+                           floats(tokens * 3 * d) + floats(tokens * (f > d ? f : d)) +
+                           4 * floats(rows * d);
+    size_t inner = max_size(linear_scratch(ex, tokens, 3 * d, d), linear_scratch(ex, tokens, d, f));
+    inner = max_size(inner, linear_scratch(ex, tokens, f, d));
+    inner = max_size(inner, linear_scratch(ex, tokens, d, d));
+    inner = max_size(inner, linear_scratch(ex, rows, d, d));
+    inner = max_size(inner, linear_scratch(ex, rows, cfg->num_labels, d));
+    inner = max_size(inner, attention_scratch(ex, at, max_length));
+    inner = max_size(inner, layernorm_scratch(ex, tokens, d));
+    inner = max_size(inner, embedding_scratch(ex, tokens, d));
+    return buffers + inner;
+}
+
+static attention make_attention(const model_config *cfg, const bert_dropout *dropout)
+{
+    return (attention){.width = cfg->hidden_size,
+                       .heads = cfg->num_attention_heads,
+                       .dropout = dropout == NULL ? 0.0f : dropout->attention};
+}
+
+static bert_plan plan_for(const exec *ex, const model_config *cfg, const bert_limits *l)
+{
+    const attention at = make_attention(cfg, NULL);
+    const int64_t layers = cfg->num_hidden_layers, eval_layers = layers < 2 ? layers : 2;
+    const size_t elements = (size_t)param_table_count_elements(cfg) * sizeof(float);
+    bert_plan plan = {.parameters = elements};
+    plan.gradients = l->train_tokens > 0 ? elements : 0;
+    plan.packed_weights = plan_packed(ex, cfg);
+    plan.activations =
+        max_size(plan_activations(ex, cfg, &at, l->eval_tokens, l->eval_rows, eval_layers),
+                 plan_activations(ex, cfg, &at, l->train_tokens, l->train_rows,
+                                  l->train_tokens > 0 ? layers : 0));
+    plan.scratch =
+        max_size(plan_scratch(ex, cfg, &at, l->eval_tokens, l->eval_rows, l->max_length),
+                 plan_scratch(ex, cfg, &at, l->train_tokens, l->train_rows, l->max_length));
+    return plan;
+}
+
+static mts_status init_exec(mts_ctx *ctx, exec *ex, const num_format *format, int threads,
+                            uint64_t seed)
+{
+    mts_status st = MTS_OK;
+    *ex = (exec){.ctx = ctx, .format = *format, .threads = threads, .seed = seed};
+    MTS_TRY(kernels_select(ctx, &ex->family));
+    ex->fk = float_kernels_for(ex->family);
+cleanup:
+    return st;
+}
+
+mts_status bert_plan_make(mts_ctx *ctx, const model_config *cfg, const num_format *format,
+                          int threads, const bert_limits *limits, bert_plan *plan)
+{
+    mts_status st = MTS_OK;
+    exec ex;
+    MTS_TRY(init_exec(ctx, &ex, format, threads, 0));
+    *plan = plan_for(&ex, cfg, limits);
+cleanup:
+    return st;
+}
+
+/* The next name of the model's pool, e.g. "encoder.layer.3.intermediate.dense". */
+static const char *make_name(bert *model, int64_t *used, int64_t layer, const char *what)
+{
+    char *name = model->names + *used * NAME_BYTES;
+    *used += 1;
+    if (layer >= 0)
+        snprintf(name, NAME_BYTES, "encoder.layer.%lld.%s", (long long)layer, what);
+    else
+        snprintf(name, NAME_BYTES, "%s", what);
+    return name;
+}
+
+static void name_activation(activation *act, const char *name, int id)
+{
+    act->where = name;
+    act->id = id;
+}
+
+static void bind_layer(bert *m, int64_t l, int64_t *used)
+{
+    exec *ex = &m->ex;
+    bert_layer *layer = &m->layers[l];
+    param_table *t = &m->params;
+    const int64_t d = m->cfg.hidden_size, f = m->cfg.intermediate_size;
+    const float eps = (float)m->cfg.layer_norm_eps;
+    const char *qkv = make_name(m, used, l, "attention.self.query_key_value");
+    const char *out = make_name(m, used, l, "attention.output.dense");
+    const char *up = make_name(m, used, l, "intermediate.dense");
+    const char *down = make_name(m, used, l, "output.dense");
+    linear_bind(ex, &layer->qkv, &m->packed, qkv, bert_stream(l, STREAM_QKV),
+                param_table_layer(t, l, PARAM_QUERY_WEIGHT),
+                param_table_layer(t, l, PARAM_QUERY_BIAS), 3 * d, d);
+    linear_bind(ex, &layer->out, &m->packed, out, bert_stream(l, STREAM_OUT),
+                param_table_layer(t, l, PARAM_OUT_WEIGHT), param_table_layer(t, l, PARAM_OUT_BIAS),
+                d, d);
+    linear_bind(ex, &layer->up, &m->packed, up, bert_stream(l, STREAM_UP),
+                param_table_layer(t, l, PARAM_UP_WEIGHT), param_table_layer(t, l, PARAM_UP_BIAS), f,
+                d);
+    linear_bind(ex, &layer->down, &m->packed, down, bert_stream(l, STREAM_DOWN),
+                param_table_layer(t, l, PARAM_DOWN_WEIGHT),
+                param_table_layer(t, l, PARAM_DOWN_BIAS), d, f);
+    layernorm_bind(ex, &layer->norm1, &m->packed,
+                   make_name(m, used, l, "attention.output.LayerNorm"),
+                   bert_stream(l, STREAM_NORM1), param_table_layer(t, l, PARAM_NORM1_GAMMA),
+                   param_table_layer(t, l, PARAM_NORM1_BETA), d, eps);
+    layernorm_bind(ex, &layer->norm2, &m->packed, make_name(m, used, l, "output.LayerNorm"),
+                   bert_stream(l, STREAM_NORM2), param_table_layer(t, l, PARAM_NORM2_GAMMA),
+                   param_table_layer(t, l, PARAM_NORM2_BETA), d, eps);
+    layer->at = make_attention(&m->cfg, &m->dropout);
+    layer->at.name = make_name(m, used, l, "attention.self");
+    layer->at.id = bert_stream(l, STREAM_ATTENTION);
+    name_activation(&layer->x, qkv, bert_stream(l, STREAM_X));
+    name_activation(&layer->context, out, bert_stream(l, STREAM_CONTEXT));
+    name_activation(&layer->h1, up, bert_stream(l, STREAM_H1));
+    name_activation(&layer->g, down, bert_stream(l, STREAM_G));
+}
+
+static void bind_model(bert *m)
+{
+    exec *ex = &m->ex;
+    param_table *t = &m->params;
+    const int64_t d = m->cfg.hidden_size;
+    int64_t used = 0;
+    embedding_init(&m->word, "embeddings.word_embeddings", STREAM_WORD, &t->items[PARAM_WORD]);
+    embedding_init(&m->position, "embeddings.position_embeddings", STREAM_POSITION,
+                   &t->items[PARAM_POSITION]);
+    embedding_init(&m->type, "embeddings.token_type_embeddings", STREAM_TYPE,
+                   &t->items[PARAM_TYPE]);
+    layernorm_bind(ex, &m->embedding_norm, &m->packed, "embeddings.LayerNorm",
+                   STREAM_EMBEDDING_NORM, &t->items[PARAM_EMBEDDING_GAMMA],
+                   &t->items[PARAM_EMBEDDING_BETA], d, (float)m->cfg.layer_norm_eps);
+    for (int64_t l = 0; l < m->cfg.num_hidden_layers; l++)
+        bind_layer(m, l, &used);
+    linear_bind(ex, &m->pooler, &m->packed, "pooler.dense", STREAM_POOLER,
+                param_table_head(t, PARAM_POOLER_WEIGHT), param_table_head(t, PARAM_POOLER_BIAS), d,
+                d);
+    linear_bind(ex, &m->classifier, &m->packed, "classifier", STREAM_CLASSIFIER,
+                param_table_head(t, PARAM_CLASSIFIER_WEIGHT),
+                param_table_head(t, PARAM_CLASSIFIER_BIAS), m->cfg.num_labels, d);
+    name_activation(&m->pooled_in, "pooler.dense", STREAM_POOLER_INPUT);
+    name_activation(&m->pooled, "classifier", STREAM_CLASSIFIER_INPUT);
+}
+
+static activation_kind activation_of(model_act act)
+{
+    switch (act) {
+    case MODEL_ACT_GELU:
+        return ACTIVATION_GELU;
+    case MODEL_ACT_GELU_TANH:
+        return ACTIVATION_GELU_TANH;
+    case MODEL_ACT_RELU:
+        return ACTIVATION_RELU;
+    case MODEL_ACT_SILU:
+        return ACTIVATION_SILU;
+    case MODEL_ACT_TANH:
+        return ACTIVATION_TANH;
+    }
+    return ACTIVATION_GELU;
+}
+
+mts_status bert_create(mts_ctx *ctx, model_config *cfg, const num_format *format, int threads,
+                       uint64_t seed, const bert_dropout *dropout, const bert_limits *limits,
+                       bert **out)
+{
+    mts_status st = MTS_OK;
+    bert *m = NULL;
+    bert_plan plan;
+    const size_t layers = (size_t)cfg->num_hidden_layers;
+    *out = NULL;
+    MTS_TRY(mem_calloc(ctx, &m, 1, sizeof *m, "model"));
+    MTS_TRY(init_exec(ctx, &m->ex, format, threads, seed));
+    plan = plan_for(&m->ex, cfg, limits);
+    MTS_TRY(mem_calloc(ctx, &m->layers, layers, sizeof *m->layers, "layers"));
+    MTS_TRY(mem_calloc(ctx, &m->names, layers * NAMES_PER_LAYER, NAME_BYTES, "layer names"));
+    MTS_TRY(param_table_init(ctx, &m->params, cfg, limits->train_tokens > 0));
+    MTS_TRY(arena_init(ctx, &m->packed, plan.packed_weights, "packed weights"));
+    MTS_TRY(arena_init(ctx, &m->acts, plan.activations, "activations"));
+    MTS_TRY(arena_init(ctx, &m->ex.scratch, plan.scratch, "scratch"));
+    m->cfg = *cfg;
+    *cfg = (model_config){0};
+    m->dropout = *dropout;
+    m->act = activation_of(m->cfg.hidden_act);
+    bind_model(m);
+#if defined(_OPENMP)
+    omp_set_num_threads(threads); /* also for the float library */
+#endif
+    *out = m;
+    m = NULL;
+cleanup:
+    bert_destroy(m);
+    return st;
+}
+
+void bert_destroy(bert *m)
+{
+    if (m == NULL)
+        return;
+    model_config_deinit(&m->cfg);
+    param_table_deinit(&m->params);
+    arena_deinit(&m->packed);
+    arena_deinit(&m->acts);
+    arena_deinit(&m->ex.scratch);
+    mem_free(m->layers);
+    mem_free(m->names);
+    mem_free(m);
+}

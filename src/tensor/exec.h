@@ -1,0 +1,56 @@
+/*
+ * The execution context of forward and backward: kernels, number format, randomness, scratch memory
+ * and the first numeric anomaly.  One per model; passed to every layer.
+ */
+#ifndef MTS_TENSOR_EXEC_H
+#define MTS_TENSOR_EXEC_H
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "kernels/float_kernels.h"
+#include "tensor/format.h"
+
+typedef struct exec {
+    mts_ctx *ctx;
+    const gemm_family *family;
+    const float_kernels *fk;
+    num_format format;
+    int threads;
+    uint64_t seed;
+    uint64_t step;           /* counts micro-batches: keys of activations, gradients and dropout */
+    uint64_t weight_version; /* counts optimizer steps: key of weights */
+    bool training;           /* false: no dropout, nearest rounding */
+    bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
+    arena scratch;           /* a stack: take, use, release to a mark */
+    char anomaly[192];       /* "" or the first NaN / infinity met: what and where */
+} exec;
+
+/* Scratch is planned by the model (bert_plan); taking more than planned is a programming error. */
+MTS_INLINE size_t exec_mark(const exec *ex)
+{
+    return ex->scratch.used;
+}
+MTS_INLINE void exec_release(exec *ex, size_t mark)
+{
+    ex->scratch.used = mark;
+}
+void *exec_take(exec *ex, int64_t count, size_t size);
+
+/* Whether this pass rounds stochastically. */
+MTS_INLINE bool exec_stochastic(const exec *ex)
+{
+    return ex->training && ex->format.stochastic;
+}
+
+/* Remember the first anomaly; safe from several threads. */
+void exec_report_anomaly(exec *ex, const char *what, const char *where);
+
+/* Report NaN or infinity in x[n] as "what of where". */
+void exec_check_finite(exec *ex, const float *x, int64_t n, const char *what, const char *where);
+
+/* fn(arg, begin, end) over [0, n) in pieces of `grain`, on all threads; the pieces are fixed by n and
+ * grain alone. */
+void exec_parallel(const exec *ex, int64_t n, int64_t grain,
+                   void (*fn)(void *arg, int64_t begin, int64_t end), void *arg);
+
+#endif

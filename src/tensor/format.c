@@ -1,0 +1,22 @@
+/* Exponents of dynamic fixed point.  See format.h. */
+#include "tensor/format.h"
+
+#include <string.h>
+
+enum { MIN_EXPONENT = -100 };
+
+float format_power(int e)
+{
+    uint32_t bits = (uint32_t)(e + 127) << 23;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+int format_unit_exponent(uint32_t max_abs_bits, int bits)
+{
+    if (max_abs_bits == 0)
+        return 0 - (bits - 2);
+    int e = (int)(max_abs_bits >> 23) - 127;
+    return (e < MIN_EXPONENT ? MIN_EXPONENT : e) - (bits - 2);
+}

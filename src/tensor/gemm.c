@@ -1,0 +1,159 @@
+/*
+ * The loops of the integer GEMM.  See gemm.h.
+ *
+ * A job is a block of A panels that fits in half of a typical L2 cache, against a range of B panels;
+ * inside, B panel by B panel, all A panels of the block.  One tile is computed over the whole depth
+ * before it is stored, so sums never leave the thread.
+ */
+#include "tensor/gemm.h"
+
+#include <assert.h>
+
+enum { BLOCK_BYTES = 512 << 10, JOBS_PER_THREAD = 4, TILE_MAX = 64 * 64 };
+
+typedef struct gemm_job {
+    const exec *ex;
+    float *c;
+    int64_t ldc;
+    const gemm_operand *a, *b;
+    const float *bias;
+    bool accumulate;
+    int64_t block_panels, blocks; /* A panels of a block, number of blocks */
+    int64_t splits;               /* ranges of B panels */
+} gemm_job;
+
+static const uint8_t *panel_at(const gemm_operand *op, int64_t which, int64_t chunk, int64_t panel)
+{
+    const size_t full = (size_t)op->panels * op->panel_bytes;
+    const size_t one_piece =
+        (size_t)(op->chunks - 1) * full + (size_t)op->panels * op->last_panel_bytes;
+    const bool last = chunk == op->chunks - 1;
+    return op->data + (size_t)which * one_piece + (size_t)chunk * full +
+           (size_t)panel * (last ? op->last_panel_bytes : op->panel_bytes);
+}
+
+static int64_t chunk_depth(const gemm_operand *op, int64_t chunk)
+{
+    return chunk == op->chunks - 1 ? op->depth - chunk * op->plan.chunk : op->plan.chunk;
+}
+
+/* Sum of the piece products of one chunk of one tile, added to acc (double, exact). */
+static void add_chunk(const gemm_job *job, double *acc, int32_t *tile, int64_t chunk, int64_t pa,
+                      int64_t pb)
+{
+    const gemm_operand *a = job->a, *b = job->b;
+    const gemm_kernel *kernel = a->plan.kernel;
+    const int na = a->plan.pieces[GEMM_A], nb = a->plan.pieces[GEMM_B];
+    for (int x = 0; x < na; x++)
+        for (int y = 0; y < nb; y++) {
+            const bool a_low = na == 2 && x == 1, b_low = nb == 2 && y == 1;
+            const double wa = na == 2 && x == 0 ? 256.0 : 1.0;
+            const double wb = nb == 2 && y == 0 ? 256.0 : 1.0;
+            kernel->tile[a_low][b_low](tile, panel_at(a, x, chunk, pa), panel_at(b, y, chunk, pb),
+                                       chunk_depth(a, chunk));
+            job->ex->fk->tile_add(acc, tile, kernel->mr * kernel->nr, wa * wb);
+        }
+}
+
+/* One tile of C: A panel pa, B panel pb. */
+static void run_tile(const gemm_job *job, int64_t pa, int64_t pb)
+{
+    MTS_ALIGN64 int32_t tile[TILE_MAX];
+    MTS_ALIGN64 double acc[TILE_MAX];
+    const gemm_operand *a = job->a, *b = job->b;
+    const gemm_kernel *kernel = a->plan.kernel;
+    const float_kernels *fk = job->ex->fk;
+    const int64_t i0 = pa * kernel->mr, j0 = pb * kernel->nr;
+    const int64_t rows = a->rows - i0 < kernel->mr ? a->rows - i0 : kernel->mr;
+    const int64_t cols = b->rows - j0 < kernel->nr ? b->rows - j0 : kernel->nr;
+    float *c = job->c + i0 * job->ldc + j0;
+    const float *bias = job->bias == NULL ? NULL : job->bias + j0;
+    const int64_t elements = (int64_t)kernel->mr * kernel->nr;
+    const bool by_block = a->scale_chunks > 1 || b->scale_chunks > 1;
+
+    if (a->chunks == 1 && a->plan.pieces[GEMM_A] == 1 && a->plan.pieces[GEMM_B] == 1) {
+        kernel->tile[0][0](tile, panel_at(a, 0, 0, pa), panel_at(b, 0, 0, pb), a->depth);
+        fk->tile_store_s32(c, job->ldc, tile, kernel->nr, rows, cols, a->scale + i0, b->scale + j0,
+                           bias, job->accumulate);
+        return;
+    }
+    for (int64_t chunk = 0; chunk < a->chunks; chunk++) {
+        if (chunk == 0 || by_block)
+            for (int64_t e = 0; e < elements; e++)
+                acc[e] = 0.0;
+        add_chunk(job, acc, tile, chunk, pa, pb);
+        if (by_block || chunk == a->chunks - 1)
+            fk->tile_store_f64(c, job->ldc, acc, kernel->nr, rows, cols,
+                               a->scale + (by_block ? chunk : 0) * a->rows + i0,
+                               b->scale + (by_block ? chunk : 0) * b->rows + j0,
+                               chunk == 0 || !by_block ? bias : NULL,
+                               job->accumulate || (by_block && chunk > 0));
+    }
+}
+
+static void run_job(const gemm_job *job, int64_t index)
+{
+    const int64_t block = index / job->splits, split = index % job->splits;
+    const int64_t a0 = block * job->block_panels;
+    const int64_t a1 =
+        a0 + job->block_panels < job->a->panels ? a0 + job->block_panels : job->a->panels;
+    const int64_t b0 = job->b->panels * split / job->splits;
+    const int64_t b1 = job->b->panels * (split + 1) / job->splits;
+    for (int64_t pb = b0; pb < b1; pb++)
+        for (int64_t pa = a0; pa < a1; pa++)
+            run_tile(job, pa, pb);
+}
+
+static gemm_job make_job(const exec *ex, float *c, int64_t ldc, const gemm_operand *a,
+                         const gemm_operand *b, const float *bias, bool accumulate)
+{
+    assert(a->side == GEMM_A && b->side == GEMM_B && a->depth == b->depth);
+    assert(a->plan.kernel == b->plan.kernel && a->plan.chunk == b->plan.chunk);
+    gemm_job job = {ex, c, ldc, a, b, bias, accumulate, 0, 0, 1};
+    const int64_t panel_total =
+        (int64_t)a->panel_bytes * a->chunks * a->plan.pieces[GEMM_A];
+    job.block_panels = BLOCK_BYTES / panel_total < 1 ? 1 : BLOCK_BYTES / panel_total;
+    job.blocks = (a->panels + job.block_panels - 1) / job.block_panels;
+    return job;
+}
+
+static void threads_begin(const gemm_family *family)
+{
+    if (family->thread_begin != NULL)
+        family->thread_begin();
+}
+
+static void threads_end(const gemm_family *family)
+{
+    if (family->thread_end != NULL)
+        family->thread_end();
+}
+
+void gemm_run_serial(const exec *ex, float *c, int64_t ldc, const gemm_operand *a,
+                     const gemm_operand *b, const float *bias, bool accumulate)
+{
+    const gemm_job job = make_job(ex, c, ldc, a, b, bias, accumulate);
+    threads_begin(ex->family);
+    for (int64_t i = 0; i < job.blocks; i++)
+        run_job(&job, i);
+    threads_end(ex->family);
+}
+
+void gemm_run(exec *ex, float *c, int64_t ldc, const gemm_operand *a, const gemm_operand *b,
+              const float *bias, bool accumulate)
+{
+    gemm_job job = make_job(ex, c, ldc, a, b, bias, accumulate);
+    const int64_t wanted = (int64_t)ex->threads * JOBS_PER_THREAD;
+    if (job.blocks < wanted)
+        job.splits = (wanted + job.blocks - 1) / job.blocks;
+    if (job.splits > b->panels)
+        job.splits = b->panels;
+#pragma omp parallel num_threads(ex->threads)
+    {
+        threads_begin(ex->family);
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < job.blocks * job.splits; i++)
+            run_job(&job, i);
+        threads_end(ex->family);
+    }
+}

@@ -1,0 +1,124 @@
+/* Packing operands of the integer GEMM.  See gemm.h. */
+#include "tensor/gemm.h"
+
+#include <assert.h>
+
+static int side_width(const gemm_plan *plan, gemm_side side)
+{
+    return side == GEMM_A ? plan->kernel->mr : plan->kernel->nr;
+}
+
+static size_t side_panel_bytes(const gemm_plan *plan, gemm_side side, int64_t depth)
+{
+    return side == GEMM_A ? gemm_panel_bytes_a(plan->kernel, depth)
+                          : gemm_panel_bytes_b(plan->kernel, depth);
+}
+
+/* Everything of an operand but its storage. */
+static gemm_operand shape_operand(const gemm_plan *plan, gemm_side side, int64_t rows,
+                                  int64_t depth, bool by_block)
+{
+    const int width = side_width(plan, side);
+    gemm_operand op = {.plan = *plan, .side = side, .rows = rows, .depth = depth};
+    op.panels = (rows + width - 1) / width;
+    op.chunks = (depth + plan->chunk - 1) / plan->chunk;
+    op.panel_bytes = side_panel_bytes(plan, side, depth < plan->chunk ? depth : plan->chunk);
+    op.last_panel_bytes = side_panel_bytes(plan, side, depth - (op.chunks - 1) * plan->chunk);
+    op.scale_chunks = by_block ? op.chunks : 1;
+    return op;
+}
+
+static size_t piece_bytes(const gemm_operand *op)
+{
+    return (size_t)op->panels *
+           ((size_t)(op->chunks - 1) * op->panel_bytes + op->last_panel_bytes);
+}
+
+size_t gemm_operand_bytes(const gemm_plan *plan, gemm_side side, int64_t rows, int64_t depth,
+                          bool by_block)
+{
+    gemm_operand op = shape_operand(plan, side, rows, depth, by_block);
+    return arena_need((size_t)plan->pieces[side], piece_bytes(&op)) +
+           arena_need((size_t)(op.scale_chunks * rows), sizeof(float));
+}
+
+static void take_storage(gemm_operand *op, arena *a)
+{
+    op->data = arena_take(a, (size_t)op->plan.pieces[op->side], piece_bytes(op));
+    op->scale = arena_take(a, (size_t)(op->scale_chunks * op->rows), sizeof(float));
+}
+
+typedef struct pack_job {
+    gemm_operand *op;
+    pack_source source;
+} pack_job;
+
+/* Panels are numbered piece-major, then chunk, then panel: the order in memory. */
+static void pack_panels(void *arg, int64_t begin, int64_t end)
+{
+    const pack_job *job = arg;
+    const gemm_operand *op = job->op;
+    const gemm_kernel *kernel = op->plan.kernel;
+    const int64_t width = side_width(&op->plan, op->side);
+    gemm_pack_fn *pack = op->side == GEMM_A ? kernel->pack_a : kernel->pack_b;
+    for (int64_t at = begin; at < end; at++) {
+        const int64_t panel = at % op->panels, chunk = at / op->panels % op->chunks;
+        const int64_t which = at / op->panels / op->chunks;
+        const bool last = chunk == op->chunks - 1;
+        const piece p = op->plan.pieces[op->side] == 1 ? PIECE_ALL : which == 0 ? PIECE_HI
+                                                                                : PIECE_LO;
+        uint8_t *dst = op->data + (size_t)which * piece_bytes(op) +
+                       (size_t)chunk * (size_t)op->panels * op->panel_bytes +
+                       (size_t)panel * (last ? op->last_panel_bytes : op->panel_bytes);
+        const int64_t first = panel * width, depth0 = chunk * op->plan.chunk;
+        const int64_t rows = op->rows - first < width ? op->rows - first : width;
+        const int64_t depth = last ? op->depth - depth0 : op->plan.chunk;
+        pack(dst, &job->source, first, rows, depth0, depth, p);
+    }
+}
+
+/* Scales of the operand's rows: op->scale[chunk][row]. */
+static void expand_scales(gemm_operand *op, const qmatrix *m, bool transposed)
+{
+    const int64_t block_cols = (m->cols + GROUP_BLOCK_SIZE - 1) / GROUP_BLOCK_SIZE;
+    const bool folded = m->group == GROUP_ROW && transposed;
+    assert(m->group != GROUP_COLUMN || transposed);
+    for (int64_t c = 0; c < op->scale_chunks; c++)
+        for (int64_t r = 0; r < op->rows; r++) {
+            const int64_t rb = r / GROUP_BLOCK_SIZE;
+            float s;
+            if (m->group == GROUP_TENSOR)
+                s = m->scale[0];
+            else if (m->group == GROUP_BLOCK)
+                s = transposed ? m->scale[c * block_cols + rb] : m->scale[rb * block_cols + c];
+            else
+                s = folded ? 1.0f : m->scale[r];
+            op->scale[c * op->rows + r] = s;
+        }
+}
+
+void gemm_pack(exec *ex, gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
+               const qmatrix *m, bool transposed)
+{
+    const int64_t rows = transposed ? m->cols : m->rows;
+    const int64_t depth = transposed ? m->rows : m->cols;
+    *op = shape_operand(plan, side, rows, depth, m->group == GROUP_BLOCK);
+    take_storage(op, a);
+    expand_scales(op, m, transposed);
+    pack_job job = {op, {m->q, m->cols, format_elem_bytes(m->bits), transposed}};
+    const int64_t total = plan->pieces[side] * op->chunks * op->panels;
+    exec_parallel(ex, total, (total + 15) / 16, pack_panels, &job);
+}
+
+void gemm_pack_view(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
+                    const qview *view, bool transposed)
+{
+    const int64_t rows = transposed ? view->cols : view->rows;
+    const int64_t depth = transposed ? view->rows : view->cols;
+    *op = shape_operand(plan, side, rows, depth, false);
+    take_storage(op, a);
+    for (int64_t r = 0; r < rows; r++)
+        op->scale[r] = view->scale;
+    pack_job job = {op, {view->q, view->ld, format_elem_bytes(view->bits), transposed}};
+    pack_panels(&job, 0, plan->pieces[side] * op->chunks * op->panels);
+}

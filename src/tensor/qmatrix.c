@@ -1,0 +1,254 @@
+/* Mapping float matrices to dynamic fixed point by groups.  See qmatrix.h. */
+#include "tensor/qmatrix.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { ROW_GRAIN_ELEMENTS = 1 << 14 };
+
+static const uint32_t infinity_bits = UINT32_C(0x7f800000);
+
+static int64_t blocks_of(int64_t n)
+{
+    return (n + GROUP_BLOCK_SIZE - 1) / GROUP_BLOCK_SIZE;
+}
+
+int64_t qmatrix_scale_count(int64_t rows, int64_t cols, group_kind group)
+{
+    switch (group) {
+    case GROUP_TENSOR:
+        return 1;
+    case GROUP_ROW:
+        return rows;
+    case GROUP_COLUMN:
+        return cols;
+    case GROUP_BLOCK:
+        return blocks_of(rows) * blocks_of(cols);
+    }
+    return 0;
+}
+
+size_t qmatrix_bytes(int64_t rows, int64_t cols, int bits, group_kind group)
+{
+    return arena_need((size_t)(rows * cols), (size_t)format_elem_bytes(bits)) +
+           arena_need((size_t)qmatrix_scale_count(rows, cols, group), sizeof(float));
+}
+
+void qmatrix_bind(qmatrix *m, arena *a, int64_t rows, int64_t cols, int bits, group_kind group)
+{
+    m->rows = rows;
+    m->cols = cols;
+    m->bits = bits;
+    m->group = group;
+    m->q = arena_take(a, (size_t)(rows * cols), (size_t)format_elem_bytes(bits));
+    m->scale = arena_take(a, (size_t)qmatrix_scale_count(rows, cols, group), sizeof(float));
+}
+
+/* A mapping under way; `max_bits` is shared by all pieces. */
+typedef struct map_job {
+    exec *ex;
+    qmatrix *m;
+    const float *x;
+    int64_t ldx;
+    const map_args *args;
+    uint32_t max_bits;
+    float inverse;          /* tensor: 2^-e_s; column: 1; 0 when there was NaN or infinity */
+    const float *col_scale; /* column: 2^-e_s per column (times col_mul) */
+    uint32_t *col_max;      /* column: bits of the maxima */
+} map_job;
+
+static float row_mul_at(const map_job *job, int64_t i)
+{
+    return job->args->row_mul == NULL ? 1.0f : job->args->row_mul[i];
+}
+
+/* The unit exponent of a group; a group with NaN or infinity is reported and gets exponent 0. */
+static int group_exponent(map_job *job, uint32_t bits)
+{
+    if (bits >= infinity_bits) {
+        exec_report_anomaly(job->ex, job->args->what, job->args->where);
+        return 0;
+    }
+    return format_unit_exponent(bits, job->m->bits);
+}
+
+/* Mantissas of columns [j0, j0 + n) of row i; a scale of 0 gives zeros. */
+static void quantize_segment(const map_job *job, int64_t i, int64_t j0, int64_t n, float scale,
+                             const float *col_scale)
+{
+    const qmatrix *m = job->m;
+    const int64_t at = i * m->cols + j0;
+    const quantize_args args = {
+        .scale = scale * row_mul_at(job, i),
+        .col_scale = col_scale,
+        .limit = format_limit(m->bits),
+        .stochastic = job->args->stochastic,
+        .key = job->args->key,
+        .first = (uint32_t)at,
+    };
+    const float *x = job->x + i * job->ldx + j0;
+    if (scale == 0.0f)
+        memset((char *)m->q + at * format_elem_bytes(m->bits), 0,
+               (size_t)(n * format_elem_bytes(m->bits)));
+    else if (m->bits <= 8)
+        job->ex->fk->quantize_s8((int8_t *)m->q + at, x, n, &args);
+    else
+        job->ex->fk->quantize_s16((int16_t *)m->q + at, x, n, &args);
+}
+
+/* Bits of the max |x| of row i, with the multipliers applied. */
+static uint32_t row_max_bits(const map_job *job, int64_t i)
+{
+    const float *x = job->x + i * job->ldx;
+    const float *col_mul = job->args->col_mul;
+    uint32_t bits = col_mul == NULL ? job->ex->fk->max_abs_bits(x, job->m->cols)
+                                    : job->ex->fk->max_abs_bits_scaled(x, col_mul, job->m->cols);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    value *= row_mul_at(job, i);
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static void tensor_max_rows(void *arg, int64_t begin, int64_t end)
+{
+    map_job *job = arg;
+    uint32_t max = 0;
+    for (int64_t i = begin; i < end; i++) {
+        uint32_t bits = row_max_bits(job, i);
+        max = bits > max ? bits : max;
+    }
+#pragma omp critical(mts_qmatrix_max)
+    if (max > job->max_bits)
+        job->max_bits = max;
+}
+
+static void tensor_quantize_rows(void *arg, int64_t begin, int64_t end)
+{
+    map_job *job = arg;
+    for (int64_t i = begin; i < end; i++)
+        quantize_segment(job, i, 0, job->m->cols, job->inverse, job->args->col_mul);
+}
+
+static void row_map_rows(void *arg, int64_t begin, int64_t end)
+{
+    map_job *job = arg;
+    for (int64_t i = begin; i < end; i++) {
+        uint32_t bits = row_max_bits(job, i);
+        int e = group_exponent(job, bits);
+        job->m->scale[i] = format_power(e);
+        quantize_segment(job, i, 0, job->m->cols,
+                         bits >= infinity_bits ? 0.0f : format_power(-e), job->args->col_mul);
+    }
+}
+
+static void column_max_rows(void *arg, int64_t begin, int64_t end)
+{
+    map_job *job = arg;
+    enum { STRIP = 256 };
+    uint32_t local[STRIP];
+    for (int64_t j0 = 0; j0 < job->m->cols; j0 += STRIP) {
+        const int64_t n = job->m->cols - j0 < STRIP ? job->m->cols - j0 : STRIP;
+        memset(local, 0, sizeof local);
+        for (int64_t i = begin; i < end; i++)
+            job->ex->fk->max_abs_columns(local, job->x + i * job->ldx + j0, row_mul_at(job, i), n);
+#pragma omp critical(mts_qmatrix_max)
+        for (int64_t j = 0; j < n; j++)
+            if (local[j] > job->col_max[j0 + j])
+                job->col_max[j0 + j] = local[j];
+    }
+}
+
+static void column_quantize_rows(void *arg, int64_t begin, int64_t end)
+{
+    map_job *job = arg;
+    for (int64_t i = begin; i < end; i++)
+        quantize_segment(job, i, 0, job->m->cols, job->inverse, job->col_scale);
+}
+
+/* One row of blocks: rows [begin, end) is at most GROUP_BLOCK_SIZE rows. */
+static void block_map_rows(void *arg, int64_t begin, int64_t end)
+{
+    map_job *job = arg;
+    const int64_t cols = job->m->cols, nb = blocks_of(cols);
+    for (int64_t b = 0; b < nb; b++) {
+        const int64_t j0 = b * GROUP_BLOCK_SIZE;
+        const int64_t n = cols - j0 < GROUP_BLOCK_SIZE ? cols - j0 : GROUP_BLOCK_SIZE;
+        uint32_t max = 0;
+        for (int64_t i = begin; i < end; i++) {
+            uint32_t bits = job->ex->fk->max_abs_bits(job->x + i * job->ldx + j0, n);
+            max = bits > max ? bits : max;
+        }
+        int e = group_exponent(job, max);
+        job->m->scale[begin / GROUP_BLOCK_SIZE * nb + b] = format_power(e);
+        for (int64_t i = begin; i < end; i++)
+            quantize_segment(job, i, j0, n, max >= infinity_bits ? 0.0f : format_power(-e), NULL);
+    }
+}
+
+static void map_tensor(exec *ex, map_job *job, int64_t grain, bool serial)
+{
+    qmatrix *m = job->m;
+    if (serial)
+        tensor_max_rows(job, 0, m->rows);
+    else
+        exec_parallel(ex, m->rows, grain, tensor_max_rows, job);
+    int e = group_exponent(job, job->max_bits);
+    m->scale[0] = format_power(e);
+    job->inverse = job->max_bits >= infinity_bits ? 0.0f : format_power(-e);
+    if (serial)
+        tensor_quantize_rows(job, 0, m->rows);
+    else
+        exec_parallel(ex, m->rows, grain, tensor_quantize_rows, job);
+}
+
+static void map_columns(exec *ex, map_job *job, int64_t grain)
+{
+    qmatrix *m = job->m;
+    assert(job->args->col_mul == NULL);
+    size_t mark = exec_mark(ex);
+    float *col_scale = exec_take(ex, m->cols, sizeof(float));
+    job->col_max = exec_take(ex, m->cols, sizeof(uint32_t));
+    memset(job->col_max, 0, (size_t)m->cols * sizeof(uint32_t));
+    exec_parallel(ex, m->rows, grain, column_max_rows, job);
+    job->inverse = 1.0f;
+    for (int64_t j = 0; j < m->cols; j++) {
+        int e = group_exponent(job, job->col_max[j]);
+        m->scale[j] = format_power(e);
+        col_scale[j] = format_power(-e);
+        if (job->col_max[j] >= infinity_bits)
+            job->inverse = 0.0f;
+    }
+    job->col_scale = col_scale;
+    exec_parallel(ex, m->rows, grain, column_quantize_rows, job);
+    exec_release(ex, mark);
+}
+
+void qmatrix_map(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args)
+{
+    map_job job = {.ex = ex, .m = m, .x = x, .ldx = ldx, .args = args};
+    int64_t grain = ROW_GRAIN_ELEMENTS / m->cols;
+    grain = grain < 1 ? 1 : grain;
+    switch (m->group) {
+    case GROUP_TENSOR:
+        map_tensor(ex, &job, grain, false);
+        break;
+    case GROUP_ROW:
+        exec_parallel(ex, m->rows, grain, row_map_rows, &job);
+        break;
+    case GROUP_COLUMN:
+        map_columns(ex, &job, grain);
+        break;
+    case GROUP_BLOCK:
+        assert(args->row_mul == NULL && args->col_mul == NULL);
+        exec_parallel(ex, m->rows, GROUP_BLOCK_SIZE, block_map_rows, &job);
+        break;
+    }
+}
+
+void qmatrix_map_serial(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args)
+{
+    map_job job = {.ex = ex, .m = m, .x = x, .ldx = ldx, .args = args};
+    assert(m->group == GROUP_TENSOR);
+    map_tensor(ex, &job, m->rows, true);
+}

@@ -1,0 +1,50 @@
+/*
+ * A matrix in dynamic fixed point: mantissas and one scale (2^e_s) per group.        FORMATS.md (2)
+ *
+ *     x^[i][j] = q[i][j] * scale(i, j)
+ *
+ * Path: linear_forward -> qmatrix_map -> quantize kernel.
+ */
+#ifndef MTS_TENSOR_QMATRIX_H
+#define MTS_TENSOR_QMATRIX_H
+
+#include "tensor/exec.h"
+
+typedef struct qmatrix {
+    int64_t rows, cols;
+    int bits;         /* 4..16 */
+    group_kind group;
+    void *q;          /* int8 (bits <= 8) or int16 [rows][cols], dense */
+    float *scale;     /* powers of two: tensor [1], row [rows], column [cols],
+                         block [ceil(rows/64)][ceil(cols/64)] */
+} qmatrix;
+
+/* Number of scales of a matrix of this shape. */
+int64_t qmatrix_scale_count(int64_t rows, int64_t cols, group_kind group);
+
+/* Arena bytes that qmatrix_bind takes. */
+size_t qmatrix_bytes(int64_t rows, int64_t cols, int bits, group_kind group);
+
+/* Give m its shape and storage from the arena (which keeps owning it). */
+void qmatrix_bind(qmatrix *m, arena *a, int64_t rows, int64_t cols, int bits, group_kind group);
+
+/* What qmatrix_map needs beside the numbers. */
+typedef struct map_args {
+    const float *row_mul; /* powers of two multiplied into row i before mapping, or NULL */
+    const float *col_mul; /* the same for column j, or NULL (tensor, row and column groups) */
+    rng_key key;          /* draw of element (i, j): i * cols + j */
+    bool stochastic;
+    const char *what, *where; /* for the report of NaN or infinity */
+} map_args;
+
+/*
+ * m = map(diag(row_mul) x diag(col_mul)), x float [rows][cols] with row stride ldx.
+ * NaN or infinity: reported with exec_report_anomaly, the group becomes zero.
+ * The result depends on neither threads nor instruction set.
+ */
+void qmatrix_map(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args);
+
+/* The same for a matrix that one thread maps inside a parallel region; group tensor only. */
+void qmatrix_map_serial(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args);
+
+#endif

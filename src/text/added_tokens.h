@@ -1,0 +1,46 @@
+/*
+ * Added tokens: whole strings such as "[MASK]" that are found in a text before it is cut into
+ * words.
+ *
+ * Path: wordpiece_encode -> added_set_next on the decoded text and on the normalised text.
+ * Matches are leftmost-longest and do not overlap, as in Hugging Face's AddedVocabulary.
+ */
+#ifndef MTS_TEXT_ADDED_TOKENS_H
+#define MTS_TEXT_ADDED_TOKENS_H
+
+#include "text/bert_normalizer.h"
+
+typedef struct added_pattern {
+    int64_t begin, count; /* its code points in `codes` */
+    int32_t first;        /* = codes[begin] */
+    int32_t id;
+    bool lstrip, rstrip; /* the match takes in the whitespace before / behind it */
+} added_pattern;
+
+/* Read-only after added_set_finish; {0} is the empty set. */
+typedef struct added_set {
+    int32_t *codes;
+    int64_t code_count, code_room;
+    added_pattern *patterns; /* ascending by first, then longest first */
+    int64_t count, room;
+    uint32_t firsts[8]; /* bit (first & 255) is set for every pattern */
+} added_set;
+
+/* A match of chars[begin, end); or, after the last one, id -1 and begin = end = count. */
+typedef struct added_match {
+    int64_t begin, end;
+    int32_t id;
+} added_match;
+
+/* Add a pattern of count >= 1 code points (their places are not used).  MTS_ERR_MEMORY. */
+mts_status added_set_add(mts_ctx *ctx, added_set *set, const bert_char *chars, int64_t count,
+                         int32_t id, bool lstrip, bool rstrip);
+/* All patterns are added: sort them. */
+void added_set_finish(added_set *set);
+void added_set_deinit(added_set *set);
+
+/* The next match in chars[from, count). */
+added_match added_set_next(const added_set *set, const bert_char *chars, int64_t count,
+                           int64_t from);
+
+#endif

@@ -1,0 +1,213 @@
+/*
+ * tokenizer_config.json, special_tokens_map.json, added_tokens.json -> tokenizer_spec.
+ *
+ * All three are optional.  What they may say, and which of them wins, is in tokenizer_spec.h.
+ * Not read: model_max_length, padding_side, chat templates and other things of no meaning here.
+ */
+#include "text/tokenizer_spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/text_file.h"
+
+/* Classes that cut words as BERT does; with vocab.txt alone the class is all there is to go by. */
+static const char *const bert_classes[] = {
+    "BertTokenizer",       "DistilBertTokenizer", "ElectraTokenizer",       "MobileBertTokenizer",
+    "ConvBertTokenizer",   "LayoutLMTokenizer",   "SqueezeBertTokenizer",   "LxmertTokenizer",
+    "RetriBertTokenizer",  "RealmTokenizer",      "NystromformerTokenizer", "TokenizersBackend",
+    "PreTrainedTokenizer",
+};
+
+/* Fails unless class_name is one of the above, with or without "Fast" behind it. */
+static mts_status check_class(mts_ctx *ctx, const char *class_name)
+{
+    mts_status st = MTS_OK;
+    char quoted[TEXT_FILE_QUOTE_BYTES];
+    bool known = false;
+    for (size_t i = 0; i < sizeof bert_classes / sizeof bert_classes[0]; i++) {
+        size_t n = strlen(bert_classes[i]);
+        known = known || (strncmp(class_name, bert_classes[i], n) == 0 &&
+                          (class_name[n] == '\0' || strcmp(class_name + n, "Fast") == 0));
+    }
+    MTS_CHECK(known, MTS_ERR_UNSUPPORTED,
+              "tokenizer_class: %s does not cut words as BertTokenizer does",
+              text_file_quote(quoted, class_name));
+cleanup:
+    return st;
+}
+
+/* The text of a special token, a string or {"content": string}; NULL if absent or null. */
+static mts_status get_name(mts_ctx *ctx, const json_t *value, const char *key, const char **name)
+{
+    mts_status st = MTS_OK;
+    *name = NULL;
+    if (json_is_object(value))
+        value = json_object_get(value, "content");
+    else if (value == NULL || json_is_null(value))
+        return MTS_OK;
+    MTS_CHECK(json_is_string(value), MTS_ERR_BAD_FILE, "%s: expected a token, found %s", key,
+              text_json_type_name(value));
+    *name = json_string_value(value);
+cleanup:
+    return st;
+}
+
+/* "additional_special_tokens": [token, ...]. */
+static mts_status read_more_names(mts_ctx *ctx, const json_t *root, const char *key,
+                                  tokenizer_spec *spec)
+{
+    mts_status st = MTS_OK;
+    const json_t *array = json_object_get(root, key);
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const char *name = NULL;
+        added_token token = {.id = -1};
+        MTS_TRY(get_name(ctx, json_array_get(array, i), key, &name));
+        MTS_CHECK(name != NULL && *name != '\0', MTS_ERR_BAD_FILE, "%s: empty token", key);
+        if (json_is_object(json_array_get(array, i)))
+            MTS_TRY(tokenizer_spec_read_flags(ctx, json_array_get(array, i), &token));
+        MTS_TRY(tokenizer_spec_add(ctx, spec, name, token));
+    }
+cleanup:
+    return st;
+}
+
+/* "unk_token": "[UNK]" and its like. */
+static mts_status read_names(mts_ctx *ctx, const json_t *root, tokenizer_spec *spec)
+{
+    static const char *const keys[SPECIAL_COUNT] = {"unk_token", "cls_token", "sep_token",
+                                                    "pad_token", "mask_token"};
+    mts_status st = MTS_OK;
+    for (int i = 0; i < SPECIAL_COUNT; i++) {
+        const char *name = NULL;
+        MTS_TRY(get_name(ctx, json_object_get(root, keys[i]), keys[i], &name));
+        if (name != NULL)
+            MTS_TRY(tokenizer_spec_name(ctx, spec, (special_token)i, name));
+    }
+    MTS_TRY(read_more_names(ctx, root, "additional_special_tokens", spec));
+    MTS_TRY(read_more_names(ctx, root, "extra_special_tokens", spec));
+cleanup:
+    return st;
+}
+
+/* do_lower_case, strip_accents, tokenize_chinese_chars: where given they win. */
+static mts_status read_rules(mts_ctx *ctx, const json_t *root, bert_normalizer *rules)
+{
+    mts_status st = MTS_OK;
+    bool strip = false;
+    const json_t *given = json_object_get(root, "strip_accents");
+    MTS_TRY(text_json_bool(ctx, root, "do_lower_case", &rules->lower_case));
+    MTS_TRY(text_json_bool(ctx, root, "tokenize_chinese_chars", &rules->handle_chinese_chars));
+    MTS_TRY(text_json_bool(ctx, root, "strip_accents", &strip));
+    if (json_is_null(given))
+        rules->strip_accents = BERT_STRIP_AS_LOWER;
+    else if (given != NULL)
+        rules->strip_accents = strip ? BERT_STRIP_YES : BERT_STRIP_NO;
+cleanup:
+    return st;
+}
+
+/* "added_tokens_decoder": {"30522": {"content": ..., "normalized": ...}, ...}. */
+static mts_status read_decoder(mts_ctx *ctx, json_t *decoder, tokenizer_spec *spec)
+{
+    mts_status st = MTS_OK;
+    const char *key = NULL;
+    json_t *item = NULL;
+    char quoted[TEXT_FILE_QUOTE_BYTES];
+
+    MTS_CHECK(decoder == NULL || json_is_object(decoder), MTS_ERR_BAD_FILE,
+              "expected an object, found %s", text_json_type_name(decoder));
+    json_object_foreach(decoder, key, item)
+    {
+        const char *name = NULL;
+        char *end = NULL;
+        added_token token = {0};
+        long long id = strtoll(key, &end, 10);
+        MTS_CHECK(*key != '\0' && *end == '\0' && id >= 0 && id < VOCAB_MAX_TOKENS,
+                  MTS_ERR_BAD_FILE, "\"%s\" is not a token id", text_file_quote(quoted, key));
+        MTS_TRY(get_name(ctx, item, key, &name));
+        MTS_CHECK(name != NULL, MTS_ERR_BAD_FILE, "%lld: content is missing", id);
+        MTS_TRY(tokenizer_spec_read_flags(ctx, item, &token));
+        token.id = (int32_t)id;
+        MTS_TRY(tokenizer_spec_add(ctx, spec, name, token));
+    }
+cleanup:
+    if (st != MTS_OK)
+        status_prefix(ctx, "added_tokens_decoder");
+    return st;
+}
+
+mts_status tokenizer_config_read(mts_ctx *ctx, const char *path, bool with_vocab_txt,
+                                 tokenizer_spec *spec)
+{
+    mts_status st = MTS_OK;
+    json_t *root = NULL;
+    const char *class_name = NULL;
+
+    MTS_TRY(text_file_read_json(ctx, path, &root));
+    if ((st = read_rules(ctx, root, &spec->normalizer)) == MTS_OK &&
+        (st = read_names(ctx, root, spec)) == MTS_OK && with_vocab_txt &&
+        (st = text_json_string(ctx, root, "tokenizer_class", &class_name)) == MTS_OK &&
+        (st = class_name != NULL ? check_class(ctx, class_name) : MTS_OK) == MTS_OK)
+        st = read_decoder(ctx, json_object_get(root, "added_tokens_decoder"), spec);
+    if (st != MTS_OK)
+        status_prefix(ctx, "%s", path);
+cleanup:
+    json_decref(root);
+    return st;
+}
+
+mts_status special_tokens_map_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec)
+{
+    mts_status st = MTS_OK;
+    json_t *root = NULL;
+    MTS_TRY(text_file_read_json(ctx, path, &root));
+    st = read_names(ctx, root, spec);
+    if (st != MTS_OK)
+        status_prefix(ctx, "%s", path);
+cleanup:
+    json_decref(root);
+    return st;
+}
+
+/* One {"token": id} of added_tokens.json: looked for in the normalised text unless special. */
+static mts_status read_added_token(mts_ctx *ctx, const char *content, const json_t *id,
+                                   tokenizer_spec *spec)
+{
+    mts_status st = MTS_OK;
+    char quoted[TEXT_FILE_QUOTE_BYTES];
+    added_token token = {.normalized = true};
+    MTS_CHECK(json_is_integer(id) && json_integer_value(id) >= 0 &&
+                  json_integer_value(id) < VOCAB_MAX_TOKENS,
+              MTS_ERR_BAD_FILE, "\"%s\": expected a token id from 0 to %d",
+              text_file_quote(quoted, content), (int)VOCAB_MAX_TOKENS - 1);
+    token.id = (int32_t)json_integer_value(id);
+    for (int64_t i = 0; i < spec->added_count; i++)
+        if (spec->added[i].id == token.id) /* the newer added_tokens_decoder knows it better */
+            return MTS_OK;
+    for (int i = 0; i < SPECIAL_COUNT; i++)
+        if (spec->special[i] != NULL && strcmp(spec->special[i], content) == 0)
+            token.normalized = false;
+    MTS_TRY(tokenizer_spec_add(ctx, spec, content, token));
+cleanup:
+    return st;
+}
+
+mts_status added_tokens_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec)
+{
+    mts_status st = MTS_OK;
+    json_t *root = NULL, *id = NULL;
+    const char *content = NULL;
+    MTS_TRY(text_file_read_json(ctx, path, &root));
+    json_object_foreach(root, content, id)
+    {
+        st = read_added_token(ctx, content, id, spec);
+        if (st != MTS_OK) {
+            status_prefix(ctx, "%s", path);
+            goto cleanup;
+        }
+    }
+cleanup:
+    json_decref(root);
+    return st;
+}

@@ -1,0 +1,95 @@
+/*
+ * What the tokenizer files of a model folder say, before a wordpiece object is made of it.
+ *
+ * Path: wordpiece_open -> tokenizer_spec_read -> (tokenizer_json | vocab_txt), tokenizer_config.
+ *
+ * Files, as Hugging Face writes them, and who wins:
+ *   tokenizer.json           vocabulary, added tokens, normaliser, names in the template; if it
+ *                            exists, vocab.txt and added_tokens.json are not read
+ *   vocab.txt                vocabulary, the line number (from 0) is the id
+ *   tokenizer_config.json    do_lower_case, strip_accents, tokenize_chinese_chars: where given they
+ *                            replace what tokenizer.json says, as transformers does; names of the
+ *                            special tokens; added_tokens_decoder
+ *   special_tokens_map.json  names of the special tokens, for those not named above
+ *   added_tokens.json        added tokens of old folders without tokenizer.json
+ * All but the first two are optional.  Truncation and padding in tokenizer.json are not used: the
+ * caller of wordpiece_encode decides.
+ */
+#ifndef MTS_TEXT_TOKENIZER_SPEC_H
+#define MTS_TEXT_TOKENIZER_SPEC_H
+
+#include <jansson.h>
+
+#include "text/bert_normalizer.h"
+#include "text/vocab.h"
+
+/* The special tokens of BERT, in the order of the tables below. */
+typedef enum special_token {
+    SPECIAL_UNK,
+    SPECIAL_CLS,
+    SPECIAL_SEP,
+    SPECIAL_PAD,
+    SPECIAL_MASK,
+    SPECIAL_COUNT,
+} special_token;
+
+enum { TOKENIZER_MAX_ADDED = 16384 };
+
+/* A token recognised in the text before it is cut into words. */
+typedef struct added_token {
+    char *content;
+    int32_t id;          /* -1: the id that the vocabulary gives to content */
+    bool lstrip, rstrip; /* also takes the whitespace before / behind it */
+    bool normalized;     /* looked for in the normalised text rather than in the original */
+} added_token;
+
+typedef struct tokenizer_spec {
+    vocab vocabulary; /* vocab_put done, vocab_finish not yet */
+    added_token *added;
+    int64_t added_count, added_room;
+    char *special[SPECIAL_COUNT]; /* names; NULL: not given so far */
+    char *prefix;                 /* continuing_subword_prefix */
+    int64_t max_input_chars;      /* per word; a longer word is [UNK] */
+    bert_normalizer normalizer;
+} tokenizer_spec;
+
+/*
+ * Read the files of model_dir into *spec ({0} before).  Every special token has a name after it.
+ * MTS_ERR_NOT_FOUND: neither vocab.txt nor tokenizer.json; MTS_ERR_IO; MTS_ERR_BAD_FILE;
+ * MTS_ERR_UNSUPPORTED: not a BERT WordPiece tokenizer; MTS_ERR_MEMORY.
+ */
+mts_status tokenizer_spec_read(mts_ctx *ctx, const char *model_dir, tokenizer_spec *spec);
+void tokenizer_spec_deinit(tokenizer_spec *spec);
+
+/* ---- for the file readers ---- */
+
+/*
+ * Add a token, or replace the properties of the one with that id.  The token is also entered in the
+ * vocabulary, unless its id is -1 or there with the same text already.  content is copied;
+ * properties.content is not used.  MTS_ERR_BAD_FILE, MTS_ERR_UNSUPPORTED (more than
+ * TOKENIZER_MAX_ADDED), MTS_ERR_MEMORY.
+ */
+mts_status tokenizer_spec_add(mts_ctx *ctx, tokenizer_spec *spec, const char *content,
+                              added_token properties);
+
+/*
+ * The properties in a JSON object of an added token: lstrip, rstrip, normalized (left as they are
+ * if absent).  Its content and id are left to the caller.  MTS_ERR_BAD_FILE; MTS_ERR_UNSUPPORTED:
+ * single_word.
+ */
+mts_status tokenizer_spec_read_flags(mts_ctx *ctx, const json_t *object, added_token *token);
+
+/* Set spec->special[which] unless it is set already.  MTS_ERR_MEMORY. */
+mts_status tokenizer_spec_name(mts_ctx *ctx, tokenizer_spec *spec, special_token which,
+                               const char *name);
+
+/* The readers, one a file; path names a file that exists.  Statuses as tokenizer_spec_read. */
+mts_status tokenizer_json_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
+mts_status vocab_txt_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
+/* with_vocab_txt: there is no tokenizer.json, so the class and the added tokens matter. */
+mts_status tokenizer_config_read(mts_ctx *ctx, const char *path, bool with_vocab_txt,
+                                 tokenizer_spec *spec);
+mts_status special_tokens_map_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
+mts_status added_tokens_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
+
+#endif

@@ -1,0 +1,316 @@
+/* The option table, parsing, range checks, suggestions, and combinations that must be refused. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/options.h"
+
+static mts_ctx *ctx;
+
+static int open_ctx(void **state)
+{
+    (void)state;
+    return mts_ctx_create(&ctx) == MTS_OK ? 0 : -1;
+}
+
+static int close_ctx(void **state)
+{
+    (void)state;
+    mts_ctx_destroy(ctx);
+    return 0;
+}
+
+static mts_options defaults(void)
+{
+    mts_options o;
+    mts_options_default(&o);
+    return o;
+}
+
+static void assert_text_has(const char *part)
+{
+    if (strstr(mts_error_text(ctx), part) == NULL)
+        fail_msg("'%s' is not in '%s'", part, mts_error_text(ctx));
+}
+
+static size_t field_bytes(const mts_option_info *info)
+{
+    return info->type == MTS_OPTION_BOOL ? sizeof(bool) : 8;
+}
+
+/* Setting is refused, with `part` in the text, and nothing is changed. */
+static void refuse(const char *name, const char *text, const char *part)
+{
+    mts_options o = defaults();
+    const mts_options before = defaults();
+    assert_int_equal(mts_options_set(ctx, &o, name, text), MTS_ERR_ARGUMENT);
+    assert_text_has(part);
+    for (size_t i = 0; i < mts_option_count(); i++) {
+        const mts_option_info *info = mts_option_at(i);
+        assert_memory_equal((const char *)&o + info->offset, (const char *)&before + info->offset,
+                            field_bytes(info));
+    }
+}
+
+/* Every row: documented, unique, its default parses, and its field is its own. */
+static void test_every_row(void **state)
+{
+    (void)state;
+    unsigned char used[sizeof(mts_options)] = {0};
+    for (size_t i = 0; i < mts_option_count(); i++) {
+        const mts_option_info *info = mts_option_at(i);
+        mts_options o = defaults();
+        assert_non_null(info->group);
+        assert_true(strlen(info->help) > 3);
+        assert_true(info->used_by != 0);
+        assert_ptr_equal(mts_option_find(info->name), info);
+        if (info->default_text != NULL)
+            assert_int_equal(mts_options_set(ctx, &o, info->name, info->default_text), MTS_OK);
+        const bool numeric = info->type == MTS_OPTION_INT || info->type == MTS_OPTION_REAL;
+        assert_true(!numeric || (info->default_text != NULL && info->min < info->max));
+        for (size_t k = 0; k < field_bytes(info); k++)
+            assert_int_equal(used[info->offset + k]++, 0);
+    }
+    assert_null(mts_option_at(mts_option_count()));
+    mts_options o = defaults();
+    assert_int_equal(mts_options_check(ctx, &o), MTS_OK);
+}
+
+/* The values that decide a run's result are Trainer's. */
+static void test_trainer_defaults(void **state)
+{
+    (void)state;
+    const mts_options o = defaults();
+    assert_true(o.learning_rate == 5e-5 && o.num_train_epochs == 3 && o.weight_decay == 0);
+    assert_true(o.adam_beta1 == 0.9 && o.adam_beta2 == 0.999 && o.adam_epsilon == 1e-8);
+    assert_true(o.max_grad_norm == 1 && o.warmup_ratio == 0 && o.warmup_steps == 0);
+    assert_int_equal(o.per_device_train_batch_size, 8);
+    assert_int_equal(o.gradient_accumulation_steps, 1);
+    assert_int_equal(o.seed, 42);
+    assert_int_equal(o.max_steps, -1);
+    assert_int_equal(o.save_steps, 500);
+    assert_string_equal(o.lr_scheduler_type, "linear");
+    assert_string_equal(o.optim, "adamw");
+    assert_string_equal(o.eval_strategy, "no");
+    assert_true(o.do_train && o.do_eval == -1 && !o.do_predict && !o.group_by_length);
+    assert_null(o.model_name_or_path);
+    assert_string_equal(o.precision, "int8");
+}
+
+static void test_set_each_type(void **state)
+{
+    (void)state;
+    mts_options o = defaults();
+    assert_int_equal(mts_options_set(ctx, &o, "learning-rate", "2e-5"), MTS_OK);
+    assert_true(o.learning_rate == 2e-5);
+    assert_int_equal(mts_options_set(ctx, &o, "seed", "9007199254740991"), MTS_OK);
+    assert_int_equal(o.seed, INT64_C(9007199254740991));
+    assert_int_equal(mts_options_set(ctx, &o, "output_dir", "/tmp/o"), MTS_OK);
+    assert_string_equal(o.output_dir, "/tmp/o");
+    assert_int_equal(mts_options_set(ctx, &o, "group_by-length", "True"), MTS_OK);
+    assert_true(o.group_by_length);
+    assert_int_equal(mts_options_set(ctx, &o, "do_eval", "0"), MTS_OK);
+    assert_int_equal(o.do_eval, 0);
+    assert_int_equal(mts_options_set(ctx, &o, "do_eval", "auto"), MTS_OK);
+    assert_int_equal(o.do_eval, -1);
+    assert_int_equal(mts_options_set(ctx, &o, "precision", "int12"), MTS_OK);
+    assert_int_equal(options_precision_bits(&o), 12);
+}
+
+static void test_aliases_of_transformers(void **state)
+{
+    (void)state;
+    mts_options o = defaults();
+    assert_int_equal(mts_options_set(ctx, &o, "evaluation_strategy", "epoch"), MTS_OK);
+    assert_string_equal(o.eval_strategy, "epoch");
+    assert_int_equal(mts_options_set(ctx, &o, "optim", "adamw_torch"), MTS_OK);
+    assert_string_equal(o.optim, "adamw");
+    assert_int_equal(mts_options_set(ctx, &o, "task_name", "SST-2"), MTS_OK);
+    assert_string_equal(o.task_name, "sst2");
+    assert_int_equal(mts_options_set(ctx, &o, "resume_from_checkpoint", "True"), MTS_OK);
+    assert_string_equal(o.resume_from_checkpoint, "last");
+}
+
+static void test_refused_values(void **state)
+{
+    (void)state;
+    refuse("seed", "-1", "expected 0 to 9007199254740991, found -1");
+    refuse("seed", "4 2", "expected a whole number, found '4 2'");
+    refuse("seed", "1e3", "whole number");
+    refuse("seed", "", "whole number");
+    refuse("learning_rate", "nan", "expected a number");
+    refuse("learning_rate", "inf", "expected a number");
+    refuse("learning_rate", "0x1p3", "expected a number");
+    refuse("learning_rate", "5,5", "expected a number");
+    refuse("learning_rate", "-1", "expected 0 to 1000");
+    refuse("weight_bits", "17", "expected 0 to 16, found 17");
+    refuse("precision", "int7", "fp32|bf16|int16|int12|int10|int8");
+    refuse("precision", "int", "expected one of");
+    refuse("precision", "", "expected one of");
+    refuse("precision", "fp32|bf16", "expected one of");
+    refuse("output_dir", "", "empty");
+    refuse("do_train", "maybe", "expected true or false, found 'maybe'");
+    refuse("do_train", "auto", "expected true or false");
+    refuse("do_eval", "perhaps", "true, auto or false");
+}
+
+static void test_unknown_names(void **state)
+{
+    (void)state;
+    refuse("learning_rat", "1", "did you mean --learning_rate?");
+    refuse("per_gpu_train_batch_size", "1", "did you mean --per_device_train_batch_size?");
+    refuse("num-epochs", "1", "unknown option --num_epochs");
+    refuse("fp16", "true", "use --precision bf16");
+    refuse("report-to", "none", "--metrics_file");
+    refuse("zzzzzzzz", "1", "unknown option --zzzzzzzz");
+    assert_null(strstr(mts_error_text(ctx), "mean"));
+    refuse("", "1", "unknown option --");
+    char longest[2000];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    refuse(longest, "1", "unknown option --xxxx");
+    assert_null(mts_option_find(longest));
+    assert_null(mts_option_find(NULL));
+    assert_int_equal(mts_options_set(ctx, NULL, "seed", "1"), MTS_ERR_ARGUMENT);
+}
+
+/* A host program's locale does not change what a number is. */
+static void test_locale(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8"};
+    bool found = false;
+    for (size_t i = 0; i < 3 && !found; i++)
+        found = setlocale(LC_ALL, names[i]) != NULL;
+    mts_options o = defaults();
+    assert_int_equal(mts_options_set(ctx, &o, "learning_rate", "2.5e-1"), MTS_OK);
+    assert_true(o.learning_rate == 0.25);
+    setlocale(LC_ALL, "C");
+}
+
+/* One combination: pairs of name and text up to NULL; the check fails with `part`, or passes. */
+static void combine(const char *part, ...)
+{
+    mts_options o = defaults();
+    va_list args;
+    va_start(args, part);
+    for (const char *name = va_arg(args, const char *); name != NULL;
+         name = va_arg(args, const char *))
+        assert_int_equal(mts_options_set(ctx, &o, name, va_arg(args, const char *)), MTS_OK);
+    va_end(args);
+    const mts_status st = mts_options_check(ctx, &o);
+    if (part == NULL && st != MTS_OK)
+        fail_msg("refused: %s", mts_error_text(ctx));
+    if (part != NULL) {
+        assert_int_equal(st, MTS_ERR_ARGUMENT);
+        assert_text_has(part);
+    }
+}
+
+static void test_combinations(void **state)
+{
+    (void)state;
+    combine("expected 0 or 4 to 16, found 3", "weight_bits", "3", NULL);
+    combine("--norm_bits needs an integer --precision, found bf16", "precision", "bf16",
+            "norm_bits", "8", NULL);
+    combine(NULL, "precision", "int16", "weight_bits", "8", "activation_bits", "12", NULL);
+    combine("not both", "task_name", "rte", "data_dir", "d", "train_file", "a.csv", NULL);
+    combine("needs --data_dir", "task_name", "rte", NULL);
+    combine("needs --task_name", "data_dir", "d", NULL);
+    combine("already says", "task_name", "rte", "data_dir", "d", "do_regression", "true", NULL);
+    combine("are known", "task_name", "rte", "data_dir", "d", "label_column_name", "x", NULL);
+    combine("at least 1, or -1", "max_eval_samples", "0", NULL);
+    combine("not both", "warmup_steps", "5", "warmup_ratio", "0.1", NULL);
+    combine("constant_with_warmup", "lr_scheduler_type", "constant", "warmup_steps", "5", NULL);
+    combine(NULL, "lr_scheduler_type", "constant_with_warmup", "warmup_steps", "5", NULL);
+    combine("--max_steps", "max_steps", "0", NULL);
+    combine("--num_train_epochs", "num_train_epochs", "0", NULL);
+    combine(NULL, "num_train_epochs", "0", "max_steps", "7", NULL);
+    combine("below 1", "adam_beta2", "1", NULL);
+    combine("below 1", "hidden_dropout", "1", NULL);
+    combine("expected -1", "attention_dropout", "-0.5", NULL);
+    combine("contradicts", "eval_strategy", "epoch", "do_eval", "false", NULL);
+    combine("needs --eval_strategy", "load_best_model_at_end", "true", NULL);
+    combine("needs equal", "load_best_model_at_end", "true", "eval_strategy", "epoch", NULL);
+    combine("multiple of --eval_steps", "load_best_model_at_end", "true", "eval_strategy", "steps",
+            "eval_steps", "300", NULL);
+    combine(NULL, "load_best_model_at_end", "true", "eval_strategy", "steps", "eval_steps", "250",
+            NULL);
+}
+
+/* A struct filled by a program, not by mts_options_set, is checked as well. */
+static void test_filled_by_hand(void **state)
+{
+    (void)state;
+    mts_options o = defaults();
+    o.learning_rate = (double)NAN;
+    assert_int_equal(mts_options_check(ctx, &o), MTS_ERR_ARGUMENT);
+    assert_text_has("--learning_rate");
+    o = defaults();
+    o.max_seq_length = 2;
+    assert_int_equal(mts_options_check(ctx, &o), MTS_ERR_ARGUMENT);
+    o = defaults();
+    o.rounding = "up";
+    assert_int_equal(mts_options_check(ctx, &o), MTS_ERR_ARGUMENT);
+    assert_text_has("stochastic|nearest, found 'up'");
+    o = defaults();
+    o.optim = NULL;
+    assert_int_equal(mts_options_check(ctx, &o), MTS_ERR_ARGUMENT);
+    o = defaults();
+    o.do_eval = 2;
+    assert_int_equal(mts_options_check(ctx, &o), MTS_ERR_ARGUMENT);
+    assert_int_equal(mts_options_check(ctx, NULL), MTS_ERR_ARGUMENT);
+}
+
+static void test_needs_of_each_call(void **state)
+{
+    (void)state;
+    mts_options o = defaults();
+    assert_int_equal(options_check_train(ctx, &o), MTS_ERR_ARGUMENT);
+    assert_text_has("--model_name_or_path is missing");
+    assert_int_equal(options_check_predict(ctx, &o), MTS_ERR_ARGUMENT);
+    o.model_name_or_path = "m";
+    assert_int_equal(options_check_predict(ctx, &o), MTS_OK);
+    assert_int_equal(options_check_eval(ctx, &o), MTS_ERR_ARGUMENT);
+    assert_text_has("evaluation data is missing");
+    assert_int_equal(options_check_train(ctx, &o), MTS_ERR_ARGUMENT);
+    assert_text_has("--output_dir is missing");
+    assert_int_equal(options_check_predict_file(ctx, &o), MTS_ERR_ARGUMENT);
+    o.output_dir = "o";
+    assert_int_equal(options_check_predict_file(ctx, &o), MTS_ERR_ARGUMENT);
+    assert_text_has("needs --test_file");
+    assert_int_equal(options_check_train(ctx, &o), MTS_ERR_ARGUMENT);
+    assert_text_has("training data is missing");
+    o.train_file = "t.csv";
+    assert_int_equal(options_check_train(ctx, &o), MTS_OK);
+    assert_false(options_wants_final_eval(&o));
+    o.do_eval = 1;
+    assert_int_equal(options_check_train(ctx, &o), MTS_ERR_ARGUMENT);
+    assert_text_has("--validation_file is missing");
+    o.validation_file = "v.csv";
+    assert_int_equal(options_check_train(ctx, &o), MTS_OK);
+    assert_int_equal(options_check_eval(ctx, &o), MTS_OK);
+    o.do_eval = -1;
+    assert_true(options_wants_final_eval(&o));
+    o.do_eval = 0;
+    assert_false(options_wants_final_eval(&o));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_row),      cmocka_unit_test(test_trainer_defaults),
+        cmocka_unit_test(test_set_each_type),  cmocka_unit_test(test_aliases_of_transformers),
+        cmocka_unit_test(test_refused_values), cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_locale),         cmocka_unit_test(test_combinations),
+        cmocka_unit_test(test_filled_by_hand), cmocka_unit_test(test_needs_of_each_call),
+    };
+    return cmocka_run_group_tests(tests, open_ctx, close_ctx);
+}

@@ -1,0 +1,380 @@
+/* base/file: what is read is what was written, and a write that fails leaves everything as it was. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+
+static mts_ctx ctx;
+static char folder[64];
+
+#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
+#define assert_fails(call, status, part)                                                           \
+    do {                                                                                           \
+        assert_int_equal((call), (status));                                                        \
+        assert_non_null(strstr(ctx.error, (part)));                                                \
+        assert_null(strchr(ctx.error, '\n'));                                                      \
+    } while (0)
+
+/* folder/name; one of four buffers in turn. */
+static const char *at(const char *name)
+{
+    static char text[4][512];
+    static int turn;
+    turn = (turn + 1) % 4;
+    snprintf(text[turn], sizeof text[turn], "%s/%s", folder, name);
+    return text[turn];
+}
+
+static void put(const char *name, const char *content)
+{
+    FILE *f = fopen(at(name), "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(content, 1, strlen(content), f), strlen(content));
+    assert_int_equal(fclose(f), 0);
+}
+
+static void assert_content(const char *name, const char *content)
+{
+    char *text = NULL;
+    assert_ok(file_read_all(&ctx, at(name), 1 << 20, &text, NULL));
+    assert_string_equal(text, content);
+    mem_free(text);
+}
+
+/* The names in folder/name, separated by spaces. */
+static void assert_listing(const char *name, const char *expected)
+{
+    char text[1024] = "";
+    file_list list;
+    assert_ok(file_list_dir(&ctx, at(name), &list));
+    for (size_t i = 0; i < list.count; i++) {
+        strcat(text, i == 0 ? "" : " ");
+        strcat(text, list.names[i]);
+    }
+    assert_string_equal(text, expected);
+    file_list_deinit(&list);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/mantissa_test_file_XXXXXX");
+    return mkdtemp(folder) == NULL;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    mts_status st = file_remove_tree(&ctx, folder);
+    if (st != MTS_OK)
+        print_error("%s\n", ctx.error);
+    return st != MTS_OK;
+}
+
+static void maps_and_reads(void **state)
+{
+    (void)state;
+    file_map map;
+    char *text = NULL;
+    size_t bytes = 0;
+    put("a", "hello");
+    put("empty", "");
+    assert_ok(file_map_open(&ctx, at("a"), &map));
+    assert_int_equal(map.bytes, 5);
+    assert_memory_equal(map.data, "hello", 5);
+    file_map_close(&map);
+    file_map_close(&map);
+    assert_ok(file_map_open(&ctx, at("empty"), &map));
+    assert_int_equal(map.bytes, 0);
+    assert_non_null(map.data);
+    file_map_close(&map);
+    assert_ok(file_read_all(&ctx, at("a"), 5, &text, &bytes));
+    assert_int_equal(bytes, 5);
+    assert_string_equal(text, "hello");
+    mem_free(text);
+    assert_fails(file_read_all(&ctx, at("a"), 4, &text, &bytes), MTS_ERR_BAD_FILE, "at most 4");
+    assert_null(text);
+    assert_ok(file_read_all(&ctx, at("empty"), 0, &text, &bytes));
+    assert_int_equal(bytes, 0);
+    mem_free(text);
+}
+
+static void refuses_what_is_no_file(void **state)
+{
+    (void)state;
+    file_map map;
+    char *text = NULL;
+    assert_int_equal(mkfifo(at("pipe"), 0600), 0);
+    assert_fails(file_map_open(&ctx, at("none"), &map), MTS_ERR_NOT_FOUND, "none: cannot open: No");
+    assert_fails(file_map_open(&ctx, folder, &map), MTS_ERR_IO, "found a folder");
+    assert_fails(file_read_all(&ctx, at("pipe"), 9, &text, NULL), MTS_ERR_IO, "device or pipe");
+    assert_false(file_exists(at("pipe")));
+    assert_false(file_exists(folder));
+    assert_true(dir_exists(folder));
+    assert_false(dir_exists(at("none")));
+    assert_int_equal(unlink(at("pipe")), 0);
+}
+
+static void lists_sorted(void **state)
+{
+    (void)state;
+    char name[16], expected[1024] = "";
+    file_list list;
+    for (int i = 39; i >= 0; i--) {
+        snprintf(name, sizeof name, "f%02d", i);
+        put(name, "x");
+    }
+    for (int i = 0; i < 40; i++)
+        snprintf(expected + strlen(expected), 8, i == 0 ? "f%02d" : " f%02d", i);
+    assert_listing("", expected);
+    assert_fails(file_list_dir(&ctx, at("none"), &list), MTS_ERR_NOT_FOUND, "none: cannot list");
+    assert_null(list.names);
+}
+
+static void joins_paths(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"", "b", "b"}, {"/", "b", "/b"}, {"a", "", "a/"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *path = NULL;
+        assert_ok(path_join(&ctx, &path, cases[i][0], cases[i][1]));
+        assert_string_equal(path, cases[i][2]);
+        mem_free(path);
+    }
+}
+
+static void makes_dirs(void **state)
+{
+    (void)state;
+    assert_ok(file_make_dirs(&ctx, at("a/b//c/")));
+    assert_true(dir_exists(at("a/b/c")));
+    assert_ok(file_make_dirs(&ctx, at("a/b/c")));
+    put("file", "x");
+    assert_fails(file_make_dirs(&ctx, at("file")), MTS_ERR_IO, "expected a folder");
+    assert_fails(file_make_dirs(&ctx, at("file/d")), MTS_ERR_NOT_FOUND, "Not a directory");
+    assert_fails(file_make_dirs(&ctx, ""), MTS_ERR_NOT_FOUND, "cannot make folder");
+}
+
+static void writes_all_pieces(void **state)
+{
+    (void)state;
+    enum { TOTAL = 1 << 20 };
+    uint8_t *data = test_malloc(TOTAL);
+    size_t done = 0;
+    file_writer *w = NULL;
+    file_map map;
+    for (size_t i = 0; i < TOTAL; i++)
+        data[i] = (uint8_t)(i * 2654435761u >> 13);
+    assert_ok(file_writer_open(&ctx, at("a"), &w));
+    for (size_t piece = 0; done < TOTAL; piece = piece * 5 / 3 + 1) { /* 0, 1, 2, 4, ... 200000 */
+        size_t n = piece < TOTAL - done ? piece : TOTAL - done;
+        assert_ok(file_writer_write(w, data + done, n));
+        done += n;
+    }
+    assert_false(file_exists(at("a")));
+    assert_ok(file_writer_commit(w));
+    assert_fails(file_writer_commit(w), MTS_ERR_IO, "cannot commit");
+    file_writer_close(w);
+    assert_ok(file_map_open(&ctx, at("a"), &map));
+    assert_int_equal(map.bytes, TOTAL);
+    assert_memory_equal(map.data, data, TOTAL);
+    file_map_close(&map);
+    assert_listing("", "a");
+    test_free(data);
+}
+
+static void replaces_only_on_commit(void **state)
+{
+    (void)state;
+    char stale[64];
+    file_writer *w = NULL;
+    put("a", "old");
+    snprintf(stale, sizeof stale, "a.tmp-%ld", (long)getpid());
+    put(stale, "of a crashed process with our number");
+    assert_ok(file_writer_open(&ctx, at("a"), &w));
+    assert_ok(file_writer_write(w, "new", 3));
+    assert_content("a", "old");
+    file_writer_close(w);
+    assert_listing("", "a");
+    assert_ok(file_writer_open(&ctx, at("a"), &w));
+    assert_ok(file_writer_write(w, "new", 3));
+    assert_ok(file_writer_commit(w));
+    file_writer_close(w);
+    assert_content("a", "new");
+    assert_fails(file_writer_open(&ctx, at("none/a"), &w), MTS_ERR_NOT_FOUND, "cannot create");
+    assert_null(w);
+    assert_ok(file_make_dirs(&ctx, at("b")));
+    assert_ok(file_writer_open(&ctx, at("b"), &w));
+    assert_fails(file_writer_commit(w), MTS_ERR_IO, "b: cannot put in place: Is a dir");
+    file_writer_close(w);
+    assert_listing("", "a b");
+    file_writer_close(NULL);
+}
+
+/* The operating system takes 100000 bytes of the file and no more, as on a full disk. */
+static void write_too_much(size_t piece)
+{
+    static const uint8_t zeros[200000];
+    mts_status st = MTS_OK;
+    file_writer *w = NULL;
+    assert_ok(file_writer_open(&ctx, at("a"), &w));
+    for (size_t done = 0; st == MTS_OK && done < sizeof zeros; done += piece)
+        st = file_writer_write(w, zeros, piece);
+    assert_fails(st, MTS_ERR_IO, "/a: cannot write: File too large");
+    assert_fails(file_writer_commit(w), MTS_ERR_IO, "a write failed before");
+    file_writer_close(w);
+    assert_listing("", "a");
+    assert_content("a", "old");
+}
+
+static void survives_a_full_disk(void **state)
+{
+    (void)state;
+    struct rlimit before, small;
+    file_writer *w = NULL;
+    put("a", "old");
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 100000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    write_too_much(1000);
+    write_too_much(sizeof(uint8_t[200000]));
+    small.rlim_cur = 10; /* the last bytes are refused by the flush in commit */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_ok(file_writer_open(&ctx, at("a"), &w));
+    assert_ok(file_writer_write(w, "more than ten bytes", 19));
+    assert_fails(file_writer_commit(w), MTS_ERR_IO, "/a: cannot write: File too large");
+    file_writer_close(w);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_listing("", "a");
+    assert_content("a", "old");
+}
+
+static void copies(void **state)
+{
+    (void)state;
+    put("a", "some text");
+    put("empty", "");
+    assert_ok(file_copy(&ctx, at("a"), at("b")));
+    assert_content("b", "some text");
+    assert_ok(file_copy(&ctx, at("empty"), at("b")));
+    assert_content("b", "");
+    assert_ok(file_copy(&ctx, at("a"), at("a")));
+    assert_content("a", "some text");
+    assert_fails(file_copy(&ctx, at("none"), at("b")), MTS_ERR_NOT_FOUND, "none");
+    assert_content("b", "");
+}
+
+static void removes_trees(void **state)
+{
+    (void)state;
+    assert_ok(file_make_dirs(&ctx, at("t/u/v")));
+    put("t/a", "x");
+    put("t/u/v/b", "x");
+    assert_ok(file_remove_tree(&ctx, at("t/")));
+    assert_listing("", "");
+    assert_ok(file_remove_tree(&ctx, at("t")));
+    assert_fails(file_remove_tree(&ctx, at("t/..")), MTS_ERR_ARGUMENT, "refused");
+    assert_fails(file_remove_tree(&ctx, "."), MTS_ERR_ARGUMENT, "refused");
+    assert_fails(file_remove_tree(&ctx, "/"), MTS_ERR_ARGUMENT, "refused");
+    assert_fails(file_remove_tree(&ctx, ""), MTS_ERR_ARGUMENT, "refused");
+}
+
+static void removes_nothing_it_did_not_make(void **state)
+{
+    (void)state;
+    char deep[256] = "d";
+    assert_ok(file_make_dirs(&ctx, at("mine/sub")));
+    assert_ok(file_make_dirs(&ctx, at("other")));
+    put("mine/a", "x");
+    put("other/precious", "x");
+    assert_int_equal(symlink(at("other"), at("mine/sub/link")), 0);
+    assert_int_equal(symlink(at("other"), at("link")), 0);
+    assert_fails(file_remove_tree(&ctx, at("mine")), MTS_ERR_UNSUPPORTED, "a symbolic link");
+    assert_content("mine/a", "x");
+    assert_fails(file_remove_tree(&ctx, at("link")), MTS_ERR_UNSUPPORTED, "left alone");
+    assert_fails(file_remove_tree(&ctx, at("link/")), MTS_ERR_UNSUPPORTED, "left alone");
+    assert_fails(file_remove_tree(&ctx, at("mine/a")), MTS_ERR_UNSUPPORTED, "expected a folder");
+    assert_content("other/precious", "x");
+    assert_int_equal(unlink(at("mine/sub/link")), 0);
+    assert_int_equal(unlink(at("link")), 0);
+    for (int i = 0; i < 40; i++)
+        strcat(deep, "/d");
+    assert_ok(file_make_dirs(&ctx, at(deep)));
+    assert_fails(file_remove_tree(&ctx, at("d")), MTS_ERR_UNSUPPORTED, "at most 32 folders");
+    assert_true(dir_exists(at(deep)));
+    while (strlen(deep) > 1) {
+        assert_int_equal(rmdir(at(deep)), 0);
+        deep[strlen(deep) - 2] = '\0';
+    }
+    assert_int_equal(rmdir(at(deep)), 0);
+}
+
+static void commits_folders(void **state)
+{
+    (void)state;
+    assert_ok(file_make_dirs(&ctx, at("tmp/sub")));
+    put("tmp/sub/a", "1");
+    assert_ok(file_commit_dir(&ctx, at("tmp/"), at("final/")));
+    assert_content("final/sub/a", "1");
+    assert_ok(file_make_dirs(&ctx, at("tmp")));
+    put("tmp/b", "2");
+    assert_ok(file_commit_dir(&ctx, at("tmp"), at("final")));
+    assert_listing("", "final");
+    assert_listing("final", "b");
+    assert_fails(file_commit_dir(&ctx, at("tmp"), at("final")), MTS_ERR_NOT_FOUND, "tmp");
+    assert_listing("final", "b");
+}
+
+static void commit_failures_change_nothing(void **state)
+{
+    (void)state;
+    assert_ok(file_make_dirs(&ctx, at("a/b")));
+    put("a/b/kept", "1");
+    /* a cannot become its own child: the second rename fails, the first is undone */
+    assert_fails(file_commit_dir(&ctx, at("a"), at("a/b")), MTS_ERR_IO, "cannot put in place");
+    assert_listing("a", "b");
+    assert_content("a/b/kept", "1");
+    put("file", "x");
+    assert_fails(file_commit_dir(&ctx, at("a"), at("file")), MTS_ERR_UNSUPPORTED, "expected a");
+    assert_int_equal(symlink("kept", at("a/b/link")), 0);
+    assert_ok(file_make_dirs(&ctx, at("tmp")));
+    assert_fails(file_commit_dir(&ctx, at("tmp"), at("a")), MTS_ERR_UNSUPPORTED, "symbolic link");
+    assert_fails(file_commit_dir(&ctx, at("a"), at("new")), MTS_ERR_UNSUPPORTED, "symbolic link");
+    assert_listing("", "a file tmp");
+    assert_int_equal(unlink(at("a/b/link")), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(maps_and_reads, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuses_what_is_no_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(lists_sorted, setup, teardown),
+        cmocka_unit_test(joins_paths),
+        cmocka_unit_test_setup_teardown(makes_dirs, setup, teardown),
+        cmocka_unit_test_setup_teardown(writes_all_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(replaces_only_on_commit, setup, teardown),
+        cmocka_unit_test_setup_teardown(survives_a_full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(copies, setup, teardown),
+        cmocka_unit_test_setup_teardown(removes_trees, setup, teardown),
+        cmocka_unit_test_setup_teardown(removes_nothing_it_did_not_make, setup, teardown),
+        cmocka_unit_test_setup_teardown(commits_folders, setup, teardown),
+        cmocka_unit_test_setup_teardown(commit_failures_change_nothing, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
