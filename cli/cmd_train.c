@@ -4,57 +4,33 @@
  */
 #include "cli.h"
 
-#include <string.h>
-
 /* The run was stopped by a signal: say how it goes on. */
-static int report_interrupted(const cli_args *args, bool training)
+static int report_interrupted(const mts_options *o)
 {
-    if (training)
+    if (o->do_train)
         fprintf(stderr,
                 "mantissa: interrupted; a checkpoint is in %s. To go on, give the same command "
                 "and --resume_from_checkpoint last\n",
-                args->options.output_dir);
+                o->output_dir);
     else
         fprintf(stderr, "mantissa: interrupted\n");
     return EXIT_INTERRUPTED;
 }
 
-/* Training, or evaluation alone.  *metrics: of the final evaluation, or NULL. */
-static mts_status run_model(const cli_args *args, const mts_callbacks *callbacks, char **metrics)
-{
-    const mts_options *o = &args->options;
-    if (o->do_train)
-        return mts_train(args->ctx, o, callbacks, metrics);
-    if (o->do_eval == 1)
-        return mts_eval(args->ctx, o, callbacks, metrics);
-    return MTS_OK;
-}
-
 static int run_train(cli_args *args)
 {
-    mts_options *o = &args->options;
+    const mts_options *o = &args->options;
     char *metrics = NULL;
     progress shown;
-    if (!o->do_train && o->do_eval != 1 && !o->do_predict) {
-        cli_error("nothing to do: --do_train is false, and neither --do_eval nor --do_predict is "
-                  "given");
-        return EXIT_USAGE;
-    }
     interrupt_catch();
     const mts_callbacks callbacks = progress_begin(&shown, o->logging_steps);
-    mts_status st = run_model(args, &callbacks, &metrics);
-    const bool training = o->do_train && st != MTS_OK;
+    const mts_status st = mts_train(args->ctx, o, &callbacks, &metrics);
+    progress_end(&shown);
     if (st == MTS_OK && metrics != NULL)
         metrics_print_table(stdout, "eval metrics", metrics);
     mts_string_free(metrics);
-    if (st == MTS_OK && o->do_predict) {
-        if (o->do_train)
-            o->model_name_or_path = o->output_dir;
-        st = mts_predict_file(args->ctx, o, &callbacks);
-    }
-    progress_end(&shown);
     if (st == MTS_ERR_INTERRUPTED)
-        return report_interrupted(args, training);
+        return report_interrupted(o);
     if (st == MTS_OK && o->do_train)
         fprintf(stderr, "the fine-tuned model is in %s\n", o->output_dir);
     return cli_report(args->ctx, st);

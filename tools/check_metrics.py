@@ -1,8 +1,8 @@
 """Compare the metrics of Mantissa with scikit-learn and scipy.
 
-    check_metrics.py TEST_METRICS        run random and degenerate cases through `TEST_METRICS --dump`
-                                         (the built tests/unit/test_metrics) and compare to 1e-12
-    check_metrics.py --golden            print the golden values that test_metrics.c holds
+    check_metrics.py TEST_METRICS    run random and degenerate cases through `TEST_METRICS --dump`
+                                     (the built tests/unit/test_metrics), compare to 1e-12
+    check_metrics.py --golden        print the golden values that test_metrics.c holds
 
 Needs numpy, scipy and scikit-learn.
 """

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compare our safetensors files with the safetensors library (needs torch, safetensors).
 
-check_safetensors.py --golden     print, as a C array, the file that the library writes for the tensors
-                                  of tests/unit/test_safetensors.c (constant `golden` there)
-check_safetensors.py FILE...      open files with the library; print name, type, shape, sum of each tensor
+--golden   print, as a C array, the file that the library writes for the tensors of
+           tests/unit/test_safetensors.c (constant `golden` there)
+FILE...    open files with the library; print name, type, shape and sum of each tensor
 """
 import sys
 

@@ -27,7 +27,7 @@ is_there() {
     python3-venv) python3 -c 'import ensurepip, venv' ;;
     ca-certificates) test -s /etc/ssl/certs/ca-certificates.crt ;;
     wordnet-base) test -s /usr/share/wordnet/data.noun ;;
-    qemu-user) command -v qemu-aarch64 || command -v qemu-aarch64-static ;;
+    qemu-user) command -v qemu-aarch64 ;;
     gcc-aarch64-linux-gnu) command -v aarch64-linux-gnu-gcc ;;
     *) dpkg-query -W -f '${Status}' "$1" | grep -q 'ok installed' ;;
     esac >/dev/null 2>&1

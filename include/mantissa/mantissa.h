@@ -214,19 +214,12 @@ typedef struct mts_callbacks {
 MTS_API void mts_string_free(char *text);
 
 /*
- * Fine-tune as options say; writes output_dir.  *metrics_json (may be NULL) receives the final
- * evaluation or NULL; free with mts_string_free.  Any status.
+ * Fine-tune (do_train), evaluate (do_eval) and label the test set (do_predict) as options say;
+ * writes output_dir.  *metrics_json (may be NULL) receives the final evaluation or NULL; free with
+ * mts_string_free.  Any status.
  */
 MTS_NODISCARD MTS_API mts_status mts_train(mts_ctx *ctx, const mts_options *options,
                                            const mts_callbacks *callbacks, char **metrics_json);
-
-/*
- * Predict options.test_file (or the task's test set) with a fine-tuned folder and write
- * output_dir/predict_results.txt as run_glue.py does: a line "index<TAB>prediction", then one per
- * row, the prediction being a label's name or a score with three decimals.  Any status.
- */
-MTS_NODISCARD MTS_API mts_status mts_predict_file(mts_ctx *ctx, const mts_options *options,
-                                                  const mts_callbacks *callbacks);
 
 /* Evaluate a fine-tuned folder on validation data.  *metrics_json as above, never NULL on MTS_OK. */
 MTS_NODISCARD MTS_API mts_status mts_eval(mts_ctx *ctx, const mts_options *options,

@@ -235,34 +235,24 @@ cleanup:
     return st;
 }
 
-mts_status options_check_predict_file(mts_ctx *ctx, const mts_options *options)
-{
-    mts_status st = MTS_OK;
-    MTS_TRY(options_check_predict(ctx, options));
-    MTS_CHECK(options->output_dir != NULL, MTS_ERR_ARGUMENT,
-              "--output_dir is missing: the folder for predict_results.txt");
-    MTS_CHECK(options->task_name != NULL || options->test_file != NULL, MTS_ERR_ARGUMENT,
-              "--do_predict needs --test_file, or --task_name and --data_dir");
-
-cleanup:
-    return st;
-}
-
 mts_status options_check_train(mts_ctx *ctx, const mts_options *options)
 {
     mts_status st = MTS_OK;
+    const bool task = options != NULL && options->task_name != NULL;
     MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(
+        options->do_train || options->do_eval == 1 || options->do_predict, MTS_ERR_ARGUMENT,
+        "nothing to do: --do_train is false, and neither --do_eval nor --do_predict is given");
     MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
               "--model_name_or_path is missing: the folder of the model to fine-tune");
     MTS_CHECK(options->output_dir != NULL, MTS_ERR_ARGUMENT,
-              "--output_dir is missing: the folder for the fine-tuned model");
-    MTS_CHECK(options->task_name != NULL || options->train_file != NULL, MTS_ERR_ARGUMENT,
+              "--output_dir is missing: the folder for the fine-tuned model and the results");
+    MTS_CHECK(!options->do_train || task || options->train_file != NULL, MTS_ERR_ARGUMENT,
               "training data is missing: give --train_file, or --task_name and --data_dir");
-    MTS_CHECK(!options_wants_final_eval(options) || options->task_name != NULL ||
-                  options->validation_file != NULL,
+    MTS_CHECK(!options_wants_final_eval(options) || task || options->validation_file != NULL,
               MTS_ERR_ARGUMENT, "evaluation is asked for, but --validation_file is missing");
-    if (options->do_predict)
-        MTS_TRY(options_check_predict_file(ctx, options));
+    MTS_CHECK(!options->do_predict || task || options->test_file != NULL, MTS_ERR_ARGUMENT,
+              "--do_predict needs --test_file, or --task_name and --data_dir");
 
 cleanup:
     return st;

@@ -21,7 +21,7 @@ typedef struct option_hint {
     const char *text;
 } option_hint;
 
-/* All three end with a row of NULL; constant. */
+/* Each ends with a row of NULL; constant. */
 extern const option_alias option_name_aliases[];
 extern const option_alias option_value_aliases[];
 extern const option_hint option_hints[];
@@ -36,7 +36,6 @@ bool option_has_choice(const char *choices, const char *word);
 MTS_NODISCARD mts_status options_check_train(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_eval(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_predict(mts_ctx *ctx, const mts_options *options);
-MTS_NODISCARD mts_status options_check_predict_file(mts_ctx *ctx, const mts_options *options);
 
 /* Whether a training run ends with an evaluation of the final model: do_eval, its auto resolved. */
 bool options_wants_final_eval(const mts_options *options);

@@ -185,7 +185,8 @@ static const char *next_entry(DIR *dir, bool *failed)
     do {
         errno = 0;
         entry = readdir(dir);
-    } while (entry != NULL && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+    } while (entry != NULL &&
+             (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
     *failed = entry == NULL && errno != 0;
     return entry == NULL ? NULL : entry->d_name;
 }
@@ -526,6 +527,7 @@ mts_status file_commit_dir(mts_ctx *ctx, const char *tmp_dir, const char *final_
     MTS_TRY(strip_slashes(ctx, &tmp, tmp_dir));
     MTS_TRY(strip_slashes(ctx, &final, final_dir));
     MTS_TRY(with_pid(ctx, &old, final, ".old-"));
+    MTS_TRY(find_folder(ctx, tmp, &found));
     MTS_TRY(visit_tree(ctx, AT_FDCWD, tmp, tmp, 0, TREE_SYNC));
     MTS_TRY(find_folder(ctx, final, &found));
     if (found) {

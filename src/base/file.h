@@ -1,8 +1,8 @@
 /*
- * Files and folders: mapping, whole reads, listing, and writes that are either complete or not there.
+ * Files and folders: mapping, whole reads, listing, and writes that are complete or absent.
  *
- * Path: base; used by io (safetensors, JSON), text, data and train (checkpoints).  Every operation is
- * checked down to close(); an error text holds the path and the operating system's reason.
+ * Path: base; used by io (safetensors, JSON), text, data and train (checkpoints).  Every operation
+ * is checked down to close(); an error text holds the path and the operating system's reason.
  * Status of a refused system call: MTS_ERR_NOT_FOUND (ENOENT, ENOTDIR), MTS_ERR_MEMORY (ENOMEM),
  * MTS_ERR_IO (all others).  Any function here that takes ctx may also return MTS_ERR_MEMORY.
  * Not done: locking between processes, preserving modes or times.
@@ -33,7 +33,7 @@ void file_map_close(file_map *map);
 MTS_NODISCARD mts_status file_read_all(mts_ctx *ctx, const char *path, size_t limit, char **out,
                                        size_t *bytes);
 
-/* Whether path is a regular file / a folder (links followed).  False also when it cannot be asked. */
+/* Whether path is a regular file / a folder (links followed); false when it cannot be asked. */
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
 
@@ -73,8 +73,8 @@ MTS_NODISCARD mts_status file_copy(mts_ctx *ctx, const char *from, const char *t
 
 /*
  * Make the folder tmp_dir the folder final_dir (same file system): fsync every file and folder in
- * tmp_dir, rename.  An existing final_dir is first renamed to "final_dir.old-<pid>", put back if the
- * second rename fails, and removed at the end; a crash between the two renames leaves it under
+ * tmp_dir, rename.  An existing final_dir is first renamed to "final_dir.old-<pid>", put back if
+ * the second rename fails, and removed at the end; a crash between the two renames leaves it under
  * that name.  MTS_ERR_UNSUPPORTED: one of the folders holds, or is, something other than plain
  * files and folders; nothing was changed.
  */

@@ -5,6 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* One line, whatever a file's bytes brought into the text. */
+static void replace_controls(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+}
+
 mts_status status_set(mts_ctx *ctx, mts_status status, const char *fmt, ...)
 {
     if (ctx == NULL)
@@ -13,6 +21,7 @@ mts_status status_set(mts_ctx *ctx, mts_status status, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(ctx->error, sizeof ctx->error, fmt, args);
     va_end(args);
+    replace_controls(ctx->error);
     return status;
 }
 
@@ -28,11 +37,13 @@ void status_prefix(mts_ctx *ctx, const char *fmt, ...)
     if (n < 0 || (size_t)n + 3 >= sizeof text)
         return;
     size_t room = sizeof text - (size_t)n - 3;
-    text[n] = ':';
-    text[n + 1] = ' ';
-    strncpy(text + n + 2, ctx->error, room);
-    text[(size_t)n + 2 + room] = '\0';
-    memcpy(ctx->error, text, sizeof text);
+    size_t length = strlen(ctx->error);
+    length = length < room ? length : room;
+    memcpy(text + n, ": ", 2);
+    memcpy(text + n + 2, ctx->error, length);
+    text[(size_t)n + 2 + length] = '\0';
+    memcpy(ctx->error, text, (size_t)n + 3 + length);
+    replace_controls(ctx->error);
 }
 
 const char *mts_status_name(mts_status status)

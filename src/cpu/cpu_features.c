@@ -53,12 +53,12 @@ static bool has_all(uint64_t value, uint64_t bits)
 
 static uint32_t detect(void)
 {
-    const uint32_t osxsave_avx = 1u << 27 | 1u << 28, f16c = 1u << 29;     /* 1: ECX */
-    const uint32_t avx2 = 1u << 5;                                         /* 7.0: EBX */
-    const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;     /* F, DQ, BW, VL */
-    const uint32_t vnni = 1u << 11;                                        /* 7.0: ECX */
-    const uint32_t amx = 1u << 24 | 1u << 25;                              /* 7.0: EDX */
-    const uint32_t bf16 = 1u << 5;                                         /* 7.1: EAX */
+    const uint32_t osxsave_avx = 1u << 27 | 1u << 28, f16c = 1u << 29;      /* 1: ECX */
+    const uint32_t avx2 = 1u << 5;                                          /* 7.0: EBX */
+    const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;      /* F, DQ, BW, VL */
+    const uint32_t vnni = 1u << 11;                                         /* 7.0: ECX */
+    const uint32_t amx = 1u << 24 | 1u << 25;                               /* 7.0: EDX */
+    const uint32_t bf16 = 1u << 5;                                          /* 7.1: EAX */
     const uint64_t ymm_state = 0x6, zmm_state = 0xe6, tile_state = 0x60000; /* XCR0 */
     uint32_t found = 0, eax, ebx, ecx, edx, eax1 = 0, unused;
 

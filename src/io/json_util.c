@@ -1,9 +1,9 @@
 /*
  * JSON in and out.  See json_util.h.
  *
- * jansson allocates on its own; a NULL from it without an error text means that it ran out of memory.
- * The dump is our own walk because jansson prints all reals with one precision: 17 digits turn 0.1
- * into 0.10000000000000001, fewer lose bits.
+ * jansson allocates on its own; a NULL from it without an error text means that it ran out of
+ * memory.  The dump is our own walk because jansson prints all reals with one precision: 17 digits
+ * turn 0.1 into 0.10000000000000001, fewer lose bits.
  */
 #include "io/json_util.h"
 
@@ -110,12 +110,12 @@ mts_status json_util_real(mts_ctx *ctx, const char *file, const json_t *object, 
     if (field == NULL)
         return MTS_OK;
     if (!json_is_number(field))
-        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected a number %g..%g, found %s",
-                          file, key, min, max, json_util_type_name(field));
+        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected a number %g..%g, found %s", file,
+                          key, min, max, json_util_type_name(field));
     double found = json_number_value(field);
     if (!(found >= min && found <= max))
-        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected a number %g..%g, found %g",
-                          file, key, min, max, found);
+        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected a number %g..%g, found %g", file,
+                          key, min, max, found);
     *value = found;
     return MTS_OK;
 }
@@ -264,8 +264,8 @@ static mts_status append_real(dump_state *d, const json_t *value)
 {
     char text[REAL_TEXT_BYTES];
     for (size_t digits = 15; digits <= 17; digits++) {
-        size_t n = json_dumpb(value, text, sizeof text - 1,
-                              JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+        size_t n =
+            json_dumpb(value, text, sizeof text - 1, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
         if (n == 0 || n >= sizeof text)
             return status_set(d->ctx, MTS_ERR_MEMORY, "out of memory: JSON number");
         text[n] = '\0';
@@ -303,7 +303,7 @@ static mts_status list_keys(dump_state *d, const json_t *object, const char ***o
     mts_status st = mem_calloc(d->ctx, out, n, sizeof **out, "JSON keys");
     if (st != MTS_OK)
         return st;
-    json_t *walked = (json_t *)(uintptr_t)object; /* jansson's iterators are not const; we only read */
+    json_t *walked = (json_t *)(uintptr_t)object; /* iterators are not const; we only read */
     for (void *it = json_object_iter(walked); it != NULL; it = json_object_iter_next(walked, it))
         (*out)[i++] = json_object_iter_key(it);
     if (d->sorted)

@@ -4,8 +4,8 @@
  * Path: config.json, safetensors headers, checkpoint state and metrics go through here.
  * Input is hostile: duplicate keys, invalid UTF-8, NUL in strings, numbers out of range and nesting
  * above 2048 are refused by the parser.
- * Output is as Python's json.dumps writes it: ASCII, and each real number in the fewest of 15, 16 or
- * 17 digits that give the same double back.
+ * Output is as Python's json.dumps writes it: ASCII, and each real number in the fewest of 15, 16
+ * or 17 digits that give the same double back.
  */
 #ifndef MTS_IO_JSON_UTIL_H
 #define MTS_IO_JSON_UTIL_H
@@ -19,13 +19,13 @@
 
 /*
  * *out: the array or object in text[bytes]; drop with json_decref.  file: name for error texts.
- * MTS_ERR_BAD_FILE ("file:line:column: reason"), MTS_ERR_MEMORY (but jansson reports some of its own
- * failed allocations as a wrong token: then MTS_ERR_BAD_FILE).
+ * MTS_ERR_BAD_FILE ("file:line:column: reason"), MTS_ERR_MEMORY (but jansson reports some of its
+ * own failed allocations as a wrong token: then MTS_ERR_BAD_FILE).
  */
 MTS_NODISCARD mts_status json_util_parse(mts_ctx *ctx, const char *file, const char *text,
                                          size_t bytes, json_t **out);
 
-/* As json_util_parse, of the file path of at most limit bytes.  Also MTS_ERR_NOT_FOUND, MTS_ERR_IO. */
+/* As json_util_parse, of a file of at most limit bytes.  Also MTS_ERR_NOT_FOUND, MTS_ERR_IO. */
 MTS_NODISCARD mts_status json_util_load(mts_ctx *ctx, const char *path, size_t limit, json_t **out);
 
 /* As json_util_load; the file must hold an object. */
@@ -68,13 +68,13 @@ MTS_NODISCARD mts_status json_util_set(mts_ctx *ctx, json_t *object, const char 
                                        json_t *value);
 
 /*
- * *out: value as text, NUL-terminated; free with mem_free.  indent 0: one line, ", " and ": " between;
- * else that many spaces per level.  sorted: keys in byte order, otherwise as inserted.
+ * *out: value as text, NUL-terminated; free with mem_free.  indent 0: one line, ", " and ": "
+ * between; else that many spaces per level.  sorted: keys in byte order, otherwise as inserted.
  */
 MTS_NODISCARD mts_status json_util_dump(mts_ctx *ctx, const json_t *value, int indent, bool sorted,
                                         char **out);
 
-/* Write value to path atomically: sorted, indented by 2, newline at the end (as transformers does). */
+/* Write value to path atomically: sorted, indented by 2, newline at the end, as transformers. */
 MTS_NODISCARD mts_status json_util_save(mts_ctx *ctx, const json_t *value, const char *path);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * config.json of a BERT model.  See model_config.h.
  *
- * One table of fields {key, offset, range} drives reading and completing; what is not a plain number
- * (activation, labels, problem type) has a function of its own.
+ * One table of fields {key, offset, range} drives reading and completing; what is not a plain
+ * number (activation, labels, problem type) has a function of its own.
  */
 #include "io/model_config.h"
 
@@ -43,10 +43,8 @@ static const int_field int_fields[] = {
 };
 
 static const real_field real_fields[] = {
-    {FIELD(hidden_dropout_prob), 0, 0.99},
-    {FIELD(attention_probs_dropout_prob), 0, 0.99},
-    {FIELD(classifier_dropout), 0, 0.99},
-    {FIELD(layer_norm_eps), 1e-30, 0.1},
+    {FIELD(hidden_dropout_prob), 0, 0.99}, {FIELD(attention_probs_dropout_prob), 0, 0.99},
+    {FIELD(classifier_dropout), 0, 0.99},  {FIELD(layer_norm_eps), 1e-30, 0.1},
     {FIELD(initializer_range), 0, 10},
 };
 
@@ -123,7 +121,7 @@ static int64_t parse_index(const char *text, int64_t n)
     return value;
 }
 
-/* cfg->labels from id2label {"0": name, ..., "n-1": name}.  n keys, distinct, below n: all are there. */
+/* cfg->labels from id2label {"0": name, ...}.  n distinct keys below n: all are there. */
 static mts_status load_id2label(mts_ctx *ctx, const char *file, json_t *map, model_config *cfg)
 {
     mts_status st = MTS_OK;

@@ -52,16 +52,16 @@ typedef struct model_config {
 } model_config;
 
 /*
- * Fill *cfg with the defaults of transformers' BertConfig (BERT-base, two labels) and an empty object.
- * In every case cfg may and must be given to model_config_deinit afterwards.  MTS_ERR_MEMORY.
+ * Fill *cfg with the defaults of transformers' BertConfig (BERT-base, two labels) and an empty
+ * object.  In every case give cfg to model_config_deinit afterwards.  MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status model_config_init(mts_ctx *ctx, model_config *cfg);
 
 /*
- * Read dir/config.json; cfg as for model_config_init.  Absent keys get BertConfig's defaults, except
- * the five sizes (vocab_size to intermediate_size above), which must be there.  model_type may be
- * absent (early BERT files).  MTS_ERR_NOT_FOUND, MTS_ERR_IO; MTS_ERR_BAD_FILE: wrong type, range or
- * contradiction; MTS_ERR_UNSUPPORTED: not an encoder of this architecture.
+ * Read dir/config.json; cfg as for model_config_init.  Absent keys get BertConfig's defaults,
+ * except the five sizes (vocab_size to intermediate_size above), which must be there.  model_type
+ * may be absent (early BERT files).  MTS_ERR_NOT_FOUND, MTS_ERR_IO; MTS_ERR_BAD_FILE: wrong type,
+ * range or contradiction; MTS_ERR_UNSUPPORTED: not an encoder of this architecture.
  */
 MTS_NODISCARD mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config *cfg);
 

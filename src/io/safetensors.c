@@ -88,12 +88,11 @@ static mts_status parse_offsets(mts_ctx *ctx, const json_t *entry, const uint8_t
     MTS_CHECK(json_array_size(value) == 2 && json_is_integer(first) && json_is_integer(second),
               MTS_ERR_BAD_FILE, "%s: tensor %.200s: data_offsets: expected two integers", t->file,
               t->name);
-    MTS_CHECK(json_integer_value(first) >= 0 &&
-                  json_integer_value(first) <= json_integer_value(second),
-              MTS_ERR_BAD_FILE,
-              "%s: tensor %.200s: data_offsets: expected 0 <= begin <= end, found %lld and %lld",
-              t->file, t->name, (long long)json_integer_value(first),
-              (long long)json_integer_value(second));
+    MTS_CHECK(
+        json_integer_value(first) >= 0 && json_integer_value(first) <= json_integer_value(second),
+        MTS_ERR_BAD_FILE,
+        "%s: tensor %.200s: data_offsets: expected 0 <= begin <= end, found %lld and %lld", t->file,
+        t->name, (long long)json_integer_value(first), (long long)json_integer_value(second));
     begin = (uint64_t)json_integer_value(first);
     end = (uint64_t)json_integer_value(second);
     MTS_CHECK(end <= bytes, MTS_ERR_BAD_FILE,
@@ -217,8 +216,8 @@ static mts_status read_shard(mts_ctx *ctx, safetensors *s, size_t shard)
     MTS_TRY(file_map_open(ctx, path, map));
     MTS_TRY(read_header_length(ctx, path, map, &header));
     MTS_TRY(json_util_parse(ctx, path, (const char *)map->data + LENGTH_BYTES, header, &root));
-    MTS_TRY(mem_grow(ctx, &s->tensors, before, before + json_object_size(root),
-                     sizeof *s->tensors, "list of tensors"));
+    MTS_TRY(mem_grow(ctx, &s->tensors, before, before + json_object_size(root), sizeof *s->tensors,
+                     "list of tensors"));
     data = map->data + LENGTH_BYTES + header;
     bytes = map->bytes - LENGTH_BYTES - header;
     for (void *it = json_object_iter(root); it != NULL; it = json_object_iter_next(root, it)) {
@@ -446,8 +445,8 @@ static void print_shape(char *text, size_t bytes, int ndim, const int64_t *shape
 {
     size_t used = (size_t)snprintf(text, bytes, "[");
     for (int i = 0; i < ndim; i++)
-        used += (size_t)snprintf(text + used, bytes - used, "%s%" PRId64, i == 0 ? "" : ", ",
-                                 shape[i]);
+        used +=
+            (size_t)snprintf(text + used, bytes - used, "%s%" PRId64, i == 0 ? "" : ", ", shape[i]);
     snprintf(text + used, bytes - used, "]");
 }
 

@@ -74,7 +74,7 @@ const st_tensor *safetensors_at(const safetensors *file, size_t index);
 /* NULL if there is none of that name. */
 const st_tensor *safetensors_find(const safetensors *file, const char *name);
 
-/* *out: the tensor `name` of exactly this shape[ndim].  MTS_ERR_BAD_FILE: absent, or another shape. */
+/* *out: the tensor `name` of this shape[ndim].  MTS_ERR_BAD_FILE: absent, or of another shape. */
 MTS_NODISCARD mts_status safetensors_require(mts_ctx *ctx, const safetensors *file,
                                              const char *name, int ndim, const int64_t *shape,
                                              const st_tensor **out);
@@ -87,11 +87,11 @@ MTS_NODISCARD mts_status safetensors_require(mts_ctx *ctx, const safetensors *fi
 MTS_NODISCARD mts_status safetensors_read_f32(mts_ctx *ctx, const st_tensor *tensor, float *out,
                                               int64_t count);
 
-/* out[bytes]: the elements as they are.  MTS_ERR_BAD_FILE: the tensor is not of this dtype and size. */
+/* out[bytes]: the elements as they are.  MTS_ERR_BAD_FILE: another dtype or size. */
 MTS_NODISCARD mts_status safetensors_read_raw(mts_ctx *ctx, const st_tensor *tensor, st_dtype dtype,
                                               void *out, size_t bytes);
 
-/* Set tensor's count and bytes from dtype, ndim (0..8) and shape.  MTS_ERR_BAD_FILE: they overflow. */
+/* Set tensor's count and bytes from dtype, ndim (0..8), shape.  MTS_ERR_BAD_FILE: they overflow. */
 MTS_NODISCARD mts_status safetensors_measure(mts_ctx *ctx, st_tensor *tensor);
 
 /* ------------------------------------------------------------------------------- writer ---- */

@@ -1,8 +1,8 @@
 /*
  * One tensor of a safetensors file: element types, size, conversion to float32.  See safetensors.h.
  *
- * bfloat16 is the upper half of a float32.  float16 (IEEE 754 binary16: sign, 5 bits of exponent with
- * bias 15, 10 bits of mantissa) fits into float32 without rounding: a normal number keeps its
+ * bfloat16 is the upper half of a float32.  float16 (IEEE 754 binary16: sign, 5 bits of exponent
+ * with bias 15, 10 bits of mantissa) fits into float32 without rounding: a normal number keeps its
  * mantissa and moves its exponent by 127 - 15; a subnormal one is mantissa * 2^-24.
  */
 #include "io/safetensors.h"
@@ -18,10 +18,10 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[ST_DTYPE_COUNT] = {
-    [ST_DTYPE_BOOL] = {"BOOL", 1}, [ST_DTYPE_U8] = {"U8", 1},     [ST_DTYPE_I8] = {"I8", 1},
-    [ST_DTYPE_I16] = {"I16", 2},   [ST_DTYPE_U16] = {"U16", 2},   [ST_DTYPE_F16] = {"F16", 2},
-    [ST_DTYPE_BF16] = {"BF16", 2}, [ST_DTYPE_I32] = {"I32", 4},   [ST_DTYPE_U32] = {"U32", 4},
-    [ST_DTYPE_F32] = {"F32", 4},   [ST_DTYPE_F64] = {"F64", 8},   [ST_DTYPE_I64] = {"I64", 8},
+    [ST_DTYPE_BOOL] = {"BOOL", 1}, [ST_DTYPE_U8] = {"U8", 1},   [ST_DTYPE_I8] = {"I8", 1},
+    [ST_DTYPE_I16] = {"I16", 2},   [ST_DTYPE_U16] = {"U16", 2}, [ST_DTYPE_F16] = {"F16", 2},
+    [ST_DTYPE_BF16] = {"BF16", 2}, [ST_DTYPE_I32] = {"I32", 4}, [ST_DTYPE_U32] = {"U32", 4},
+    [ST_DTYPE_F32] = {"F32", 4},   [ST_DTYPE_F64] = {"F64", 8}, [ST_DTYPE_I64] = {"I64", 8},
     [ST_DTYPE_U64] = {"U64", 8},
 };
 

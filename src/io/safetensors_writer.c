@@ -1,8 +1,8 @@
 /*
  * safetensors writer.  See safetensors.h.
  *
- * The header is a JSON object with insertion order kept, so its text, and with it the whole file, is
- * the one that the safetensors library writes for the same tensors.
+ * The header is a JSON object with insertion order kept, so its text, and with it the whole file,
+ * is the one that the safetensors library writes for the same tensors.
  */
 #include "io/safetensors.h"
 

@@ -1,20 +1,21 @@
 /*
  * Contracts of the integer GEMM kernels, and the table of families.
  *
- * A product C = A B^T (A[m][k], B[n][k], mantissas of 4..16 bits) is computed as a sum of products of
- * *pieces*, each narrow enough for one int32 micro-kernel:                          FORMATS.md (4)
+ * A product C = A B^T (A[m][k], B[n][k], mantissas of 4..16 bits) is computed as a sum of products
+ * of *pieces*, each narrow enough for one int32 micro-kernel:                      FORMATS.md (4)
  *
  *     x = PIECE_ALL(x)                        or        x = 256 * PIECE_HI(x) + PIECE_LO(x)
  *     PIECE_HI(x) = x >> 8 (signed)                     PIECE_LO(x) = x & 255 (unsigned)
  *
- *     C = sum over pieces (p, r), chunks c of the depth:  2^(8 * (hi(p) + hi(r))) * tile(A_p,c  B_r,c)
+ *     C = sum over pieces (p, r), chunks c of the depth:
+ *             2^(8 * (hi(p) + hi(r))) * tile(A_p,c  B_r,c)
  *
  * A tile is exact in int32 because the chunk of the depth is short enough (gemm_plan); the sum over
  * pieces and chunks is exact in double because it stays below 2^53 (gemm_plan asserts k < 2^22).
  *
  * A *kernel* is one struct: packing layout and micro-kernel are one contract, replaced as a whole.
- * A *family* is what one instruction set offers: a kernel for narrow (both <= 8 bits) and one for wide
- * operands.  The reference family is plain C and always there.
+ * A *family* is what one instruction set offers: a kernel for narrow operands (both <= 8 bits) and
+ * one for wide ones.  The reference family is plain C and always there.
  */
 #ifndef MTS_KERNELS_KERNELS_H
 #define MTS_KERNELS_KERNELS_H
@@ -25,16 +26,16 @@
 
 #include "base/status.h"
 
-typedef enum piece {
+typedef enum gemm_piece {
     PIECE_ALL, /* the mantissa itself */
     PIECE_HI,  /* x >> 8, arithmetic: -128..127 */
     PIECE_LO,  /* x & 255: 0..255 */
-} piece;
+} gemm_piece;
 
 /*
  * Where packing reads: mantissas with |x| <= 2^(bits-1) - 1, int8 (elem_bytes 1) or int16 (2).
- *   straight:   x(row, depth) = data[row * ld + depth]        reduce along the columns of the source
- *   transposed: x(row, depth) = data[depth * ld + row]        reduce along the rows of the source
+ *   straight:   x(row, depth) = data[row * ld + depth]     reduce along the columns of the source
+ *   transposed: x(row, depth) = data[depth * ld + row]     reduce along the rows of the source
  * ld in elements.  Borrowed for the call.
  */
 typedef struct pack_source {
@@ -54,7 +55,7 @@ typedef struct pack_source {
  * p      in   which piece of each mantissa to store; PIECE_HI and PIECE_LO from int16 sources only.
  */
 typedef void gemm_pack_fn(void *dst, const pack_source *src, int64_t first_row, int64_t rows,
-                          int64_t first_depth, int64_t depth, piece p);
+                          int64_t first_depth, int64_t depth, gemm_piece p);
 
 /*
  * c[i][j] = sum over depth of a(i, .) * b(j, .) for one tile.
@@ -85,8 +86,8 @@ typedef struct gemm_family {
     uint32_t features;        /* CPU_* bits that must all be there (cpu/cpu_features.h) */
     const gemm_kernel *narrow; /* both operands <= 8 bits */
     const gemm_kernel *wide;   /* anything up to 16 x 16 bits */
-    void (*thread_begin)(void); /* per-thread state around a run of tiles, or NULL (AMX: tile config) */
-    void (*thread_end)(void);
+    void (*thread_begin)(void); /* per-thread state around a run of tiles (AMX: tile */
+    void (*thread_end)(void);   /* configuration), or NULL */
 } gemm_family;
 
 /* Bytes of one packed panel of side A / B holding `depth` (unpadded); a multiple of 64. */

@@ -6,7 +6,7 @@
 
 #include "tensor/isqrt.h"
 
-enum { RECIPROCAL_SHIFT = 44, ROW_GRAIN = 16, STRIP = 64 };
+enum { RECIPROCAL_SHIFT = 44, ROW_GRAIN = 16, STRIP = 64, MIN_XHAT_EXPONENT = -100 };
 
 static const uint32_t infinity_bits = UINT32_C(0x7f800000);
 
@@ -146,13 +146,20 @@ static int map_row(const norm_job *job, int16_t *q, int64_t t, rng_use use, cons
     return e;
 }
 
-/* n^2 (var + eps) in units of 2^2e, at least 1 and below 2^62. */
-static int64_t variance_units(const norm_sums *s, int64_t n, float epsilon, int e)
+/*
+ * n^2 (var + eps) in units of 2^2e, divided by 4^*down so that it is below 2^62; at least 1.  Only
+ * a row far smaller than sqrt(eps) needs *down > 0.
+ */
+static int64_t variance_units(const norm_sums *s, int64_t n, float epsilon, int e, int *down)
 {
-    const int64_t v = n * s->s2 - s->s1 * s->s1;
-    const double eps = ldexp((double)n * (double)n * (double)epsilon, -2 * e);
+    int exponent;
+    double eps = ldexp((double)n * (double)n * (double)epsilon, -2 * e);
+    frexp(eps, &exponent);
+    *down = exponent > 61 ? (exponent - 60) / 2 : 0;
+    eps = ldexp(eps, -2 * *down);
+    const int64_t v = *down > 31 ? 0 : (n * s->s2 - s->s1 * s->s1) >> (2 * *down);
     const double room = 4611686018427387904.0 - (double)v;
-    int64_t total = eps < room ? v + (int64_t)eps : INT64_C(1) << 62;
+    const int64_t total = eps < room ? v + (int64_t)eps : INT64_C(1) << 62;
     return total < 1 ? 1 : total;
 }
 
@@ -164,16 +171,18 @@ static void forward_row(norm_job *job, int64_t t)
     norm_sums s;
     const int e = map_row(job, xq, t, RNG_ROUND_ACTIVATION, "the input");
     ex->fk->norm_sums(&s, xq, n);
-    int half_shift; /* sigma = root * 2^-half_shift */
-    const int64_t root = isqrt_scaled(variance_units(&s, n, job->ln->epsilon, e), &half_shift);
-    const double sigma = ldexp((double)root, -half_shift);
-    const int64_t up = n * s.max - s.s1, down = s.s1 - n * s.min;
-    const int64_t largest = up > down ? up : down;
+    int down, half_shift; /* sigma = root * 2^(down - half_shift) */
+    const int64_t variance = variance_units(&s, n, job->ln->epsilon, e, &down);
+    const int64_t root = isqrt_scaled(variance, &half_shift);
+    const double sigma = ldexp((double)root, down - half_shift);
+    const int64_t above = n * s.max - s.s1, below = s.s1 - n * s.min;
+    const int64_t largest = above > below ? above : below;
     int ex_unit = 0;
     if (largest > 0) {
         int exponent;
         frexp((double)largest / sigma, &exponent);
         ex_unit = exponent - 1 - (ex->format.norm_bits - 2);
+        ex_unit = ex_unit < MIN_XHAT_EXPONENT ? MIN_XHAT_EXPONENT : ex_unit;
     }
     const double reciprocal = ldexp(1.0 / sigma, RECIPROCAL_SHIFT - ex_unit);
     const quantize_args args = {

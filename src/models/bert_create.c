@@ -11,7 +11,7 @@
 #include "models/bert_internal.h"
 #include "tensor/float_gemm.h"
 
-enum { NAME_BYTES = 64, NAMES_PER_LAYER = 7 };
+enum { NAME_BYTES = 80, NAMES_PER_LAYER = 7 };
 
 static size_t max_size(size_t a, size_t b)
 {

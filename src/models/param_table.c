@@ -81,6 +81,11 @@ int64_t param_table_count_elements(const model_config *cfg)
            sum_elements(cfg, head_rows, PARAM_HEADS);
 }
 
+int64_t param_table_count(const model_config *cfg)
+{
+    return PARAM_LAYERS + cfg->num_hidden_layers * PARAM_PER_LAYER + PARAM_HEADS;
+}
+
 /* Append one row of the description to the table. */
 static void append(param_table *t, const model_config *cfg, const param_row *row, int64_t layer)
 {
@@ -105,7 +110,7 @@ mts_status param_table_init(mts_ctx *ctx, param_table *t, const model_config *cf
     mts_status st = MTS_OK;
     const int64_t layers = cfg->num_hidden_layers;
     const int64_t elements = param_table_count_elements(cfg);
-    const size_t rows = (size_t)(PARAM_LAYERS + layers * PARAM_PER_LAYER + PARAM_HEADS);
+    const size_t rows = (size_t)param_table_count(cfg);
     *t = (param_table){.layers = layers};
     MTS_TRY(mem_calloc(ctx, &t->items, rows, sizeof *t->items, "parameter table"));
     MTS_TRY(mem_calloc(ctx, &t->value, (size_t)elements, sizeof(float), "parameters"));

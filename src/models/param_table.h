@@ -65,6 +65,9 @@ void param_table_deinit(param_table *t);
 /* Number of elements without allocating anything. */
 int64_t param_table_count_elements(const model_config *cfg);
 
+/* Number of parameters, likewise. */
+int64_t param_table_count(const model_config *cfg);
+
 param *param_table_layer(param_table *t, int64_t layer, int which);
 param *param_table_head(param_table *t, int which);
 

@@ -20,3 +20,15 @@ int format_unit_exponent(uint32_t max_abs_bits, int bits)
     int e = (int)(max_abs_bits >> 23) - 127;
     return (e < MIN_EXPONENT ? MIN_EXPONENT : e) - (bits - 2);
 }
+
+int format_precision_bits(const char *name)
+{
+    static const struct {
+        const char *name;
+        int bits;
+    } rows[] = {{"int8", 8}, {"int10", 10}, {"int12", 12}, {"int16", 16}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(name, rows[i].name) == 0)
+            return rows[i].bits;
+    return 0;
+}

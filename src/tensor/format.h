@@ -40,6 +40,9 @@ typedef struct num_format {
     group_kind group; /* tensor, row or block */
 } num_format;
 
+/* Bits of the integer precision named "int8", "int10", "int12" or "int16"; 0 for other names. */
+int format_precision_bits(const char *name);
+
 /* The largest mantissa of b bits. */
 MTS_INLINE int32_t format_limit(int bits)
 {

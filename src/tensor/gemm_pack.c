@@ -65,7 +65,7 @@ static void pack_panels(void *arg, int64_t begin, int64_t end)
         const int64_t panel = at % op->panels, chunk = at / op->panels % op->chunks;
         const int64_t which = at / op->panels / op->chunks;
         const bool last = chunk == op->chunks - 1;
-        const piece p = op->plan.pieces[op->side] == 1 ? PIECE_ALL : which == 0 ? PIECE_HI
+        const gemm_piece p = op->plan.pieces[op->side] == 1 ? PIECE_ALL : which == 0 ? PIECE_HI
                                                                                 : PIECE_LO;
         uint8_t *dst = op->data + (size_t)which * piece_bytes(op) +
                        (size_t)chunk * (size_t)op->panels * op->panel_bytes +

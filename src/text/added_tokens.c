@@ -85,9 +85,9 @@ static const added_pattern *find_pattern(const added_set *set, const bert_char *
 }
 
 added_match added_set_next(const added_set *set, const bert_char *chars, int64_t count,
-                           int64_t from)
+                           added_cursor *cursor)
 {
-    for (int64_t i = from; set->count > 0 && i < count; i++) {
+    for (int64_t i = cursor->scan; set->count > 0 && i < count; i++) {
         int32_t code = chars[i].code;
         if ((set->firsts[(code & 255) / 32] >> (code & 31) & 1) == 0)
             continue;
@@ -95,13 +95,16 @@ added_match added_set_next(const added_set *set, const bert_char *chars, int64_t
         if (pattern == NULL)
             continue;
         added_match match = {i, i + pattern->count, pattern->id};
-        while (pattern->lstrip && match.begin > from &&
+        cursor->scan = match.end;
+        while (pattern->lstrip && match.begin > cursor->done &&
                bert_unicode_is_whitespace(chars[match.begin - 1].code))
             match.begin--;
         while (pattern->rstrip && match.end < count &&
                bert_unicode_is_whitespace(chars[match.end].code))
             match.end++;
+        cursor->done = match.end;
         return match;
     }
+    cursor->scan = cursor->done = count;
     return (added_match){count, count, -1};
 }

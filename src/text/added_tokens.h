@@ -32,15 +32,27 @@ typedef struct added_match {
     int32_t id;
 } added_match;
 
+/*
+ * Where the search stands; {0} to begin.  The two differ behind a match with rstrip: the whitespace
+ * that it took belongs to it (done), yet the next pattern may begin with it (scan), as in Hugging
+ * Face's AddedVocabulary.
+ */
+typedef struct added_cursor {
+    int64_t scan, done;
+} added_cursor;
+
 /* Add a pattern of count >= 1 code points (their places are not used).  MTS_ERR_MEMORY. */
-mts_status added_set_add(mts_ctx *ctx, added_set *set, const bert_char *chars, int64_t count,
-                         int32_t id, bool lstrip, bool rstrip);
+MTS_NODISCARD mts_status added_set_add(mts_ctx *ctx, added_set *set, const bert_char *chars,
+                                       int64_t count, int32_t id, bool lstrip, bool rstrip);
 /* All patterns are added: sort them. */
 void added_set_finish(added_set *set);
 void added_set_deinit(added_set *set);
 
-/* The next match in chars[from, count). */
+/*
+ * The next match in chars[count]; moves the cursor behind it.  What lies between the cursor's old
+ * `done` and match.begin is ordinary text; there is none if match.begin <= done.
+ */
 added_match added_set_next(const added_set *set, const bert_char *chars, int64_t count,
-                           int64_t from);
+                           added_cursor *cursor);
 
 #endif

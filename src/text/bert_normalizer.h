@@ -57,10 +57,11 @@ void bert_scratch_deinit(bert_scratch *scratch);
  * Decode UTF-8 into *out (emptied first).  Malformed bytes become U+FFFD, see utf8_decode.
  * bytes <= INT32_MAX.  MTS_ERR_MEMORY.
  */
-mts_status bert_text_decode(mts_ctx *ctx, const char *text, size_t bytes, bert_text *out);
+MTS_NODISCARD mts_status bert_text_decode(mts_ctx *ctx, const char *text, size_t bytes,
+                                          bert_text *out);
 
 /* Append one code point.  MTS_ERR_MEMORY. */
-mts_status bert_text_push(mts_ctx *ctx, bert_text *text, bert_char c);
+MTS_NODISCARD mts_status bert_text_push(mts_ctx *ctx, bert_text *text, bert_char c);
 
 /*
  * Normalise in[count] into *out (emptied first).
@@ -70,7 +71,8 @@ mts_status bert_text_push(mts_ctx *ctx, bert_text *text, bert_char c);
  * as Hugging Face's alignments do.  Cost O(count), O(count log count) in runs of unordered marks.
  * Reentrant: everything that changes is in *out and *scratch.  MTS_ERR_MEMORY.
  */
-mts_status bert_normalize(mts_ctx *ctx, const bert_normalizer *normalizer, const bert_char *in,
-                          int64_t count, bert_scratch *scratch, bert_text *out);
+MTS_NODISCARD mts_status bert_normalize(mts_ctx *ctx, const bert_normalizer *normalizer,
+                                        const bert_char *in, int64_t count, bert_scratch *scratch,
+                                        bert_text *out);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/text_file.h"
+#include "text/text_json.h"
 
 /* Classes that cut words as BERT does; with vocab.txt alone the class is all there is to go by. */
 static const char *const bert_classes[] = {
@@ -23,7 +23,7 @@ static const char *const bert_classes[] = {
 static mts_status check_class(mts_ctx *ctx, const char *class_name)
 {
     mts_status st = MTS_OK;
-    char quoted[TEXT_FILE_QUOTE_BYTES];
+    char quoted[TEXT_JSON_QUOTE_BYTES];
     bool known = false;
     for (size_t i = 0; i < sizeof bert_classes / sizeof bert_classes[0]; i++) {
         size_t n = strlen(bert_classes[i]);
@@ -32,7 +32,7 @@ static mts_status check_class(mts_ctx *ctx, const char *class_name)
     }
     MTS_CHECK(known, MTS_ERR_UNSUPPORTED,
               "tokenizer_class: %s does not cut words as BertTokenizer does",
-              text_file_quote(quoted, class_name));
+              text_json_quote(quoted, class_name));
 cleanup:
     return st;
 }
@@ -113,7 +113,7 @@ static mts_status read_decoder(mts_ctx *ctx, json_t *decoder, tokenizer_spec *sp
     mts_status st = MTS_OK;
     const char *key = NULL;
     json_t *item = NULL;
-    char quoted[TEXT_FILE_QUOTE_BYTES];
+    char quoted[TEXT_JSON_QUOTE_BYTES];
 
     MTS_CHECK(decoder == NULL || json_is_object(decoder), MTS_ERR_BAD_FILE,
               "expected an object, found %s", text_json_type_name(decoder));
@@ -124,7 +124,7 @@ static mts_status read_decoder(mts_ctx *ctx, json_t *decoder, tokenizer_spec *sp
         added_token token = {0};
         long long id = strtoll(key, &end, 10);
         MTS_CHECK(*key != '\0' && *end == '\0' && id >= 0 && id < VOCAB_MAX_TOKENS,
-                  MTS_ERR_BAD_FILE, "\"%s\" is not a token id", text_file_quote(quoted, key));
+                  MTS_ERR_BAD_FILE, "\"%s\" is not a token id", text_json_quote(quoted, key));
         MTS_TRY(get_name(ctx, item, key, &name));
         MTS_CHECK(name != NULL, MTS_ERR_BAD_FILE, "%lld: content is missing", id);
         MTS_TRY(tokenizer_spec_read_flags(ctx, item, &token));
@@ -144,7 +144,7 @@ mts_status tokenizer_config_read(mts_ctx *ctx, const char *path, bool with_vocab
     json_t *root = NULL;
     const char *class_name = NULL;
 
-    MTS_TRY(text_file_read_json(ctx, path, &root));
+    MTS_TRY(text_json_read(ctx, path, &root));
     if ((st = read_rules(ctx, root, &spec->normalizer)) == MTS_OK &&
         (st = read_names(ctx, root, spec)) == MTS_OK && with_vocab_txt &&
         (st = text_json_string(ctx, root, "tokenizer_class", &class_name)) == MTS_OK &&
@@ -161,7 +161,7 @@ mts_status special_tokens_map_read(mts_ctx *ctx, const char *path, tokenizer_spe
 {
     mts_status st = MTS_OK;
     json_t *root = NULL;
-    MTS_TRY(text_file_read_json(ctx, path, &root));
+    MTS_TRY(text_json_read(ctx, path, &root));
     st = read_names(ctx, root, spec);
     if (st != MTS_OK)
         status_prefix(ctx, "%s", path);
@@ -175,12 +175,12 @@ static mts_status read_added_token(mts_ctx *ctx, const char *content, const json
                                    tokenizer_spec *spec)
 {
     mts_status st = MTS_OK;
-    char quoted[TEXT_FILE_QUOTE_BYTES];
+    char quoted[TEXT_JSON_QUOTE_BYTES];
     added_token token = {.normalized = true};
     MTS_CHECK(json_is_integer(id) && json_integer_value(id) >= 0 &&
                   json_integer_value(id) < VOCAB_MAX_TOKENS,
               MTS_ERR_BAD_FILE, "\"%s\": expected a token id from 0 to %d",
-              text_file_quote(quoted, content), (int)VOCAB_MAX_TOKENS - 1);
+              text_json_quote(quoted, content), (int)VOCAB_MAX_TOKENS - 1);
     token.id = (int32_t)json_integer_value(id);
     for (int64_t i = 0; i < spec->added_count; i++)
         if (spec->added[i].id == token.id) /* the newer added_tokens_decoder knows it better */
@@ -198,7 +198,7 @@ mts_status added_tokens_read(mts_ctx *ctx, const char *path, tokenizer_spec *spe
     mts_status st = MTS_OK;
     json_t *root = NULL, *id = NULL;
     const char *content = NULL;
-    MTS_TRY(text_file_read_json(ctx, path, &root));
+    MTS_TRY(text_json_read(ctx, path, &root));
     json_object_foreach(root, content, id)
     {
         st = read_added_token(ctx, content, id, spec);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "text/text_file.h"
+#include "text/text_json.h"
 
 enum { MAX_WORD_CHARS = 1024 }; /* greatest max_input_chars_per_word */
 
@@ -34,11 +34,11 @@ static mts_status check_type(mts_ctx *ctx, const json_t *part, const char *what,
 {
     mts_status st = MTS_OK;
     const char *type = optional ? expected : "absent";
-    char quoted[TEXT_FILE_QUOTE_BYTES];
+    char quoted[TEXT_JSON_QUOTE_BYTES];
     if (part != NULL)
         MTS_TRY(text_json_string(ctx, part, "type", &type));
     MTS_CHECK(strcmp(type, expected) == 0, MTS_ERR_UNSUPPORTED,
-              "%s: type %s is not supported, only %s", what, text_file_quote(quoted, type),
+              "%s: type %s is not supported, only %s", what, text_json_quote(quoted, type),
               expected);
 cleanup:
     return st;
@@ -68,10 +68,10 @@ static mts_status read_model(mts_ctx *ctx, const json_t *root, tokenizer_spec *s
     iterated = json_object_get(model, "vocab");
     json_object_foreach(iterated, token, id)
     {
-        char quoted[TEXT_FILE_QUOTE_BYTES];
+        char quoted[TEXT_JSON_QUOTE_BYTES];
         MTS_CHECK(json_is_integer(id), MTS_ERR_BAD_FILE,
                   "model: vocab: \"%s\": expected an integer id, found %s",
-                  text_file_quote(quoted, token), text_json_type_name(id));
+                  text_json_quote(quoted, token), text_json_type_name(id));
         MTS_TRY(vocab_put(ctx, &spec->vocabulary, (int64_t)json_integer_value(id), token,
                           strlen(token), true));
     }
@@ -211,7 +211,7 @@ mts_status tokenizer_json_read(mts_ctx *ctx, const char *path, tokenizer_spec *s
     json_t *root = NULL;
     const json_t *splitter = NULL;
 
-    MTS_TRY(text_file_read_json(ctx, path, &root));
+    MTS_TRY(text_json_read(ctx, path, &root));
     if ((st = read_model(ctx, root, spec)) == MTS_OK &&
         (st = read_normalizer(ctx, root, spec)) == MTS_OK &&
         (st = get_object(ctx, root, "pre_tokenizer", &splitter)) == MTS_OK &&

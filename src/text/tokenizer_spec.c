@@ -3,8 +3,9 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
-#include "text/text_file.h"
+#include "text/text_json.h"
 
 void tokenizer_spec_deinit(tokenizer_spec *spec)
 {
@@ -89,8 +90,8 @@ static mts_status read_optional(mts_ctx *ctx, const char *dir, const char *name,
 {
     mts_status st = MTS_OK;
     char *path = NULL;
-    MTS_TRY(text_file_join(ctx, dir, name, &path));
-    if (text_file_exists(path))
+    MTS_TRY(path_join(ctx, &path, dir, name));
+    if (file_exists(path))
         MTS_TRY(reader(ctx, path, spec));
 cleanup:
     mem_free(path);
@@ -105,17 +106,19 @@ mts_status tokenizer_spec_read(mts_ctx *ctx, const char *model_dir, tokenizer_sp
 
     spec->max_input_chars = 100;
     spec->normalizer = (bert_normalizer){true, true, true, BERT_STRIP_AS_LOWER};
-    MTS_TRY(text_file_join(ctx, model_dir, "tokenizer.json", &json_path));
-    MTS_TRY(text_file_join(ctx, model_dir, "vocab.txt", &txt_path));
-    MTS_TRY(text_file_join(ctx, model_dir, "tokenizer_config.json", &config_path));
-    has_json = text_file_exists(json_path);
-    MTS_CHECK(has_json || text_file_exists(txt_path), MTS_ERR_NOT_FOUND,
-              "%s: no tokenizer: neither vocab.txt nor tokenizer.json is there", model_dir);
+    MTS_TRY(path_join(ctx, &json_path, model_dir, "tokenizer.json"));
+    MTS_TRY(path_join(ctx, &txt_path, model_dir, "vocab.txt"));
+    MTS_TRY(path_join(ctx, &config_path, model_dir, "tokenizer_config.json"));
+    has_json = file_exists(json_path);
+    MTS_CHECK(
+        has_json || file_exists(txt_path), MTS_ERR_NOT_FOUND,
+        "%s: no tokenizer: neither vocab.txt nor tokenizer.json is there, or not a regular file",
+        model_dir);
     if (has_json)
         MTS_TRY(tokenizer_json_read(ctx, json_path, spec));
     else
         MTS_TRY(vocab_txt_read(ctx, txt_path, spec));
-    if (text_file_exists(config_path))
+    if (file_exists(config_path))
         MTS_TRY(tokenizer_config_read(ctx, config_path, !has_json, spec));
     MTS_TRY(
         read_optional(ctx, model_dir, "special_tokens_map.json", special_tokens_map_read, spec));

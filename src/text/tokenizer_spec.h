@@ -12,8 +12,14 @@
  *                            special tokens; added_tokens_decoder
  *   special_tokens_map.json  names of the special tokens, for those not named above
  *   added_tokens.json        added tokens of old folders without tokenizer.json
- * All but the first two are optional.  Truncation and padding in tokenizer.json are not used: the
- * caller of wordpiece_encode decides.
+ * Either of the first two must be there, the others are optional.  Truncation and padding in
+ * tokenizer.json are not used: the caller of wordpiece_encode decides.
+ *
+ * Where this differs from transformers 5: a normaliser setting that only tokenizer.json gives is
+ * used (there, the default of the class); continuing_subword_prefix and max_input_chars_per_word of
+ * tokenizer.json are used (there, "##" and 100); a [PAD] or [MASK] that the vocabulary lacks is not
+ * appended to it; duplicate tokens, ids without a token and blank lines are errors (there, the last
+ * of two duplicates wins).
  */
 #ifndef MTS_TEXT_TOKENIZER_SPEC_H
 #define MTS_TEXT_TOKENIZER_SPEC_H
@@ -58,7 +64,8 @@ typedef struct tokenizer_spec {
  * MTS_ERR_NOT_FOUND: neither vocab.txt nor tokenizer.json; MTS_ERR_IO; MTS_ERR_BAD_FILE;
  * MTS_ERR_UNSUPPORTED: not a BERT WordPiece tokenizer; MTS_ERR_MEMORY.
  */
-mts_status tokenizer_spec_read(mts_ctx *ctx, const char *model_dir, tokenizer_spec *spec);
+MTS_NODISCARD mts_status tokenizer_spec_read(mts_ctx *ctx, const char *model_dir,
+                                             tokenizer_spec *spec);
 void tokenizer_spec_deinit(tokenizer_spec *spec);
 
 /* ---- for the file readers ---- */
@@ -69,27 +76,29 @@ void tokenizer_spec_deinit(tokenizer_spec *spec);
  * properties.content is not used.  MTS_ERR_BAD_FILE, MTS_ERR_UNSUPPORTED (more than
  * TOKENIZER_MAX_ADDED), MTS_ERR_MEMORY.
  */
-mts_status tokenizer_spec_add(mts_ctx *ctx, tokenizer_spec *spec, const char *content,
-                              added_token properties);
+MTS_NODISCARD mts_status tokenizer_spec_add(mts_ctx *ctx, tokenizer_spec *spec, const char *content,
+                                            added_token properties);
 
 /*
  * The properties in a JSON object of an added token: lstrip, rstrip, normalized (left as they are
  * if absent).  Its content and id are left to the caller.  MTS_ERR_BAD_FILE; MTS_ERR_UNSUPPORTED:
  * single_word.
  */
-mts_status tokenizer_spec_read_flags(mts_ctx *ctx, const json_t *object, added_token *token);
+MTS_NODISCARD mts_status tokenizer_spec_read_flags(mts_ctx *ctx, const json_t *object,
+                                                   added_token *token);
 
 /* Set spec->special[which] unless it is set already.  MTS_ERR_MEMORY. */
-mts_status tokenizer_spec_name(mts_ctx *ctx, tokenizer_spec *spec, special_token which,
-                               const char *name);
+MTS_NODISCARD mts_status tokenizer_spec_name(mts_ctx *ctx, tokenizer_spec *spec,
+                                             special_token which, const char *name);
 
 /* The readers, one a file; path names a file that exists.  Statuses as tokenizer_spec_read. */
-mts_status tokenizer_json_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
-mts_status vocab_txt_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
+MTS_NODISCARD mts_status tokenizer_json_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
+MTS_NODISCARD mts_status vocab_txt_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
 /* with_vocab_txt: there is no tokenizer.json, so the class and the added tokens matter. */
-mts_status tokenizer_config_read(mts_ctx *ctx, const char *path, bool with_vocab_txt,
-                                 tokenizer_spec *spec);
-mts_status special_tokens_map_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
-mts_status added_tokens_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
+MTS_NODISCARD mts_status tokenizer_config_read(mts_ctx *ctx, const char *path, bool with_vocab_txt,
+                                               tokenizer_spec *spec);
+MTS_NODISCARD mts_status special_tokens_map_read(mts_ctx *ctx, const char *path,
+                                                 tokenizer_spec *spec);
+MTS_NODISCARD mts_status added_tokens_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
 
 #endif

@@ -49,13 +49,14 @@ typedef struct vocab {
  * MTS_ERR_BAD_FILE: malformed text, id out of range or taken; MTS_ERR_UNSUPPORTED: too long;
  * MTS_ERR_MEMORY.
  */
-mts_status vocab_put(mts_ctx *ctx, vocab *v, int64_t id, const char *text, size_t n, bool in_model);
+MTS_NODISCARD mts_status vocab_put(mts_ctx *ctx, vocab *v, int64_t id, const char *text, size_t n,
+                                   bool in_model);
 
 /*
  * All tokens are entered: build the tables.  prefix: the continuing-subword prefix, "##".
  * MTS_ERR_BAD_FILE: no tokens, an id without a token, two ids with one text; MTS_ERR_MEMORY.
  */
-mts_status vocab_finish(mts_ctx *ctx, vocab *v, const char *prefix);
+MTS_NODISCARD mts_status vocab_finish(mts_ctx *ctx, vocab *v, const char *prefix);
 
 void vocab_deinit(vocab *v);
 

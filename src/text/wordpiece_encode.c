@@ -74,7 +74,8 @@ cleanup:
     return st;
 }
 
-/* Split at whitespace, which is dropped, and around punctuation, which is a word each. */
+/* Split at whitespace, which is dropped, and around punctuation, which is a word each.  count <= 0:
+ * nothing. */
 static mts_status encode_words(mts_ctx *ctx, encoder *e, const bert_char *chars, int64_t count)
 {
     mts_status st = MTS_OK;
@@ -100,17 +101,18 @@ static mts_status encode_segment(mts_ctx *ctx, encoder *e, const bert_char *char
     mts_status st = MTS_OK;
     const wordpiece *wp = e->wp;
     const bert_char *normal = NULL;
+    added_cursor cursor = {0, 0};
     const added_set *added = &wp->added_normalized[wp->normalizer.lower_case ? 1 : 0];
 
     MTS_TRY(bert_normalize(ctx, &wp->normalizer, chars, count, &e->scratch, &e->normal));
     normal = e->normal.chars;
-    for (int64_t done = 0; done < e->normal.count && e->count < e->limit;) {
-        added_match match = added_set_next(added, normal, e->normal.count, done);
-        MTS_TRY(encode_words(ctx, e, normal + done, match.begin - done));
+    while (cursor.scan < e->normal.count && e->count < e->limit) {
+        int64_t begin = cursor.done;
+        added_match match = added_set_next(added, normal, e->normal.count, &cursor);
+        MTS_TRY(encode_words(ctx, e, normal + begin, match.begin - begin));
         if (match.id >= 0)
             MTS_TRY(
                 push_token(ctx, e, match.id, normal[match.begin].begin, normal[match.end - 1].end));
-        done = match.end;
     }
 cleanup:
     return st;
@@ -122,19 +124,20 @@ static mts_status encode_text(mts_ctx *ctx, encoder *e, const char *text, int64_
     mts_status st = MTS_OK;
     size_t bytes = strlen(text);
     const bert_char *raw = NULL;
+    added_cursor cursor = {0, 0};
 
     MTS_CHECK(bytes <= INT32_MAX, MTS_ERR_ARGUMENT, "text of %zu bytes, at most %d can be encoded",
               bytes, INT32_MAX);
     e->limit = e->count + most;
     MTS_TRY(bert_text_decode(ctx, text, bytes, &e->raw));
     raw = e->raw.chars;
-    for (int64_t done = 0; done < e->raw.count && e->count < e->limit;) {
-        added_match match = added_set_next(&e->wp->added_raw, raw, e->raw.count, done);
-        if (match.begin > done)
-            MTS_TRY(encode_segment(ctx, e, raw + done, match.begin - done));
+    while (cursor.scan < e->raw.count && e->count < e->limit) {
+        int64_t begin = cursor.done;
+        added_match match = added_set_next(&e->wp->added_raw, raw, e->raw.count, &cursor);
+        if (match.begin > begin)
+            MTS_TRY(encode_segment(ctx, e, raw + begin, match.begin - begin));
         if (match.id >= 0)
             MTS_TRY(push_token(ctx, e, match.id, raw[match.begin].begin, raw[match.end - 1].end));
-        done = match.end;
     }
 cleanup:
     return st;

@@ -269,31 +269,29 @@ static void test_filled_by_hand(void **state)
     assert_int_equal(mts_options_check(ctx, NULL), MTS_ERR_ARGUMENT);
 }
 
+static void expect_argument_error(mts_status st, const char *part)
+{
+    assert_int_equal(st, MTS_ERR_ARGUMENT);
+    assert_text_has(part);
+}
+
 static void test_needs_of_each_call(void **state)
 {
     (void)state;
     mts_options o = defaults();
-    assert_int_equal(options_check_train(ctx, &o), MTS_ERR_ARGUMENT);
-    assert_text_has("--model_name_or_path is missing");
-    assert_int_equal(options_check_predict(ctx, &o), MTS_ERR_ARGUMENT);
+    expect_argument_error(options_check_train(ctx, &o), "--model_name_or_path is missing");
+    expect_argument_error(options_check_predict(ctx, &o), "--model_name_or_path is missing");
     o.model_name_or_path = "m";
     assert_int_equal(options_check_predict(ctx, &o), MTS_OK);
-    assert_int_equal(options_check_eval(ctx, &o), MTS_ERR_ARGUMENT);
-    assert_text_has("evaluation data is missing");
-    assert_int_equal(options_check_train(ctx, &o), MTS_ERR_ARGUMENT);
-    assert_text_has("--output_dir is missing");
-    assert_int_equal(options_check_predict_file(ctx, &o), MTS_ERR_ARGUMENT);
+    expect_argument_error(options_check_eval(ctx, &o), "evaluation data is missing");
+    expect_argument_error(options_check_train(ctx, &o), "--output_dir is missing");
     o.output_dir = "o";
-    assert_int_equal(options_check_predict_file(ctx, &o), MTS_ERR_ARGUMENT);
-    assert_text_has("needs --test_file");
-    assert_int_equal(options_check_train(ctx, &o), MTS_ERR_ARGUMENT);
-    assert_text_has("training data is missing");
+    expect_argument_error(options_check_train(ctx, &o), "training data is missing");
     o.train_file = "t.csv";
     assert_int_equal(options_check_train(ctx, &o), MTS_OK);
     assert_false(options_wants_final_eval(&o));
     o.do_eval = 1;
-    assert_int_equal(options_check_train(ctx, &o), MTS_ERR_ARGUMENT);
-    assert_text_has("--validation_file is missing");
+    expect_argument_error(options_check_train(ctx, &o), "--validation_file is missing");
     o.validation_file = "v.csv";
     assert_int_equal(options_check_train(ctx, &o), MTS_OK);
     assert_int_equal(options_check_eval(ctx, &o), MTS_OK);
@@ -301,6 +299,14 @@ static void test_needs_of_each_call(void **state)
     assert_true(options_wants_final_eval(&o));
     o.do_eval = 0;
     assert_false(options_wants_final_eval(&o));
+    o.do_train = false;
+    expect_argument_error(options_check_train(ctx, &o), "nothing to do");
+    o.do_predict = true;
+    expect_argument_error(options_check_train(ctx, &o), "--do_predict needs --test_file");
+    o.test_file = "x.csv";
+    o.train_file = NULL;
+    assert_int_equal(options_check_train(ctx, &o), MTS_OK);
+    assert_int_equal(options_check_train(ctx, NULL), MTS_ERR_ARGUMENT);
 }
 
 int main(void)

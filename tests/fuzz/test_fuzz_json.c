@@ -1,7 +1,7 @@
 /*
- * io/json_util and io/model_config under mutation: whatever the bytes, an error of one line or a value
- * that survives dump and parse; whatever allocation fails, in these or in base/file, nothing leaks.
- * The seed is printed; MANTISSA_TEST_SEED sets it.
+ * io/json_util and io/model_config under mutation: whatever the bytes, an error of one line or a
+ * value that survives dump and parse; whatever allocation fails, in these or in base/file, nothing
+ * leaks. The seed is printed; MANTISSA_TEST_SEED sets it.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -173,10 +173,34 @@ static void bit_flips(void **state)
 static void random_mutations(void **state)
 {
     (void)state;
-    static const char *const words[] = {
-        "{",       "}",     "[",    "]",  ",",  ":",  "\"",   "-1",   "0",   "1e9", "\\",
-        "\\u0000", "\xff",  "null", "{}", "[]", "-0", "true", "1e400", "NaN", "\n",  "\t",
-        "\\ud800", "\"1\"", "1e-400", "9223372036854775807", "9223372036854775808", "0.1"};
+    static const char *const words[] = {"{",
+                                        "}",
+                                        "[",
+                                        "]",
+                                        ",",
+                                        ":",
+                                        "\"",
+                                        "-1",
+                                        "0",
+                                        "1e9",
+                                        "\\",
+                                        "\\u0000",
+                                        "\xff",
+                                        "null",
+                                        "{}",
+                                        "[]",
+                                        "-0",
+                                        "true",
+                                        "1e400",
+                                        "NaN",
+                                        "\n",
+                                        "\t",
+                                        "\\ud800",
+                                        "\"1\"",
+                                        "1e-400",
+                                        "9223372036854775807",
+                                        "9223372036854775808",
+                                        "0.1"};
     char data[TEXT_MAX];
     accepted = refused = 0;
     for (int i = 0; i < MUTATIONS; i++) {

@@ -155,8 +155,8 @@ static void length_fields(void **state)
     accepted = refused = 0;
     for (int shift = 0; shift < 64; shift++) {
         const uint64_t power = UINT64_C(1) << shift;
-        const uint64_t lengths[] = {power, power - 1, power + 1, ~power, length + power,
-                                    length - power, UINT64_MAX - power};
+        const uint64_t lengths[] = {power,          power - 1,      power + 1,         ~power,
+                                    length + power, length - power, UINT64_MAX - power};
         for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
             memcpy(data, &lengths[i], sizeof length);
             try_bytes(data, valid_bytes);
@@ -168,11 +168,37 @@ static void length_fields(void **state)
 /* Put one of the words that a parser is afraid of somewhere into the header; fix its length. */
 static size_t splice(uint8_t *data, size_t bytes)
 {
-    static const char *const words[] = {
-        "{",    "}",  "[",  "]",        ",",          ":",       "\"",    "-1",  "0",
-        "1e9",  "18", "\\", "\\u0000",  "\\ud800",    "\xff",    "null",  "[0]", "{}",
-        "F64",  "U8", "99", "-0",       "4294967296", "\"\":{}", "shape", " ",   "\xf4\x90",
-        "1e400", "9223372036854775807", "9223372036854775808",   "__metadata__"};
+    static const char *const words[] = {"{",
+                                        "}",
+                                        "[",
+                                        "]",
+                                        ",",
+                                        ":",
+                                        "\"",
+                                        "-1",
+                                        "0",
+                                        "1e9",
+                                        "18",
+                                        "\\",
+                                        "\\u0000",
+                                        "\\ud800",
+                                        "\xff",
+                                        "null",
+                                        "[0]",
+                                        "{}",
+                                        "F64",
+                                        "U8",
+                                        "99",
+                                        "-0",
+                                        "4294967296",
+                                        "\"\":{}",
+                                        "shape",
+                                        " ",
+                                        "\xf4\x90",
+                                        "1e400",
+                                        "9223372036854775807",
+                                        "9223372036854775808",
+                                        "__metadata__"};
     uint64_t length = 0;
     memcpy(&length, data, sizeof length);
     const char *word = words[draw(sizeof words / sizeof words[0])];
@@ -297,9 +323,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(truncations),      cmocka_unit_test(bit_flips),
-        cmocka_unit_test(length_fields),    cmocka_unit_test(random_mutations),
-        cmocka_unit_test(failing_writes),   cmocka_unit_test(failing_opens),
+        cmocka_unit_test(truncations),    cmocka_unit_test(bit_flips),
+        cmocka_unit_test(length_fields),  cmocka_unit_test(random_mutations),
+        cmocka_unit_test(failing_writes), cmocka_unit_test(failing_opens),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

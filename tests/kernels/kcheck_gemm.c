@@ -40,7 +40,7 @@ typedef enum fill {
 
 static const struct bits_class {
     int a, b;
-} classes[] = {{8, 8},   {4, 4},   {12, 8},  {8, 12}, {10, 10}, {12, 12},
+} classes[] = {{8, 8},   {4, 4},   {12, 8}, {8, 12}, {10, 10}, {12, 12},
                {13, 12}, {13, 13}, {16, 8}, {8, 16}, {16, 16}};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
@@ -120,7 +120,8 @@ static void make_operand(operand *x)
             int16_t value = fill_value(x->how, x->bits, d + r);
             int64_t row = x->first_row + r, depth = x->first_depth + d;
             x->values[r * x->depth + d] = value;
-            put_element(x, unaligned + (x->transposed ? depth * ld + row : row * ld + depth), value);
+            put_element(x, unaligned + (x->transposed ? depth * ld + row : row * ld + depth),
+                        value);
         }
     }
     x->src = (pack_source){(char *)x->storage + unaligned * x->elem_bytes, ld, x->elem_bytes,
@@ -155,7 +156,7 @@ static void guarded_free(uint8_t *p, size_t bytes)
 
 /* Pack rows first .. of x twice over different poisons: every byte of the panel must be written. */
 static uint8_t *pack_guarded(gemm_pack_fn *pack, size_t bytes, const operand *x, int64_t first,
-                             int width, piece p)
+                             int width, gemm_piece p)
 {
     int64_t rows = x->rows - first < width ? x->rows - first : width;
     uint8_t *panel = guarded_alloc(bytes), *again = guarded_alloc(bytes);
@@ -177,7 +178,7 @@ typedef struct gemm_case {
 } gemm_case;
 
 /* The pieces of side A or B, as kernels.h describes them; returns how many. */
-static int list_pieces(const gemm_case *t, bool side_b, piece pieces[2])
+static int list_pieces(const gemm_case *t, bool side_b, gemm_piece pieces[2])
 {
     int bits = side_b ? t->b.bits : t->a.bits;
     bool split = t->kernel->max_piece_bits == 8 ? bits > 8 : side_b && t->a.bits + t->b.bits > 25;
@@ -187,7 +188,7 @@ static int list_pieces(const gemm_case *t, bool side_b, piece pieces[2])
 }
 
 /* sum[i][j] += 2^(8 * highs) * the tile of one piece of A and one of B; first rows fa, fb. */
-static void add_tile(const gemm_case *t, int64_t *sum, int64_t fa, int64_t fb, piece pa, piece pb)
+static void add_tile(const gemm_case *t, int64_t *sum, int64_t fa, int64_t fb, gemm_piece pa, gemm_piece pb)
 {
     const gemm_kernel *k = t->kernel;
     size_t bytes_a = gemm_panel_bytes_a(k, t->a.depth), bytes_b = gemm_panel_bytes_b(k, t->b.depth);
@@ -196,10 +197,12 @@ static void add_tile(const gemm_case *t, int64_t *sum, int64_t fa, int64_t fb, p
     uint8_t *b = pack_guarded(k->pack_b, bytes_b, &t->b, fb, k->nr, pb);
     uint8_t *c = guarded_alloc(bytes_c);
     int64_t scale = INT64_C(1) << (8 * ((pa == PIECE_HI) + (pb == PIECE_HI)));
-    memset(c, 0xaa, bytes_c);
     if (t->family->thread_begin != NULL)
         t->family->thread_begin();
-    k->tile[pa == PIECE_LO][pb == PIECE_LO]((int32_t *)(void *)c, a, b, t->a.depth);
+    for (int run = 0; run < 2; run++) { /* the second tile of a run must not see the first */
+        memset(c, 0xaa, bytes_c);
+        k->tile[pa == PIECE_LO][pb == PIECE_LO]((int32_t *)(void *)c, a, b, t->a.depth);
+    }
     if (t->family->thread_end != NULL)
         t->family->thread_end();
     for (int64_t i = 0; i < (int64_t)k->mr * k->nr; i++)
@@ -235,7 +238,7 @@ static void fail_case(const gemm_case *t, int64_t i, int64_t j, int64_t expected
 static void check_panels(const gemm_case *t, int64_t fa, int64_t fb)
 {
     const gemm_kernel *k = t->kernel;
-    piece pieces_a[2], pieces_b[2];
+    gemm_piece pieces_a[2], pieces_b[2];
     int count_a = list_pieces(t, false, pieces_a), count_b = list_pieces(t, true, pieces_b);
     int64_t *sum = calloc((size_t)(k->mr * k->nr), sizeof *sum);
     assert_non_null(sum);
@@ -328,9 +331,11 @@ static void check_depths(const gemm_family *family, struct bits_class bits)
 static void check_chunk(const gemm_family *family, struct bits_class bits)
 {
     static const fill pairs[][2] = {
-        {FILL_ZERO, FILL_MAX},     {FILL_MAX, FILL_MAX},      {FILL_MAX, FILL_MIN},
-        {FILL_MIN, FILL_MAX},      {FILL_MIN, FILL_MIN},      {FILL_ALTERNATING, FILL_ALTERNATING},
-        {FILL_SPARSE, FILL_RANDOM}, {FILL_RANDOM, FILL_SPARSE}, {FILL_RANDOM, FILL_RANDOM}};
+        {FILL_ZERO, FILL_MAX},      {FILL_MAX, FILL_MAX},
+        {FILL_MAX, FILL_MIN},       {FILL_MIN, FILL_MAX},
+        {FILL_MIN, FILL_MIN},       {FILL_ALTERNATING, FILL_ALTERNATING},
+        {FILL_SPARSE, FILL_RANDOM}, {FILL_RANDOM, FILL_SPARSE},
+        {FILL_RANDOM, FILL_RANDOM}};
     const gemm_kernel *k = new_case(family, bits, 1, 1, 1).kernel;
     int64_t chunk = largest_chunk(k, bits);
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
@@ -429,7 +434,7 @@ static void bench_tile(const gemm_kernel *k, int64_t depth)
 }
 
 /* Best of some packings of a 768 x 768 matrix. */
-static void bench_pack(const gemm_kernel *k, bool side_b, pack_source src, piece p)
+static void bench_pack(const gemm_kernel *k, bool side_b, pack_source src, gemm_piece p)
 {
     enum { N = 768, RUNS = 7 };
     static const char *const names[] = {"all", "high", "low"};
@@ -442,8 +447,8 @@ static void bench_pack(const gemm_kernel *k, bool side_b, pack_source src, piece
     for (int run = 0; run < RUNS; run++) {
         double start = seconds();
         for (int64_t i = 0; i * width < N; i++)
-            pack(dst + (size_t)i * bytes, &src, i * width, N - i * width < width ? N - i * width : width,
-                 0, N, p);
+            pack(dst + (size_t)i * bytes, &src, i * width,
+                 N - i * width < width ? N - i * width : width, 0, N, p);
         double t = seconds() - start;
         best = t < best ? t : best;
     }
@@ -463,7 +468,7 @@ static void bench_kernel(const gemm_kernel *k)
     for (int i = 0; i < 16; i++) {
         bool side_b = (i & 1) != 0, transposed = (i & 2) != 0;
         int elem_bytes = (i & 12) == 0 ? 1 : 2;
-        piece p = (piece)(i / 4 > 1 ? i / 4 - 1 : 0);
+        gemm_piece p = (piece)(i / 4 > 1 ? i / 4 - 1 : 0);
         bench_pack(k, side_b, (pack_source){source, N, elem_bytes, transposed}, p);
     }
     free(source);
@@ -522,7 +527,8 @@ int main(int argc, char **argv)
     const gemm_family *const *families = kernels_families(&count);
     struct CMUnitTest tests[8] = {{.name = "contract", .test_func = check_contract}};
     if (!parse_arguments(argc, argv, &bench)) {
-        fprintf(stderr, "usage: %s [--bench] [--seed N] [--kernel FAMILY] [--filter TEXT]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--bench] [--seed N] [--kernel FAMILY] [--filter TEXT]\n",
+                argv[0]);
         return 2;
     }
     if (bench) { /* what this processor can do by itself: an emulator's speed says nothing */

@@ -1,4 +1,4 @@
-/* base/file: what is read is what was written, and a write that fails leaves everything as it was. */
+/* base/file: what is read is what was written; a write that fails leaves all as it was. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -355,6 +355,10 @@ static void commit_failures_change_nothing(void **state)
     assert_ok(file_make_dirs(&ctx, at("tmp")));
     assert_fails(file_commit_dir(&ctx, at("tmp"), at("a")), MTS_ERR_UNSUPPORTED, "symbolic link");
     assert_fails(file_commit_dir(&ctx, at("a"), at("new")), MTS_ERR_UNSUPPORTED, "symbolic link");
+    assert_int_equal(symlink("tmp", at("way")), 0);
+    assert_fails(file_commit_dir(&ctx, at("way/"), at("new")), MTS_ERR_UNSUPPORTED,
+                 "way: expected");
+    assert_int_equal(unlink(at("way")), 0);
     assert_listing("", "a file tmp");
     assert_int_equal(unlink(at("a/b/link")), 0);
 }

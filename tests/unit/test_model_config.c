@@ -1,4 +1,4 @@
-/* io/model_config and io/json_util: what is read, refused with which text, kept and written back. */
+/* io/model_config and io/json_util: what is read, refused with which text, and written back. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -169,7 +169,8 @@ static const struct {
     {"{\"hidden_dropout_prob\":1e999," SIZES "}", MTS_ERR_BAD_FILE, "real number overflow"},
     {"{\"model_type\":\"roberta\"," SIZES "}", MTS_ERR_UNSUPPORTED,
      "model_type: only \"bert\" is supported, found \"roberta\""},
-    {"{\"model_type\":7," SIZES "}", MTS_ERR_BAD_FILE, "model_type: expected a string, found an int"},
+    {"{\"model_type\":7," SIZES "}", MTS_ERR_BAD_FILE,
+     "model_type: expected a string, found an int"},
     {"{\"position_embedding_type\":\"relative_key\"," SIZES "}", MTS_ERR_UNSUPPORTED, "absolute"},
     {"{\"is_decoder\":true," SIZES "}", MTS_ERR_UNSUPPORTED, "only a BERT encoder"},
     {"{\"is_decoder\":1," SIZES "}", MTS_ERR_BAD_FILE, "expected true or false, found an integer"},
@@ -187,21 +188,26 @@ static const struct {
     {"{\"pad_token_id\":30522," SIZES "}", MTS_ERR_BAD_FILE, "below vocab_size 30522, found 30522"},
     {"{\"pad_token_id\":-1," SIZES "}", MTS_ERR_BAD_FILE, "pad_token_id: expected an integer 0.."},
     {"{\"max_position_embeddings\":-5," SIZES "}", MTS_ERR_BAD_FILE, "1..1048576, found -5"},
-    {"{\"hidden_dropout_prob\":1," SIZES "}", MTS_ERR_BAD_FILE, "expected a number 0..0.99, found 1"},
+    {"{\"hidden_dropout_prob\":1," SIZES "}", MTS_ERR_BAD_FILE,
+     "expected a number 0..0.99, found 1"},
     {"{\"classifier_dropout\":-0.1," SIZES "}", MTS_ERR_BAD_FILE, "found -0.1"},
-    {"{\"layer_norm_eps\":0," SIZES "}", MTS_ERR_BAD_FILE, "layer_norm_eps: expected a number 1e-30"},
+    {"{\"layer_norm_eps\":0," SIZES "}", MTS_ERR_BAD_FILE,
+     "layer_norm_eps: expected a number 1e-30"},
     {"{\"layer_norm_eps\":[]," SIZES "}", MTS_ERR_BAD_FILE, "found an array"},
     {"{\"hidden_act\":\"mish\"," SIZES "}", MTS_ERR_UNSUPPORTED, "found \"mish\""},
-    {"{\"problem_type\":\"other\"," SIZES "}", MTS_ERR_BAD_FILE, "problem_type: expected regression"},
+    {"{\"problem_type\":\"other\"," SIZES "}", MTS_ERR_BAD_FILE,
+     "problem_type: expected regression"},
     {"{\"architectures\":\"BertModel\"," SIZES "}", MTS_ERR_BAD_FILE, "expected an array"},
     {"{\"architectures\":[1]," SIZES "}", MTS_ERR_BAD_FILE, "expected strings, found an integer"},
-    {"{\"id2label\":[\"a\"]," SIZES "}", MTS_ERR_BAD_FILE, "id2label: expected an object of 1..65536"},
+    {"{\"id2label\":[\"a\"]," SIZES "}", MTS_ERR_BAD_FILE,
+     "id2label: expected an object of 1..65536"},
     {"{\"id2label\":{}," SIZES "}", MTS_ERR_BAD_FILE, "id2label: expected an object of 1..65536"},
     {"{\"id2label\":{\"1\":\"a\"}," SIZES "}", MTS_ERR_BAD_FILE, "expected the keys 0..0"},
     {"{\"id2label\":{\"0\":\"a\",\"00\":\"b\"}," SIZES "}", MTS_ERR_BAD_FILE, "the keys 0..1"},
     {"{\"id2label\":{\"0\":\"a\",\"-1\":\"b\"}," SIZES "}", MTS_ERR_BAD_FILE, "the keys 0..1"},
     {"{\"id2label\":{\"\":\"a\"}," SIZES "}", MTS_ERR_BAD_FILE, "the keys 0..0"},
-    {"{\"id2label\":{\"0\":1}," SIZES "}", MTS_ERR_BAD_FILE, "0: expected a string, found an integer"},
+    {"{\"id2label\":{\"0\":1}," SIZES "}", MTS_ERR_BAD_FILE,
+     "0: expected a string, found an integer"},
     {"{\"num_labels\":3,\"id2label\":{\"0\":\"a\",\"1\":\"b\"}," SIZES "}", MTS_ERR_BAD_FILE,
      "num_labels: expected 2 as in id2label, found 3"},
     {"{\"num_labels\":0," SIZES "}", MTS_ERR_BAD_FILE, "1..65536, found 0"},
@@ -211,7 +217,8 @@ static void refuses_broken_configs(void **state)
 {
     (void)state;
     model_config cfg;
-    assert_fails(model_config_load(&ctx, folder, &cfg), MTS_ERR_NOT_FOUND, "config.json: cannot op");
+    assert_fails(model_config_load(&ctx, folder, &cfg), MTS_ERR_NOT_FOUND,
+                 "config.json: cannot op");
     model_config_deinit(&cfg);
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         put_config(broken[i].text);
@@ -295,10 +302,12 @@ static void refuses_bad_labels(void **state)
     static const char *const twice[] = {"a", "b", "a"}, *const bytes[] = {"a", "\xc3("};
     model_config cfg;
     assert_ok(model_config_init(&ctx, &cfg));
-    assert_fails(model_config_set_labels(&ctx, &cfg, twice, 3, false), MTS_ERR_ARGUMENT, "label 2:");
+    assert_fails(model_config_set_labels(&ctx, &cfg, twice, 3, false), MTS_ERR_ARGUMENT,
+                 "label 2:");
     assert_fails(model_config_set_labels(&ctx, &cfg, bytes, 2, false), MTS_ERR_ARGUMENT, "UTF-8");
     assert_fails(model_config_set_labels(&ctx, &cfg, NULL, 1, false), MTS_ERR_ARGUMENT, "2..65536");
-    assert_fails(model_config_set_labels(&ctx, &cfg, NULL, 65537, false), MTS_ERR_ARGUMENT, "65537");
+    assert_fails(model_config_set_labels(&ctx, &cfg, NULL, 65537, false), MTS_ERR_ARGUMENT,
+                 "65537");
     assert_fails(model_config_set_labels(&ctx, &cfg, NULL, 2, true), MTS_ERR_ARGUMENT, "1 output");
     assert_int_equal(cfg.num_labels, 2);
     assert_string_equal(cfg.labels[0], "LABEL_0");
@@ -357,6 +366,29 @@ static void dumps_reals_exactly(void **state)
     }
 }
 
+/* Our check of UTF-8 agrees with jansson's on bytes around every limit of the encoding. */
+static void checks_utf8(void **state)
+{
+    (void)state;
+    static const unsigned char edges[] = {0x01, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf,
+                                          0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed,
+                                          0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff};
+    const size_t n = sizeof edges;
+    int good = 0, bad = 0;
+    for (size_t i = 0; i < n * n * n * n; i++) {
+        const char text[] = {(char)edges[i % n], (char)edges[i / n % n], (char)edges[i / n / n % n],
+                             (char)edges[i / n / n / n], '\0'};
+        json_t *ours = NULL, *theirs = json_string(text);
+        mts_status st = json_util_new_string(&ctx, "text", text, &ours);
+        assert_int_equal(st, theirs != NULL ? MTS_OK : MTS_ERR_ARGUMENT);
+        good += st == MTS_OK;
+        bad += st != MTS_OK;
+        json_decref(ours);
+        json_decref(theirs);
+    }
+    assert_true(good > 500 && bad > 100000);
+}
+
 static void getters_leave_the_default(void **state)
 {
     (void)state;
@@ -394,6 +426,7 @@ int main(void)
         cmocka_unit_test(refuses_bad_labels),
         cmocka_unit_test(dumps_as_python_does),
         cmocka_unit_test(dumps_reals_exactly),
+        cmocka_unit_test(checks_utf8),
         cmocka_unit_test(getters_leave_the_default),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ static int source_value(const pack_source *src, int64_t row, int64_t depth)
     return ((const int16_t *)src->data)[at];
 }
 
-static int16_t piece_of(int x, piece p)
+static int16_t piece_of(int x, gemm_piece p)
 {
     if (p == PIECE_HI)
         return (int16_t)(x >= 0 ? x / 256 : -((255 - x) / 256)); /* floor(x / 256) */
@@ -38,7 +38,7 @@ static int16_t piece_of(int x, piece p)
 }
 
 static void pack__ref(void *dst, const pack_source *src, int64_t first_row, int64_t rows,
-                      int64_t first_depth, int64_t depth, piece p)
+                      int64_t first_depth, int64_t depth, gemm_piece p)
 {
     int16_t *out = dst;
     int64_t padded = padded_depth(depth);

@@ -6,9 +6,9 @@
  *     A panel: [depth / 64][2 halves][16 rows][64 depths]
  *     B panel: [depth / 64][2 halves][16 groups][16 rows of B][4 depths]
  *
- * so that both sides are read as one contiguous stream.  The k-loop prefetches both, 4 k-steps ahead,
- * in four portions, one behind each multiplication: in one clump the prefetches fill the load queue
- * and the tile loads wait.
+ * so that both sides are read as one contiguous stream.  The k-loop prefetches both, 4 k-steps
+ * ahead, in four portions, one behind each multiplication: in one clump the prefetches fill the
+ * load queue and the tile loads wait.
  *
  * Operands over 8 bits come as PIECE_HI (signed) and PIECE_LO (unsigned), see kernels.h.
  *
@@ -34,7 +34,7 @@ enum {
 
 /* ------------------------------------------------------------------------------ packing ---- */
 
-MTS_INLINE void pack_job_a(uint8_t *restrict dst, const pack_job *job, bool transposed, piece p,
+MTS_INLINE void pack_job_a(uint8_t *restrict dst, const pack_job *job, bool transposed, gemm_piece p,
                            int src_bytes)
 {
     uint32_t lines[GROUPS][SIZE];
@@ -51,7 +51,7 @@ MTS_INLINE void pack_job_a(uint8_t *restrict dst, const pack_job *job, bool tran
 }
 
 static void pack_a__amx(void *dst, const pack_source *src, int64_t first_row, int64_t rows,
-                        int64_t first_depth, int64_t depth, piece p)
+                        int64_t first_depth, int64_t depth, gemm_piece p)
 {
     pack_job job = pack_begin(src, first_row, rows, first_depth, depth, p, SIZE);
 #define PACK_CALL(src_bytes, p) pack_job_a(dst, &job, src->transposed, p, src_bytes)
@@ -61,7 +61,7 @@ static void pack_a__amx(void *dst, const pack_source *src, int64_t first_row, in
 
 /* One k-step of side B from a transposed source: each half is a small panel of its own. */
 MTS_INLINE void pack_step_b_transposed(uint32_t *restrict dst, const pack_job *job, int64_t d,
-                                       piece p, int src_bytes)
+                                       gemm_piece p, int src_bytes)
 {
     for (int64_t first = 0; first < SIZE; first += HALF) {
         int64_t rows = pack_min(job->rows - first, HALF);
@@ -72,7 +72,7 @@ MTS_INLINE void pack_step_b_transposed(uint32_t *restrict dst, const pack_job *j
     }
 }
 
-MTS_INLINE void pack_job_b(uint32_t *restrict dst, const pack_job *job, bool transposed, piece p,
+MTS_INLINE void pack_job_b(uint32_t *restrict dst, const pack_job *job, bool transposed, gemm_piece p,
                            int src_bytes)
 {
     uint8_t block[STEP_BYTES];
@@ -97,7 +97,7 @@ MTS_INLINE void pack_job_b(uint32_t *restrict dst, const pack_job *job, bool tra
 }
 
 static void pack_b__amx(void *dst, const pack_source *src, int64_t first_row, int64_t rows,
-                        int64_t first_depth, int64_t depth, piece p)
+                        int64_t first_depth, int64_t depth, gemm_piece p)
 {
     pack_job job = pack_begin(src, first_row, rows, first_depth, depth, p, SIZE);
 #define PACK_CALL(src_bytes, p) pack_job_b(dst, &job, src->transposed, p, src_bytes)
@@ -114,8 +114,8 @@ typedef enum sign_pair {
     UNSIGNED_UNSIGNED,
 } sign_pair;
 
-/* Tiles: 0..3 accumulate the 2 x 2 result, 4 and 5 hold A, 6 and 7 hold B.  Numbers of tiles must be
- * literals, hence a macro. */
+/* Tiles: 0..3 accumulate the 2 x 2 result, 4 and 5 hold A, 6 and 7 hold B.  Numbers of tiles must
+ * be literals, hence a macro. */
 #define MULTIPLY(signs, c, a, b)                                                                   \
     do {                                                                                           \
         if ((signs) == SIGNED_SIGNED)                                                              \
@@ -204,8 +204,8 @@ typedef struct tile_config {
 
 _Static_assert(sizeof(tile_config) == 64, "ldtilecfg reads 64 bytes");
 
-/* Constant data, not a local: gcc 12 tells the optimiser that only 8 bytes of it are read, so stores
- * to the rest of a local one are deleted. */
+/* Constant data, not a local: gcc 12 tells the optimiser that only 8 bytes of it are read, so
+ * stores to the rest of a local one are deleted. */
 static const tile_config full_tiles = {
     .palette = 1,
     .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},

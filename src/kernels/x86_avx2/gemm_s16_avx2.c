@@ -17,13 +17,13 @@
 enum { MR = 4, NR = 16, LANES = 8, VECTORS = NR / LANES };
 
 static void pack_a__avx2(void *dst, const pack_source *src, int64_t first_row, int64_t rows,
-                         int64_t first_depth, int64_t depth, piece p)
+                         int64_t first_depth, int64_t depth, gemm_piece p)
 {
     pack_panel(dst, src, first_row, rows, first_depth, depth, p, MR, 2, 0);
 }
 
 static void pack_b__avx2(void *dst, const pack_source *src, int64_t first_row, int64_t rows,
-                         int64_t first_depth, int64_t depth, piece p)
+                         int64_t first_depth, int64_t depth, gemm_piece p)
 {
     pack_panel(dst, src, first_row, rows, first_depth, depth, p, NR, 2, 0);
 }

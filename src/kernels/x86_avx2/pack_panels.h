@@ -6,11 +6,11 @@
  *
  *     uint32 [groups][width]          groups = padded depth / (4 / element bytes)
  *
- *     transposed source:  one source line per depth holds the rows side by side, so a line of the
- *                         panel is 4 (or 2) source lines interleaved
- *     straight source:    goes by blocks of 16 groups, [width][16 dwords]; a block is read in place,
- *                         or converted first where types differ or rows or depths are missing, and
- *                         leaves as its transpose, [16][width] dwords
+ *     transposed source:  one source line per depth holds the rows side by side, so a line of
+ *                         the panel is 4 (or 2) source lines interleaved
+ *     straight source:    goes by blocks of 16 groups, [width][16 dwords]; a block is read in
+ *                         place, or converted first where types differ or rows or depths are
+ *                         missing, and leaves as its transpose, [16][width] dwords
  *
  * Every dword is xored with `flip` on its way out: 0x80808080 turns s8 into u8 = s8 + 128.
  *
@@ -41,10 +41,10 @@ typedef struct pack_job {
 } pack_job;
 
 MTS_INLINE pack_job pack_begin(const pack_source *src, int64_t first_row, int64_t rows,
-                               int64_t first_depth, int64_t depth, piece p, int width)
+                               int64_t first_depth, int64_t depth, gemm_piece p, int width)
 {
-    int64_t at = src->transposed ? first_depth * src->ld + first_row
-                                 : first_row * src->ld + first_depth;
+    int64_t at =
+        src->transposed ? first_depth * src->ld + first_row : first_row * src->ld + first_depth;
     assert(rows >= 1 && rows <= width && width <= PACK_MAX_WIDTH && depth >= 1);
     assert(p == PIECE_ALL || src->elem_bytes == 2);
     (void)p, (void)width;
@@ -59,7 +59,7 @@ MTS_INLINE int64_t pack_min(int64_t a, int64_t b)
 
 /* Element i of a source line as the bits of a packed element, in the low 8 or 16 bits. */
 MTS_INLINE uint32_t pack_element(const uint8_t *line, int64_t i, int elem_bytes, int src_bytes,
-                                 piece p)
+                                 gemm_piece p)
 {
     int16_t x;
     if (src_bytes == 1)
@@ -72,7 +72,7 @@ MTS_INLINE uint32_t pack_element(const uint8_t *line, int64_t i, int elem_bytes,
 
 /* pack_element of elements i .. i+n-1, n = 8 or 4 (then the upper four lanes mean nothing). */
 MTS_INLINE __m256i pack_elements(const uint8_t *line, int64_t i, int n, int elem_bytes,
-                                 int src_bytes, piece p)
+                                 int src_bytes, gemm_piece p)
 {
     const void *at = line + i * src_bytes;
     __m128i raw;
@@ -88,18 +88,16 @@ MTS_INLINE __m256i pack_elements(const uint8_t *line, int64_t i, int n, int elem
     __m256i x = src_bytes == 1 ? _mm256_cvtepi8_epi32(raw) : _mm256_cvtepi16_epi32(raw);
     if (p == PIECE_HI)
         x = _mm256_srai_epi32(x, 8);
-    return _mm256_and_si256(
-        x, _mm256_set1_epi32(elem_bytes == 1 || p == PIECE_LO ? 0xff : 0xffff));
+    return _mm256_and_si256(x, _mm256_set1_epi32(elem_bytes == 1 || p == PIECE_LO ? 0xff : 0xffff));
 }
 
 /* ------------------------------------------------------------------- transposed source ---- */
 
 /* Groups of rows r .. r+n-1 (n = 8 or 4), from one source line per depth, the first one lowest. */
 MTS_INLINE __m256i pack_interleave_vector(const uint8_t *const *lines, int64_t r, int n,
-                                          int elem_bytes, int src_bytes, piece p, uint32_t flip)
+                                          int elem_bytes, int src_bytes, gemm_piece p, uint32_t flip)
 {
     __m256i x = _mm256_set1_epi32((int)flip);
-    X86_UNROLL
     for (int i = 0; i < 4 / elem_bytes; i++) {
         __m256i e = pack_elements(lines[i], r, n, elem_bytes, src_bytes, p);
         x = _mm256_xor_si256(x, _mm256_slli_epi32(e, 8 * elem_bytes * i));
@@ -109,7 +107,7 @@ MTS_INLINE __m256i pack_interleave_vector(const uint8_t *const *lines, int64_t r
 
 /* out[r] = the group of row r, for r < rows. */
 MTS_INLINE void pack_interleave(uint32_t *restrict out, const uint8_t *const *lines, int64_t rows,
-                                int elem_bytes, int src_bytes, piece p, uint32_t flip)
+                                int elem_bytes, int src_bytes, gemm_piece p, uint32_t flip)
 {
     int64_t r = 0;
     for (; r + 8 <= rows; r += 8) {
@@ -132,7 +130,7 @@ MTS_INLINE void pack_interleave(uint32_t *restrict out, const uint8_t *const *li
 /* One line [width] of the panel: the group that begins at depth d (which may be past the end), of
  * `rows` rows (0..width) from row first_row of the job on, then zeros. */
 MTS_INLINE void pack_group_line(uint32_t *restrict out, const pack_job *job, int64_t first_row,
-                                int64_t rows, int64_t d, piece p, int width, int elem_bytes,
+                                int64_t rows, int64_t d, gemm_piece p, int width, int elem_bytes,
                                 int src_bytes, uint32_t flip)
 {
     static const uint8_t zeros[2 * PACK_MAX_WIDTH];
@@ -154,7 +152,7 @@ MTS_INLINE void pack_group_line(uint32_t *restrict out, const pack_job *job, int
 
 /* Convert n consecutive elements to packed elements. */
 MTS_INLINE void pack_convert(uint8_t *restrict out, const uint8_t *restrict in, int64_t n,
-                             int elem_bytes, int src_bytes, piece p)
+                             int elem_bytes, int src_bytes, gemm_piece p)
 {
     for (int64_t i = 0; i < n; i++) {
         uint16_t x = (uint16_t)pack_element(in, i, elem_bytes, src_bytes, p);
@@ -166,7 +164,7 @@ MTS_INLINE void pack_convert(uint8_t *restrict out, const uint8_t *restrict in, 
 }
 
 /* out[width][64 bytes]: the block that begins at depth d, zeros where the source has ended. */
-MTS_INLINE void pack_convert_block(uint8_t *restrict out, const pack_job *job, int64_t d, piece p,
+MTS_INLINE void pack_convert_block(uint8_t *restrict out, const pack_job *job, int64_t d, gemm_piece p,
                                    int width, int elem_bytes, int src_bytes)
 {
     const int full = PACK_ROW_BYTES / elem_bytes;
@@ -239,7 +237,7 @@ MTS_INLINE void pack_transpose(uint32_t *restrict dst, int64_t dst_stride, const
 /* ------------------------------------------------------------------------- whole panel ---- */
 
 MTS_INLINE void pack_job_panel(uint32_t *restrict dst, const pack_job *job, bool transposed,
-                               piece p, int width, int elem_bytes, int src_bytes, uint32_t flip)
+                               gemm_piece p, int width, int elem_bytes, int src_bytes, uint32_t flip)
 {
     const int per_group = 4 / elem_bytes, per_block = PACK_ROW_BYTES / elem_bytes;
     uint8_t block[PACK_ROW_BYTES * PACK_MAX_WIDTH];
@@ -279,7 +277,7 @@ MTS_INLINE void pack_job_panel(uint32_t *restrict dst, const pack_job *job, bool
  * The arguments up to p are those of gemm_pack_fn.
  */
 MTS_INLINE void pack_panel(void *dst, const pack_source *src, int64_t first_row, int64_t rows,
-                           int64_t first_depth, int64_t depth, piece p, int width, int elem_bytes,
+                           int64_t first_depth, int64_t depth, gemm_piece p, int width, int elem_bytes,
                            uint32_t flip)
 {
     const int per_group = 4 / elem_bytes;

@@ -41,7 +41,7 @@ static __m512i broadcast_dword(const void *p)
 }
 
 static void pack_a_s8__avx512vnni(void *dst, const pack_source *src, int64_t first_row,
-                                  int64_t rows, int64_t first_depth, int64_t depth, piece p)
+                                  int64_t rows, int64_t first_depth, int64_t depth, gemm_piece p)
 {
     pack_panel(dst, src, first_row, rows, first_depth, depth, p, MR, 1, FLIP_SIGNS);
 }
@@ -65,7 +65,7 @@ static void store_corrections(int32_t *header, const uint8_t *panel, int64_t gro
 }
 
 static void pack_b_s8__avx512vnni(void *dst, const pack_source *src, int64_t first_row,
-                                  int64_t rows, int64_t first_depth, int64_t depth, piece p)
+                                  int64_t rows, int64_t first_depth, int64_t depth, gemm_piece p)
 {
     uint8_t *panel = (uint8_t *)dst + sizeof(int32_t) * NR;
     pack_panel(panel, src, first_row, rows, first_depth, depth, p, NR, 1, 0);
@@ -73,13 +73,13 @@ static void pack_b_s8__avx512vnni(void *dst, const pack_source *src, int64_t fir
 }
 
 static void pack_a_s16__avx512vnni(void *dst, const pack_source *src, int64_t first_row,
-                                   int64_t rows, int64_t first_depth, int64_t depth, piece p)
+                                   int64_t rows, int64_t first_depth, int64_t depth, gemm_piece p)
 {
     pack_panel(dst, src, first_row, rows, first_depth, depth, p, MR, 2, 0);
 }
 
 static void pack_b_s16__avx512vnni(void *dst, const pack_source *src, int64_t first_row,
-                                   int64_t rows, int64_t first_depth, int64_t depth, piece p)
+                                   int64_t rows, int64_t first_depth, int64_t depth, gemm_piece p)
 {
     pack_panel(dst, src, first_row, rows, first_depth, depth, p, NR, 2, 0);
 }

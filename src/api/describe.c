@@ -1,0 +1,131 @@
+/*
+ * mts_cpu_describe and mts_model_describe of the public header.
+ *
+ * Path: cli/cmd_info.c -> here.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/options.h"
+#include "base/file.h"
+#include "cpu/cpu_features.h"
+#include "io/json_util.h"
+#include "io/safetensors.h"
+#include "models/bert.h"
+#include "optim/optimizer.h"
+#include "tensor/float_gemm.h"
+#include "train/settings.h"
+
+mts_status mts_cpu_describe(mts_ctx *ctx, char *text, size_t text_bytes)
+{
+    mts_status st = MTS_OK;
+    const gemm_family *family;
+    char features[256];
+    MTS_CHECK(text != NULL && text_bytes > 0, MTS_ERR_ARGUMENT,
+              "mts_cpu_describe: text must be given");
+    MTS_TRY(kernels_select(ctx, &family));
+    cpu_features_describe(cpu_features(), features, sizeof features);
+    snprintf(text, text_bytes, "features: %s; integer kernels: %s; float products: %s", features,
+             family->name, float_gemm_library());
+cleanup:
+    return st;
+}
+
+static mts_status put_bytes(mts_ctx *ctx, json_t *object, const char *key, size_t bytes)
+{
+    return json_util_set(ctx, object, key, json_integer((json_int_t)bytes));
+}
+
+/* Memory of a training run with full batches of the longest sequences. */
+static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const model_config *cfg,
+                                  json_t *out)
+{
+    mts_status st = MTS_OK;
+    const num_format format = settings_format(o);
+    const int64_t length = o->max_seq_length < cfg->max_position_embeddings
+                               ? o->max_seq_length
+                               : cfg->max_position_embeddings;
+    const int64_t rows = o->per_device_train_batch_size;
+    const bert_limits limits = {
+        .train_rows = rows,
+        .train_tokens = rows * length,
+        .eval_rows = 1,
+        .eval_tokens = length,
+        .max_length = length,
+    };
+    const optimizer_options options = settings_optimizer(o);
+    bert_plan plan;
+    size_t state = 0;
+    MTS_TRY(bert_plan_make(ctx, cfg, &format, settings_threads(o), &limits, &plan));
+    state = optimizer_bytes(&options, param_table_count_elements(cfg), param_table_count(cfg));
+    MTS_TRY(put_bytes(ctx, out, "parameters_bytes", plan.parameters));
+    MTS_TRY(put_bytes(ctx, out, "gradients_bytes", plan.gradients));
+    MTS_TRY(put_bytes(ctx, out, "optimizer_state_bytes", state));
+    MTS_TRY(put_bytes(ctx, out, "packed_weights_bytes", plan.packed_weights));
+    MTS_TRY(put_bytes(ctx, out, "activations_bytes", plan.activations));
+    MTS_TRY(put_bytes(ctx, out, "scratch_bytes", plan.scratch));
+    MTS_TRY(put_bytes(ctx, out, "total_bytes",
+                      plan.parameters + plan.gradients + state + plan.packed_weights +
+                          plan.activations + plan.scratch));
+cleanup:
+    return st;
+}
+
+static mts_status describe_config(mts_ctx *ctx, const model_config *cfg, json_t *out)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(json_util_set(ctx, out, "architecture",
+                          json_string(cfg->architecture == NULL ? "bert" : cfg->architecture)));
+    MTS_TRY(json_util_set(ctx, out, "layers", json_integer(cfg->num_hidden_layers)));
+    MTS_TRY(json_util_set(ctx, out, "hidden_size", json_integer(cfg->hidden_size)));
+    MTS_TRY(json_util_set(ctx, out, "heads", json_integer(cfg->num_attention_heads)));
+    MTS_TRY(json_util_set(ctx, out, "intermediate_size", json_integer(cfg->intermediate_size)));
+    MTS_TRY(json_util_set(ctx, out, "vocab_size", json_integer(cfg->vocab_size)));
+    MTS_TRY(json_util_set(ctx, out, "positions", json_integer(cfg->max_position_embeddings)));
+    MTS_TRY(json_util_set(ctx, out, "labels", json_integer(cfg->num_labels)));
+    MTS_TRY(json_util_set(ctx, out, "parameters", json_integer(param_table_count_elements(cfg))));
+cleanup:
+    return st;
+}
+
+/* Bytes of all tensors on disk, and how many there are. */
+static mts_status describe_file(mts_ctx *ctx, const char *dir, json_t *out)
+{
+    mts_status st = MTS_OK;
+    safetensors *file = NULL;
+    size_t bytes = 0;
+    MTS_TRY(safetensors_open_dir(ctx, dir, &file));
+    for (size_t i = 0; i < safetensors_count(file); i++)
+        bytes += safetensors_at(file, i)->bytes;
+    MTS_TRY(put_bytes(ctx, out, "tensors", safetensors_count(file)));
+    MTS_TRY(put_bytes(ctx, out, "bytes_on_disk", bytes));
+cleanup:
+    safetensors_close(file);
+    return st;
+}
+
+mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **json)
+{
+    mts_status st = MTS_OK;
+    model_config cfg = {0};
+    json_t *root = NULL, *memory = NULL;
+    MTS_CHECK(json != NULL, MTS_ERR_ARGUMENT, "mts_model_describe: json must be given");
+    *json = NULL;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "option --model_name_or_path: expected a model folder, found nothing");
+    root = json_object();
+    memory = json_object();
+    MTS_CHECK(root != NULL && memory != NULL, MTS_ERR_MEMORY, "out of memory: description");
+    MTS_TRY(model_config_load(ctx, options->model_name_or_path, &cfg));
+    MTS_TRY(describe_config(ctx, &cfg, root));
+    MTS_TRY(describe_file(ctx, options->model_name_or_path, root));
+    MTS_TRY(describe_memory(ctx, options, &cfg, memory));
+    MTS_TRY(json_util_set(ctx, root, "training_memory", json_incref(memory)));
+    MTS_TRY(json_util_dump(ctx, root, 0, false, json));
+cleanup:
+    json_decref(memory);
+    json_decref(root);
+    model_config_deinit(&cfg);
+    return st;
+}

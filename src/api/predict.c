@@ -1,0 +1,64 @@
+/*
+ * mts_predictor_* of the public header over train/predictor.
+ *
+ * Path: cli/cmd_predict.c -> mts_predictor_run -> predictor_run.
+ */
+#include "train/predictor.h"
+
+#include "api/options.h"
+
+struct mts_predictor {
+    predictor *inner;
+};
+
+mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options,
+                              const mts_callbacks *callbacks, mts_predictor **out)
+{
+    mts_status st = MTS_OK;
+    mts_predictor *p = NULL;
+    (void)callbacks; /* opening a folder is quick: it has nothing to report */
+    MTS_CHECK(out != NULL, MTS_ERR_ARGUMENT, "mts_predictor_open: out must be given");
+    *out = NULL;
+    MTS_TRY(options_check_predict(ctx, options));
+    MTS_TRY(mem_calloc(ctx, &p, 1, sizeof *p, "predictor"));
+    MTS_TRY(predictor_open(ctx, options, &p->inner));
+    *out = p;
+    p = NULL;
+cleanup:
+    mts_predictor_close(p);
+    return st;
+}
+
+void mts_predictor_close(mts_predictor *p)
+{
+    if (p == NULL)
+        return;
+    predictor_close(p->inner);
+    mem_free(p);
+}
+
+int64_t mts_predictor_num_labels(const mts_predictor *p)
+{
+    return p->inner->model->cfg.num_labels;
+}
+
+const char *mts_predictor_label(const mts_predictor *p, int64_t index)
+{
+    const model_config *cfg = &p->inner->model->cfg;
+    return index >= 0 && index < cfg->num_labels ? cfg->labels[index] : NULL;
+}
+
+bool mts_predictor_is_regression(const mts_predictor *p)
+{
+    return model_config_is_regression(&p->inner->model->cfg);
+}
+
+mts_status mts_predictor_run(mts_predictor *p, const char *const *text_a,
+                             const char *const *text_b, int64_t n, float *logits)
+{
+    if (p == NULL || text_a == NULL || logits == NULL || n < 0)
+        return p == NULL ? MTS_ERR_ARGUMENT
+                         : status_set(p->inner->ctx, MTS_ERR_ARGUMENT,
+                                      "mts_predictor_run: texts and logits must be given");
+    return predictor_run(p->inner, text_a, text_b, n, logits);
+}

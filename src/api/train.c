@@ -1,0 +1,47 @@
+/*
+ * mts_train, mts_eval of the public header.
+ *
+ * Path: cli/cmd_train.c -> mts_train -> train_run.
+ */
+#include "train/train.h"
+
+#include "api/options.h"
+#include "io/json_util.h"
+
+/* Hand the metrics to the caller as text. */
+static mts_status give_metrics(mts_ctx *ctx, const json_t *results, char **text)
+{
+    if (text == NULL || results == NULL)
+        return MTS_OK;
+    return json_util_dump(ctx, results, 0, false, text);
+}
+
+mts_status mts_train(mts_ctx *ctx, const mts_options *options, const mts_callbacks *callbacks,
+                     char **metrics_json)
+{
+    mts_status st = MTS_OK;
+    json_t *results = NULL;
+    if (metrics_json != NULL)
+        *metrics_json = NULL;
+    MTS_TRY(options_check_train(ctx, options));
+    MTS_TRY(train_run(ctx, options, callbacks, options_wants_final_eval(options), &results));
+    MTS_TRY(give_metrics(ctx, results, metrics_json));
+cleanup:
+    json_decref(results);
+    return st;
+}
+
+mts_status mts_eval(mts_ctx *ctx, const mts_options *options, const mts_callbacks *callbacks,
+                    char **metrics_json)
+{
+    mts_status st = MTS_OK;
+    json_t *results = NULL;
+    if (metrics_json != NULL)
+        *metrics_json = NULL;
+    MTS_TRY(options_check_eval(ctx, options));
+    MTS_TRY(eval_run(ctx, options, callbacks, &results));
+    MTS_TRY(give_metrics(ctx, results, metrics_json));
+cleanup:
+    json_decref(results);
+    return st;
+}

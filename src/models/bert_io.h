@@ -1,0 +1,30 @@
+/*
+ * Weights of a BERT model between a transformers folder and the parameter table.
+ *
+ * Reading accepts names with and without the "bert." prefix, and gamma / beta for layer norm's weight
+ * and bias (early files); F32, F16 and BF16.  Writing uses transformers' present names, F32.
+ */
+#ifndef MTS_MODELS_BERT_IO_H
+#define MTS_MODELS_BERT_IO_H
+
+#include "models/bert.h"
+
+/* Which parts were not in the file and got initial values: weights normal with the configuration's
+ * initializer_range (a sum of 12 uniforms, keyed by the seed), biases zero. */
+typedef struct bert_load_report {
+    bool pooler_initialized, classifier_initialized;
+    int64_t unused; /* tensors of the file that this model has no place for */
+} bert_load_report;
+
+/*
+ * Fill all parameters from dir.  need_head: a missing pooler or classifier is an error (evaluation
+ * and prediction) instead of being initialised.
+ * MTS_ERR_NOT_FOUND, _IO, _MEMORY; _BAD_FILE: a tensor is missing or has another shape.
+ */
+MTS_NODISCARD mts_status bert_load(mts_ctx *ctx, bert *model, const char *dir, bool need_head,
+                                   bert_load_report *report);
+
+/* Write dir/model.safetensors and dir/config.json, each atomically.  dir exists. */
+MTS_NODISCARD mts_status bert_save(mts_ctx *ctx, const bert *model, const char *dir);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * AdamW [Loshchilov2019 algorithm 2] over the whole model in one parallel loop.
+ *
+ *   w -= lr wd w;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2
+ *   w -= lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)
+ *
+ * Path: optimizer_step -> here -> float_kernels.adamw for every piece.
+ * b1^t and b2^t are running products in double, part of the state.
+ */
+#include "optim/optimizer_internal.h"
+
+#include <math.h>
+
+typedef struct adamw_job {
+    const exec *ex;
+    const param *params;
+    const param_piece *pieces;
+    float *m, *v;
+    adamw_args args[2]; /* [param.decay] */
+} adamw_job;
+
+void adamw_init(optimizer *opt)
+{
+    double *powers = optimizer_state_data(opt, "beta_powers");
+    powers[0] = powers[1] = 1.0;
+}
+
+static void step_pieces(void *arg, int64_t begin, int64_t end)
+{
+    const adamw_job *job = arg;
+    for (int64_t i = begin; i < end; i++) {
+        const param_piece *part = &job->pieces[i];
+        const param *p = &job->params[part->param];
+        job->ex->fk->adamw(p->value + part->begin, job->m + part->offset, job->v + part->offset,
+                           p->grad + part->begin, part->n, &job->args[p->decay]);
+    }
+}
+
+void adamw_step(exec *ex, optimizer *opt, const param *params, double learning_rate,
+                float grad_scale)
+{
+    const optimizer_options *o = &opt->options;
+    double *powers = optimizer_state_data(opt, "beta_powers");
+    adamw_job job = {
+        .ex = ex,
+        .params = params,
+        .pieces = opt->pieces.items,
+        .m = optimizer_state_data(opt, "exp_avg"),
+        .v = optimizer_state_data(opt, "exp_avg_sq"),
+    };
+    powers[0] *= o->beta1;
+    powers[1] *= o->beta2;
+    job.args[0] = (adamw_args){
+        .learning_rate = (float)learning_rate,
+        .beta1 = (float)o->beta1,
+        .beta2 = (float)o->beta2,
+        .epsilon = (float)o->epsilon,
+        .weight_decay = 0.0f,
+        .correction1 = (float)(1.0 - powers[0]),
+        .correction2 = (float)sqrt(1.0 - powers[1]),
+        .grad_scale = grad_scale,
+    };
+    job.args[1] = job.args[0];
+    job.args[1].weight_decay = (float)o->weight_decay;
+    exec_parallel(ex, opt->pieces.count, 1, step_pieces, &job);
+}

@@ -1,0 +1,17 @@
+/*
+ * What a run leaves in output_dir: the model folder and the result files transformers' scripts write
+ * (train_results.json, eval_results.json, all_results.json, trainer_state.json).
+ */
+#ifndef MTS_TRAIN_RESULTS_H
+#define MTS_TRAIN_RESULTS_H
+
+#include "train/run.h"
+
+/* Write dir/<split>_results.json = values, and merge values into dir/all_results.json. */
+MTS_NODISCARD mts_status results_save(mts_ctx *ctx, const char *dir, const char *split,
+                                      const json_t *values);
+
+/* The final model, tokenizer and trainer_state.json into output_dir. */
+MTS_NODISCARD mts_status results_save_model(run *r);
+
+#endif

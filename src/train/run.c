@@ -1,0 +1,250 @@
+/* Preparing a run: data, tokens, model, memory.  See run.h. */
+#include "train/run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "models/bert_io.h"
+#include "train/checkpoint.h"
+#include "train/settings.h"
+
+double run_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+bool run_emit(const run *r, const mts_event *event)
+{
+    if (r->callbacks == NULL || r->callbacks->on_event == NULL)
+        return true;
+    return r->callbacks->on_event(r->callbacks->user, event);
+}
+
+void run_note(const run *r, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    run_emit(r, &(mts_event){.kind = MTS_EVENT_NOTE, .text = text});
+}
+
+static bool tokenizing(void *user, int64_t done, int64_t total)
+{
+    return run_emit(user, &(mts_event){.kind = MTS_EVENT_PROGRESS,
+                                       .text = "tokenizing",
+                                       .done = done,
+                                       .total = total});
+}
+
+/* Encode the rows of d and free d. */
+static mts_status encode(run *r, dataset *d, encoded_dataset *out)
+{
+    mts_status st = encoded_dataset_build(r->ctx, out, d, r->tokenizer, r->o->max_seq_length,
+                                          r->threads, tokenizing, r);
+    dataset_deinit(d);
+    return st;
+}
+
+static mts_status load_data(run *r, run_purpose purpose)
+{
+    mts_status st = MTS_OK;
+    dataset d = {0};
+    if (purpose.train) {
+        MTS_TRY(task_load_train(r->ctx, &r->task, &d));
+        MTS_TRY(encode(r, &d, &r->train));
+    }
+    r->eval_sets = purpose.evaluate ? task_eval_count(&r->task) : 0;
+    for (int64_t i = 0; i < r->eval_sets; i++) {
+        MTS_TRY(task_load_eval(r->ctx, &r->task, i, &d));
+        MTS_TRY(encode(r, &d, &r->eval[i]));
+    }
+    r->test_sets = purpose.predict ? task_test_count(&r->task) : 0;
+    for (int64_t i = 0; i < r->test_sets; i++) {
+        MTS_TRY(task_load_test(r->ctx, &r->task, i, &d));
+        MTS_TRY(encode(r, &d, &r->test[i]));
+    }
+cleanup:
+    dataset_deinit(&d);
+    return st;
+}
+
+/* The model's labels: set from the task before training, taken from the model otherwise. */
+static mts_status agree_on_labels(run *r, model_config *cfg, bool train)
+{
+    mts_status st = MTS_OK;
+    if (train) {
+        MTS_TRY(model_config_set_labels(r->ctx, cfg, (const char *const *)r->task.label_names,
+                                        r->task.num_labels, r->task.regression));
+        if (r->task.glue != NULL)
+            MTS_TRY(model_config_set_string(r->ctx, cfg, "finetuning_task", r->task.name));
+    } else {
+        MTS_TRY(task_set_labels(r->ctx, &r->task, (const char *const *)cfg->labels,
+                                cfg->num_labels, model_config_is_regression(cfg)));
+    }
+cleanup:
+    return st;
+}
+
+/* The largest training and evaluation batches; both plans hold at least one token. */
+static mts_status plan_batches(run *r, bert_limits *limits)
+{
+    mts_status st = MTS_OK;
+    batch_plan all = {0}, plan;
+    *limits = (bert_limits){.eval_rows = 1, .eval_tokens = 1};
+    if (r->training) {
+        MTS_TRY(batch_plan_rows(r->ctx, &all, &r->train, r->o->per_device_train_batch_size));
+        limits->train_rows = all.max_rows;
+        limits->train_tokens = all.max_tokens;
+    }
+    for (int64_t i = 0; i < r->eval_sets + r->test_sets; i++) {
+        const encoded_dataset *e = i < r->eval_sets ? &r->eval[i] : &r->test[i - r->eval_sets];
+        MTS_TRY(batch_plan_rows(r->ctx, &plan, e, r->o->per_device_eval_batch_size));
+        all = batch_plan_union(&all, &plan);
+        if (plan.max_rows > limits->eval_rows)
+            limits->eval_rows = plan.max_rows;
+        if (plan.max_tokens > limits->eval_tokens)
+            limits->eval_tokens = plan.max_tokens;
+    }
+    limits->max_length = all.max_len;
+    MTS_TRY(batch_init(r->ctx, &r->batch, &all));
+cleanup:
+    return st;
+}
+
+static mts_status create_model(run *r, model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    bert_limits limits;
+    const bert_dropout dropout = settings_dropout(r->o, cfg);
+    const int64_t labels = cfg->num_labels;
+    size_t count = 0;
+    const int64_t vocab = wordpiece_vocab_size(r->tokenizer);
+    MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
+              "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", r->model_dir,
+              (long long)vocab, (long long)cfg->vocab_size);
+    MTS_CHECK(r->o->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
+              "option --max_seq_length: the model has %lld positions, found %lld",
+              (long long)cfg->max_position_embeddings, (long long)r->o->max_seq_length);
+    MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
+              "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
+              r->model_dir, (long long)cfg->type_vocab_size);
+    MTS_TRY(plan_batches(r, &limits));
+    count = (size_t)(r->batch.plan.max_rows * labels);
+    MTS_TRY(bert_create(ctx, cfg, &r->format, r->threads, (uint64_t)r->o->seed, &dropout, &limits,
+                        &r->model));
+    MTS_TRY(mem_calloc(ctx, &r->logits, count, sizeof(float), "logits"));
+    MTS_TRY(mem_calloc(ctx, &r->dlogits, count, sizeof(float), "gradients of logits"));
+cleanup:
+    return st;
+}
+
+static mts_status load_weights(run *r)
+{
+    mts_status st = MTS_OK;
+    bert_load_report report;
+    const bool need_head = !r->training || r->resume_dir != NULL;
+    MTS_TRY(bert_load(r->ctx, r->model, r->model_dir, need_head, &report));
+    if (report.pooler_initialized)
+        run_note(r, "%s has no pooler: it was initialised", r->model_dir);
+    if (report.classifier_initialized)
+        run_note(r, "%s has no head for %lld label%s: it was initialised", r->model_dir,
+                 (long long)r->model->cfg.num_labels, r->model->cfg.num_labels == 1 ? "" : "s");
+cleanup:
+    return st;
+}
+
+static void plan_steps(run *r)
+{
+    const int64_t accumulation = r->o->gradient_accumulation_steps;
+    r->batches_per_epoch = sampler_batch_count(&r->sampler);
+    r->steps_per_epoch = (r->batches_per_epoch + accumulation - 1) / accumulation;
+    const double steps = r->o->num_train_epochs * (double)r->steps_per_epoch;
+    r->total_steps = r->o->max_steps > 0 ? r->o->max_steps : (int64_t)steps;
+    if (r->o->max_steps <= 0 && (double)r->total_steps < steps)
+        r->total_steps++;
+    r->schedule = (schedule){
+        .kind = schedule_kind_of(r->o->lr_scheduler_type),
+        .steps = r->total_steps,
+        .warmup = schedule_warmup_steps(r->o->warmup_steps, r->o->warmup_ratio, r->total_steps),
+    };
+}
+
+static mts_status prepare_training(run *r)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    const mts_options *o = r->o;
+    const uint64_t data_seed = (uint64_t)(o->data_seed >= 0 ? o->data_seed : o->seed);
+    const optimizer_options options = settings_optimizer(o);
+    MTS_TRY(sampler_init(ctx, &r->sampler, &r->train,
+                         o->group_by_length ? SAMPLER_BY_LENGTH : SAMPLER_RANDOM,
+                         o->per_device_train_batch_size, data_seed));
+    plan_steps(r);
+    MTS_TRY(optimizer_create(ctx, &options, r->model->params.items, r->model->params.count,
+                             &r->opt));
+    r->state.log_history = json_array();
+    MTS_CHECK(r->state.log_history != NULL, MTS_ERR_MEMORY, "out of memory: training log");
+    if (r->resume_dir != NULL)
+        MTS_TRY(checkpoint_load(r, r->resume_dir));
+cleanup:
+    return st;
+}
+
+mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_callbacks *callbacks,
+                       run_purpose purpose)
+{
+    mts_status st = MTS_OK;
+    model_config cfg = {0};
+    r->ctx = ctx;
+    r->o = o;
+    r->callbacks = callbacks;
+    r->format = settings_format(o);
+    r->threads = settings_threads(o);
+    r->training = purpose.train;
+    if (purpose.train)
+        MTS_TRY(checkpoint_find_resume(r));
+    r->model_dir = r->resume_dir != NULL ? r->resume_dir : o->model_name_or_path;
+    MTS_TRY(model_config_load(ctx, r->model_dir, &cfg));
+    MTS_TRY(wordpiece_open(ctx, r->model_dir, &r->tokenizer));
+    if (o->do_lower_case >= 0)
+        wordpiece_set_lower_case(r->tokenizer, o->do_lower_case == 1);
+    MTS_TRY(task_resolve(ctx, o, &r->task));
+    MTS_TRY(agree_on_labels(r, &cfg, purpose.train));
+    MTS_TRY(load_data(r, purpose));
+    MTS_TRY(create_model(r, &cfg));
+    MTS_TRY(load_weights(r));
+    if (purpose.train)
+        MTS_TRY(prepare_training(r));
+cleanup:
+    model_config_deinit(&cfg);
+    return st;
+}
+
+void run_deinit(run *r)
+{
+    task_deinit(&r->task);
+    wordpiece_close(r->tokenizer);
+    encoded_dataset_deinit(&r->train);
+    for (int i = 0; i < TASK_MAX_SETS; i++) {
+        encoded_dataset_deinit(&r->eval[i]);
+        encoded_dataset_deinit(&r->test[i]);
+    }
+    batch_deinit(&r->batch);
+    sampler_deinit(&r->sampler);
+    sampler_deinit(&r->eval_sampler);
+    bert_destroy(r->model);
+    optimizer_destroy(r->opt);
+    mem_free(r->logits);
+    mem_free(r->dlogits);
+    mem_free(r->state.best_checkpoint);
+    json_decref(r->state.log_history);
+    mem_free(r->resume_dir);
+}

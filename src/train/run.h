@@ -1,0 +1,92 @@
+/*
+ * One run of training or evaluation: everything it holds, and its phases.
+ *
+ * Path: mts_train -> train_run -> run_prepare, train_step (each step), run_evaluate, checkpoint_save.
+ */
+#ifndef MTS_TRAIN_RUN_H
+#define MTS_TRAIN_RUN_H
+
+#include <jansson.h>
+
+#include "data/batch.h"
+#include "data/metrics.h"
+#include "data/sampler.h"
+#include "data/task.h"
+#include "models/bert.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+#include "text/wordpiece.h"
+
+/* Where training stands; all of it is in a checkpoint. */
+typedef struct train_state {
+    int64_t global_step; /* optimizer steps done */
+    int64_t micro_step;  /* batches done: the key of roundings and dropout */
+    double loss_sum;     /* since the last log line */
+    int64_t loss_count;
+    double total_loss;   /* over all steps */
+    bool has_best;
+    double best_metric;
+    char *best_checkpoint;
+    json_t *log_history; /* array, as transformers' trainer_state.json has it */
+} train_state;
+
+typedef struct run {
+    mts_ctx *ctx;
+    const mts_options *o;
+    const mts_callbacks *callbacks;
+    num_format format;
+    int threads;
+    bool training;
+
+    task_spec task;
+    wordpiece *tokenizer;
+    encoded_dataset train, eval[TASK_MAX_SETS], test[TASK_MAX_SETS];
+    int64_t eval_sets, test_sets;
+    batch batch;
+    sampler sampler, eval_sampler;
+    bool sampler_stale; /* the sampler is not yet in the order of the present epoch */
+    schedule schedule;
+
+    bert *model;
+    optimizer *opt;
+    float *logits, *dlogits; /* [rows of the largest batch][labels] */
+    train_state state;
+    int64_t batches_per_epoch, steps_per_epoch, total_steps;
+    const char *model_dir; /* where the weights and the tokenizer come from */
+    char *resume_dir;      /* checkpoint to go on from, or NULL */
+} run;
+
+/* What a run is for: decides which data is read and what memory the model gets. */
+typedef struct run_purpose {
+    bool train, evaluate, predict;
+} run_purpose;
+
+/*
+ * Read data and model, allocate everything, load the weights (of the checkpoint when resuming).
+ * r is zeroed by the caller and must be given to run_deinit in every case.
+ */
+MTS_NODISCARD mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o,
+                                     const mts_callbacks *callbacks, run_purpose purpose);
+void run_deinit(run *r);
+
+/* Tell the caller; false: the caller wants to stop.  printf style for notes. */
+bool run_emit(const run *r, const mts_event *event);
+void run_note(const run *r, const char *fmt, ...) MTS_PRINTF(2, 3);
+
+/* Seconds on a monotonic clock. */
+double run_clock(void);
+
+/* One forward on the batch in r->batch, in the model's present mode; logits to r->logits. */
+void run_forward(run *r);
+bert_input run_input(const run *r);
+
+/* Evaluate all evaluation sets: *results is a new JSON object eval_loss, eval_accuracy, ... */
+MTS_NODISCARD mts_status run_evaluate(run *r, json_t **results);
+
+/* Label the test sets into output_dir/predict_results*.txt, as run_glue.py writes them. */
+MTS_NODISCARD mts_status run_predict_tests(run *r);
+
+/* MTS_ERR_NUMERIC with the layer's name if the model met NaN or infinity. */
+MTS_NODISCARD mts_status run_check_numeric(run *r, double loss);
+
+#endif

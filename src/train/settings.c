@@ -1,0 +1,72 @@
+/* Options -> number format, dropout, threads.  See settings.h. */
+#include "train/settings.h"
+
+#include <string.h>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+static int bits_or(int64_t given, int standard)
+{
+    return given > 0 ? (int)given : standard;
+}
+
+static group_kind group_of(const char *name)
+{
+    if (strcmp(name, "tensor") == 0)
+        return GROUP_TENSOR;
+    return strcmp(name, "block") == 0 ? GROUP_BLOCK : GROUP_ROW;
+}
+
+num_format settings_format(const mts_options *o)
+{
+    num_format f = {.kind = FORMAT_DFP};
+    if (strcmp(o->precision, "fp32") == 0)
+        return (num_format){.kind = FORMAT_FP32};
+    if (strcmp(o->precision, "bf16") == 0)
+        return (num_format){.kind = FORMAT_BF16};
+    const int bits = format_precision_bits(o->precision);
+    f.weight_bits = bits_or(o->weight_bits, bits);
+    f.activation_bits = bits_or(o->activation_bits, bits);
+    f.gradient_bits = bits_or(o->gradient_bits, bits);
+    f.attention_bits = bits_or(o->attention_bits, bits);
+    f.norm_bits = bits_or(o->norm_bits, bits);
+    f.stochastic = strcmp(o->rounding, "stochastic") == 0;
+    f.group = group_of(o->exponent_group);
+    return f;
+}
+
+bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)
+{
+    const double hidden = o->hidden_dropout >= 0 ? o->hidden_dropout : cfg->hidden_dropout_prob;
+    const double probabilities =
+        o->attention_dropout >= 0 ? o->attention_dropout : cfg->attention_probs_dropout_prob;
+    double classifier = cfg->classifier_dropout >= 0 ? cfg->classifier_dropout : hidden;
+    if (o->classifier_dropout >= 0)
+        classifier = o->classifier_dropout;
+    return (bert_dropout){(float)hidden, (float)probabilities, (float)classifier};
+}
+
+optimizer_options settings_optimizer(const mts_options *o)
+{
+    return (optimizer_options){
+        .kind = optimizer_kind_of(o->optim),
+        .beta1 = o->adam_beta1,
+        .beta2 = o->adam_beta2,
+        .epsilon = o->adam_epsilon,
+        .momentum = o->sgd_momentum,
+        .weight_decay = o->weight_decay,
+    };
+}
+
+int settings_threads(const mts_options *o)
+{
+    if (o->num_threads > 0)
+        return (int)o->num_threads;
+#if defined(_OPENMP)
+    return omp_get_num_procs();
+#else
+    return 1;
+#endif
+}

@@ -1,0 +1,24 @@
+/*
+ * What options and config.json together say: number format, dropout, threads.
+ *
+ * Path: train_run / eval_run / predictor_open -> here, before anything is allocated.
+ */
+#ifndef MTS_TRAIN_SETTINGS_H
+#define MTS_TRAIN_SETTINGS_H
+
+#include "models/bert.h"
+#include "optim/optimizer.h"
+
+/* The number format of checked options.  Widths that are not given follow --precision. */
+num_format settings_format(const mts_options *o);
+
+/* Dropout of config.json, replaced where an option says otherwise. */
+bert_dropout settings_dropout(const mts_options *o, const model_config *cfg);
+
+/* The optimizer that checked options ask for. */
+optimizer_options settings_optimizer(const mts_options *o);
+
+/* num_threads, or all processors this process may use. */
+int settings_threads(const mts_options *o);
+
+#endif

@@ -1,0 +1,242 @@
+/* The training loop: steps, log lines, evaluation, checkpoints, results.  See train.h. */
+#include "train/train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "io/json_util.h"
+#include "models/bert_io.h"
+#include "train/checkpoint.h"
+#include "train/results.h"
+#include "train/train_log.h"
+
+/* Speed over the last steps: exponential average of seconds and tokens of a step. */
+typedef struct pace {
+    double seconds, tokens;
+} pace;
+
+static void pace_add(pace *p, double seconds, double tokens)
+{
+    const double keep = p->seconds == 0.0 ? 0.0 : 0.95;
+    p->seconds = keep * p->seconds + (1.0 - keep) * seconds;
+    p->tokens = keep * p->tokens + (1.0 - keep) * tokens;
+}
+
+static bool is(const char *text, const char *expected)
+{
+    return strcmp(text, expected) == 0;
+}
+
+/* Whether a thing with this strategy is due after the present step. */
+static bool is_due(const run *r, const char *strategy, int64_t every)
+{
+    const int64_t step = r->state.global_step;
+    if (is(strategy, "epoch"))
+        return step % r->steps_per_epoch == 0 || step == r->total_steps;
+    return is(strategy, "steps") && step % every == 0;
+}
+
+/* Remember the best evaluation; its checkpoint is the one this step writes. */
+static mts_status note_best(run *r, const json_t *results)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    train_state *s = &r->state;
+    const char *wanted = r->o->metric_for_best_model == NULL ? "loss" : r->o->metric_for_best_model;
+    char key[128];
+    snprintf(key, sizeof key, "%s%s", strncmp(wanted, "eval_", 5) == 0 ? "" : "eval_", wanted);
+    const json_t *value = json_object_get(results, key);
+    double now = NAN;
+    bool better = false;
+    MTS_CHECK(value != NULL, MTS_ERR_ARGUMENT,
+              "option --metric_for_best_model: the evaluation has no %s", key);
+    now = json_is_number(value) ? json_number_value(value) : NAN;
+    better = metric_greater_is_better(key) ? now > s->best_metric : now < s->best_metric;
+    if (isnan(now) || (s->has_best && !better))
+        return MTS_OK;
+    s->has_best = true;
+    s->best_metric = now;
+    mem_free(s->best_checkpoint);
+    s->best_checkpoint = NULL;
+    if (is(r->o->save_strategy, "no") ||
+        !is_due(r, r->o->save_strategy, r->o->save_steps))
+        return MTS_OK;
+    snprintf(key, sizeof key, "checkpoint-%lld", (long long)s->global_step);
+    MTS_TRY(path_join(ctx, &s->best_checkpoint, r->o->output_dir, key));
+cleanup:
+    return st;
+}
+
+static mts_status log_step(run *r, const step_result *step, const pace *speed)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    json_t *line = json_object();
+    MTS_CHECK(line != NULL, MTS_ERR_MEMORY, "out of memory: training log");
+    MTS_TRY(json_util_set(ctx, line, "loss",
+                          json_real(r->state.loss_sum / (double)r->state.loss_count)));
+    MTS_TRY(json_util_set(ctx, line, "grad_norm", json_real(step->grad_norm)));
+    MTS_TRY(json_util_set(ctx, line, "learning_rate", json_real(step->learning_rate)));
+    MTS_TRY(json_util_set(ctx, line, "tokens_per_second",
+                          json_real(round(speed->tokens / speed->seconds))));
+    r->state.loss_sum = 0.0;
+    r->state.loss_count = 0;
+    MTS_TRY(train_log_add(r, json_incref(line)));
+cleanup:
+    json_decref(line);
+    return st;
+}
+
+static mts_status evaluate_and_log(run *r)
+{
+    mts_status st = MTS_OK;
+    json_t *results = NULL;
+    MTS_TRY(run_evaluate(r, &results));
+    MTS_TRY(note_best(r, results));
+    MTS_TRY(train_log_add(r, json_incref(results)));
+cleanup:
+    json_decref(results);
+    return st;
+}
+
+/* What follows an optimizer step; *stop when the caller asked to. */
+static mts_status after_step(run *r, const step_result *step, const pace *speed, bool *stop)
+{
+    mts_status st = MTS_OK;
+    const mts_options *o = r->o;
+    r->state.loss_sum += step->loss;
+    r->state.loss_count++;
+    r->state.total_loss += step->loss;
+    const mts_event event = {
+        .kind = MTS_EVENT_STEP,
+        .done = r->state.global_step,
+        .total = r->total_steps,
+        .epoch = (double)r->state.global_step / (double)r->steps_per_epoch,
+        .loss = step->loss,
+        .learning_rate = step->learning_rate,
+        .grad_norm = step->grad_norm,
+        .tokens_per_second = speed->tokens / speed->seconds,
+        .seconds_left = speed->seconds * (double)(r->total_steps - r->state.global_step),
+    };
+    *stop = !run_emit(r, &event);
+    if (r->state.global_step % o->logging_steps == 0)
+        MTS_TRY(log_step(r, step, speed));
+    if (r->eval_sets > 0 && is_due(r, o->eval_strategy, o->eval_steps))
+        MTS_TRY(evaluate_and_log(r));
+    if (*stop || is_due(r, o->save_strategy, o->save_steps))
+        MTS_TRY(checkpoint_save(r));
+cleanup:
+    return st;
+}
+
+static mts_status train_loop(run *r)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    pace speed = {0};
+    bool stop = false;
+    r->sampler_stale = true;
+    while (r->state.global_step < r->total_steps) {
+        const double start = run_clock();
+        step_result step;
+        MTS_TRY(train_step(r, &step));
+        pace_add(&speed, run_clock() - start, (double)step.tokens);
+        MTS_TRY(after_step(r, &step, &speed, &stop));
+        MTS_CHECK(!stop, MTS_ERR_INTERRUPTED,
+                  "interrupted after step %lld of %lld; go on with --resume_from_checkpoint last",
+                  (long long)r->state.global_step, (long long)r->total_steps);
+    }
+cleanup:
+    return st;
+}
+
+/* The weights of the best checkpoint, if that is wanted. */
+static mts_status load_best(run *r)
+{
+    mts_status st = MTS_OK;
+    bert_load_report report;
+    if (!r->o->load_best_model_at_end || r->state.best_checkpoint == NULL)
+        return MTS_OK;
+    MTS_TRY(bert_load(r->ctx, r->model, r->state.best_checkpoint, true, &report));
+    run_note(r, "loaded the best model, %s", r->state.best_checkpoint);
+cleanup:
+    return st;
+}
+
+static mts_status save_train_results(run *r, double seconds)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    json_t *values = json_object();
+    const double steps = (double)(r->state.global_step > 0 ? r->state.global_step : 1);
+    MTS_CHECK(values != NULL, MTS_ERR_MEMORY, "out of memory: train_results.json");
+    MTS_TRY(json_util_set(ctx, values, "train_loss", json_real(r->state.total_loss / steps)));
+    MTS_TRY(json_util_set(ctx, values, "train_runtime", json_real(seconds)));
+    MTS_TRY(json_util_set(ctx, values, "train_samples", json_integer(r->train.n)));
+    MTS_TRY(json_util_set(ctx, values, "train_steps", json_integer(r->state.global_step)));
+    MTS_TRY(results_save(ctx, r->o->output_dir, "train", values));
+cleanup:
+    json_decref(values);
+    return st;
+}
+
+static mts_status run_training(run *r)
+{
+    mts_status st = MTS_OK;
+    const double start = run_clock();
+    MTS_TRY(train_log_open(r));
+    MTS_TRY(train_loop(r));
+    MTS_TRY(load_best(r));
+    MTS_TRY(results_save_model(r));
+    MTS_TRY(save_train_results(r, run_clock() - start));
+cleanup:
+    return st;
+}
+
+mts_status train_run(mts_ctx *ctx, const mts_options *o, const mts_callbacks *callbacks,
+                     bool evaluate, json_t **results)
+{
+    mts_status st = MTS_OK;
+    run r = {0};
+    const bool during = o->do_train && !is(o->eval_strategy, "no");
+    const run_purpose purpose = {o->do_train, evaluate || during, o->do_predict};
+    *results = NULL;
+    MTS_TRY(file_make_dirs(ctx, o->output_dir));
+    MTS_TRY(run_prepare(&r, ctx, o, callbacks, purpose));
+    if (o->do_train)
+        MTS_TRY(run_training(&r));
+    if (evaluate) {
+        MTS_TRY(run_evaluate(&r, results));
+        MTS_TRY(results_save(ctx, o->output_dir, "eval", *results));
+    }
+    if (o->do_predict)
+        MTS_TRY(run_predict_tests(&r));
+cleanup:
+    if (st != MTS_OK) {
+        json_decref(*results);
+        *results = NULL;
+    }
+    run_deinit(&r);
+    return st;
+}
+
+mts_status eval_run(mts_ctx *ctx, const mts_options *o, const mts_callbacks *callbacks,
+                    json_t **results)
+{
+    mts_status st = MTS_OK;
+    run r = {0};
+    *results = NULL;
+    MTS_TRY(run_prepare(&r, ctx, o, callbacks, (run_purpose){.evaluate = true}));
+    MTS_TRY(run_evaluate(&r, results));
+    if (o->output_dir != NULL)
+        MTS_TRY(results_save(ctx, o->output_dir, "eval", *results));
+cleanup:
+    if (st != MTS_OK) {
+        json_decref(*results);
+        *results = NULL;
+    }
+    run_deinit(&r);
+    return st;
+}

@@ -1,0 +1,183 @@
+/* The state of training as a JSON file.  See train_state.h. */
+#include "train/train_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "io/json_util.h"
+
+static const char file_name[] = "trainer_state.json";
+
+enum { SIGNATURE_BYTES = 512 };
+
+/* What two runs must share for one to continue the other. */
+static void make_signature(const run *r, char text[SIGNATURE_BYTES])
+{
+    const mts_options *o = r->o;
+    const num_format *f = &r->format;
+    snprintf(text, SIGNATURE_BYTES,
+             "rows=%" PRId64 " tokens=%" PRId64 " batch=%" PRId64 "x%" PRId64 " steps=%" PRId64
+             " grouped=%d seed=%" PRId64 "/%" PRId64
+             " optim=%s lr=%a wd=%a betas=%a/%a eps=%a momentum=%a clip=%a schedule=%s warmup=%a/%" PRId64
+             " format=%d w%d a%d g%d p%d n%d rounding=%d group=%d dropout=%a/%a/%a",
+             r->train.n, r->train.offsets[r->train.n], o->per_device_train_batch_size,
+             o->gradient_accumulation_steps, r->total_steps, o->group_by_length, o->seed,
+             o->data_seed, o->optim, o->learning_rate, o->weight_decay, o->adam_beta1,
+             o->adam_beta2, o->adam_epsilon, o->sgd_momentum, o->max_grad_norm,
+             o->lr_scheduler_type, o->warmup_ratio, o->warmup_steps, (int)f->kind, f->weight_bits,
+             f->activation_bits, f->gradient_bits, f->attention_bits, f->norm_bits, f->stochastic,
+             (int)f->group, (double)r->model->dropout.hidden, (double)r->model->dropout.attention,
+             (double)r->model->dropout.classifier);
+}
+
+static mts_status put_exact(mts_ctx *ctx, json_t *object, const char *key, double value)
+{
+    char text[48];
+    snprintf(text, sizeof text, "%a", value);
+    return json_util_set(ctx, object, key, json_string(text));
+}
+
+/* The "mantissa" object. */
+static mts_status make_exact(const run *r, json_t *own)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    const train_state *s = &r->state;
+    char signature[SIGNATURE_BYTES];
+    make_signature(r, signature);
+    MTS_TRY(json_util_set(ctx, own, "run", json_string(signature)));
+    MTS_TRY(json_util_set(ctx, own, "micro_step", json_integer(s->micro_step)));
+    MTS_TRY(json_util_set(ctx, own, "loss_count", json_integer(s->loss_count)));
+    MTS_TRY(put_exact(ctx, own, "loss_sum", s->loss_sum));
+    MTS_TRY(put_exact(ctx, own, "total_loss", s->total_loss));
+    if (s->has_best)
+        MTS_TRY(put_exact(ctx, own, "best_metric", s->best_metric));
+cleanup:
+    return st;
+}
+
+mts_status train_state_save(const run *r, const char *dir)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    const train_state *s = &r->state;
+    char *path = NULL;
+    json_t *root = json_object(), *own = json_object();
+    const double epoch =
+        (double)s->global_step / (double)(r->steps_per_epoch > 0 ? r->steps_per_epoch : 1);
+    MTS_CHECK(root != NULL && own != NULL, MTS_ERR_MEMORY, "out of memory: %s", file_name);
+    MTS_TRY(make_exact(r, own));
+    MTS_TRY(json_util_set(ctx, root, "global_step", json_integer(s->global_step)));
+    MTS_TRY(json_util_set(ctx, root, "max_steps", json_integer(r->total_steps)));
+    MTS_TRY(json_util_set(ctx, root, "epoch", json_real(epoch)));
+    MTS_TRY(json_util_set(ctx, root, "num_train_epochs", json_real(r->o->num_train_epochs)));
+    MTS_TRY(json_util_set(ctx, root, "train_batch_size",
+                          json_integer(r->o->per_device_train_batch_size)));
+    MTS_TRY(json_util_set(ctx, root, "logging_steps", json_integer(r->o->logging_steps)));
+    MTS_TRY(json_util_set(ctx, root, "best_metric",
+                          s->has_best ? json_real(s->best_metric) : json_null()));
+    MTS_TRY(json_util_set(ctx, root, "best_model_checkpoint",
+                          s->best_checkpoint == NULL ? json_null()
+                                                     : json_string(s->best_checkpoint)));
+    MTS_TRY(json_util_set(ctx, root, "log_history", json_incref(s->log_history)));
+    MTS_TRY(json_util_set(ctx, root, "mantissa", json_incref(own)));
+    MTS_TRY(path_join(ctx, &path, dir, file_name));
+    MTS_TRY(json_util_save(ctx, root, path));
+cleanup:
+    json_decref(own);
+    json_decref(root);
+    mem_free(path);
+    return st;
+}
+
+static mts_status get_exact(mts_ctx *ctx, const char *file, const json_t *own, const char *key,
+                            double *value)
+{
+    mts_status st = MTS_OK;
+    const char *text = NULL;
+    char *end = NULL;
+    MTS_TRY(json_util_require(ctx, file, own, key));
+    MTS_TRY(json_util_string(ctx, file, own, key, &text));
+    *value = strtod(text, &end);
+    MTS_CHECK(*text != '\0' && *end == '\0', MTS_ERR_BAD_FILE,
+              "%s: mantissa.%s: expected a hexadecimal number", file, key);
+cleanup:
+    return st;
+}
+
+/* Two signatures differ: name the first item that does. */
+static mts_status check_signature(const run *r, const char *file, const char *found)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    char expected[SIGNATURE_BYTES];
+    make_signature(r, expected);
+    size_t i = 0;
+    while (expected[i] != '\0' && expected[i] == found[i])
+        i++;
+    if (expected[i] == found[i])
+        return MTS_OK;
+    while (i > 0 && expected[i - 1] != ' ')
+        i--;
+    MTS_CHECK(false, MTS_ERR_BAD_FILE,
+              "%s: the checkpoint is of another run: it has %.*s, this run %.*s", file,
+              (int)strcspn(found + i, " "), found + i, (int)strcspn(expected + i, " "),
+              expected + i);
+cleanup:
+    return st;
+}
+
+static mts_status load_exact(run *r, const char *file, const json_t *own)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    train_state *s = &r->state;
+    const char *signature = "";
+    MTS_TRY(json_util_require(ctx, file, own, "run"));
+    MTS_TRY(json_util_string(ctx, file, own, "run", &signature));
+    MTS_TRY(check_signature(r, file, signature));
+    MTS_TRY(json_util_require(ctx, file, own, "micro_step"));
+    MTS_TRY(json_util_int(ctx, file, own, "micro_step", 0, INT64_C(1) << 53, &s->micro_step));
+    MTS_TRY(json_util_int(ctx, file, own, "loss_count", 0, INT64_C(1) << 53, &s->loss_count));
+    MTS_TRY(get_exact(ctx, file, own, "loss_sum", &s->loss_sum));
+    MTS_TRY(get_exact(ctx, file, own, "total_loss", &s->total_loss));
+    s->has_best = json_object_get(own, "best_metric") != NULL;
+    if (s->has_best)
+        MTS_TRY(get_exact(ctx, file, own, "best_metric", &s->best_metric));
+cleanup:
+    return st;
+}
+
+mts_status train_state_load(run *r, const char *dir)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    train_state *s = &r->state;
+    char *path = NULL;
+    const char *best = NULL;
+    json_t *root = NULL, *history = NULL;
+    const json_t *own = NULL;
+    MTS_TRY(path_join(ctx, &path, dir, file_name));
+    MTS_TRY(json_util_load_object(ctx, path, JSON_UTIL_CONFIG_BYTES, &root));
+    own = json_object_get(root, "mantissa");
+    history = json_object_get(root, "log_history");
+    MTS_CHECK(json_is_object(own) && json_is_array(history), MTS_ERR_BAD_FILE,
+              "%s: expected an object \"mantissa\" and an array \"log_history\": was it written by "
+              "another program?",
+              path);
+    MTS_TRY(json_util_require(ctx, path, root, "global_step"));
+    MTS_TRY(json_util_int(ctx, path, root, "global_step", 0, r->total_steps, &s->global_step));
+    MTS_TRY(load_exact(r, path, own));
+    MTS_TRY(json_util_string(ctx, path, root, "best_model_checkpoint", &best));
+    if (best != NULL)
+        MTS_TRY(mem_strdup(ctx, &s->best_checkpoint, best));
+    json_decref(s->log_history);
+    s->log_history = json_incref(history);
+cleanup:
+    json_decref(root);
+    mem_free(path);
+    return st;
+}

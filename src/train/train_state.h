@@ -1,0 +1,18 @@
+/*
+ * trainer_state.json: where a run stands, in the fields transformers' Trainer writes, plus a
+ * "mantissa" object with what an exact resume needs: counters, running sums (as hexadecimal floats,
+ * exact) and the options that must not change.
+ */
+#ifndef MTS_TRAIN_TRAIN_STATE_H
+#define MTS_TRAIN_TRAIN_STATE_H
+
+#include "train/run.h"
+
+/* Write dir/trainer_state.json of r->state. */
+MTS_NODISCARD mts_status train_state_save(const run *r, const char *dir);
+
+/* Read it into r->state.  MTS_ERR_BAD_FILE: malformed, or of a run with other data, batch size,
+ * seed, optimizer, schedule length or number format: the text says which. */
+MTS_NODISCARD mts_status train_state_load(run *r, const char *dir);
+
+#endif

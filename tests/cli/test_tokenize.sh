@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# mantissa tokenize on a vocabulary of its own: both formats, pairs, truncation, bad input.
+# shellcheck source=tests/cli/expect.sh
+. "$(dirname "$0")/expect.sh"
+
+model=$work/model
+mkdir "$model"
+printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' good bad day '##s' ',' >"$model/vocab.txt"
+
+printf 'Good days, x\n\r\n' >"$work/lines"
+run 0 tokenize "$model" --input "$work/lines"
+printf '%s\t%s\t%s\t%s\t%s\t%s\n' line token id type begin end \
+    1 '[CLS]' 2 0 0 0 1 good 5 0 0 4 1 day 7 0 5 8 1 '##s' 8 0 8 9 1 , 9 0 9 10 \
+    1 '[UNK]' 1 0 11 12 1 '[SEP]' 3 0 0 0 2 '[CLS]' 2 0 0 0 2 '[SEP]' 3 0 0 0 >"$work/expected"
+cmp "$work/out" "$work/expected" || fail "tsv"
+
+printf 'good day\tbad days\n' >"$work/lines"
+run 0 tokenize --model-name-or-path="$model" --input "$work/lines" --format jsonl --max_length 6 \
+    --output "$work/result"
+[ ! -s "$work/out" ] || fail "--output still wrote to standard output"
+cat >"$work/expected" <<'EOF'
+{"tokens": ["[CLS]", "good", "[SEP]", "bad", "day", "[SEP]"], "input_ids": [2, 5, 3, 6, 7, 3], "token_type_ids": [0, 0, 0, 1, 1, 1], "offsets": [[0, 0], [0, 4], [0, 0], [0, 3], [4, 7], [0, 0]]}
+EOF
+cmp "$work/result" "$work/expected" || fail "jsonl"
+
+# A NUL, and bytes that are not UTF-8, do not end or break a line.
+printf 'go\0od \xff day\n' >"$work/lines"
+run 0 tokenize "$model" --input "$work/lines"
+[ "$(cut -f2 "$work/out" | tr '\n' ' ')" = "token [CLS] good day [SEP] " ] || fail "NUL, bad UTF-8"
+
+# What fails leaves an earlier result alone and no temporary file behind.
+printf 'good\na\tb\tc\n' >"$work/lines"
+run 1 tokenize "$model" --input "$work/lines" --output "$work/result"
+has err "$work/lines:2: expected one text, or two with one tab between them"
+cmp "$work/result" "$work/expected" || fail "a failed run changed --output"
+[ -z "$(find "$work" -name 'result.tmp*')" ] || fail "temporary file left behind"
+printf 'good\n' >"$work/lines"
+refuse 1 "cannot write" tokenize "$model" --input "$work/lines" --output "$work/none/result"
+run 1 tokenize "$model" --input "$work/lines" --output /dev/full
+has err "cannot write /dev/full: No space left on device"
+refuse 1 "cannot read $work/none" tokenize "$model" --input "$work/none"
+refuse 2 "maximum length 1" tokenize "$model" --input "$work/lines" --format jsonl --max_length 1
+: >"$model/vocab.txt"
+refuse 1 "vocab.txt" tokenize "$model" --input "$work/lines"

@@ -1,0 +1,351 @@
+/*
+ * The backward of a whole tiny BERT: float against finite differences, integers against float, and
+ * the same bits from any number of threads and any family of kernels.
+ *
+ *   fp32      directional derivative along a random direction of each parameter by itself and of
+ *             all together, with and without dropout, classification and regression
+ *   formats   cosine and signal-to-noise ratio of the whole gradient against fp32 by width
+ *   bits      logits and gradients by memcmp
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "support/test_model.h"
+
+static const test_shape plain_shape;
+static const bert_dropout some_dropout = {0.1f, 0.15f, 0.2f};
+
+/* ---------------------------------------------------------------------- finite differences ---- */
+
+/* The loss as a function of one step along `direction` from `origin`. */
+typedef struct line {
+    test_bert *t;
+    const float *origin, *direction;
+    int64_t begin, end; /* elements that move */
+    float step;
+} line;
+
+static double loss_on_line(void *arg)
+{
+    const line *l = arg;
+    float *value = l->t->model->params.value;
+    for (int64_t i = l->begin; i < l->end; i++)
+        value[i] = l->origin[i] + l->step * l->direction[i];
+    bert_weights_changed(l->t->model);
+    const double loss = test_bert_loss(l->t);
+    memcpy(value + l->begin, l->origin + l->begin, (size_t)(l->end - l->begin) * sizeof *value);
+    return loss;
+}
+
+/* Slope along the direction by differences, and as the gradient says; the direction has length 1. */
+static void check_direction(line *l, const char *what)
+{
+    const param_table *table = &l->t->model->params;
+    const int64_t n = l->end - l->begin;
+    const double expected = test_difference(loss_on_line, l, &l->step, 4e-3f);
+    const double found = test_dot(l->direction + l->begin, table->grad + l->begin, n);
+    const double size = sqrt(test_dot(table->grad + l->begin, table->grad + l->begin, n));
+    const double bound = 5e-3 * fabs(found) + 2e-3 * size + 3e-4; /* floats: noise of 1e-6 / h */
+    if (!(fabs(found - expected) <= bound))
+        fail_msg("%s: slope %.7g, differences give %.7g, allowed error %.3g (gradient of length "
+                 "%.4g)",
+                 what, found, expected, bound, size);
+}
+
+/* A direction with a good part of the gradient in it, so that the slope is far from zero. */
+static void make_direction(test_random *r, float *direction, const float *grad, int64_t n)
+{
+    const double size = sqrt(test_dot(grad, grad, n));
+    test_fill_normal(r, direction, n, 0.0, 1.0 / sqrt((double)n));
+    for (int64_t i = 0; i < n; i++)
+        direction[i] += (float)((double)grad[i] / (size + 1e-30));
+    const double length = sqrt(test_dot(direction, direction, n));
+    for (int64_t i = 0; i < n; i++)
+        direction[i] = (float)((double)direction[i] / length);
+}
+
+static void check_model(const test_shape *shape, const bert_dropout *dropout, model_act act)
+{
+    const num_format format = test_format_float(FORMAT_FP32);
+    test_random r = test_random_make("directions");
+    test_bert t;
+    test_bert_init(&t, shape, &format, 2, dropout);
+    t.model->cfg.hidden_act = act;
+    t.model->ex.step = 3;
+    const param_table *table = &t.model->params;
+    float *origin = test_floats(table->elements), *direction = test_floats(table->elements);
+    test_bert_gradient(&t);
+    memcpy(origin, table->value, (size_t)table->elements * sizeof *origin);
+    for (int64_t i = 0; i < table->count; i++) {
+        const param *p = &table->items[i];
+        line l = {&t, origin, direction, p->offset, p->offset + p->rows * p->cols, 0.0f};
+        make_direction(&r, direction + p->offset, p->grad, p->rows * p->cols);
+        check_direction(&l, p->name);
+    }
+    line all = {&t, origin, direction, 0, table->elements, 0.0f};
+    make_direction(&r, direction, table->grad, table->elements);
+    check_direction(&all, "all parameters");
+    mem_free(origin);
+    mem_free(direction);
+    test_bert_deinit(&t);
+}
+
+static void differences(void **state)
+{
+    const test_shape regression = {.labels = 1, .layers = 3, .intermediate = 24};
+    (void)state;
+    check_model(&plain_shape, NULL, MODEL_ACT_GELU);
+    check_model(&plain_shape, &some_dropout, MODEL_ACT_GELU);
+    check_model(&regression, &some_dropout, MODEL_ACT_GELU);
+}
+
+/* Every element of the position table and of one layer's biases: no strip or row is left out. */
+static void each_element(void **state)
+{
+    const num_format format = test_format_float(FORMAT_FP32);
+    test_bert t;
+    (void)state;
+    test_bert_init(&t, &plain_shape, &format, 2, &some_dropout);
+    const param_table *table = &t.model->params;
+    float *origin = test_floats(table->elements), *direction = test_floats(table->elements);
+    test_bert_gradient(&t);
+    memcpy(origin, table->value, (size_t)table->elements * sizeof *origin);
+    for (int64_t i = 0; i < table->count; i++) {
+        const param *p = &table->items[i];
+        for (int64_t k = 0; (p->vector || i == PARAM_TYPE) && k < p->rows * p->cols; k++) {
+            line l = {&t, origin, direction, p->offset + k, p->offset + k + 1, 0.0f};
+            direction[p->offset + k] = 1.0f;
+            check_direction(&l, p->name);
+        }
+    }
+    mem_free(origin);
+    mem_free(direction);
+    test_bert_deinit(&t);
+}
+
+/* ----------------------------------------------------------------------- formats against fp32 ---- */
+
+static void compare_with_fp32(const num_format *format, const char *what, double cosine, double snr)
+{
+    const test_shape shape = {.layers = 2, .width = 96, .heads = 4, .intermediate = 160};
+    const num_format fp32 = test_format_float(FORMAT_FP32);
+    test_bert a, b;
+    test_bert_init(&a, &shape, format, 2, &some_dropout);
+    test_bert_init(&b, &shape, &fp32, 2, &some_dropout);
+    test_bert_gradient(&a);
+    test_bert_gradient(&b);
+    const int64_t n = a.model->params.elements;
+    const float *found = a.model->params.grad, *expected = b.model->params.grad;
+    printf("  %s\n", what);
+    test_assert_at_least("cosine", test_cosine(found, expected, n), cosine, "");
+    test_assert_at_least("gradient", test_snr_db(found, expected, n), snr, "dB");
+    test_assert_at_least("logits", test_snr_db(a.logits, b.logits, a.outputs), snr, "dB");
+    test_bert_deinit(&a);
+    test_bert_deinit(&b);
+}
+
+static void formats(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    static const struct {
+        int bits;
+        double cosine, snr;
+    } bounds[] = {{8, 0.985, 15.5}, {10, 0.999, 28}, {12, 0.9999, 40}, {16, 0.999999, 63}};
+    const num_format bf16 = test_format_float(FORMAT_BF16);
+    (void)state;
+    for (int g = 0; g < 3; g++)
+        for (int s = 0; s < 2; s++)
+            for (size_t i = 0; i < 4; i++) {
+                char what[64];
+                const num_format f = test_format_dfp(bounds[i].bits, groups[g], s == 1);
+                snprintf(what, sizeof what, "int%d %s %s", bounds[i].bits,
+                         test_group_name(groups[g]), s == 1 ? "stochastic" : "nearest");
+                compare_with_fp32(&f, what, bounds[i].cosine, bounds[i].snr);
+            }
+    compare_with_fp32(&bf16, "bf16", 0.9998, 38);
+}
+
+/* ------------------------------------------------------------------------------- same bits ---- */
+
+static void assert_same_model(const char *what, const test_bert *a, const test_bert *b)
+{
+    test_assert_same(what, a->logits, b->logits, a->outputs);
+    for (int64_t i = 0; i < a->model->params.count; i++) {
+        char text[200];
+        const param *p = &a->model->params.items[i], *q = &b->model->params.items[i];
+        snprintf(text, sizeof text, "%s: %s", what, p->name);
+        test_assert_same(text, p->grad, q->grad, p->rows * p->cols);
+    }
+}
+
+/* Sizes that are no multiple of a tile or a block, and more than one block. */
+static const test_shape odd_shape = {
+    .width = 84, .heads = 6, .intermediate = 130, .positions = 40, .sequences = 5,
+    .lengths = {33, 1, 2, 40, 17}};
+
+static const num_format *bit_formats(int *count)
+{
+    static num_format formats[10];
+    static const int widths[] = {8, 12, 16};
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    for (int i = 0; i < 9; i++)
+        formats[i] = test_format_dfp(widths[i % 3], groups[i / 3], true);
+    formats[9] = (num_format){FORMAT_DFP, 8, 12, 10, 9, 16, false, GROUP_ROW};
+    *count = 10;
+    return formats;
+}
+
+static void threads(void **state)
+{
+    int count;
+    const num_format *format = bit_formats(&count);
+    (void)state;
+    for (int i = 0; i < count; i++) {
+        test_bert first, other;
+        test_bert_init(&first, &odd_shape, &format[i], 1, &some_dropout);
+        test_bert_gradient(&first);
+        for (int n = 2; n <= 3; n++) {
+            char what[64];
+            snprintf(what, sizeof what, "%d threads, %d bits, %s", n, format[i].activation_bits,
+                     test_group_name(format[i].group));
+            test_bert_init(&other, &odd_shape, &format[i], n, &some_dropout);
+            test_bert_gradient(&other);
+            assert_same_model(what, &other, &first);
+            test_bert_deinit(&other);
+        }
+        test_bert_deinit(&first);
+    }
+}
+
+static void families(void **state)
+{
+    const gemm_family *list[8];
+    const int families = test_families(list);
+    int count;
+    const num_format *format = bit_formats(&count);
+    (void)state;
+    for (int i = 0; i < count; i++) {
+        test_bert first, other;
+        test_bert_init(&first, &odd_shape, &format[i], 2, &some_dropout);
+        test_bert_use_family(&first, &gemm_family_ref);
+        test_bert_gradient(&first);
+        for (int f = 0; f < families; f++) {
+            char what[64];
+            snprintf(what, sizeof what, "%s, %d bits, %s", list[f]->name,
+                     format[i].activation_bits, test_group_name(format[i].group));
+            test_bert_init(&other, &odd_shape, &format[i], 2, &some_dropout);
+            test_bert_use_family(&other, list[f]);
+            test_bert_gradient(&other);
+            assert_same_model(what, &other, &first);
+            test_bert_deinit(&other);
+        }
+        test_bert_deinit(&first);
+    }
+    printf("  families:");
+    for (int f = 0; f < families; f++)
+        printf(" %s", list[f]->name);
+    printf("\n");
+    assert_true(families >= 1);
+}
+
+/* A sequence's logits do not depend on what else is in the batch (row mode, nearest rounding). */
+static void batch_independence(void **state)
+{
+    const num_format formats[] = {test_format_float(FORMAT_FP32),
+                                  test_format_dfp(8, GROUP_ROW, false)};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        test_bert t;
+        test_bert_init(&t, &odd_shape, &formats[i], 2, NULL);
+        t.model->ex.training = false;
+        bert_forward(t.model, &t.in, t.logits);
+        const int64_t labels = t.model->cfg.num_labels;
+        for (int64_t e = 0; e < t.in.seq.count; e++) {
+            float alone[8];
+            const int64_t first = t.offset[e], length = t.offset[e + 1] - first;
+            const int64_t offset[2] = {0, length};
+            const bert_input in = {{1, length, length, offset}, t.ids + first, t.type_ids + first,
+                                   t.positions + first};
+            bert_forward(t.model, &in, alone);
+            if (i == 1)
+                test_assert_same("alone", alone, t.logits + e * labels, labels);
+            else
+                test_assert_at_least("alone", test_snr_db(alone, t.logits + e * labels, labels),
+                                     100.0, "dB");
+        }
+        test_bert_deinit(&t);
+    }
+}
+
+/* Evaluation keeps less memory but gives the logits of a training forward with the same rounding. */
+static void evaluation(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    (void)state;
+    for (int64_t layers = 1; layers <= 5; layers++)
+        for (int g = 0; g < 3; g++) {
+            const test_shape shape = {.layers = layers};
+            const num_format format = test_format_dfp(10, groups[g], false);
+            test_bert t;
+            test_bert_init(&t, &shape, &format, 2, &some_dropout);
+            t.model->dropout = (bert_dropout){0.0f, 0.0f, 0.0f};
+            for (int64_t l = 0; l < layers; l++)
+                t.model->layers[l].at.dropout = 0.0f;
+            bert_forward(t.model, &t.in, t.logits);
+            t.model->ex.training = false;
+            bert_forward(t.model, &t.in, t.dlogits);
+            test_assert_same("evaluation", t.dlogits, t.logits, t.outputs);
+            test_bert_deinit(&t);
+        }
+}
+
+/* Two micro-batches accumulate; weights are mapped anew only when they changed. */
+static void steps(void **state)
+{
+    const num_format format = test_format_dfp(8, GROUP_TENSOR, true);
+    test_bert t;
+    (void)state;
+    test_bert_init(&t, &plain_shape, &format, 2, &some_dropout);
+    const int64_t n = t.model->params.elements;
+    float *first = test_floats(n), *second = test_floats(n);
+    float *grad = t.model->params.grad;
+    test_bert_gradient(&t);
+    memcpy(first, grad, (size_t)n * sizeof *grad);
+    t.model->ex.step = 1;
+    test_bert_gradient(&t);
+    memcpy(second, grad, (size_t)n * sizeof *grad);
+    assert_true(test_cosine(first, second, n) < 0.9999); /* other draws */
+    t.model->ex.step = 0;
+    test_bert_gradient(&t);
+    test_assert_same("the same step", grad, first, n);
+    t.model->ex.step = 1;
+    t.model->ex.accumulate_grads = true;
+    test_bert_gradient(&t);
+    for (int64_t i = 0; i < n; i++) {
+        const double sum = (double)first[i] + (double)second[i];
+        assert_true(fabs((double)grad[i] - sum) <= 2e-6 * (fabs((double)first[i]) +
+                                                          fabs((double)second[i])) + 1e-7);
+    }
+    mem_free(first);
+    mem_free(second);
+    test_bert_deinit(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(differences), cmocka_unit_test(each_element),
+        cmocka_unit_test(formats),     cmocka_unit_test(threads),
+        cmocka_unit_test(families),    cmocka_unit_test(batch_independence),
+        cmocka_unit_test(evaluation),  cmocka_unit_test(steps),
+    };
+    test_print_seed();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

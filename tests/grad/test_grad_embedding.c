@@ -1,0 +1,240 @@
+/*
+ * The embedding's look-up and scatter-add: float exactly, integers against float.
+ *
+ *   fp32      y and dW against a plain double loop; dW against central differences of L = sum C y
+ *   integers  signal-to-noise ratio against fp32 by width, group and rounding; exact where the
+ *             numbers are representable; the mapping of a row is that of the whole table
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "layers/embedding.h"
+#include "support/test_model.h"
+
+enum { TOKENS = 41, WORDS = 19, COLS = 300 }; /* more columns than a segment, words that repeat */
+
+typedef struct table_case {
+    exec ex;
+    param table;
+    embedding e;
+    int32_t index[TOKENS];
+    float *y, *dy; /* [TOKENS][COLS]; dy is also C of L = sum C y */
+} table_case;
+
+static void case_init(table_case *c, const num_format *format)
+{
+    test_random r = test_random_make("embedding");
+    *c = (table_case){0};
+    test_exec_init(&c->ex, format, 2, 0);
+    assert_int_equal(
+        arena_init(NULL, &c->ex.scratch, embedding_scratch(&c->ex, TOKENS, COLS), ""), MTS_OK);
+    test_param_init(&r, &c->table, WORDS, COLS, 0.0, 0.05);
+    embedding_init(&c->e, "the table", 3, &c->table);
+    for (int t = 0; t < TOKENS; t++) /* the last word never occurs */
+        c->index[t] = (int32_t)test_random_below(&r, WORDS - 1);
+    c->y = test_floats(TOKENS * COLS);
+    c->dy = test_floats(TOKENS * COLS);
+    test_fill_normal(&r, c->dy, TOKENS * COLS, 0.0, 1e-3);
+}
+
+static void case_deinit(table_case *c)
+{
+    assert_string_equal(c->ex.anomaly, "");
+    test_param_deinit(&c->table);
+    mem_free(c->y);
+    mem_free(c->dy);
+    test_exec_deinit(&c->ex);
+}
+
+static void backward(table_case *c)
+{
+    embedding_gradient g;
+    const size_t mark = exec_mark(&c->ex);
+    embedding_map_gradient(&c->ex, &g, c->dy, TOKENS, COLS, &c->e);
+    embedding_backward(&c->ex, &g, c->index, &c->e);
+    exec_release(&c->ex, mark);
+}
+
+static void run(table_case *c)
+{
+    embedding_forward(&c->ex, c->y, c->index, TOKENS, &c->e, false);
+    backward(c);
+}
+
+static double loss(void *arg)
+{
+    table_case *c = arg;
+    embedding_forward(&c->ex, c->y, c->index, TOKENS, &c->e, false);
+    return test_dot(c->y, c->dy, TOKENS * COLS);
+}
+
+static void differences(void **state)
+{
+    table_case c;
+    const num_format format = test_format_float(FORMAT_FP32);
+    (void)state;
+    case_init(&c, &format);
+    test_random r = test_random_make("large gradient");
+    test_fill_normal(&r, c.dy, TOKENS * COLS, 0.0, 1.0);
+    run(&c);
+    for (int t = 0; t < TOKENS; t++)
+        test_assert_same("y", c.y + t * COLS, c.table.value + c.index[t] * COLS, COLS);
+    test_assert_gradient("dW", loss, &c, c.table.value, c.table.grad, WORDS * COLS, 0.25f, 1e-4,
+                         1e-5);
+    case_deinit(&c);
+}
+
+/* The sums of the words, in double, of the gradient as given. */
+static void expected_gradient(const table_case *c, double *sum)
+{
+    memset(sum, 0, WORDS * COLS * sizeof *sum);
+    for (int t = 0; t < TOKENS; t++)
+        for (int j = 0; j < COLS; j++)
+            sum[c->index[t] * COLS + j] += (double)c->dy[t * COLS + j];
+}
+
+/* Gradients that the format holds exactly: the sums are exact, and a second batch is added. */
+static void exact_sums(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    static const int widths[] = {5, 8, 9, 16};
+    (void)state;
+    double *sum = test_alloc(WORDS * COLS, sizeof *sum);
+    for (int g = 0; g < 3; g++)
+        for (int w = 0; w < 4; w++) {
+            table_case c;
+            const num_format format = test_format_dfp(widths[w], groups[g], true);
+            case_init(&c, &format);
+            test_random r = test_random_make("exact");
+            for (int t = 0; t < TOKENS; t++)
+                test_fill_exact(&r, c.dy + t * COLS, COLS, widths[w]);
+            for (int v = 0; v < WORDS; v++)
+                test_fill_exact(&r, c.table.value + v * COLS, COLS, widths[w]);
+            run(&c);
+            expected_gradient(&c, sum);
+            for (int t = 0; t < TOKENS; t++)
+                test_assert_same("y", c.y + t * COLS, c.table.value + c.index[t] * COLS, COLS);
+            for (int i = 0; i < WORDS * COLS; i++)
+                assert_true((double)c.table.grad[i] == sum[i]);
+            c.ex.accumulate_grads = true;
+            backward(&c);
+            for (int i = 0; i < WORDS * COLS; i++)
+                assert_true((double)c.table.grad[i] == 2.0 * sum[i]);
+            embedding_forward(&c.ex, c.y, c.index, TOKENS, &c.e, true);
+            for (int j = 0; j < COLS; j++)
+                assert_true(c.y[j] == 2.0f * c.table.value[c.index[0] * COLS + j]);
+            case_deinit(&c);
+        }
+    mem_free(sum);
+}
+
+/* Bounds in dB at 8 bits, two to three below what is measured; 6.02 dB more for each bit. */
+static const struct noise_bound {
+    group_kind group;
+    bool stochastic;
+    double y, dw;
+} noise_bounds[] = {
+    {GROUP_TENSOR, false, 36.5, 32.5}, {GROUP_TENSOR, true, 33.5, 29.5},
+    {GROUP_ROW, false, 37, 37.5},      {GROUP_ROW, true, 34, 34.5},
+    {GROUP_BLOCK, false, 37, 37.5},    {GROUP_BLOCK, true, 34, 34.5},
+};
+
+static void noise(void **state)
+{
+    static const int widths[] = {8, 10, 12, 16};
+    const num_format fp32 = test_format_float(FORMAT_FP32);
+    table_case exact;
+    (void)state;
+    case_init(&exact, &fp32);
+    run(&exact);
+    for (size_t i = 0; i < sizeof noise_bounds / sizeof noise_bounds[0]; i++)
+        for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+            table_case c;
+            const struct noise_bound *b = &noise_bounds[i];
+            const num_format f = test_format_dfp(widths[w], b->group, b->stochastic);
+            const double more = 6.02 * (widths[w] - 8);
+            case_init(&c, &f);
+            run(&c);
+            printf("  %s %s, %d bits\n", test_group_name(b->group),
+                   b->stochastic ? "stochastic" : "nearest", widths[w]);
+            test_assert_at_least("y", test_snr_db(c.y, exact.y, TOKENS * COLS), b->y + more, "dB");
+            test_assert_at_least("dW", test_snr_db(c.table.grad, exact.table.grad, WORDS * COLS),
+                                 b->dw + more, "dB");
+            case_deinit(&c);
+        }
+    case_deinit(&exact);
+}
+
+/* A row looked up by itself has the mantissas that the mapping of the whole table gives it. */
+static void rows_as_the_table(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW};
+    (void)state;
+    for (int g = 0; g < 2; g++) {
+        table_case c;
+        qmatrix m;
+        arena a;
+        const num_format f = test_format_dfp(7, groups[g], true);
+        case_init(&c, &f);
+        c.ex.weight_version = 5;
+        c.ex.step = 17; /* the batches of one optimizer step see one table */
+        embedding_forward(&c.ex, c.y, c.index, TOKENS, &c.e, false);
+        const size_t bytes = qmatrix_bytes(WORDS, COLS, 7, groups[g]);
+        assert_int_equal(arena_init(NULL, &a, bytes, ""), MTS_OK);
+        qmatrix_bind(&m, &a, WORDS, COLS, 7, groups[g]);
+        const map_args args = {.key = rng_make_key(c.ex.seed, 5, 3, RNG_ROUND_WEIGHT),
+                               .stochastic = true,
+                               .what = "",
+                               .where = ""};
+        qmatrix_map(&c.ex, &m, c.table.value, COLS, &args);
+        for (int t = 0; t < TOKENS; t++)
+            for (int j = 0; j < COLS; j++) {
+                const int v = c.index[t];
+                const float scale = m.scale[groups[g] == GROUP_ROW ? v : 0];
+                assert_true(c.y[t * COLS + j] == (float)((int8_t *)m.q)[v * COLS + j] * scale);
+            }
+        arena_deinit(&a);
+        case_deinit(&c);
+    }
+}
+
+static void anomalies(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW};
+    (void)state;
+    for (int g = 0; g < 2; g++)
+        for (int where = 0; where < 2; where++) {
+            table_case c;
+            const num_format f = test_format_dfp(8, groups[g], true);
+            case_init(&c, &f);
+            (where == 0 ? c.table.value + c.index[3] * COLS : c.dy)[77] = NAN;
+            run(&c);
+            assert_string_equal(c.ex.anomaly,
+                                where == 0 ? "NaN or infinity in the weight of the table"
+                                           : "NaN or infinity in the output gradient of the table");
+            c.ex.anomaly[0] = '\0';
+            for (int i = 0; i < WORDS * COLS; i++)
+                assert_true(isfinite(c.table.grad[i]));
+            for (int i = 0; i < TOKENS * COLS; i++)
+                assert_true(isfinite(c.y[i]));
+            case_deinit(&c);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(differences), cmocka_unit_test(exact_sums),
+        cmocka_unit_test(noise),       cmocka_unit_test(rows_as_the_table),
+        cmocka_unit_test(anomalies),
+    };
+    test_print_seed();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

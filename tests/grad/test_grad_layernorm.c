@@ -1,0 +1,271 @@
+/*
+ * Layer norm's backward: float against finite differences, integers against float.
+ *
+ *   fp32      every element of dx, dgamma, dbeta against central differences of L = sum C y
+ *   integers  signal-to-noise ratio of y, dx, dgamma, dbeta against fp32 by width, group, rounding
+ *   rows      of extreme magnitude, constant rows, one column: as the float layer says
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "layers/layernorm.h"
+#include "support/test_model.h"
+
+typedef struct norm_case {
+    exec ex;
+    int64_t rows, n;
+    param gamma, beta;
+    layernorm ln;
+    layernorm_state state;
+    arena storage;
+    float *x, *y, *dy, *dx; /* dy is also C of L = sum C y */
+} norm_case;
+
+static void case_init(norm_case *c, const num_format *format, int64_t rows, int64_t n)
+{
+    test_random r = test_random_make("layernorm");
+    *c = (norm_case){.rows = rows, .n = n};
+    test_exec_init(&c->ex, format, 2, 0);
+    assert_int_equal(arena_init(NULL, &c->ex.scratch, layernorm_scratch(&c->ex, rows, n), ""),
+                     MTS_OK);
+    test_param_init(&r, &c->gamma, 1, n, 1.0, 0.2);
+    test_param_init(&r, &c->beta, 1, n, 0.0, 0.2);
+    c->x = test_floats(rows * n);
+    c->dx = test_floats(rows * n);
+    c->y = test_floats(rows * n);
+    c->dy = test_floats(rows * n);
+    test_fill_normal(&r, c->x, rows * n, 0.3, 1.5);
+    test_fill_normal(&r, c->dy, rows * n, 0.0, 1.0);
+    const size_t bytes = layernorm_bytes(&c->ex, n) + layernorm_state_bytes(&c->ex, rows, n);
+    assert_int_equal(arena_init(NULL, &c->storage, bytes, ""), MTS_OK);
+    layernorm_bind(&c->ex, &c->ln, &c->storage, "the norm", 9, &c->gamma, &c->beta, n, 1e-12f);
+    layernorm_state_bind(&c->ex, &c->state, &c->storage, rows, n);
+}
+
+static void case_deinit(norm_case *c)
+{
+    assert_string_equal(c->ex.anomaly, "");
+    test_param_deinit(&c->gamma);
+    test_param_deinit(&c->beta);
+    arena_deinit(&c->storage);
+    mem_free(c->x);
+    mem_free(c->dx);
+    mem_free(c->y);
+    mem_free(c->dy);
+    test_exec_deinit(&c->ex);
+}
+
+static void run(norm_case *c)
+{
+    layernorm_forward(&c->ex, c->y, c->x, c->rows, &c->ln, &c->state);
+    layernorm_backward(&c->ex, c->dx, c->dy, c->rows, &c->ln, &c->state);
+}
+
+static double loss(void *arg)
+{
+    norm_case *c = arg;
+    layernorm_forward(&c->ex, c->y, c->x, c->rows, &c->ln, &c->state);
+    return test_dot(c->y, c->dy, c->rows * c->n);
+}
+
+static void differences(void **state)
+{
+    static const float epsilons[] = {1e-12f, 0.1f};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        norm_case c;
+        const num_format format = test_format_float(FORMAT_FP32);
+        case_init(&c, &format, 5, 37);
+        c.ln.epsilon = epsilons[i];
+        run(&c);
+        test_assert_gradient("dx", loss, &c, c.x, c.dx, c.rows * c.n, 0.01f, 1e-3, 2e-4);
+        test_assert_gradient("dgamma", loss, &c, c.gamma.value, c.gamma.grad, c.n, 0.1f, 1e-4,
+                             2e-5);
+        test_assert_gradient("dbeta", loss, &c, c.beta.value, c.beta.grad, c.n, 0.1f, 1e-4, 2e-5);
+        case_deinit(&c);
+    }
+}
+
+typedef struct snr {
+    double y, dx, dgamma, dbeta;
+} snr;
+
+static snr compare(const norm_case *a, const norm_case *b)
+{
+    const int64_t n = a->rows * a->n;
+    return (snr){test_snr_db(a->y, b->y, n), test_snr_db(a->dx, b->dx, n),
+                 test_snr_db(a->gamma.grad, b->gamma.grad, a->n),
+                 test_snr_db(a->beta.grad, b->beta.grad, a->n)};
+}
+
+static snr measure(const num_format *format, int64_t rows, int64_t n)
+{
+    const num_format fp32 = test_format_float(FORMAT_FP32);
+    norm_case a, b;
+    case_init(&a, format, rows, n);
+    case_init(&b, &fp32, rows, n);
+    run(&a);
+    run(&b);
+    const snr s = compare(&a, &b);
+    case_deinit(&a);
+    case_deinit(&b);
+    return s;
+}
+
+/* Bounds in dB at 8 bits, two to three below what is measured; 6.02 dB more for each bit. */
+static const struct noise_bound {
+    group_kind group;
+    bool stochastic;
+    double y, dx, dgamma, dbeta;
+} noise_bounds[] = {
+    {GROUP_TENSOR, false, 34, 32, 29.5, 32}, {GROUP_TENSOR, true, 31, 29, 27, 29.5},
+    {GROUP_ROW, false, 34, 37.5, 32, 37},    {GROUP_ROW, true, 31, 34.5, 30, 34.5},
+    {GROUP_BLOCK, false, 34, 37.5, 32, 37},  {GROUP_BLOCK, true, 31, 34.5, 30, 34.5},
+};
+
+static void noise(void **state)
+{
+    static const int widths[] = {8, 10, 12, 16};
+    (void)state;
+    for (size_t i = 0; i < sizeof noise_bounds / sizeof noise_bounds[0]; i++)
+        for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+            const struct noise_bound *b = &noise_bounds[i];
+            const num_format f = test_format_dfp(widths[w], b->group, b->stochastic);
+            const double more = 6.02 * (widths[w] - 8);
+            const snr s = measure(&f, 100, 150);
+            printf("  %s %s, %d bits\n", test_group_name(b->group),
+                   b->stochastic ? "stochastic" : "nearest", widths[w]);
+            test_assert_at_least("y", s.y, b->y + more, "dB");
+            test_assert_at_least("dx", s.dx, b->dx + more, "dB");
+            test_assert_at_least("dgamma", s.dgamma, b->dgamma + more, "dB");
+            test_assert_at_least("dbeta", s.dbeta, b->dbeta + more, "dB");
+        }
+}
+
+/* Rows by row: the scale of a row changes nothing but its own gradient; powers of two even exactly. */
+static void magnitudes(void **state)
+{
+    static const double scales[] = {1e-30, 1e-12, 1e-6, 1e-3, 1.0, 1e3, 1e12, 1e30};
+    const num_format fp32 = test_format_float(FORMAT_FP32);
+    const num_format format = test_format_dfp(16, GROUP_ROW, false);
+    (void)state;
+    for (size_t i = 0; i < sizeof scales / sizeof scales[0]; i++) {
+        norm_case a, b;
+        case_init(&a, &format, 7, 96);
+        case_init(&b, &fp32, 7, 96);
+        for (int64_t j = 0; j < 7 * 96; j++)
+            a.x[j] = b.x[j] = (float)((double)b.x[j] * scales[i]);
+        if (scales[i] > 1e18) /* the float layer's squares overflow: compare with the plain scale */
+            for (int64_t j = 0; j < 7 * 96; j++)
+                b.x[j] = (float)((double)b.x[j] / scales[i]);
+        run(&a);
+        run(&b);
+        if (scales[i] > 1e18)
+            for (int64_t j = 0; j < 7 * 96; j++)
+                b.dx[j] = (float)((double)b.dx[j] / scales[i]);
+        const snr s = compare(&a, &b);
+        printf("  input of size %g\n", scales[i]);
+        if (scales[i] > 1e-20) /* below, gamma x^ is a vanishing part of y */
+            test_assert_at_least("dgamma", s.dgamma, 60.0, "dB");
+        test_assert_at_least("y", s.y, 75.0, "dB");
+        test_assert_at_least("dx", s.dx, 70.0, "dB");
+        case_deinit(&a);
+        case_deinit(&b);
+    }
+}
+
+/* Constant rows have x^ = 0; one column likewise. */
+static void constant_rows(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    static const int64_t columns[] = {1, 2, 65};
+    static const float values[] = {0.0f, 3.0f, -1e-40f, 1e20f};
+    (void)state;
+    for (size_t g = 0; g < 3; g++)
+        for (size_t k = 0; k < 3; k++)
+            for (size_t v = 0; v < 4; v++) {
+                norm_case c;
+                const num_format f = test_format_dfp(16, groups[g], false);
+                const int64_t n = columns[k];
+                case_init(&c, &f, 3, n);
+                for (int64_t j = 0; j < 3 * n; j++)
+                    c.x[j] = values[v];
+                run(&c);
+                for (int64_t j = 0; j < 3 * n; j++) {
+                    const double beta = (double)c.beta.value[j % n];
+                    assert_true(fabs((double)c.y[j] - beta) < 1e-4);
+                    assert_true(isfinite(c.dx[j]));
+                }
+                for (int64_t j = 0; j < n; j++)
+                    assert_true(c.gamma.grad[j] == 0.0f);
+                case_deinit(&c);
+            }
+}
+
+/* In place in both directions, and the second micro-batch is added. */
+static void in_place(void **state)
+{
+    const num_format formats[] = {test_format_float(FORMAT_FP32),
+                                  test_format_dfp(12, GROUP_TENSOR, true),
+                                  test_format_dfp(12, GROUP_ROW, true)};
+    (void)state;
+    for (size_t f = 0; f < 3; f++) {
+        norm_case a, b;
+        case_init(&a, &formats[f], 33, 70);
+        case_init(&b, &formats[f], 33, 70);
+        run(&a);
+        layernorm_forward(&b.ex, b.x, b.x, b.rows, &b.ln, &b.state);
+        test_assert_same("y", b.x, a.y, 33 * 70);
+        layernorm_backward(&b.ex, b.dy, b.dy, b.rows, &b.ln, &b.state);
+        test_assert_same("dx", b.dy, a.dx, 33 * 70);
+        test_assert_same("dgamma", b.gamma.grad, a.gamma.grad, 70);
+        a.ex.accumulate_grads = true;
+        layernorm_backward(&a.ex, a.dx, a.dy, a.rows, &a.ln, &a.state);
+        for (int64_t j = 0; j < 70; j++) {
+            assert_true(a.gamma.grad[j] == 2.0f * b.gamma.grad[j]);
+            assert_true(a.beta.grad[j] == 2.0f * b.beta.grad[j]);
+        }
+        case_deinit(&a);
+        case_deinit(&b);
+    }
+}
+
+static void anomalies(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW};
+    static const char *const texts[] = {"NaN or infinity in the weight of the norm",
+                                        "NaN or infinity in the input of the norm",
+                                        "NaN or infinity in the output gradient of the norm"};
+    (void)state;
+    for (size_t g = 0; g < 2; g++)
+        for (int where = 0; where < 3; where++) {
+            norm_case c;
+            const num_format f = test_format_dfp(8, groups[g], true);
+            case_init(&c, &f, 20, 70);
+            float *target = where == 0 ? c.beta.value : where == 1 ? c.x : c.dy;
+            target[33] = where == 1 ? INFINITY : NAN;
+            run(&c);
+            assert_string_equal(c.ex.anomaly, texts[where]);
+            c.ex.anomaly[0] = '\0';
+            for (int64_t i = 0; i < c.rows * c.n; i++)
+                assert_true(isfinite(c.y[i]) && isfinite(c.dx[i]));
+            case_deinit(&c);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(differences),   cmocka_unit_test(noise),    cmocka_unit_test(magnitudes),
+        cmocka_unit_test(constant_rows), cmocka_unit_test(in_place), cmocka_unit_test(anomalies),
+    };
+    test_print_seed();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

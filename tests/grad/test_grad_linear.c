@@ -1,0 +1,318 @@
+/*
+ * The linear layer's backward: float against finite differences, integers against float.
+ *
+ *   fp32      every element of dX, dW, db against central differences of L = sum C Y
+ *   integers  signal-to-noise ratio against fp32 by width, group and rounding: each bit is worth
+ *             6.02 dB, so the bounds are those of 8 bits plus 6 dB for each bit more
+ *   mean      of dW and dX over many steps of stochastic rounding: the fp32 gradient, within 4 sigma
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "layers/linear.h"
+#include "support/test_model.h"
+
+/* A layer with an input, an output gradient, and what comes of them. */
+typedef struct layer_case {
+    exec ex;
+    int64_t rows, out, in;
+    param weight, bias;
+    linear lin;
+    activation act;
+    arena storage;
+    float *x, *y, *dy, *dx; /* dy is also C of L = sum C Y */
+} layer_case;
+
+static void case_init(layer_case *c, const num_format *format, int64_t rows, int64_t out, int64_t in)
+{
+    test_random r = test_random_make("linear");
+    *c = (layer_case){.rows = rows, .out = out, .in = in};
+    test_exec_init(&c->ex, format, 2, 0);
+    assert_int_equal(arena_init(NULL, &c->ex.scratch, linear_scratch(&c->ex, rows, out, in), ""),
+                     MTS_OK);
+    test_param_init(&r, &c->weight, out, in, 0.0, 0.5);
+    test_param_init(&r, &c->bias, 1, out, 0.0, 0.5);
+    c->x = test_floats(rows * in);
+    c->dx = test_floats(rows * in);
+    c->y = test_floats(rows * out);
+    c->dy = test_floats(rows * out);
+    test_fill_normal(&r, c->x, rows * in, 0.2, 1.0);
+    test_fill_normal(&r, c->dy, rows * out, 0.0, 1e-3);
+    const size_t bytes =
+        linear_bytes(&c->ex, out, in) + activation_bytes(format, rows, in);
+    assert_int_equal(arena_init(NULL, &c->storage, bytes, ""), MTS_OK);
+    linear_bind(&c->ex, &c->lin, &c->storage, "the layer", 5, &c->weight, &c->bias, out, in);
+    c->act = (activation){.where = "the layer", .id = 6};
+    activation_bind(&c->act, &c->storage, format, rows, in);
+}
+
+static void case_deinit(layer_case *c)
+{
+    assert_string_equal(c->ex.anomaly, "");
+    test_param_deinit(&c->weight);
+    test_param_deinit(&c->bias);
+    arena_deinit(&c->storage);
+    mem_free(c->x);
+    mem_free(c->dx);
+    mem_free(c->y);
+    mem_free(c->dy);
+    test_exec_deinit(&c->ex);
+}
+
+static void forward(layer_case *c)
+{
+    float *source = activation_source(&c->ex, &c->act, c->x);
+    if (source != c->x)
+        memcpy(source, c->x, (size_t)(c->rows * c->in) * sizeof(float));
+    activation_set(&c->ex, &c->act, source);
+    linear_forward(&c->ex, c->y, &c->act, &c->lin);
+}
+
+static double loss(void *arg)
+{
+    layer_case *c = arg;
+    forward(c);
+    return test_dot(c->y, c->dy, c->rows * c->out);
+}
+
+static void run(layer_case *c)
+{
+    forward(c);
+    linear_backward(&c->ex, c->dx, c->dy, &c->act, &c->lin);
+}
+
+static void differences(void **state)
+{
+    layer_case c;
+    const num_format format = test_format_float(FORMAT_FP32);
+    (void)state;
+    case_init(&c, &format, 9, 13, 21);
+    test_random r = test_random_make("large gradient");
+    test_fill_normal(&r, c.dy, c.rows * c.out, 0.0, 1.0);
+    run(&c);
+    test_assert_gradient("dX", loss, &c, c.x, c.dx, c.rows * c.in, 0.25f, 1e-4, 2e-5);
+    test_assert_gradient("dW", loss, &c, c.weight.value, c.weight.grad, c.out * c.in, 0.25f, 1e-4,
+                         2e-5);
+    test_assert_gradient("db", loss, &c, c.bias.value, c.bias.grad, c.out, 0.25f, 1e-4, 2e-5);
+    case_deinit(&c);
+}
+
+/* Parameter gradients of a second micro-batch are added; dX may be unwanted. */
+static void accumulation(void **state)
+{
+    const num_format formats[] = {test_format_float(FORMAT_FP32), test_format_float(FORMAT_BF16),
+                                  test_format_dfp(12, GROUP_TENSOR, false),
+                                  test_format_dfp(12, GROUP_ROW, false),
+                                  test_format_dfp(12, GROUP_BLOCK, false)};
+    (void)state;
+    for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++) {
+        layer_case c;
+        case_init(&c, &formats[f], 70, 67, 130);
+        const int64_t n = c.out * c.in;
+        run(&c);
+        float *once = test_floats(n), *once_b = test_floats(c.out);
+        memcpy(once, c.weight.grad, (size_t)n * sizeof *once);
+        memcpy(once_b, c.bias.grad, (size_t)c.out * sizeof *once_b);
+        c.ex.accumulate_grads = true;
+        linear_backward(&c.ex, NULL, c.dy, &c.act, &c.lin);
+        for (int64_t i = 0; i < n; i++)
+            assert_true(fabs((double)c.weight.grad[i] - 2.0 * (double)once[i]) <=
+                        1e-5 * fabs((double)once[i]) + 1e-6);
+        for (int64_t i = 0; i < c.out; i++)
+            assert_true(c.bias.grad[i] == 2.0f * once_b[i]);
+        mem_free(once);
+        mem_free(once_b);
+        case_deinit(&c);
+    }
+}
+
+typedef struct snr {
+    double y, dx, dw;
+} snr;
+
+static snr measure(const num_format *format, int64_t rows, int64_t out, int64_t in)
+{
+    const num_format fp32 = test_format_float(FORMAT_FP32);
+    layer_case a, b;
+    case_init(&a, format, rows, out, in);
+    case_init(&b, &fp32, rows, out, in);
+    run(&a);
+    run(&b);
+    const snr s = {test_snr_db(a.y, b.y, rows * out), test_snr_db(a.dx, b.dx, rows * in),
+                   test_snr_db(a.weight.grad, b.weight.grad, out * in)};
+    test_assert_same("db", a.bias.grad, b.bias.grad, out); /* sums the floats in every format */
+    case_deinit(&a);
+    case_deinit(&b);
+    return s;
+}
+
+/* Bounds in dB at 8 bits, two to three below what is measured. */
+static const struct noise_bound {
+    group_kind group;
+    bool stochastic;
+    double y, dx, dw;
+} noise_bounds[] = {
+    {GROUP_TENSOR, false, 29.5, 31.5, 31.5}, {GROUP_TENSOR, true, 26.5, 28.5, 28.5},
+    {GROUP_ROW, false, 35.5, 35.5, 35},      {GROUP_ROW, true, 32.5, 32.5, 32},
+    {GROUP_BLOCK, false, 34, 35, 35},        {GROUP_BLOCK, true, 31, 32, 31.5},
+};
+
+static void noise(void **state)
+{
+    static const int widths[] = {4, 8, 10, 12, 16};
+    (void)state;
+    for (size_t i = 0; i < sizeof noise_bounds / sizeof noise_bounds[0]; i++)
+        for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+            const struct noise_bound *b = &noise_bounds[i];
+            const num_format f = test_format_dfp(widths[w], b->group, b->stochastic);
+            const double more = 6.02 * (widths[w] - 8);
+            const snr s = measure(&f, 150, 96, 200);
+            printf("  %s %s, %d bits\n", test_group_name(b->group),
+                   b->stochastic ? "stochastic" : "nearest", widths[w]);
+            test_assert_at_least("Y", s.y, b->y + more, "dB");
+            test_assert_at_least("dX", s.dx, b->dx + more, "dB");
+            test_assert_at_least("dW", s.dw, b->dw + more, "dB");
+        }
+}
+
+static void bfloat16(void **state)
+{
+    const num_format f = test_format_float(FORMAT_BF16);
+    (void)state;
+    const snr s = measure(&f, 150, 96, 200);
+    test_assert_at_least("Y", s.y, 50, "dB");
+    test_assert_at_least("dX", s.dx, 50, "dB");
+    test_assert_at_least("dW", s.dw, 50, "dB");
+}
+
+/* Sums for mean and variance of each element. */
+typedef struct moments {
+    int64_t n, count;
+    double *sum, *squares;
+} moments;
+
+static void moments_init(moments *m, int64_t n)
+{
+    *m = (moments){n, 0, test_alloc(n, sizeof(double)), test_alloc(n, sizeof(double))};
+}
+
+static void moments_add(moments *m, const float *x)
+{
+    m->count++;
+    for (int64_t i = 0; i < m->n; i++) {
+        m->sum[i] += (double)x[i];
+        m->squares[i] += (double)x[i] * (double)x[i];
+    }
+}
+
+/* No element's mean may be 5 sigma off, and the mean square of the deviations in sigma is 1. */
+static void moments_check(moments *m, const char *what, const float *expected)
+{
+    double chi = 0.0, worst = 0.0;
+    for (int64_t i = 0; i < m->n; i++) {
+        const double k = (double)m->count, mean = m->sum[i] / k;
+        const double variance = (m->squares[i] / k - mean * mean) / k;
+        const double off = (mean - (double)expected[i]) / sqrt(variance + 1e-30);
+        worst = fabs(off) > worst ? fabs(off) : worst;
+        chi += off * off;
+    }
+    chi /= (double)m->n;
+    printf("  %-8s mean of %lld steps: worst of %lld elements %.2f sigma, mean square %.3f\n", what,
+           (long long)m->count, (long long)m->n, worst, chi);
+    assert_true(worst < 5.0);
+    assert_true(fabs(chi - 1.0) < 4.0 * sqrt(2.0 / (double)m->n));
+    mem_free(m->sum);
+    mem_free(m->squares);
+}
+
+/* Take out what saturates: a group whose largest magnitude is in the last unit of its octave maps
+ * it to the limit, the one place where the mapping is biased.  FORMATS.md (1) */
+static void keep_off_the_limit(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int exponent;
+        if (fabs(frexp((double)x[i], &exponent)) > 0.96)
+            x[i] *= 0.9f;
+    }
+}
+
+static void keep_case_off_the_limit(layer_case *c)
+{
+    keep_off_the_limit(c->x, c->rows * c->in);
+    keep_off_the_limit(c->dy, c->rows * c->out);
+    keep_off_the_limit(c->weight.value, c->out * c->in);
+}
+
+/* E[dW] and E[dX] over steps are the exact gradients: the operands' roundings are independent. */
+static void unbiased(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    const num_format fp32 = test_format_float(FORMAT_FP32);
+    (void)state;
+    for (size_t g = 0; g < 3; g++) {
+        layer_case a, b;
+        moments dw, dx;
+        const num_format f = test_format_dfp(6, groups[g], true);
+        case_init(&a, &f, 13, 11, 17);
+        case_init(&b, &fp32, 13, 11, 17);
+        keep_case_off_the_limit(&a);
+        keep_case_off_the_limit(&b);
+        run(&b);
+        moments_init(&dw, 11 * 17);
+        moments_init(&dx, 13 * 17);
+        for (int step = 0; step < 3000; step++) {
+            a.ex.step = a.ex.weight_version = (uint64_t)step;
+            run(&a);
+            moments_add(&dw, a.weight.grad);
+            moments_add(&dx, a.dx);
+        }
+        printf("  %s\n", test_group_name(groups[g]));
+        moments_check(&dw, "dW", b.weight.grad);
+        moments_check(&dx, "dX", b.dx);
+        case_deinit(&a);
+        case_deinit(&b);
+    }
+}
+
+/* NaN in the weight, the input and the gradient: reported by name, and the numbers stay finite. */
+static void anomalies(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    static const char *const texts[] = {"NaN or infinity in the weight of the layer",
+                                        "NaN or infinity in the input of the layer",
+                                        "NaN or infinity in the output gradient of the layer"};
+    (void)state;
+    for (size_t g = 0; g < 3; g++)
+        for (int where = 0; where < 3; where++) {
+            layer_case c;
+            const num_format f = test_format_dfp(8, groups[g], true);
+            case_init(&c, &f, 70, 67, 66);
+            float *target = where == 0 ? c.weight.value : where == 1 ? c.x : c.dy;
+            target[1234] = where == 1 ? -INFINITY : NAN;
+            run(&c);
+            assert_string_equal(c.ex.anomaly, texts[where]);
+            c.ex.anomaly[0] = '\0';
+            for (int64_t i = 0; i < c.rows * c.out; i++)
+                assert_true(isfinite(c.y[i]));
+            for (int64_t i = 0; i < c.out * c.in; i++)
+                assert_true(isfinite(c.weight.grad[i]));
+            case_deinit(&c);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(differences), cmocka_unit_test(accumulation), cmocka_unit_test(noise),
+        cmocka_unit_test(bfloat16),    cmocka_unit_test(unbiased),     cmocka_unit_test(anomalies),
+    };
+    test_print_seed();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,403 @@
+/* Shared set-up of the tests of layers and models.  See test_model.h. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "support/test_model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/cpu_features.h"
+#include "layers/loss.h"
+#if defined(__x86_64__)
+#include "support/amx_emulator.h"
+#endif
+
+static uint64_t seed = 1;
+static mts_ctx ctx;
+
+/* ------------------------------------------------------------------------------- numbers ---- */
+
+uint64_t test_print_seed(void)
+{
+    const char *text = getenv("TEST_SEED");
+    if (text != NULL)
+        seed = strtoull(text, NULL, 10);
+    printf("seed %llu (TEST_SEED)\n", (unsigned long long)seed);
+    return seed;
+}
+
+test_random test_random_make(const char *name)
+{
+    uint64_t h = rng_splitmix64(seed);
+    for (; *name != '\0'; name++)
+        h = rng_splitmix64(h ^ (uint64_t)(unsigned char)*name);
+    return (test_random){h};
+}
+
+uint64_t test_random_bits(test_random *r)
+{
+    r->state += UINT64_C(0x9e3779b97f4a7c15);
+    return rng_splitmix64(r->state);
+}
+
+double test_random_uniform(test_random *r)
+{
+    return (double)(test_random_bits(r) >> 11) * 0x1p-53;
+}
+
+double test_random_normal(test_random *r)
+{
+    const double u = 1.0 - test_random_uniform(r), v = test_random_uniform(r);
+    return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
+}
+
+int64_t test_random_below(test_random *r, int64_t n)
+{
+    return (int64_t)(test_random_bits(r) % (uint64_t)n);
+}
+
+void test_fill_normal(test_random *r, float *x, int64_t n, double mean, double sigma)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(mean + sigma * test_random_normal(r));
+}
+
+void test_fill_exact(test_random *r, float *x, int64_t n, int bits)
+{
+    const int64_t limit = format_limit(bits);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(test_random_below(r, 2 * limit + 1) - limit) / 64.0f;
+    x[test_random_below(r, n)] = (float)limit / 64.0f;
+}
+
+void *test_alloc(int64_t n, size_t size)
+{
+    void *p = NULL;
+    assert_int_equal(mem_calloc(&ctx, &p, (size_t)n, size, "test"), MTS_OK);
+    return p;
+}
+
+float *test_floats(int64_t n)
+{
+    return test_alloc(n, sizeof(float));
+}
+
+/* ----------------------------------------------------------------------- measures of error ---- */
+
+double test_snr_db(const float *x, const float *y, int64_t n)
+{
+    double signal = 0.0, noise = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        const double e = (double)x[i] - (double)y[i];
+        signal += (double)y[i] * (double)y[i];
+        noise += e * e;
+    }
+    return noise == 0.0 ? 300.0 : 10.0 * log10(signal / noise);
+}
+
+double test_dot(const float *a, const float *b, int64_t n)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+double test_cosine(const float *x, const float *y, int64_t n)
+{
+    return test_dot(x, y, n) / sqrt(test_dot(x, x, n) * test_dot(y, y, n));
+}
+
+void test_assert_same(const char *what, const float *x, const float *y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (memcmp(x + i, y + i, sizeof *x) != 0)
+            fail_msg("%s: element %lld of %lld is %.9g, expected the bits of %.9g", what,
+                     (long long)i, (long long)n, (double)x[i], (double)y[i]);
+}
+
+void test_assert_at_least(const char *what, double value, double bound, const char *unit)
+{
+    printf("  %-44s %9.4f %s (at least %g)\n", what, value, unit, bound);
+    if (!(value >= bound))
+        fail_msg("%s: %g %s, expected at least %g", what, value, unit, bound);
+}
+
+/* ---------------------------------------------------------------------- finite differences ---- */
+
+double test_difference(test_function *f, void *arg, float *x, float h)
+{
+    const float middle = *x, up = middle + h, down = middle - h;
+    *x = up;
+    const double above = f(arg);
+    *x = down;
+    const double below = f(arg);
+    *x = middle;
+    return (above - below) / ((double)up - (double)down);
+}
+
+void test_assert_gradient(const char *what, test_function *f, void *arg, float *x,
+                          const float *grad, int64_t n, float h, double relative, double absolute)
+{
+    double largest = 0.0, share = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        const double expected = test_difference(f, arg, x + i, h), found = (double)grad[i];
+        const double error = fabs(found - expected), bound = absolute + relative * fabs(expected);
+        largest = fabs(found) > largest ? fabs(found) : largest;
+        share = error / bound > share ? error / bound : share;
+        if (!(error <= bound))
+            fail_msg("%s: gradient of element %lld of %lld is %.7g, differences give %.7g, "
+                     "allowed error %.3g",
+                     what, (long long)i, (long long)n, found, expected, bound);
+    }
+    printf("  %-36s %5lld elements, up to %8.4f, error %4.1f%% of what is allowed\n", what,
+           (long long)n, largest, 100.0 * share);
+    assert_true(largest > 0.0);
+}
+
+/* ------------------------------------------------------------------- formats and contexts ---- */
+
+const char *test_group_name(group_kind group)
+{
+    static const char *const names[] = {[GROUP_TENSOR] = "tensor",
+                                        [GROUP_ROW] = "row",
+                                        [GROUP_COLUMN] = "column",
+                                        [GROUP_BLOCK] = "block"};
+    return names[group];
+}
+
+num_format test_format_float(format_kind kind)
+{
+    return (num_format){.kind = kind};
+}
+
+num_format test_format_dfp(int bits, group_kind group, bool stochastic)
+{
+    return (num_format){FORMAT_DFP, bits, bits, bits, bits, bits, stochastic, group};
+}
+
+int test_families(const gemm_family *out[8])
+{
+    int count = 0, found = 0;
+    const gemm_family *const *all = kernels_families(&count);
+#if defined(__x86_64__)
+    if (!amx_emulator_install())
+        printf("  the family amx does not run here\n");
+#endif
+    for (int i = 0; i < count && found < 8; i++)
+        if ((all[i]->features & ~cpu_features()) == 0)
+            out[found++] = all[i];
+    return found;
+}
+
+void test_exec_init(exec *ex, const num_format *format, int threads, size_t scratch)
+{
+    *ex = (exec){.ctx = &ctx, .format = *format, .threads = threads, .seed = seed};
+    ex->training = true;
+    assert_int_equal(kernels_select(&ctx, &ex->family), MTS_OK);
+    ex->fk = float_kernels_for(ex->family);
+    assert_int_equal(arena_init(&ctx, &ex->scratch, scratch, "scratch"), MTS_OK);
+}
+
+void test_exec_deinit(exec *ex)
+{
+    assert_int_equal(ex->scratch.used, 0); /* every layer gave back what it took */
+    arena_deinit(&ex->scratch);
+}
+
+void test_param_init(test_random *r, param *p, int64_t rows, int64_t cols, double mean,
+                     double sigma)
+{
+    *p = (param){.rows = rows, .cols = cols, .vector = rows == 1};
+    p->value = test_floats(rows * cols);
+    p->grad = test_floats(rows * cols);
+    test_fill_normal(r, p->value, rows * cols, mean, sigma);
+}
+
+void test_param_deinit(param *p)
+{
+    mem_free(p->value);
+    mem_free(p->grad);
+    *p = (param){0};
+}
+
+/* ----------------------------------------------------------------------------- tiny BERT ---- */
+
+static int64_t given_or(int64_t value, int64_t other)
+{
+    return value > 0 ? value : other;
+}
+
+test_shape test_shape_full(const test_shape *shape)
+{
+    test_shape s = *shape;
+    s.vocab = given_or(s.vocab, 50);
+    s.width = given_or(s.width, 32);
+    s.heads = given_or(s.heads, 4);
+    s.intermediate = given_or(s.intermediate, 64);
+    s.layers = given_or(s.layers, 2);
+    s.positions = given_or(s.positions, 16);
+    s.labels = given_or(s.labels, 3);
+    if (s.sequences == 0) {
+        s.sequences = 3;
+        s.lengths[0] = 7;
+        s.lengths[1] = 1;
+        s.lengths[2] = 5;
+    }
+    return s;
+}
+
+void test_config_init(model_config *cfg, const test_shape *shape)
+{
+    assert_int_equal(model_config_init(&ctx, cfg), MTS_OK);
+    assert_int_equal(
+        model_config_set_labels(&ctx, cfg, NULL, shape->labels, shape->labels == 1), MTS_OK);
+    cfg->vocab_size = shape->vocab;
+    cfg->hidden_size = shape->width;
+    cfg->num_hidden_layers = shape->layers;
+    cfg->num_attention_heads = shape->heads;
+    cfg->intermediate_size = shape->intermediate;
+    cfg->max_position_embeddings = shape->positions;
+}
+
+static void make_batch(test_bert *t, const test_shape *s)
+{
+    test_random r = test_random_make("batch");
+    int64_t tokens = 0, longest = 0;
+    t->offset = test_alloc(s->sequences + 1, sizeof *t->offset);
+    for (int64_t e = 0; e < s->sequences; e++) {
+        tokens += s->lengths[e];
+        longest = s->lengths[e] > longest ? s->lengths[e] : longest;
+        t->offset[e + 1] = tokens;
+    }
+    t->ids = test_alloc(tokens, sizeof *t->ids);
+    t->type_ids = test_alloc(tokens, sizeof *t->type_ids);
+    t->positions = test_alloc(tokens, sizeof *t->positions);
+    t->labels = test_floats(s->sequences);
+    for (int64_t e = 0; e < s->sequences; e++) {
+        t->labels[e] = s->labels == 1 ? (float)test_random_normal(&r)
+                                      : (float)test_random_below(&r, s->labels);
+        for (int64_t i = t->offset[e]; i < t->offset[e + 1]; i++) {
+            t->ids[i] = (int32_t)test_random_below(&r, s->vocab);
+            t->positions[i] = (int32_t)(i - t->offset[e]);
+            t->type_ids[i] = 2 * t->positions[i] > s->lengths[e];
+        }
+    }
+    t->in = (bert_input){{s->sequences, tokens, longest, t->offset}, t->ids, t->type_ids,
+                         t->positions};
+    t->outputs = s->sequences * s->labels;
+    t->logits = test_floats(t->outputs);
+    t->dlogits = test_floats(t->outputs);
+}
+
+/* Larger than a real initialisation, so that every path of the gradient carries weight. */
+static void fill_parameters(param_table *table)
+{
+    test_random r = test_random_make("parameters");
+    for (int64_t i = 0; i < table->count; i++) {
+        param *p = &table->items[i];
+        const bool gamma = strstr(p->name, "LayerNorm.weight") != NULL;
+        const double sigma = p->vector ? 0.1 : 1.0 / sqrt((double)p->cols);
+        test_fill_normal(&r, p->value, p->rows * p->cols, gamma ? 1.0 : 0.0, sigma);
+    }
+}
+
+void test_bert_init(test_bert *t, const test_shape *shape, const num_format *format, int threads,
+                    const bert_dropout *dropout)
+{
+    const bert_dropout none = {0.0f, 0.0f, 0.0f};
+    const test_shape s = test_shape_full(shape);
+    model_config cfg;
+    *t = (test_bert){0};
+    make_batch(t, &s);
+    test_config_init(&cfg, &s);
+    const bert_limits limits = {s.sequences, t->in.seq.tokens, s.sequences, t->in.seq.tokens,
+                                t->in.seq.max_length};
+    const mts_status status = bert_create(&ctx, &cfg, format, threads, seed,
+                                          dropout == NULL ? &none : dropout, &limits, &t->model);
+    if (status != MTS_OK)
+        fail_msg("bert_create: %s", ctx.error);
+    model_config_deinit(&cfg);
+    t->model->ex.training = true;
+    fill_parameters(&t->model->params);
+}
+
+void test_bert_deinit(test_bert *t)
+{
+    if (t->model != NULL) {
+        assert_string_equal(t->model->ex.anomaly, "");
+        assert_int_equal(t->model->ex.scratch.used, 0);
+    }
+    bert_destroy(t->model);
+    mem_free(t->offset);
+    mem_free(t->ids);
+    mem_free(t->type_ids);
+    mem_free(t->positions);
+    mem_free(t->labels);
+    mem_free(t->logits);
+    mem_free(t->dlogits);
+    *t = (test_bert){0};
+}
+
+static void rebind_linear(exec *ex, arena *a, linear *lin)
+{
+    linear_bind(ex, lin, a, lin->name, lin->id, lin->weight, lin->bias, lin->out, lin->in);
+}
+
+static void rebind_norm(exec *ex, arena *a, layernorm *ln)
+{
+    layernorm_bind(ex, ln, a, ln->name, ln->id, ln->gamma, ln->beta, ln->n, ln->epsilon);
+}
+
+void test_bert_use_family(test_bert *t, const gemm_family *family)
+{
+    bert *m = t->model;
+    exec *ex = &m->ex;
+    const size_t scratch = 4 * ex->scratch.bytes + (1 << 20);
+    const size_t packed = 16 * m->packed.bytes + (1 << 20);
+    ex->family = family;
+    ex->fk = float_kernels_for(family);
+    arena_deinit(&ex->scratch);
+    arena_deinit(&m->packed);
+    assert_int_equal(arena_init(&ctx, &ex->scratch, scratch, "scratch"), MTS_OK);
+    assert_int_equal(arena_init(&ctx, &m->packed, packed, "packed"), MTS_OK);
+    rebind_norm(ex, &m->packed, &m->embedding_norm);
+    for (int64_t l = 0; l < m->cfg.num_hidden_layers; l++) {
+        bert_layer *layer = &m->layers[l];
+        rebind_linear(ex, &m->packed, &layer->qkv);
+        rebind_linear(ex, &m->packed, &layer->out);
+        rebind_linear(ex, &m->packed, &layer->up);
+        rebind_linear(ex, &m->packed, &layer->down);
+        rebind_norm(ex, &m->packed, &layer->norm1);
+        rebind_norm(ex, &m->packed, &layer->norm2);
+    }
+    rebind_linear(ex, &m->packed, &m->pooler);
+    rebind_linear(ex, &m->packed, &m->classifier);
+}
+
+static double loss_of(test_bert *t, float *dlogits)
+{
+    const int64_t rows = t->in.seq.count, labels = t->model->cfg.num_labels;
+    if (labels == 1)
+        return loss_squared_error(dlogits, t->logits, t->labels, rows, 1.0f);
+    return loss_cross_entropy(&t->model->ex, dlogits, t->logits, t->labels, rows, labels, 1.0f);
+}
+
+double test_bert_loss(test_bert *t)
+{
+    bert_forward(t->model, &t->in, t->logits);
+    return loss_of(t, NULL);
+}
+
+void test_bert_gradient(test_bert *t)
+{
+    bert_forward(t->model, &t->in, t->logits);
+    loss_of(t, t->dlogits);
+    bert_backward(t->model, &t->in, t->dlogits);
+}

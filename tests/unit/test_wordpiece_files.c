@@ -1,0 +1,339 @@
+/*
+ * Tokenizer files: what is read from which file, and one clear error line for each malformed one.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "text/vocab.h"
+#include "text/wordpiece.h"
+#include "unit/text_folder.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define SPECIALS "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"
+#define MODEL_BEGIN "\"model\":{\"type\":\"WordPiece\",\"vocab\":{"
+#define VOCAB "\"[UNK]\":0,\"[CLS]\":1,\"[SEP]\":2,\"a\":3"
+#define RULES "\"normalizer\":{\"type\":\"BertNormalizer\"},"
+#define SPLIT "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
+#define MODEL MODEL_BEGIN VOCAB "}}"
+
+/* Up to three files, and what opening the folder gives. */
+typedef struct file_case {
+    const char *names[3], *contents[3];
+    mts_status status;
+    const char *error; /* part of the text */
+} file_case;
+
+static void check(const file_case *c)
+{
+    mts_ctx ctx = {""};
+    wordpiece *wp = NULL;
+    text_folder folder = text_folder_make();
+    for (int i = 0; i < 3 && c->names[i] != NULL; i++)
+        text_folder_put(&folder, c->names[i], c->contents[i]);
+    mts_status st = wordpiece_open(&ctx, folder.path, &wp);
+    text_folder_remove(&folder);
+    if (st != c->status || strstr(ctx.error, c->error) == NULL)
+        fail_msg("%s: expected status %d with \"%s\", found %d with \"%s\"", c->contents[0],
+                 (int)c->status, c->error, (int)st, ctx.error);
+    assert_null(strchr(ctx.error, '\n'));
+    assert_true((wp != NULL) == (st == MTS_OK));
+    wordpiece_close(wp);
+}
+
+static void check_all(const char *name, const char *const contents[][2], size_t n,
+                      mts_status status)
+{
+    for (size_t i = 0; i < n; i++) {
+        file_case c = {{name}, {contents[i][0]}, status, contents[i][1]};
+        check(&c);
+    }
+}
+
+static void test_malformed_vocab_txt(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"", "vocabulary is empty"},
+        {"\n\n\r\n", "vocabulary is empty"},
+        {"\xEF\xBB\xBF", "vocabulary is empty"},
+        {SPECIALS "a\nb\na\n", "token \"a\" appears twice, as id 5 and as id 7"},
+        {SPECIALS "a\n\nb\n", "vocab.txt:7: id 6: empty token"},
+        {SPECIALS "a\xFFz\n", "vocab.txt:6: id 5: token is not UTF-8"},
+        {SPECIALS "\xED\xA0\x80\n", "vocab.txt:6: id 5: token is not UTF-8"},
+        {"[PAD]\n[CLS]\n[SEP]\n", "the vocabulary has no [UNK] token"},
+        {"[UNK]\n[SEP]\n", "the vocabulary has no [CLS] token"},
+        {"[UNK]\n[CLS]\n", "the vocabulary has no [SEP] token"},
+    };
+    check_all("vocab.txt", bad, COUNT(bad), MTS_ERR_BAD_FILE);
+}
+
+static void test_nul_and_long_tokens(void **state)
+{
+    (void)state;
+    mts_ctx ctx = {""};
+    wordpiece *wp = NULL;
+    text_folder folder = text_folder_make();
+    text_folder_write(&folder, "vocab.txt", "[UNK]\na\0b\n", 10);
+    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_BAD_FILE);
+    assert_non_null(strstr(ctx.error, "vocab.txt:2: id 1: NUL byte in a token"));
+    char long_token[VOCAB_MAX_TOKEN_BYTES + 2];
+    memset(long_token, 'x', sizeof long_token - 1);
+    long_token[sizeof long_token - 1] = '\n';
+    text_folder_write(&folder, "vocab.txt", long_token, sizeof long_token);
+    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_UNSUPPORTED);
+    assert_non_null(strstr(ctx.error, "vocab.txt:1: id 0: token of 513 bytes"));
+    text_folder_remove(&folder);
+}
+
+static void test_missing_files(void **state)
+{
+    (void)state;
+    mts_ctx ctx = {""};
+    wordpiece *wp = NULL;
+    text_folder folder = text_folder_make();
+    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_NOT_FOUND);
+    assert_non_null(strstr(ctx.error, "neither vocab.txt nor tokenizer.json"));
+    assert_int_equal(wordpiece_open(&ctx, "/no such folder", &wp), MTS_ERR_NOT_FOUND);
+    char path[96];
+    snprintf(path, sizeof path, "%s/vocab.txt", folder.path);
+    assert_int_equal(symlink("/", path), 0); /* a folder where the file should be */
+    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_NOT_FOUND);
+    assert_non_null(strstr(ctx.error, "not a regular file"));
+    text_folder_remove(&folder);
+}
+
+static void test_malformed_json(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"", "tokenizer.json:1:0:"},
+        {"{\"model\":", "tokenizer.json:1:"},
+        {"[]", "expected a JSON object, found an array"},
+        {"{\"a\":1,\"a\":2}", "duplicate object key"},
+        {"{" RULES SPLIT "\"model\":5}", "model: expected an object, found an integer"},
+        {"{" RULES SPLIT MODEL_BEGIN "}}}", "model: vocab: empty"},
+        {"{" RULES SPLIT "\"model\":{\"type\":\"WordPiece\"}}", "model: vocab: empty"},
+        {"{" RULES SPLIT MODEL_BEGIN "\"a\":\"0\"}}}", "expected an integer id, found a string"},
+        {"{" RULES SPLIT MODEL_BEGIN "\"a\":1.5}}}", "expected an integer id, found a real"},
+        {"{" RULES SPLIT MODEL_BEGIN "\"a\":-1}}}", "token id -1 is outside 0 to"},
+        {"{" RULES SPLIT MODEL_BEGIN "\"a\":4194304}}}", "token id 4194304 is outside 0 to"},
+        {"{" RULES SPLIT MODEL_BEGIN "\"a\":9223372036854775807}}}", "outside 0 to"},
+        {"{" RULES SPLIT MODEL_BEGIN "\"a\":0,\"b\":0}}}", "id 0 is given to two tokens, \"a\""},
+        {"{" RULES SPLIT MODEL_BEGIN "\"a\":0,\"b\":2}}}", "no token has id 1"},
+        {"{" RULES SPLIT MODEL_BEGIN "\"\":0}}}", "id 0: empty token"},
+        {"{" RULES SPLIT MODEL_BEGIN "\"a\":0}}}", "the vocabulary has no [UNK] token"},
+        {"{" RULES SPLIT MODEL_BEGIN VOCAB "},\"max_input_chars_per_word\":0}}", "1 to 1024"},
+        {"{" RULES SPLIT MODEL_BEGIN VOCAB "},\"unk_token\":3}}", "unk_token: expected a string"},
+        {"{" RULES SPLIT MODEL ",\"added_tokens\":5}", "added_tokens: expected an array"},
+        {"{" RULES SPLIT MODEL ",\"added_tokens\":[5]}", "entry 0: expected an object"},
+        {"{" RULES SPLIT MODEL ",\"added_tokens\":[{\"id\":3}]}", "content or id is missing"},
+        {"{" RULES SPLIT MODEL ",\"added_tokens\":[{\"id\":3,\"content\":\"b\"}]}", "two tokens"},
+        {"{" RULES SPLIT MODEL ",\"added_tokens\":[{\"id\":9,\"content\":\"b\"}]}", "has id 4"},
+        {"{" RULES SPLIT MODEL ",\"added_tokens\":[{\"id\":4,\"content\":\"a\"}]}", "twice"},
+        {"{\"normalizer\":{\"type\":\"BertNormalizer\",\"lowercase\":1}," SPLIT MODEL "}",
+         "lowercase: expected a boolean, found an integer"},
+    };
+    check_all("tokenizer.json", bad, COUNT(bad), MTS_ERR_BAD_FILE);
+}
+
+static void test_unsupported_json(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"{" RULES SPLIT "\"model\":{\"type\":\"BPE\"}}", "model: type BPE is not supported"},
+        {"{" RULES SPLIT "\"model\":{\"vocab\":{}}}", "model: type absent is not supported"},
+        {"{}", "model: type absent is not supported"},
+        {"{" SPLIT MODEL "}", "normalizer: type absent is not supported"},
+        {"{\"normalizer\":{\"type\":\"Lowercase\"}," SPLIT MODEL "}", "type Lowercase is not"},
+        {"{" RULES "\"pre_tokenizer\":{\"type\":\"Whitespace\"}," MODEL "}", "type Whitespace is"},
+        {"{" RULES SPLIT "\"post_processor\":{\"type\":\"ByteLevel\"}," MODEL "}",
+         "type ByteLevel"},
+        {"{" RULES SPLIT "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}," MODEL
+         "}",
+         "single: 0 pieces, expected 3"},
+        {"{" RULES SPLIT "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
+         "{\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":2}},{},{}]}," MODEL "}",
+         "piece 0: expected SpecialToken of type 0"},
+        {"{" RULES SPLIT "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["
+         "{\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}},"
+         "{\"Sequence\":{\"id\":\"B\",\"type_id\":0}},{}]}," MODEL "}",
+         "piece 1 is not the one of"},
+        {"{" RULES SPLIT MODEL ",\"added_tokens\":[{\"id\":3,\"content\":\"a\","
+         "\"single_word\":true}]}",
+         "single_word are not supported"},
+    };
+    check_all("tokenizer.json", bad, COUNT(bad), MTS_ERR_UNSUPPORTED);
+}
+
+static void test_malformed_small_files(void **state)
+{
+    (void)state;
+    static const char *const lines = SPECIALS "a\n";
+    static const struct {
+        const char *name, *content, *error;
+        mts_status status;
+    } bad[] = {
+        {"tokenizer_config.json", "{\"do_lower_case\":\"yes\"}",
+         "tokenizer_config.json: do_lower_case: expected a boolean, found a string",
+         MTS_ERR_BAD_FILE},
+        {"tokenizer_config.json", "{\"unk_token\":5}", "unk_token: expected a token, found",
+         MTS_ERR_BAD_FILE},
+        {"tokenizer_config.json", "{\"unk_token\":{\"id\":5}}", "unk_token: expected a token",
+         MTS_ERR_BAD_FILE},
+        {"tokenizer_config.json", "{\"cls_token\":\"<s>\"}", "the vocabulary has no <s> token",
+         MTS_ERR_BAD_FILE},
+        {"tokenizer_config.json", "{\"tokenizer_class\":\"BertJapaneseTokenizer\"}",
+         "BertJapaneseTokenizer does not cut words as BertTokenizer does", MTS_ERR_UNSUPPORTED},
+        {"tokenizer_config.json", "{\"added_tokens_decoder\":{\"x\":{}}}",
+         "\"x\" is not a token id", MTS_ERR_BAD_FILE},
+        {"tokenizer_config.json", "{\"added_tokens_decoder\":{\"5\":{}}}", "expected a token",
+         MTS_ERR_BAD_FILE},
+        {"tokenizer_config.json", "{\"additional_special_tokens\":[\"<x>\"]}",
+         "special token \"<x>\" is not in the vocabulary", MTS_ERR_BAD_FILE},
+        {"special_tokens_map.json", "{\"sep_token\":[]}", "special_tokens_map.json: sep_token",
+         MTS_ERR_BAD_FILE},
+        {"special_tokens_map.json", "nonsense", "special_tokens_map.json:1:", MTS_ERR_BAD_FILE},
+        {"added_tokens.json", "{\"b\":\"6\"}", "added_tokens.json: \"b\": expected a token id",
+         MTS_ERR_BAD_FILE},
+        {"added_tokens.json", "{\"b\":5}", "id 5 is given to two tokens", MTS_ERR_BAD_FILE},
+        {"added_tokens.json", "{\"b\":8}", "no token has id 6", MTS_ERR_BAD_FILE},
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        file_case c = {
+            {"vocab.txt", bad[i].name}, {lines, bad[i].content}, bad[i].status, bad[i].error};
+        check(&c);
+    }
+}
+
+/* Open a folder of up to three files, encode text, compare with n ids. */
+static void check_ids(const file_case *c, const char *text, const int32_t *ids, int64_t n)
+{
+    mts_ctx ctx = {""};
+    wordpiece *wp = NULL;
+    mts_encoding e = {0};
+    text_folder folder = text_folder_make();
+    for (int i = 0; i < 3 && c->names[i] != NULL; i++)
+        text_folder_put(&folder, c->names[i], c->contents[i]);
+    mts_status st = wordpiece_open(&ctx, folder.path, &wp);
+    assert_string_equal(ctx.error, "");
+    assert_int_equal(st, MTS_OK);
+    assert_int_equal(wordpiece_encode(&ctx, wp, text, NULL, 0, &e), MTS_OK);
+    assert_int_equal(e.length, n);
+    assert_memory_equal(e.ids, ids, (size_t)n * sizeof(int32_t));
+    wordpiece_free_encoding(&e);
+    wordpiece_close(wp);
+    text_folder_remove(&folder);
+}
+
+static void test_line_ends_and_byte_order_mark(void **state)
+{
+    (void)state;
+    static const int32_t ids[] = {2, 5, 6, 3};
+    static const char *const same[] = {
+        SPECIALS "a\nb\n",
+        SPECIALS "a\nb",
+        SPECIALS "a\nb\n\n\n",
+        "\xEF\xBB\xBF" SPECIALS "a\nb\n",
+        "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\na\r\nb\r\n",
+        SPECIALS "a \t\nb\u3000\n", /* whitespace at the end is not part of a token */
+    };
+    for (size_t i = 0; i < COUNT(same); i++) {
+        file_case c = {{"vocab.txt"}, {same[i]}, MTS_OK, ""};
+        check_ids(&c, "a b", ids, 4);
+    }
+}
+
+static void test_settings_of_tokenizer_config(void **state)
+{
+    (void)state;
+    static const char *const lines = SPECIALS "a\nA\n\u00e1\n\u00c1\n\u4e2d\n##\u4e2d\n";
+    static const struct {
+        const char *config;
+        int32_t ids[8];
+        int64_t n;
+    } cases[] = {
+        {"{}", {2, 5, 5, 5, 9, 3}, 6},
+        {"{\"do_lower_case\":false}", {2, 6, 7, 8, 9, 3}, 6},
+        {"{\"do_lower_case\":false,\"strip_accents\":true}", {2, 6, 5, 6, 9, 3}, 6},
+        {"{\"strip_accents\":false}", {2, 5, 7, 7, 9, 3}, 6},
+        {"{\"tokenize_chinese_chars\":false}", {2, 5, 5, 5, 9, 3}, 6},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        file_case c = {
+            {"vocab.txt", "tokenizer_config.json"}, {lines, cases[i].config}, MTS_OK, ""};
+        check_ids(&c, "A \u00e1 \u00c1 \u4e2d", cases[i].ids, cases[i].n);
+    }
+    static const int32_t apart[] = {2, 9, 9, 3}, together[] = {2, 9, 10, 3};
+    file_case yes = {{"vocab.txt"}, {lines}, MTS_OK, ""};
+    file_case no = {{"vocab.txt", "tokenizer_config.json"},
+                    {lines, "{\"tokenize_chinese_chars\":false}"},
+                    MTS_OK,
+                    ""};
+    check_ids(&yes, "\u4e2d\u4e2d", apart, 4);
+    check_ids(&no, "\u4e2d\u4e2d", together, 4);
+}
+
+static void test_which_file_wins(void **state)
+{
+    (void)state;
+    static const char *const json = "{" RULES SPLIT MODEL_BEGIN VOCAB ",\"A\":4}}}";
+    static const int32_t lower[] = {1, 3, 2}, cased[] = {1, 4, 2};
+    /* tokenizer.json is read, vocab.txt is not */
+    file_case both = {{"tokenizer.json", "vocab.txt"}, {json, "broken\n\nfile"}, MTS_OK, ""};
+    check_ids(&both, "A", lower, 3);
+    /* do_lower_case of tokenizer_config.json replaces that of tokenizer.json, here the default */
+    file_case config = {{"tokenizer.json", "tokenizer_config.json"},
+                        {json, "{\"do_lower_case\":false}"},
+                        MTS_OK,
+                        ""};
+    check_ids(&config, "A", cased, 3);
+    /* names of special tokens; tokenizer_config.json before special_tokens_map.json */
+    static const int32_t named[] = {1, 3, 2};
+    file_case names = {{"vocab.txt", "tokenizer_config.json", "special_tokens_map.json"},
+                       {"<u>\n<s>\n</s>\na\n", "{\"unk_token\":\"<u>\",\"cls_token\":\"<s>\"}",
+                        "{\"cls_token\":\"a\",\"sep_token\":{\"content\":\"</s>\"}}"},
+                       MTS_OK,
+                       ""};
+    check_ids(&names, "a", named, 3);
+}
+
+static void test_added_tokens_of_old_folders(void **state)
+{
+    (void)state;
+    static const char *const lines = SPECIALS "a\n[unused1]\n";
+    static const int32_t ids[] = {2, 5, 7, 5, 8, 3}, special[] = {2, 6, 5, 3};
+    file_case added = {
+        {"vocab.txt", "added_tokens.json"}, {lines, "{\"<New>\":7,\"x y\":8}"}, MTS_OK, ""};
+    check_ids(&added, "a<NEW>a X Y", ids, 6); /* found in the normalised text */
+    file_case decoder = {{"vocab.txt", "tokenizer_config.json"},
+                         {lines, "{\"added_tokens_decoder\":{\"7\":{\"content\":\"<New>\"},"
+                                 "\"8\":{\"content\":\"X Y\"}}}"},
+                         MTS_OK,
+                         ""};
+    check_ids(&decoder, "a<New>a X Y", ids, 6); /* found in the original text */
+    file_case more = {{"vocab.txt", "special_tokens_map.json"},
+                      {lines, "{\"additional_special_tokens\":[\"[unused1]\"]}"},
+                      MTS_OK,
+                      ""};
+    check_ids(&more, "[unused1]a", special, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_malformed_vocab_txt),
+        cmocka_unit_test(test_nul_and_long_tokens),
+        cmocka_unit_test(test_missing_files),
+        cmocka_unit_test(test_malformed_json),
+        cmocka_unit_test(test_unsupported_json),
+        cmocka_unit_test(test_malformed_small_files),
+        cmocka_unit_test(test_line_ends_and_byte_order_mark),
+        cmocka_unit_test(test_settings_of_tokenizer_config),
+        cmocka_unit_test(test_which_file_wins),
+        cmocka_unit_test(test_added_tokens_of_old_folders),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
