@@ -59,6 +59,8 @@ static size_t plan_scratch(const exec *ex, const model_config *cfg, const attent
                            int64_t tokens, int64_t rows, int64_t max_length)
 {
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
+    if (tokens == 0)
+        return 0;
     const size_t buffers = 3 * floats(tokens * d) + 3 * floats(tokens * d) +
                            floats(tokens * 3 * d) + floats(tokens * (f > d ? f : d)) +
                            4 * floats(rows * d);

@@ -6,6 +6,10 @@
  *
  * Path: optimizer_step -> here -> float_kernels.adamw for every piece.
  * b1^t and b2^t are running products in double, part of the state.
+ *
+ * The kernel has b as a float, b', and takes 1 - b from it: for b = 0.999, 1.3e-5 too little.  m
+ * and v are linear in that factor, so that the corrections cancel it: they are multiplied by (1 -
+ * b') / (1 - b), and the update is that of the exact 1 - b.
  */
 #include "optim/optimizer_internal.h"
 
@@ -23,6 +27,19 @@ void adamw_init(optimizer *opt)
 {
     double *powers = optimizer_state_data(opt, "beta_powers");
     powers[0] = powers[1] = 1.0;
+}
+
+/* Below 1 as a float, too. */
+static float beta_float(double beta)
+{
+    const float largest = 0x1.fffffep-1f;
+    return (float)beta < largest ? (float)beta : largest;
+}
+
+/* 1 - beta^t, times what the kernel's 1 - beta is of the real one. */
+static double correction(double beta, double power)
+{
+    return (1.0 - power) * (1.0 - (double)beta_float(beta)) / (1.0 - beta);
 }
 
 static void step_pieces(void *arg, int64_t begin, int64_t end)
@@ -52,12 +69,12 @@ void adamw_step(exec *ex, optimizer *opt, const param *params, double learning_r
     powers[1] *= o->beta2;
     job.args[0] = (adamw_args){
         .learning_rate = (float)learning_rate,
-        .beta1 = (float)o->beta1,
-        .beta2 = (float)o->beta2,
+        .beta1 = beta_float(o->beta1),
+        .beta2 = beta_float(o->beta2),
         .epsilon = (float)o->epsilon,
         .weight_decay = 0.0f,
-        .correction1 = (float)(1.0 - powers[0]),
-        .correction2 = (float)sqrt(1.0 - powers[1]),
+        .correction1 = (float)correction(o->beta1, powers[0]),
+        .correction2 = (float)sqrt(correction(o->beta2, powers[1])),
         .grad_scale = grad_scale,
     };
     job.args[1] = job.args[0];

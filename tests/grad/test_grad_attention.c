@@ -43,9 +43,8 @@ static void case_init(head_case *c, const num_format *format, int threads, int64
     }
     const int64_t tokens = c->offset[count];
     c->seq = (sequences){count, tokens, longest, c->offset};
-    test_exec_init(&c->ex, format, threads, 0);
-    assert_int_equal(
-        arena_init(NULL, &c->ex.scratch, attention_scratch(&c->ex, &c->at, longest), ""), MTS_OK);
+    test_exec_init(&c->ex, format, threads);
+    test_exec_scratch(&c->ex, attention_scratch(&c->ex, &c->at, longest));
     const size_t bytes = attention_state_bytes(&c->ex, &c->at, tokens, count);
     assert_int_equal(arena_init(NULL, &c->storage, bytes, ""), MTS_OK);
     attention_state_bind(&c->ex, &c->state, &c->storage, &c->at, tokens, count);
@@ -90,7 +89,7 @@ static void differences(void **state)
     for (int i = 0; i < 2; i++) {
         head_case c;
         const num_format format = test_format_float(FORMAT_FP32);
-        case_init(&c, &format, 2, 12, 2, lengths, 3);
+        case_init(&c, &format, 1, 12, 2, lengths, 3);
         c.at.dropout = dropouts[i];
         run(&c);
         test_assert_gradient(i == 0 ? "dQ, dK, dV" : "dQ, dK, dV with dropout", loss, &c, c.qkv,
@@ -106,7 +105,7 @@ static void dropout_steps(void **state)
     const num_format format = test_format_float(FORMAT_FP32);
     head_case c;
     (void)state;
-    case_init(&c, &format, 2, 12, 2, lengths, 2);
+    case_init(&c, &format, 1, 12, 2, lengths, 2);
     const double plain = loss(&c);
     c.at.dropout = 0.5f;
     const double first = loss(&c), again = loss(&c);
@@ -139,8 +138,8 @@ static void measure(const num_format *format, float dropout, const double bound[
     static const int64_t lengths[] = {70, 1, 33};
     const num_format fp32 = test_format_float(FORMAT_FP32);
     head_case a, b;
-    case_init(&a, format, 2, 64, 2, lengths, 3);
-    case_init(&b, &fp32, 2, 64, 2, lengths, 3);
+    case_init(&a, format, 1, 64, 2, lengths, 3);
+    case_init(&b, &fp32, 1, 64, 2, lengths, 3);
     a.at.dropout = b.at.dropout = dropout;
     run(&a);
     run(&b);
@@ -209,7 +208,7 @@ static void anomalies(void **state)
     for (int where = 0; where < 2; where++) {
         head_case c;
         const num_format f = test_format_dfp(8, GROUP_TENSOR, true);
-        case_init(&c, &f, 2, 12, 2, lengths, 2);
+        case_init(&c, &f, 1, 12, 2, lengths, 2);
         (where == 0 ? c.qkv : c.dout)[5] = NAN;
         run(&c);
         assert_string_equal(c.ex.anomaly,

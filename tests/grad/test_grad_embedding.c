@@ -32,9 +32,8 @@ static void case_init(table_case *c, const num_format *format)
 {
     test_random r = test_random_make("embedding");
     *c = (table_case){0};
-    test_exec_init(&c->ex, format, 2, 0);
-    assert_int_equal(
-        arena_init(NULL, &c->ex.scratch, embedding_scratch(&c->ex, TOKENS, COLS), ""), MTS_OK);
+    test_exec_init(&c->ex, format, 1);
+    test_exec_scratch(&c->ex, embedding_scratch(&c->ex, TOKENS, COLS));
     test_param_init(&r, &c->table, WORDS, COLS, 0.0, 0.05);
     embedding_init(&c->e, "the table", 3, &c->table);
     for (int t = 0; t < TOKENS; t++) /* the last word never occurs */

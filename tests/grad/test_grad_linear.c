@@ -19,6 +19,8 @@
 #include "layers/linear.h"
 #include "support/test_model.h"
 
+enum { STEPS = 2000 };
+
 /* A layer with an input, an output gradient, and what comes of them. */
 typedef struct layer_case {
     exec ex;
@@ -34,9 +36,8 @@ static void case_init(layer_case *c, const num_format *format, int64_t rows, int
 {
     test_random r = test_random_make("linear");
     *c = (layer_case){.rows = rows, .out = out, .in = in};
-    test_exec_init(&c->ex, format, 2, 0);
-    assert_int_equal(arena_init(NULL, &c->ex.scratch, linear_scratch(&c->ex, rows, out, in), ""),
-                     MTS_OK);
+    test_exec_init(&c->ex, format, 1);
+    test_exec_scratch(&c->ex, linear_scratch(&c->ex, rows, out, in));
     test_param_init(&r, &c->weight, out, in, 0.0, 0.5);
     test_param_init(&r, &c->bias, 1, out, 0.0, 0.5);
     c->x = test_floats(rows * in);
@@ -267,7 +268,7 @@ static void unbiased(void **state)
         run(&b);
         moments_init(&dw, 11 * 17);
         moments_init(&dx, 13 * 17);
-        for (int step = 0; step < 3000; step++) {
+        for (int step = 0; step < STEPS; step++) {
             a.ex.step = a.ex.weight_version = (uint64_t)step;
             run(&a);
             moments_add(&dw, a.weight.grad);

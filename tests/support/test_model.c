@@ -196,13 +196,17 @@ int test_families(const gemm_family *out[8])
     return found;
 }
 
-void test_exec_init(exec *ex, const num_format *format, int threads, size_t scratch)
+void test_exec_init(exec *ex, const num_format *format, int threads)
 {
     *ex = (exec){.ctx = &ctx, .format = *format, .threads = threads, .seed = seed};
     ex->training = true;
     assert_int_equal(kernels_select(&ctx, &ex->family), MTS_OK);
     ex->fk = float_kernels_for(ex->family);
-    assert_int_equal(arena_init(&ctx, &ex->scratch, scratch, "scratch"), MTS_OK);
+}
+
+void test_exec_scratch(exec *ex, size_t bytes)
+{
+    assert_int_equal(arena_init(&ctx, &ex->scratch, bytes, "scratch"), MTS_OK);
 }
 
 void test_exec_deinit(exec *ex)

@@ -71,8 +71,9 @@ num_format test_format_dfp(int bits, group_kind group, bool stochastic);
  * called at the start of each test that uses them. */
 int test_families(const gemm_family *out[8]);
 
-/* A context in training mode with the best family and so much scratch. */
-void test_exec_init(exec *ex, const num_format *format, int threads, size_t scratch);
+/* A context in training mode with the best family; scratch as its layers say they need. */
+void test_exec_init(exec *ex, const num_format *format, int threads);
+void test_exec_scratch(exec *ex, size_t bytes);
 void test_exec_deinit(exec *ex);
 
 /* A parameter of its own with a gradient, filled with mean + sigma * normal. */

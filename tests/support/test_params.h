@@ -17,7 +17,7 @@ typedef struct test_params {
 void test_params_add(test_params *t, int64_t rows, int64_t cols, bool decay);
 void test_params_free(test_params *t);
 
-/* Five parameters, 94,000 elements: several pieces of every kind, with and without decay. */
+/* Five parameters, 93,904 elements: several pieces of every kind, with and without decay. */
 test_params test_params_mixed(void);
 
 /* Uniform in (-scale, scale), a function of seed and element. */

@@ -107,11 +107,12 @@ MTS_INLINE float tanh_grad(float x)
     return 1.0f - t * t;
 }
 
+/* "omp simd": input and output may be the same array, which is no dependence between elements. */
 #define FORWARD_LOOP(f)                                                                            \
-    for (int64_t i = 0; i < n; i++)                                                                \
+    _Pragma("omp simd") for (int64_t i = 0; i < n; i++)                                                                \
     y[i] = f(x[i])
 #define BACKWARD_LOOP(f)                                                                           \
-    for (int64_t i = 0; i < n; i++)                                                                \
+    _Pragma("omp simd") for (int64_t i = 0; i < n; i++)                                                                \
     dx[i] = dy[i] * f(x[i])
 
 void FK(activation_forward)(float *y, const float *x, int64_t n, activation_kind kind)
@@ -161,6 +162,7 @@ void FK(dropout)(float *y, const float *x, int64_t n, float p, rng_key key, uint
 {
     const uint32_t threshold = (uint32_t)((double)p * 4294967296.0);
     const float keep_scale = 1.0f / (1.0f - p);
+#pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         float scaled = x[i] * keep_scale;
         y[i] = rng_draw(key, first + (uint32_t)i) >= threshold ? scaled : 0.0f;
@@ -169,6 +171,7 @@ void FK(dropout)(float *y, const float *x, int64_t n, float p, rng_key key, uint
 
 void FK(add)(float *y, const float *a, const float *b, int64_t n)
 {
+#pragma omp simd
     for (int64_t i = 0; i < n; i++)
         y[i] = a[i] + b[i];
 }

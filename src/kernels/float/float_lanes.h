@@ -43,16 +43,16 @@ MTS_INLINE float lanes_sum(const float *acc)
 }
 
 /*
- * e^x for x <= 88, relative error below 2e-7; 0 below -87.  x = n ln2 + r, |r| <= ln2/2, a polynomial
- * of degree 6 in r (coefficients of Cephes' expf, Moshier), times 2^n.
+ * e^x, x limited to [-87, 88], relative error below 2e-7.  x = n ln2 + r, |r| <= ln2/2, a polynomial of
+ * degree 6 in r (coefficients of Cephes' expf, Moshier), times 2^n.  Without branches, so that loops
+ * over it become vector code.
  */
 MTS_INLINE float float_exp(float x)
 {
     float clamped = x < -87.0f ? -87.0f : x;
     clamped = clamped > 88.0f ? 88.0f : clamped;
-    float t = clamped * 1.44269504f;
-    int32_t n = (int32_t)(t + (t < 0.0f ? -0.5f : 0.5f));
-    float fn = (float)n;
+    /* adding and subtracting 1.5 * 2^23 rounds to an integer */
+    float fn = (clamped * 1.44269504f + 12582912.0f) - 12582912.0f;
     float r = (clamped - fn * 0.693359375f) - fn * -2.12194440e-4f;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
@@ -61,8 +61,7 @@ MTS_INLINE float float_exp(float x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    float power = float_from_bits((uint32_t)(n + 127) << 23);
-    return x < -87.0f ? 0.0f : p * power;
+    return p * float_from_bits((uint32_t)((int32_t)fn + 127) << 23);
 }
 
 #endif

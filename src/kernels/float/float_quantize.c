@@ -5,7 +5,7 @@
  *                   nearest:    q = round to nearest, ties to even
  *   saturated to |q| <= limit.  v - floor(v) is exact in float, so the rounding is unbiased.
  *
- * Path: qmatrix_map -> here.  The caller has excluded NaN and infinity, and |v| < 2^16.
+ * Path: qmatrix_map -> here.  The caller has excluded NaN and infinity.
  */
 #include "kernels/float_kernels.h"
 #include "kernels/float/float_lanes.h"
@@ -40,10 +40,11 @@ uint32_t FK(max_abs_bits_scaled)(const float *x, const float *col_scale, int64_t
     return max;
 }
 
-MTS_INLINE int32_t clamp(int32_t q, int32_t limit)
+/* Within the limit before rounding: the same mantissa as after it, and every float has one. */
+MTS_INLINE float clamp(float v, float limit)
 {
-    q = q > limit ? limit : q;
-    return q < -limit ? -limit : q;
+    v = v < limit ? v : limit;
+    return v > -limit ? v : -limit;
 }
 
 MTS_INLINE int32_t round_stochastic(float v, rng_key key, uint32_t i)
@@ -62,24 +63,23 @@ MTS_INLINE int32_t round_nearest(float v)
 
 /* The four loops of one element type: each of (stochastic, col_scale) is a loop of its own. */
 #define QUANTIZE_LOOPS(type)                                                                       \
-    const float scale = args->scale;                                                               \
+    const float scale = args->scale, limit = (float)args->limit;                                   \
     const float *col = args->col_scale;                                                            \
-    const int32_t limit = args->limit;                                                             \
     const rng_key key = args->key;                                                                 \
     const uint32_t first = args->first;                                                            \
     if (args->stochastic && col == NULL)                                                           \
         for (int64_t i = 0; i < n; i++)                                                            \
-            q[i] = (type)clamp(round_stochastic(x[i] * scale, key, first + (uint32_t)i), limit);   \
+            q[i] = (type)round_stochastic(clamp(x[i] * scale, limit), key, first + (uint32_t)i);   \
     else if (args->stochastic)                                                                     \
         for (int64_t i = 0; i < n; i++)                                                            \
-            q[i] = (type)clamp(                                                                    \
-                round_stochastic(x[i] * scale * col[i], key, first + (uint32_t)i), limit);         \
+            q[i] = (type)round_stochastic(clamp(x[i] * scale * col[i], limit), key,                \
+                                          first + (uint32_t)i);                                    \
     else if (col == NULL)                                                                          \
         for (int64_t i = 0; i < n; i++)                                                            \
-            q[i] = (type)clamp(round_nearest(x[i] * scale), limit);                                \
+            q[i] = (type)round_nearest(clamp(x[i] * scale, limit));                                \
     else                                                                                           \
         for (int64_t i = 0; i < n; i++)                                                            \
-            q[i] = (type)clamp(round_nearest(x[i] * scale * col[i]), limit)
+            q[i] = (type)round_nearest(clamp(x[i] * scale * col[i], limit))
 
 void FK(quantize_s8)(int8_t *restrict q, const float *restrict x, int64_t n,
                      const quantize_args *args)

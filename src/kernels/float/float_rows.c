@@ -31,6 +31,7 @@ void FK(softmax_forward)(float *p, const float *s, int64_t n, float scale)
     float max = s[0];
     for (int64_t i = 1; i < n; i++)
         max = s[i] > max ? s[i] : max;
+#pragma omp simd
     for (int64_t i = 0; i < n; i++)
         p[i] = float_exp((s[i] - max) * scale);
     float sum;
@@ -44,6 +45,7 @@ void FK(softmax_backward)(float *ds, const float *dp, const float *p, int64_t n,
 {
     float dot;
     LANES_SUM(dot, n, dp[i] * p[i]);
+#pragma omp simd
     for (int64_t i = 0; i < n; i++)
         ds[i] = p[i] * (dp[i] - dot) * scale;
 }
@@ -71,6 +73,7 @@ void FK(layernorm_backward)(float *dx, const float *dy, const float *xhat, const
     LANES_SUM(h1, n, dy[i] * gamma[i]);
     LANES_SUM(h2, n, dy[i] * gamma[i] * xhat[i]);
     const float m1 = h1 / (float)n, m2 = h2 / (float)n;
+#pragma omp simd
     for (int64_t i = 0; i < n; i++)
         dx[i] = rstd * (dy[i] * gamma[i] - m1 - xhat[i] * m2);
 }
@@ -89,11 +92,12 @@ void FK(norm_sums)(norm_sums *sums, const int16_t *q, int64_t n)
     *sums = (norm_sums){a, b, min, max};
 }
 
-void FK(norm_divide)(int16_t *restrict xq, const int16_t *restrict q, int64_t n, int64_t s1,
+void FK(norm_divide)(int16_t *xq, const int16_t *q, int64_t n, int64_t s1,
                      int64_t reciprocal, int shift, const quantize_args *args)
 {
     const int64_t half = INT64_C(1) << (shift - 1);
     const int64_t limit = args->limit;
+#pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         int64_t value = (n * q[i] - s1) * reciprocal;
         uint32_t draw = rng_draw(args->key, args->first + (uint32_t)i);
