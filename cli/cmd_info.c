@@ -38,6 +38,17 @@ static void print_value(const char *key, const json_t *value)
     }
 }
 
+/* "total_bytes" as "total": the value comes with its unit. */
+static void format_name(char *name, size_t bytes, const char *key)
+{
+    const size_t n = strlen(key);
+    const bool unit = n > 6 && strcmp(key + n - 6, "_bytes") == 0;
+    snprintf(name, bytes, "%.*s", (int)(unit ? n - 6 : n), key);
+    for (char *p = name; *p != '\0'; p++)
+        if (*p == '_')
+            *p = ' ';
+}
+
 /* One line per member; members of an object inside are indented below its name. */
 static void print_object(const json_t *object, int indent)
 {
@@ -46,10 +57,7 @@ static void print_object(const json_t *object, int indent)
     json_object_foreach((json_t *)object, key, value)
     {
         char name[64];
-        snprintf(name, sizeof name, "%s", key);
-        for (char *p = name; *p != '\0'; p++)
-            if (*p == '_')
-                *p = ' ';
+        format_name(name, sizeof name, key);
         if (json_is_object(value)) {
             printf("%*s%s\n", indent, "", name);
             print_object(value, indent + 2);

@@ -40,7 +40,7 @@ int16_addend int16_addend_make(int16_factor f, int e, int32_t max, int target, r
 {
     int16_addend addend = {.factor = f.q, .shift = target - (e + f.e), .key = key};
     addend.far_key = far_key;
-    if (max == 0 || addend.shift > FAR_SHIFT) {
+    if (max == 0 || f.q == 0 || addend.shift > FAR_SHIFT) {
         addend.factor = 0;
     } else if (addend.shift < 0) {
         /* max >= 1 and the product fits, hence so does the factor */

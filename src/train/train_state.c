@@ -40,7 +40,7 @@ static mts_status put_exact(mts_ctx *ctx, json_t *object, const char *key, doubl
     return json_util_set(ctx, object, key, json_string(text));
 }
 
-/* The "mantissa" object. */
+/* The object stateful_callbacks.mantissa. */
 static mts_status make_exact(const run *r, json_t *own)
 {
     mts_status st = MTS_OK;
@@ -65,10 +65,11 @@ mts_status train_state_save(const run *r, const char *dir)
     mts_ctx *ctx = r->ctx;
     const train_state *s = &r->state;
     char *path = NULL;
-    json_t *root = json_object(), *own = json_object();
+    json_t *root = json_object(), *own = json_object(), *callbacks = json_object();
     const double epoch =
         (double)s->global_step / (double)(r->steps_per_epoch > 0 ? r->steps_per_epoch : 1);
-    MTS_CHECK(root != NULL && own != NULL, MTS_ERR_MEMORY, "out of memory: %s", file_name);
+    MTS_CHECK(root != NULL && own != NULL && callbacks != NULL, MTS_ERR_MEMORY,
+              "out of memory: %s", file_name);
     MTS_TRY(make_exact(r, own));
     MTS_TRY(json_util_set(ctx, root, "global_step", json_integer(s->global_step)));
     MTS_TRY(json_util_set(ctx, root, "max_steps", json_integer(r->total_steps)));
@@ -83,10 +84,12 @@ mts_status train_state_save(const run *r, const char *dir)
                           s->best_checkpoint == NULL ? json_null()
                                                      : json_string(s->best_checkpoint)));
     MTS_TRY(json_util_set(ctx, root, "log_history", json_incref(s->log_history)));
-    MTS_TRY(json_util_set(ctx, root, "mantissa", json_incref(own)));
+    MTS_TRY(json_util_set(ctx, callbacks, "mantissa", json_incref(own)));
+    MTS_TRY(json_util_set(ctx, root, "stateful_callbacks", json_incref(callbacks)));
     MTS_TRY(path_join(ctx, &path, dir, file_name));
     MTS_TRY(json_util_save(ctx, root, path));
 cleanup:
+    json_decref(callbacks);
     json_decref(own);
     json_decref(root);
     mem_free(path);
@@ -162,11 +165,11 @@ mts_status train_state_load(run *r, const char *dir)
     const json_t *own = NULL;
     MTS_TRY(path_join(ctx, &path, dir, file_name));
     MTS_TRY(json_util_load_object(ctx, path, JSON_UTIL_CONFIG_BYTES, &root));
-    own = json_object_get(root, "mantissa");
+    own = json_object_get(json_object_get(root, "stateful_callbacks"), "mantissa");
     history = json_object_get(root, "log_history");
     MTS_CHECK(json_is_object(own) && json_is_array(history), MTS_ERR_BAD_FILE,
-              "%s: expected an object \"mantissa\" and an array \"log_history\": was it written by "
-              "another program?",
+              "%s: expected an object stateful_callbacks.mantissa and an array log_history: was it "
+              "written by another program?",
               path);
     MTS_TRY(json_util_require(ctx, path, root, "global_step"));
     MTS_TRY(json_util_int(ctx, path, root, "global_step", 0, r->total_steps, &s->global_step));

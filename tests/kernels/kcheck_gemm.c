@@ -468,7 +468,7 @@ static void bench_kernel(const gemm_kernel *k)
     for (int i = 0; i < 16; i++) {
         bool side_b = (i & 1) != 0, transposed = (i & 2) != 0;
         int elem_bytes = (i & 12) == 0 ? 1 : 2;
-        gemm_piece p = (piece)(i / 4 > 1 ? i / 4 - 1 : 0);
+        gemm_piece p = (gemm_piece)(i / 4 > 1 ? i / 4 - 1 : 0);
         bench_pack(k, side_b, (pack_source){source, N, elem_bytes, transposed}, p);
     }
     free(source);

@@ -321,14 +321,15 @@ void test_bert_init(test_bert *t, const test_shape *shape, const num_format *for
     *t = (test_bert){0};
     make_batch(t, &s);
     test_config_init(&cfg, &s);
-    const bert_limits limits = {s.sequences, t->in.seq.tokens, s.sequences, t->in.seq.tokens,
+    const int64_t train = s.train_sequences < 0 ? 0 : given_or(s.train_sequences, s.sequences);
+    const bert_limits limits = {train, t->offset[train], s.sequences, t->in.seq.tokens,
                                 t->in.seq.max_length};
     const mts_status status = bert_create(&ctx, &cfg, format, threads, seed,
                                           dropout == NULL ? &none : dropout, &limits, &t->model);
     if (status != MTS_OK)
         fail_msg("bert_create: %s", ctx.error);
     model_config_deinit(&cfg);
-    t->model->ex.training = true;
+    t->model->ex.training = train > 0;
     fill_parameters(&t->model->params);
 }
 

@@ -88,6 +88,7 @@ typedef struct test_shape {
     int64_t vocab, width, heads, intermediate, layers, positions, labels; /* 50 32 4 64 2 16 3 */
     int64_t sequences;   /* [3] */
     int64_t lengths[8];  /* [7, 1, 5] */
+    int64_t train_sequences; /* largest training batch: the first so many [all]; -1: no training */
 } test_shape;
 
 typedef struct test_bert {

@@ -75,9 +75,11 @@ static void test_edges(void **state)
 {
     const schedule empty = {SCHEDULE_LINEAR, 0, 0};
     const schedule all_warmup = {SCHEDULE_COSINE, 4, 4};
+    const schedule no_warmup = {SCHEDULE_LINEAR, 4, 0};
     const schedule longer = {SCHEDULE_LINEAR, 4, 8};
     (void)state;
     assert_close(schedule_factor(&empty, 0), 0.0);
+    assert_close(schedule_factor(&no_warmup, 0), 1.0);
     assert_close(schedule_factor(&all_warmup, 3), 0.75);
     assert_close(schedule_factor(&all_warmup, 4), 1.0);
     assert_close(schedule_factor(&longer, 6), 0.75);

@@ -373,7 +373,43 @@ static void test_updates_are_unbiased(void **state)
     check_unbiased(0x1.8p-3, 0.75, 0x1p-6);
     check_unbiased(0x1.4p-12, 0.875, 0.0);    /* an update is about one unit */
     check_unbiased(0x1.4p-14, 0.875, 0x1p-4); /* a fraction of a unit */
+    check_unbiased(1.5, 0.75, 0.0);           /* both roundings shift by the same number of bits */
     check_unbiased(4.0, 0.5, 0x1p-3);         /* weights are rounded, too */
+}
+
+/* Updates of half a unit: which elements move differs between parameters, steps, seeds, strips. */
+static void test_draws_are_fresh(void **state)
+{
+    enum { N = 400 };
+    float moved[2][2][2 * N]; /* [seed][step] */
+    (void)state;
+    for (int seed = 0; seed < 2; seed++) {
+        test_params t = {0};
+        test_params_add(&t, 1, N, false);
+        test_params_add(&t, 1, N, false);
+        for (int i = 0; i < 2 * N; i++)
+            t.value[i] = 0.5f;
+        optimizer *opt = create(&t, 0.0, 0.0);
+        for (int k = 0; k < 2; k++) {
+            for (int i = 0; i < 2 * N; i++) {
+                t.grad[i] = 0x1p-16f;
+                moved[seed][k][i] = t.value[i];
+            }
+            step(opt, &t, (uint64_t)seed, 1.0);
+            for (int i = 0; i < 2 * N; i++)
+                moved[seed][k][i] -= t.value[i];
+        }
+        optimizer_destroy(opt);
+        test_params_free(&t);
+    }
+    const size_t bytes = N * sizeof(float);
+    assert_memory_not_equal(moved[0][0], moved[0][0] + N, bytes);
+    assert_memory_not_equal(moved[0][0], moved[0][1], bytes);
+    assert_memory_not_equal(moved[0][0], moved[1][0], bytes);
+    assert_memory_not_equal(moved[0][0], moved[0][0] + INT16_STRIP,
+                            (N - INT16_STRIP) * sizeof(float));
+    for (int i = 0; i < 2 * N; i++)
+        assert_true(moved[0][1][i] == 0.0f || moved[0][1][i] == 0x1p-15f);
 }
 
 enum { ROWS = 200, COLUMNS = 16, STEPS = 400 };
@@ -459,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_zero_start),
         cmocka_unit_test(test_out_of_range_is_reported),
         cmocka_unit_test(test_updates_are_unbiased),
+        cmocka_unit_test(test_draws_are_fresh),
         cmocka_unit_test(test_least_squares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

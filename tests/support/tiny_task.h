@@ -1,0 +1,23 @@
+/*
+ * A tiny task on disk, for tests of whole runs: a random BERT folder, and rows that it can learn.
+ *
+ * Path: tests/api, tests/cli/make_tiny_task.c -> here -> bert_create, bert_save.
+ */
+#ifndef MTS_TESTS_SUPPORT_TINY_TASK_H
+#define MTS_TESTS_SUPPORT_TINY_TASK_H
+
+#include "base/status.h"
+
+/*
+ * Into the folder dir (made if missing; same bytes each time):
+ *   model/      config.json, model.safetensors (no head), vocab.txt: width 48, 4 heads, 2 layers,
+ *               intermediate 100, 32 positions, dropout 0.1; no size is a multiple of 64
+ *   train.tsv   60 rows "text<TAB>label" of 3 classes, 3 to 13 words, some of them in more than one
+ *               piece
+ *   dev.tsv     20 rows of the same kind
+ *   score.tsv   40 rows "text<TAB>label" with a number as label
+ * MTS_ERR_IO, MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD mts_status tiny_task_write(mts_ctx *ctx, const char *dir);
+
+#endif

@@ -1,0 +1,729 @@
+/*
+ * The float kernels: accuracy of the generic build against double, and every other build of this
+ * machine against the generic one, bit for bit, entry by entry of struct float_kernels.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cpu/cpu_features.h"
+#include "support/test_model.h"
+
+static const float_kernels *const generic = &float_kernels__generic;
+
+/* ------------------------------------------------------------------- builds, bit for bit ---- */
+
+enum { ROOM = 1100, SCALARS = 4 };
+
+/* Every array that any entry reads or writes.  An entry runs on a copy. */
+typedef struct numbers {
+    float x[ROOM], y[ROOM], z[ROOM], w[ROOM];
+    float positive[ROOM], powers[ROOM]; /* for second moments; powers of two */
+    double d[ROOM], e[ROOM];
+    int32_t tile[ROOM];
+    int16_t a[ROOM], b[ROOM], c[ROOM];
+    int8_t q[ROOM];
+    uint16_t h[ROOM];
+    uint32_t max[ROOM];
+    double scalars[SCALARS];
+} numbers;
+
+/* Where the arrays are, to see writes past n elements. */
+static const struct array {
+    size_t offset, size;
+} arrays[] = {
+    {offsetof(numbers, x), 4},    {offsetof(numbers, y), 4},      {offsetof(numbers, z), 4},
+    {offsetof(numbers, w), 4},    {offsetof(numbers, positive), 4}, {offsetof(numbers, powers), 4},
+    {offsetof(numbers, d), 8},    {offsetof(numbers, e), 8},      {offsetof(numbers, tile), 4},
+    {offsetof(numbers, a), 2},    {offsetof(numbers, b), 2},      {offsetof(numbers, c), 2},
+    {offsetof(numbers, q), 1},    {offsetof(numbers, h), 2},      {offsetof(numbers, max), 4},
+};
+
+/* Normal numbers of many sizes with zeros, denormals and ties in between. */
+static float some_float(test_random *r)
+{
+    switch (test_random_below(r, 12)) {
+    case 0:
+        return 0.0f;
+    case 1:
+        return (float)(test_random_below(r, 401) - 200) / 4.0f;
+    case 2:
+        return (float)(test_random_normal(r) * 1e-39);
+    case 3:
+        return (float)(test_random_normal(r) * 100.0);
+    default:
+        return (float)test_random_normal(r);
+    }
+}
+
+static void fill(numbers *v, test_random *r)
+{
+    memset(v, 0, sizeof *v);
+    for (int i = 0; i < ROOM; i++) {
+        v->x[i] = some_float(r);
+        v->y[i] = some_float(r);
+        v->z[i] = some_float(r);
+        v->w[i] = (float)test_random_normal(r);
+        v->positive[i] = (float)(test_random_normal(r) * test_random_normal(r));
+        v->positive[i] *= v->positive[i];
+        v->powers[i] = format_power((int)test_random_below(r, 21) - 10);
+        v->d[i] = test_random_normal(r) * 1e6;
+        v->e[i] = floor(test_random_normal(r) * 1e12);
+        v->tile[i] = (int32_t)test_random_bits(r);
+        v->a[i] = (int16_t)(test_random_below(r, 65535) - 32767);
+        v->b[i] = (int16_t)(test_random_below(r, 65535) - 32767);
+        v->c[i] = (int16_t)(test_random_below(r, 4095) - 2047);
+        v->q[i] = (int8_t)(test_random_below(r, 255) - 127);
+        v->h[i] = (uint16_t)test_random_bits(r);
+        v->max[i] = (uint32_t)test_random_below(r, 0x41000000);
+    }
+}
+
+/* One entry of the table at size n; `variant` counts through its modes. */
+typedef void run_fn(const float_kernels *fk, numbers *v, int64_t n, int variant);
+
+static const rng_key key = {0x12345678, 0x9abcdef1};
+
+static quantize_args some_args(const numbers *v, int variant, int32_t limit)
+{
+    return (quantize_args){.scale = 32.0f,
+                           .col_scale = variant & 1 ? v->powers : NULL,
+                           .limit = limit,
+                           .stochastic = (variant & 2) != 0,
+                           .key = key,
+                           .first = 4294967290u};
+}
+
+static void run_max_abs_bits(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    v->scalars[0] = (double)fk->max_abs_bits(v->x, n);
+}
+
+static void run_max_abs_columns(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->max_abs_columns(v->max, v->x, variant == 0 ? 1.0f : 0.125f, n);
+}
+
+static void run_max_abs_bits_scaled(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    v->scalars[0] = (double)fk->max_abs_bits_scaled(v->x, v->powers, n);
+}
+
+static void run_quantize_s8(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    const quantize_args args = some_args(v, variant, 127);
+    fk->quantize_s8(v->q, v->x, n, &args);
+}
+
+static void run_quantize_s16(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    const quantize_args args = some_args(v, variant, 2047);
+    fk->quantize_s16(v->a, v->x, n, &args);
+}
+
+/* One row; the driver's strides are tested by test_gemm. */
+static void run_tile_store_s32(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->tile_store_s32(v->y, n, v->tile, n, 1, n, v->powers, v->powers,
+                       variant == 1 ? v->x : NULL, variant == 2);
+}
+
+static void run_tile_store_f64(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->tile_store_f64(v->y, n, v->e, n, 1, n, v->powers, v->powers, variant == 1 ? v->x : NULL,
+                       variant == 2);
+}
+
+static void run_tile_add(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->tile_add(v->e, v->tile, n, variant == 0 ? 1.0 : 65536.0);
+}
+
+static void run_add(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->add(variant == 0 ? v->y : v->x, v->x, v->z, n);
+}
+
+static void run_scale(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->scale(v->x, 0.37f, n);
+}
+
+static void run_dropout(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->dropout(variant == 0 ? v->y : v->x, v->x, n, 0.3f, key, 4294967290u);
+}
+
+static void run_activation_forward(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->activation_forward(variant < 5 ? v->y : v->x, v->x, n, (activation_kind)(variant % 5));
+}
+
+static void run_activation_backward(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->activation_backward(variant < 5 ? v->y : v->w, v->w, v->x, n,
+                            (activation_kind)(variant % 5));
+}
+
+static void run_softmax_forward(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->softmax_forward(variant == 0 ? v->y : v->x, v->x, n, variant == 0 ? 1.0f : 0.17677669f);
+}
+
+static void run_softmax_backward(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->softmax_backward(variant == 0 ? v->y : v->x, v->x, v->w, n, 0.25f);
+}
+
+static void run_layernorm_forward(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    float *y = variant == 0 ? v->y : v->x;
+    v->scalars[0] = (double)fk->layernorm_forward(y, v->positive, v->x, v->w, v->z, n, 1e-12f);
+}
+
+static void run_layernorm_backward(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->layernorm_backward(variant == 0 ? v->y : v->x, v->x, v->w, v->z, 1.7f, n);
+}
+
+static void run_norm_sums(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    norm_sums s;
+    (void)variant;
+    fk->norm_sums(&s, v->a, n);
+    v->scalars[0] = (double)s.s1;
+    v->scalars[1] = (double)s.s2;
+    v->scalars[2] = (double)s.min;
+    v->scalars[3] = (double)s.max;
+}
+
+static void run_norm_divide(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    const quantize_args args = some_args(v, variant, 2047);
+    norm_sums s;
+    fk->norm_sums(&s, v->c, n);
+    const int64_t reciprocal = (INT64_C(1) << 44) / (n > 0 ? n : 1);
+    fk->norm_divide(variant & 1 ? v->c : v->a, v->c, n, s.s1, reciprocal, 44, &args);
+}
+
+static void run_norm_affine(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->norm_affine(v->y, v->a, v->b, v->c, n, 0x1p-20f, 0x1p-9f);
+}
+
+static void run_norm_grad_sums(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    int64_t h1, h2;
+    (void)variant;
+    fk->norm_grad_sums(&h1, &h2, v->a, v->b, v->c, n);
+    v->scalars[0] = (double)(int32_t)h1;
+    v->scalars[1] = (double)(h1 >> 32);
+    v->scalars[2] = (double)(int32_t)h2;
+    v->scalars[3] = (double)(h2 >> 32);
+}
+
+static void run_norm_grad_input(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->norm_grad_input(v->y, v->a, v->b, v->c, n, 0.3e-6f, 1234.5f, -77.25f);
+}
+
+static void run_norm_grad_params(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->norm_grad_params(v->d, v->e, v->a, v->b, n, 0x1p-25, 0x1p-12);
+}
+
+static void run_accumulate(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->accumulate(v->y, v->x, n);
+}
+
+static void run_accumulate_s8(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->accumulate_s8(v->d, v->q, n, 0x1p-9);
+}
+
+static void run_accumulate_s16(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->accumulate_s16(v->d, v->a, n, 0x1p-9);
+}
+
+static void run_dequantize_s8(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->dequantize_s8(v->y, v->q, n, 0x1p-9f, variant == 1);
+}
+
+static void run_dequantize_s16(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->dequantize_s16(v->y, v->a, n, 0x1p-9f, variant == 1);
+}
+
+static void run_sum_squares(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    v->scalars[0] = fk->sum_squares(v->x, n);
+}
+
+static void run_adamw(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    const adamw_args args = {1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.1f, 0.0316f,
+                             variant == 0 ? 1.0f : 0.3f};
+    fk->adamw(v->w, v->z, v->positive, v->x, n, &args);
+}
+
+static void run_sgd(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->sgd(v->w, v->z, v->x, n, 0.01f, variant == 0 ? 0.0f : 0.9f, 0.1f, 0.5f);
+}
+
+static void run_to_bf16(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->to_bf16(v->h, v->x, n);
+}
+
+static void run_from_bf16(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->from_bf16(v->y, v->h, n);
+}
+
+static const struct entry {
+    const char *name;
+    run_fn *run;
+    int variants;
+} entries[] = {
+    {"max_abs_bits", run_max_abs_bits, 1},
+    {"max_abs_columns", run_max_abs_columns, 2},
+    {"max_abs_bits_scaled", run_max_abs_bits_scaled, 1},
+    {"quantize_s8", run_quantize_s8, 4},
+    {"quantize_s16", run_quantize_s16, 4},
+    {"tile_store_s32", run_tile_store_s32, 3},
+    {"tile_store_f64", run_tile_store_f64, 3},
+    {"tile_add", run_tile_add, 2},
+    {"add", run_add, 2},
+    {"scale", run_scale, 1},
+    {"dropout", run_dropout, 2},
+    {"activation_forward", run_activation_forward, 10},
+    {"activation_backward", run_activation_backward, 10},
+    {"softmax_forward", run_softmax_forward, 2},
+    {"softmax_backward", run_softmax_backward, 2},
+    {"layernorm_forward", run_layernorm_forward, 2},
+    {"layernorm_backward", run_layernorm_backward, 2},
+    {"norm_sums", run_norm_sums, 1},
+    {"norm_divide", run_norm_divide, 4},
+    {"norm_affine", run_norm_affine, 1},
+    {"norm_grad_sums", run_norm_grad_sums, 1},
+    {"norm_grad_input", run_norm_grad_input, 1},
+    {"norm_grad_params", run_norm_grad_params, 1},
+    {"accumulate", run_accumulate, 1},
+    {"accumulate_s8", run_accumulate_s8, 1},
+    {"accumulate_s16", run_accumulate_s16, 1},
+    {"dequantize_s8", run_dequantize_s8, 2},
+    {"dequantize_s16", run_dequantize_s16, 2},
+    {"sum_squares", run_sum_squares, 1},
+    {"adamw", run_adamw, 2},
+    {"sgd", run_sgd, 2},
+    {"to_bf16", run_to_bf16, 1},
+    {"from_bf16", run_from_bf16, 1},
+};
+
+enum { ENTRIES = sizeof entries / sizeof entries[0] };
+
+/* A new entry of the struct needs a line above. */
+_Static_assert(sizeof(float_kernels) == sizeof(char *) + ENTRIES * sizeof(void (*)(void)),
+               "every entry of struct float_kernels is run");
+
+/* Elements from n on are as they were. */
+static void check_ends(const struct entry *e, const numbers *before, const numbers *after, int64_t n)
+{
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+        const size_t at = arrays[i].offset + (size_t)n * arrays[i].size;
+        const size_t bytes = (size_t)(ROOM - n) * arrays[i].size;
+        if (memcmp((const char *)before + at, (const char *)after + at, bytes) != 0)
+            fail_msg("%s of %lld elements writes behind them (array %zu)", e->name, (long long)n, i);
+    }
+}
+
+static void compare_build(const float_kernels *fk)
+{
+    static numbers start, expected, found;
+    static const int64_t sizes[] = {1,  2,  3,  7,  8,  9,  15,  16,  17,  31,  32,
+                                    33, 47, 63, 64, 65, 77, 128, 255, 257, 1000, 1031};
+    test_random r = test_random_make("builds");
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        fill(&start, &r);
+        for (int i = 0; i < ENTRIES; i++)
+            for (int variant = 0; variant < entries[i].variants; variant++) {
+                memcpy(&expected, &start, sizeof start);
+                memcpy(&found, &start, sizeof start);
+                entries[i].run(generic, &expected, sizes[s], variant);
+                entries[i].run(fk, &found, sizes[s], variant);
+                check_ends(&entries[i], &start, &found, sizes[s]);
+                if (sizes[s] > 30 && memcmp(&expected, &start, sizeof start) == 0)
+                    fail_msg("%s of %lld elements does nothing", entries[i].name,
+                             (long long)sizes[s]);
+                if (memcmp(&expected, &found, sizeof found) != 0)
+                    fail_msg("%s, %lld elements, mode %d: build %s differs from generic",
+                             entries[i].name, (long long)sizes[s], variant, fk->name);
+            }
+    }
+}
+
+static void builds(void **state)
+{
+    (void)state;
+    compare_build(generic);
+#if defined(__x86_64__)
+    if (cpu_features() & CPU_AVX2)
+        compare_build(&float_kernels__avx2);
+    if (cpu_features() & CPU_AVX512)
+        compare_build(&float_kernels__avx512);
+    printf("  avx2: %s, avx512: %s\n", cpu_features() & CPU_AVX2 ? "same bits" : "not run here",
+           cpu_features() & CPU_AVX512 ? "same bits" : "not run here");
+#endif
+}
+
+/* ------------------------------------------------------------------------------ accuracy ---- */
+
+static double exact_phi(double x)
+{
+    return 0.5 * erfc(-x / sqrt(2.0));
+}
+
+static double exact_gelu_tanh_inner(double x)
+{
+    return tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x));
+}
+
+static double exact_sigmoid(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
+}
+
+static double exact_forward(double x, activation_kind kind)
+{
+    switch (kind) {
+    case ACTIVATION_GELU:
+        return x * exact_phi(x);
+    case ACTIVATION_GELU_TANH:
+        return 0.5 * x * (1.0 + exact_gelu_tanh_inner(x));
+    case ACTIVATION_RELU:
+        return x > 0.0 ? x : 0.0;
+    case ACTIVATION_SILU:
+        return x * exact_sigmoid(x);
+    case ACTIVATION_TANH:
+        return tanh(x);
+    }
+    return NAN;
+}
+
+static double exact_derivative(double x, activation_kind kind)
+{
+    const double root = sqrt(2.0 / acos(-1.0)), t = exact_gelu_tanh_inner(x), s = exact_sigmoid(x);
+    switch (kind) {
+    case ACTIVATION_GELU:
+        return exact_phi(x) + x * exp(-0.5 * x * x) / sqrt(2.0 * acos(-1.0));
+    case ACTIVATION_GELU_TANH:
+        return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * root * (1.0 + 3.0 * 0.044715 * x * x);
+    case ACTIVATION_RELU:
+        return x > 0.0 ? 1.0 : 0.0;
+    case ACTIVATION_SILU:
+        return s * (1.0 + x * (1.0 - s));
+    case ACTIVATION_TANH:
+        return 1.0 - tanh(x) * tanh(x);
+    }
+    return NAN;
+}
+
+/* -12 .. 12 in fine steps, then far out: absolute error below 2e-6 (relative beyond 1). */
+static void activations(void **state)
+{
+    static const char *const names[] = {"gelu", "gelu_tanh", "relu", "silu", "tanh"};
+    static const float far[] = {-1e30f, -1e4f, -90.0f, -50.0f, -20.0f, 20.0f, 50.0f, 90.0f, 1e4f};
+    (void)state;
+    for (int kind = 0; kind < 5; kind++) {
+        double worst = 0.0, worst_grad = 0.0;
+        for (int i = -120000; i <= 120009; i++) {
+            const float x = i <= 120000 ? (float)i * 1e-4f : far[i - 120001];
+            const float one = 1.0f;
+            float y, g;
+            generic->activation_forward(&y, &x, 1, (activation_kind)kind);
+            generic->activation_backward(&g, &one, &x, 1, (activation_kind)kind);
+            if (kind == ACTIVATION_GELU_TANH && fabsf(x) > 1e12f)
+                continue; /* x^3 overflows in the formula itself */
+            const double fx = exact_forward((double)x, (activation_kind)kind);
+            const double size = fabs(fx) > 1.0 ? fabs(fx) : 1.0;
+            const double error = fabs((double)y - fx) / size;
+            const double error_grad =
+                fabs((double)g - exact_derivative((double)x, (activation_kind)kind));
+            worst = error > worst ? error : worst;
+            worst_grad = error_grad > worst_grad ? error_grad : worst_grad;
+            if (!(error < 2e-6) || !(error_grad < 2e-6))
+                fail_msg("%s(%.8g): %.8g, derivative %.8g; errors %.3g, %.3g", names[kind],
+                         (double)x, (double)y, (double)g, error, error_grad);
+        }
+        printf("  %-10s largest error %.2e, of the derivative %.2e\n", names[kind], worst,
+               worst_grad);
+    }
+}
+
+/* exp, seen through a softmax of two: p0 / p1 = exp(s0 - s1). */
+static void exponential(void **state)
+{
+    double worst = 0.0;
+    (void)state;
+    for (int i = 0; i < 86000; i++) {
+        const float s[2] = {0.0f, (float)-i * 1e-3f};
+        float p[2];
+        generic->softmax_forward(p, s, 2, 1.0f);
+        const double expected = exp((double)s[1]) / (1.0 + exp((double)s[1]));
+        const double error = fabs((double)p[1] - expected) / expected;
+        worst = error > worst ? error : worst;
+    }
+    printf("  largest relative error %.2e\n", worst);
+    assert_true(worst < 5e-7);
+}
+
+static void softmax(void **state)
+{
+    test_random r = test_random_make("softmax");
+    float s[777], p[777], dp[777], ds[777];
+    (void)state;
+    for (int64_t n = 1; n <= 777; n += 97) {
+        double total = 0.0, dot = 0.0;
+        test_fill_normal(&r, s, n, 50.0, 12.0);
+        test_fill_normal(&r, dp, n, 0.0, 1.0);
+        generic->softmax_forward(p, s, n, 0.25f);
+        for (int64_t i = 0; i < n; i++)
+            total += exp(0.25 * (double)s[i] - 12.0);
+        for (int64_t i = 0; i < n; i++) {
+            const double exact = exp(0.25 * (double)s[i] - 12.0) / total;
+            assert_true(fabs((double)p[i] - exact) < 2e-6 * exact + 1e-30);
+            dot += exact * (double)dp[i];
+        }
+        generic->softmax_backward(ds, dp, p, n, 0.25f);
+        for (int64_t i = 0; i < n; i++) {
+            const double exact = exp(0.25 * (double)s[i] - 12.0) / total;
+            assert_true(fabs((double)ds[i] - 0.25 * exact * ((double)dp[i] - dot)) < 1e-6);
+        }
+    }
+    /* far apart: no overflow, and the sum is one */
+    const float wide[3] = {-3e38f, 3e38f, 0.0f};
+    generic->softmax_forward(p, wide, 3, 1.0f);
+    assert_true(p[1] == 1.0f && p[0] < 1e-37f && p[2] < 1e-37f);
+}
+
+static void layer_norm(void **state)
+{
+    test_random r = test_random_make("layer norm");
+    float x[900], y[900], h[900], gamma[900], beta[900];
+    (void)state;
+    for (int64_t n = 1; n <= 900; n += 29) {
+        double mean = 0.0, variance = 0.0;
+        test_fill_normal(&r, x, n, 3.0, 0.5);
+        test_fill_normal(&r, gamma, n, 1.0, 0.1);
+        test_fill_normal(&r, beta, n, 0.0, 0.1);
+        const float rstd = generic->layernorm_forward(y, h, x, gamma, beta, n, 1e-5f);
+        for (int64_t i = 0; i < n; i++)
+            mean += (double)x[i] / (double)n;
+        for (int64_t i = 0; i < n; i++)
+            variance += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
+        const double exact = 1.0 / sqrt(variance + (double)1e-5f);
+        assert_true(fabs((double)rstd - exact) < 2e-6 * exact + (n == 1 ? 1e-3 : 0.0));
+        for (int64_t i = 0; i < n; i++) {
+            const double hat = ((double)x[i] - mean) * exact;
+            assert_true(fabs((double)h[i] - hat) < 1e-5);
+            assert_true(fabs((double)y[i] - (hat * (double)gamma[i] + (double)beta[i])) < 1e-5);
+        }
+    }
+}
+
+/* ----------------------------------------------------------------- quantising, bf16, sums ---- */
+
+/* The mapping by its definition, in double: exact for these values. */
+static int32_t model_quantize(double v, bool stochastic, float u, int32_t limit)
+{
+    double q = stochastic ? floor(v) + ((double)u < v - floor(v) ? 1.0 : 0.0) : nearbyint(v);
+    q = q > limit ? limit : q;
+    return (int32_t)(q < -limit ? -limit : q);
+}
+
+static void quantising(void **state)
+{
+    test_random r = test_random_make("quantising");
+    float x[512], col[512];
+    int16_t q[512];
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        const int bits = 4 + (int)test_random_below(&r, 13);
+        quantize_args args = {.scale = format_power((int)test_random_below(&r, 30) - 15),
+                              .limit = format_limit(bits),
+                              .stochastic = round % 2 == 0,
+                              .key = rng_make_key(1, (uint64_t)round, 2, RNG_ROUND_STATE),
+                              .first = (uint32_t)test_random_bits(&r)};
+        for (int i = 0; i < 512; i++) {
+            const double v = (double)args.limit * 1.3 * (2.0 * test_random_uniform(&r) - 1.0);
+            col[i] = format_power((int)test_random_below(&r, 5) - 2);
+            x[i] = (float)(i % 8 == 0 ? floor(v) + 0.5 : v) / args.scale;
+        }
+        args.col_scale = round % 3 == 0 ? col : NULL;
+        generic->quantize_s16(q, x, 512, &args);
+        for (int i = 0; i < 512; i++) {
+            const double by = (double)args.scale * (round % 3 == 0 ? (double)col[i] : 1.0);
+            const float u = rng_uniform(args.key, args.first + (uint32_t)i);
+            assert_int_equal(q[i], model_quantize((double)x[i] * by, args.stochastic, u,
+                                                  args.limit));
+        }
+    }
+}
+
+/* What the caller should have excluded: still a mantissa within the limit. */
+static void quantising_anything(void **state)
+{
+    static const float x[] = {INFINITY, -INFINITY, NAN, FLT_MAX, -FLT_MAX, 1e20f, -3e9f, 2.1e9f};
+    (void)state;
+    for (int stochastic = 0; stochastic < 2; stochastic++) {
+        const quantize_args args = {
+            .scale = 0x1p114f, .limit = 127, .stochastic = stochastic == 1, .key = key};
+        int16_t wide[8];
+        int8_t narrow[8];
+        generic->quantize_s16(wide, x, 8, &args);
+        generic->quantize_s8(narrow, x, 8, &args);
+        for (int i = 0; i < 8; i++) {
+            assert_in_range(wide[i] + 127, 0, 254);
+            assert_int_equal(narrow[i], wide[i]);
+            if (!isnan(x[i]))
+                assert_int_equal(wide[i], x[i] > 0.0f ? 127 : -127);
+        }
+    }
+}
+
+static double bf16_value(uint32_t h)
+{
+    const uint32_t u = h << 16;
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return (double)x;
+}
+
+/* The neighbour that is nearer, of two equally near ones the even one; the largest rounds to inf. */
+static uint16_t model_bf16(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    const uint32_t down = u >> 16, up = down + 1;
+    double above = fabs(bf16_value(up)), below = fabs(bf16_value(down));
+    if (isinf(above))
+        above = 0x1p128;
+    const double to_up = above - fabs((double)x), to_down = fabs((double)x) - below;
+    if (to_up == to_down)
+        return (uint16_t)(down % 2 == 0 ? down : up);
+    return (uint16_t)(to_up < to_down ? up : down);
+}
+
+static void bfloat16(void **state)
+{
+    test_random r = test_random_make("bfloat16");
+    (void)state;
+    for (int i = 0; i < 300000; i++) {
+        uint32_t u = (uint32_t)test_random_bits(&r);
+        float x, back;
+        uint16_t h;
+        if (i % 4 == 0)
+            u = (u & 0xffff0000) | 0x8000; /* a tie */
+        if ((u & 0x7f800000) == 0x7f800000)
+            u &= 0xbfffffff; /* finite */
+        memcpy(&x, &u, sizeof x);
+        generic->to_bf16(&h, &x, 1);
+        assert_int_equal(h, model_bf16(x));
+        generic->from_bf16(&back, &h, 1);
+        assert_true((double)back == bf16_value(h) || isinf(back));
+    }
+    const float special[4] = {INFINITY, -INFINITY, NAN, -0.0f};
+    uint16_t h[4];
+    float back[4];
+    generic->to_bf16(h, special, 4);
+    generic->from_bf16(back, h, 4);
+    assert_true(back[0] == INFINITY && back[1] == -INFINITY && isnan(back[2]));
+    assert_true(back[3] == 0.0f && signbit(back[3]));
+    uint32_t nan_bits = 0x7f800001; /* a NaN whose upper half alone would be infinity */
+    float nan_value;
+    memcpy(&nan_value, &nan_bits, sizeof nan_value);
+    generic->to_bf16(h, &nan_value, 1);
+    assert_true((h[0] & 0x7f80) == 0x7f80 && (h[0] & 0x7f) != 0);
+}
+
+/* Share of dropped elements, their scale, and the positions: a function of key and index. */
+static void dropout(void **state)
+{
+    enum { N = 40000 };
+    float *x = test_floats(N), *y = test_floats(N);
+    (void)state;
+    for (int i = 0; i < N; i++)
+        x[i] = 1.0f;
+    for (int step = 1; step < 10; step += 2) {
+        const float p = (float)step / 10.0f;
+        int64_t dropped = 0;
+        generic->dropout(y, x, N, p, key, 7);
+        for (int i = 0; i < N; i++) {
+            const bool keep = (double)rng_draw(key, 7 + (uint32_t)i) >= (double)p * 0x1p32;
+            assert_true(y[i] == (keep ? 1.0f / (1.0f - p) : 0.0f));
+            dropped += !keep;
+        }
+        const double sigma = sqrt((double)p * (1.0 - (double)p) * N);
+        assert_true(fabs((double)dropped - (double)p * N) < 5.0 * sigma);
+    }
+    mem_free(x);
+    mem_free(y);
+}
+
+static void integer_sums(void **state)
+{
+    enum { N = 4099 };
+    int16_t a[N], b[N], c[N];
+    norm_sums s;
+    int64_t h1, h2, s1 = 0, s2 = 0, e1 = 0, e2 = 0;
+    (void)state;
+    for (int i = 0; i < N; i++) { /* the extremes, so that nothing narrower than int64 passes */
+        a[i] = i % 7 == 3 ? -32767 : 32767;
+        b[i] = i % 5 == 1 ? 32766 : 32767;
+        c[i] = 32767;
+        s1 += a[i];
+        s2 += (int64_t)a[i] * a[i];
+        e1 += (int64_t)a[i] * b[i];
+        e2 += (int64_t)a[i] * b[i] * c[i];
+    }
+    generic->norm_sums(&s, a, N);
+    assert_true(s.s1 == s1 && s.s2 == s2 && s.min == -32767 && s.max == 32767);
+    generic->norm_grad_sums(&h1, &h2, a, b, c, N);
+    assert_true(h1 == e1 && h2 == e2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(builds),     cmocka_unit_test(activations),
+        cmocka_unit_test(exponential), cmocka_unit_test(softmax),
+        cmocka_unit_test(layer_norm), cmocka_unit_test(quantising),
+        cmocka_unit_test(quantising_anything), cmocka_unit_test(bfloat16),
+        cmocka_unit_test(dropout),    cmocka_unit_test(integer_sums),
+    };
+    test_print_seed();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,291 @@
+/*
+ * Memory: base/memory itself, a model whose every allocation fails in turn, and the model's plan:
+ * no shape, format or batch may take more from an arena than was planned (arena_take asserts it).
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "support/test_model.h"
+
+static mts_ctx ctx;
+
+/* ---------------------------------------------------------------------------- base/memory ---- */
+
+static void allocation(void **state)
+{
+    uint8_t *p = NULL;
+    (void)state;
+    assert_int_equal(mem_calloc(&ctx, &p, 7, 13, "bytes"), MTS_OK);
+    assert_int_equal((uintptr_t)p % 64, 0);
+    for (int i = 0; i < 91; i++)
+        assert_int_equal(p[i], 0);
+    mem_free(p);
+    assert_int_equal(mem_calloc(&ctx, &p, 0, 8, "nothing"), MTS_OK);
+    assert_non_null(p);
+    mem_free(p);
+    mem_free(NULL);
+}
+
+/* Sizes that overflow, or that only their rounding to 64 bytes lets overflow. */
+static void too_large(void **state)
+{
+    static const size_t sizes[][2] = {
+        {SIZE_MAX, 2}, {SIZE_MAX / 2 + 1, 2}, {SIZE_MAX, 1}, {SIZE_MAX - 62, 1}, {SIZE_MAX / 8, 8}};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char *p = (char *)&ctx;
+        assert_int_equal(mem_calloc(&ctx, &p, sizes[i][0], sizes[i][1], "the table"),
+                         MTS_ERR_MEMORY);
+        assert_null(p);
+        assert_non_null(strstr(ctx.error, "out of memory: the table"));
+    }
+}
+
+static void growing(void **state)
+{
+    int32_t *p = NULL;
+    (void)state;
+    assert_int_equal(mem_grow(&ctx, &p, 0, 3, sizeof *p, "list"), MTS_OK);
+    for (int i = 0; i < 3; i++)
+        p[i] = i + 1;
+    assert_int_equal(mem_grow(&ctx, &p, 3, 100, sizeof *p, "list"), MTS_OK);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(p[i], i < 3 ? i + 1 : 0);
+    int32_t *before = p;
+    mem_fail_after(0);
+    assert_int_equal(mem_grow(&ctx, &p, 100, 200, sizeof *p, "list"), MTS_ERR_MEMORY);
+    mem_fail_after(-1);
+    assert_ptr_equal(p, before);
+    assert_int_equal(p[2], 3);
+    mem_free(p);
+}
+
+static void texts(void **state)
+{
+    char *p = NULL;
+    (void)state;
+    assert_int_equal(mem_strdup(&ctx, &p, "mantissa"), MTS_OK);
+    assert_string_equal(p, "mantissa");
+    mem_free(p);
+    assert_int_equal(mem_strndup(&ctx, &p, "mantissa", 3), MTS_OK);
+    assert_string_equal(p, "man");
+    mem_free(p);
+}
+
+static void failure_injection(void **state)
+{
+    char *p = NULL;
+    (void)state;
+    mem_fail_after(2);
+    for (int i = 0; i < 4; i++) {
+        const mts_status st = mem_calloc(&ctx, &p, 1, 1, "byte");
+        assert_int_equal(st, i == 2 ? MTS_ERR_MEMORY : MTS_OK);
+        mem_free(p);
+    }
+    assert_int_equal(mem_fail_after(-1), 4);
+}
+
+static void arenas(void **state)
+{
+    arena a = {0};
+    (void)state;
+    assert_int_equal(arena_need(1, 1), 64);
+    assert_int_equal(arena_need(64, 1), 64);
+    assert_int_equal(arena_need(13, 5), 128);
+    assert_int_equal(arena_need(0, 5), 0);
+    assert_int_equal(arena_init(&ctx, &a, 256, "arena"), MTS_OK);
+    uint8_t *first = arena_take(&a, 3, 1), *second = arena_take(&a, 65, 1);
+    assert_ptr_equal(second, first + 64);
+    assert_int_equal(a.used, 192);
+    assert_int_equal((uintptr_t)first % 64, 0);
+    arena_deinit(&a);
+    assert_null(a.base);
+}
+
+/* ---------------------------------------------------------------------------- the model ---- */
+
+static const bert_dropout dropout = {0.1f, 0.1f, 0.1f};
+
+static const num_format *some_formats(int *count)
+{
+    static num_format list[8];
+    list[0] = test_format_float(FORMAT_FP32);
+    list[1] = test_format_float(FORMAT_BF16);
+    list[2] = test_format_dfp(8, GROUP_TENSOR, true);
+    list[3] = test_format_dfp(16, GROUP_TENSOR, false);
+    list[4] = test_format_dfp(12, GROUP_ROW, true);
+    list[5] = test_format_dfp(8, GROUP_BLOCK, true);
+    list[6] = test_format_dfp(16, GROUP_BLOCK, true);
+    list[7] = (num_format){FORMAT_DFP, 8, 12, 16, 9, 10, true, GROUP_ROW};
+    *count = 8;
+    return list;
+}
+
+/* Each allocation of bert_create fails once: an error with a text, nothing leaks, cfg stays ours. */
+static void create_without_memory(void **state)
+{
+    const test_shape shape = test_shape_full(&(test_shape){.layers = 2});
+    const bert_limits limits = {3, 20, 3, 20, 10};
+    int count;
+    const num_format *format = some_formats(&count);
+    (void)state;
+    for (int f = 0; f < count; f++) {
+        int64_t n = 0;
+        for (;; n++) {
+            model_config cfg;
+            bert *model = (bert *)&ctx;
+            test_config_init(&cfg, &shape);
+            mem_fail_after(n);
+            const mts_status st =
+                bert_create(&ctx, &cfg, &format[f], 2, 1, &dropout, &limits, &model);
+            mem_fail_after(-1);
+            if (st == MTS_OK) {
+                assert_null(cfg.labels); /* taken over */
+                model_config_deinit(&cfg);
+                bert_destroy(model);
+                break;
+            }
+            assert_int_equal(st, MTS_ERR_MEMORY);
+            assert_null(model);
+            assert_non_null(strstr(ctx.error, "out of memory"));
+            assert_int_equal(cfg.hidden_size, shape.width);
+            model_config_deinit(&cfg);
+        }
+        assert_true(n >= 7);
+    }
+    bert_destroy(NULL);
+}
+
+static void assert_finite(const test_bert *t, bool gradient)
+{
+    for (int64_t i = 0; i < t->in.seq.count * t->model->cfg.num_labels; i++)
+        assert_true(isfinite(t->logits[i]));
+    for (int64_t i = 0; gradient && i < t->model->params.elements; i++)
+        assert_true(isfinite(t->model->params.grad[i]));
+}
+
+/* Training on the first sequences, evaluation on all, twice: within the arenas. */
+static void use_model(const test_shape *shape, const num_format *format, int threads)
+{
+    test_bert t;
+    test_bert_init(&t, shape, format, threads, &dropout);
+    const bert_input all = t.in;
+    for (int round = 0; round < 2; round++) {
+        if (shape->train_sequences >= 0) {
+            const int64_t n = shape->train_sequences;
+            t.in.seq.count = n > 0 ? n : all.seq.count;
+            t.in.seq.tokens = t.offset[t.in.seq.count];
+            t.model->ex.training = true;
+            test_bert_gradient(&t);
+            assert_finite(&t, true);
+            bert_weights_changed(t.model);
+            t.model->ex.step++;
+        }
+        t.in = all;
+        t.model->ex.training = false;
+        test_bert_loss(&t);
+        assert_finite(&t, false);
+    }
+    test_bert_deinit(&t);
+}
+
+static test_shape random_shape(test_random *r)
+{
+    test_shape s = {.vocab = 1 + test_random_below(r, 70),
+                    .heads = 1 + test_random_below(r, 5),
+                    .intermediate = 1 + test_random_below(r, 150),
+                    .layers = 1 + test_random_below(r, 4),
+                    .positions = 70,
+                    .labels = 1 + test_random_below(r, 4),
+                    .sequences = 1 + test_random_below(r, 5)};
+    s.width = s.heads * (1 + test_random_below(r, 24));
+    for (int64_t e = 0; e < s.sequences; e++)
+        s.lengths[e] = 1 + test_random_below(r, test_random_below(r, 3) == 0 ? 70 : 9);
+    s.train_sequences = test_random_below(r, 4) == 0 ? -1 : 1 + test_random_below(r, s.sequences);
+    return s;
+}
+
+static void random_models(void **state)
+{
+    test_random r = test_random_make("shapes");
+    int count;
+    const num_format *format = some_formats(&count);
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        const test_shape s = random_shape(&r);
+        use_model(&s, &format[i % count], i % 3 == 0 ? 3 : 1);
+    }
+}
+
+/* The corners: one token, one row, narrow inside, wider than long, longer than wide, no training. */
+static void corner_models(void **state)
+{
+    static const test_shape shapes[] = {
+        {.sequences = 1, .lengths = {1}},
+        {.sequences = 1, .lengths = {1}, .width = 1, .heads = 1, .intermediate = 1, .layers = 1,
+         .vocab = 1, .labels = 1},
+        {.sequences = 4, .lengths = {1, 1, 1, 1}, .labels = 1},
+        {.width = 64, .intermediate = 8},
+        {.width = 4, .heads = 4, .intermediate = 300},
+        {.width = 130, .heads = 1, .sequences = 2, .lengths = {3, 2}},
+        {.width = 8, .heads = 2, .positions = 200, .sequences = 2, .lengths = {200, 1}},
+        {.labels = 200, .sequences = 8, .lengths = {1, 2, 1, 2, 1, 2, 1, 2}},
+        {.train_sequences = -1, .layers = 1},
+        {.train_sequences = -1, .layers = 5},
+        {.train_sequences = 1, .layers = 1, .sequences = 8, .positions = 40,
+         .lengths = {1, 40, 40, 40, 40, 40, 40, 40}},
+    };
+    int count;
+    const num_format *format = some_formats(&count);
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int f = 0; f < count; f++)
+            for (int threads = 1; threads <= 3; threads += 2)
+                use_model(&shapes[i], &format[f], threads);
+}
+
+/* The plan that is printed is what is allocated. */
+static void plan_is_kept(void **state)
+{
+    const test_shape shape = test_shape_full(&(test_shape){.layers = 3});
+    int count;
+    const num_format *format = some_formats(&count);
+    (void)state;
+    for (int f = 0; f < count; f++) {
+        test_bert t;
+        bert_plan plan;
+        test_bert_init(&t, &shape, &format[f], 2, &dropout);
+        const sequences *s = &t.in.seq;
+        const bert_limits limits = {s->count, s->tokens, s->count, s->tokens, s->max_length};
+        assert_int_equal(bert_plan_make(&ctx, &t.model->cfg, &format[f], 2, &limits, &plan),
+                         MTS_OK);
+        assert_int_equal(plan.parameters, (size_t)t.model->params.elements * sizeof(float));
+        assert_int_equal(plan.gradients, plan.parameters);
+        assert_int_equal(plan.packed_weights, t.model->packed.bytes);
+        assert_int_equal(plan.activations, t.model->acts.bytes);
+        assert_int_equal(plan.scratch, t.model->ex.scratch.bytes);
+        test_bert_gradient(&t);
+        assert_int_equal(t.model->acts.used, t.model->acts.bytes); /* no more than needed */
+        test_bert_deinit(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(allocation),     cmocka_unit_test(too_large),
+        cmocka_unit_test(growing),        cmocka_unit_test(texts),
+        cmocka_unit_test(failure_injection), cmocka_unit_test(arenas),
+        cmocka_unit_test(create_without_memory), cmocka_unit_test(random_models),
+        cmocka_unit_test(corner_models),  cmocka_unit_test(plan_is_kept),
+    };
+    test_print_seed();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
