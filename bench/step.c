@@ -75,7 +75,8 @@ static num_format parse_format(const char *name, group_kind group)
         fprintf(stderr, "bench_step: unknown precision %s\n", name);
         exit(2);
     }
-    f.weight_bits = f.activation_bits = f.gradient_bits = f.attention_bits = f.norm_bits = bits;
+    f.weight_bits = f.activation_bits = f.gradient_bits = f.attention_bits = bits;
+    f.norm_bits = 16;
     return f;
 }
 

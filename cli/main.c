@@ -6,7 +6,9 @@
 #include "cli.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const cli_command *const commands[] = {&command_train,    &command_eval, &command_predict,
                                               &command_tokenize, &command_info, NULL};
@@ -74,8 +76,23 @@ static int run_command(const cli_command *command, int count, char **words)
     return code;
 }
 
+/*
+ * OpenMP threads spin at the end of each parallel loop.  Where another program wants the same
+ * processors, a spinning thread keeps the working one waiting, and a run takes several times as long.
+ * libgomp reads its settings before main: so the command starts itself anew with a short spin, unless
+ * the environment already says how to wait.
+ */
+static void limit_spinning(char **argv)
+{
+    if (getenv("GOMP_SPINCOUNT") != NULL || getenv("OMP_WAIT_POLICY") != NULL)
+        return;
+    if (setenv("GOMP_SPINCOUNT", "2000", 1) == 0)
+        execv("/proc/self/exe", argv); /* where that fails, the present process serves as well */
+}
+
 int main(int argc, char **argv)
 {
+    limit_spinning(argv);
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
         printf("mantissa %s\n", MTS_VERSION);

@@ -283,8 +283,8 @@ def check_logits(checks, mantissa, folder, model, tokenizer, texts, precisions):
         assert found.shape == wanted.shape
         error = np.abs(found - wanted)
         if precision == "fp32":
-            checks.check(error.max() <= LOGIT_TOLERANCE,
-                         f"fp32   largest difference {error.max():.2e} (at most {LOGIT_TOLERANCE:g})")
+            checks.check(error.max() <= LOGIT_TOLERANCE, f"fp32   largest difference "
+                         f"{error.max():.2e} (at most {LOGIT_TOLERANCE:g})")
             continue
         part = 2.0**(8 - int(precision.removeprefix("int")))
         rms, largest = np.sqrt((error**2).mean()) / spread, error.max() / spread

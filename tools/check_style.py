@@ -7,7 +7,9 @@ usage: tools/check_style.py [FOLDER]         (the repository; default: the one t
                 the first line begins the comment that says what the file is; at most 1000 lines
                 and 120 lines per function (tests, and kernels: 250)
   src/          no printing, exiting, aborting, no malloc beside base/memory.c, getenv in one place
-  everywhere    no marks of unfinished work
+  everywhere    no marks of unfinished work; no path of one machine, in any text file
+
+C files over 600 lines are reported, which is no error: each should have one subject.
 """
 import re
 import sys
@@ -16,6 +18,7 @@ from pathlib import Path
 
 MAX_COLUMNS = 100
 MAX_FILE_LINES = 1000
+LONG_FILE_LINES = 600
 MAX_FUNCTION_LINES = 120
 MAX_KERNEL_LINES = 250
 
@@ -28,6 +31,9 @@ FORBIDDEN = {
     r"(?:rand|srand|time|strtok|gets|sprintf|strcpy|strcat)": (),
 }
 MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|^\s*#\s*if 0\b")
+# Folders where one machine or person keeps things; /tmp, /usr and /proc are everywhere.
+MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:home|root|work|opt|Users)/[\w.]")
+TEXT_ENDINGS = {".c", ".h", ".py", ".sh", ".md", ".txt", ".cmake", ""}
 COMMENT_OR_STRING = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.S)
 
 
@@ -81,20 +87,37 @@ def errors_of_code(path, relative, code):
             yield f"{path}:{number}: {match.group(1).strip()} is not called in the library"
 
 
+def errors_of_paths(root):
+    """Lines of error for machine paths in all text files outside build folders."""
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        if parts[0] == ".git" or parts[0].startswith("build") or "__pycache__" in parts:
+            continue
+        if not path.is_file() or path.suffix not in TEXT_ENDINGS:
+            continue
+        for number, line in enumerate(path.read_text(errors="replace").split("\n"), 1):
+            if MACHINE_PATH.search(line):
+                yield f"{path}:{number}: path of one machine: {line.strip()}"
+
+
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
     errors, names, count = [], defaultdict(list), 0
+    long_files = []
     for folder in ("include", "src", "cli", "tests", "bench"):
         for path in sorted((root / folder).rglob("*.[ch]")):
             count += 1
             text = path.read_text()
             names[path.name].append(str(path))
             errors += errors_of_text(path, text)
+            if LONG_FILE_LINES < text.count("\n") <= MAX_FILE_LINES:
+                long_files.append(f"{path}: {text.count(chr(10))} lines (no error)")
             errors += errors_of_code(path, path.relative_to(root), without_comments(text))
     for name, paths in names.items():
         if len(paths) > 1:
             errors.append(f"{name}: this name occurs {len(paths)} times: {', '.join(paths)}")
-    print("\n".join(errors) or f"{count} files follow the rules")
+    errors += errors_of_paths(root)
+    print("\n".join([*long_files, *errors, f"{count} files, {len(errors)} errors"]))
     return 1 if errors or count == 0 else 0
 
 

@@ -7,6 +7,10 @@
 #include <omp.h>
 #endif
 
+/* Layer norm has no matrix product: 16 bits cost nothing there, and 8 would double the error of the
+ * logits (docs/FORMATS.md (7)). */
+enum { NORM_BITS = 16 };
+
 static int bits_or(int64_t given, int standard)
 {
     return given > 0 ? (int)given : standard;
@@ -31,7 +35,7 @@ num_format settings_format(const mts_options *o)
     f.activation_bits = bits_or(o->activation_bits, bits);
     f.gradient_bits = bits_or(o->gradient_bits, bits);
     f.attention_bits = bits_or(o->attention_bits, bits);
-    f.norm_bits = bits_or(o->norm_bits, bits);
+    f.norm_bits = bits_or(o->norm_bits, NORM_BITS);
     f.stochastic = strcmp(o->rounding, "stochastic") == 0;
     f.group = group_of(o->exponent_group);
     return f;

@@ -2,7 +2,7 @@
  * Attention's backward: float against finite differences, integers against float.
  *
  *   fp32      every element of dQ, dK, dV against central differences of L = sum C out, with and
- *             without dropout (its draws depend on seed and step only), sequences of several lengths
+ *             without dropout (its draws depend on seed and step only)
  *   integers  signal-to-noise ratio of out, dQ, dK, dV against fp32 by width and rounding
  *   bits      the same from 1, 2 and 3 threads
  */
@@ -212,9 +212,8 @@ static void anomalies(void **state)
         (where == 0 ? c.qkv : c.dout)[5] = NAN;
         run(&c);
         assert_string_equal(c.ex.anomaly,
-                            where == 0
-                                ? "NaN or infinity in query, key or value of the attention"
-                                : "NaN or infinity in the output gradient of the attention");
+                            where == 0 ? "NaN or infinity in query, key or value of the attention"
+                                       : "NaN or infinity in the output gradient of the attention");
         c.ex.anomaly[0] = '\0';
         for (int64_t i = 0; i < 13 * 36; i++)
             assert_true(isfinite(c.dqkv[i]));

@@ -44,7 +44,8 @@ static double loss_on_line(void *arg)
     return loss;
 }
 
-/* Slope along the direction by differences, and as the gradient says; the direction has length 1. */
+/* Slope along the direction by differences, and as the gradient says; the direction has length 1.
+ */
 static void check_direction(line *l, const char *what)
 {
     const param_table *table = &l->t->model->params;
@@ -71,13 +72,13 @@ static void make_direction(test_random *r, float *direction, const float *grad, 
         direction[i] = (float)((double)direction[i] / length);
 }
 
-static void check_model(const test_shape *shape, const bert_dropout *dropout, model_act act)
+static void check_model(const test_shape *shape, const bert_dropout *dropout, activation_kind act)
 {
     const num_format format = test_format_float(FORMAT_FP32);
     test_random r = test_random_make("directions");
     test_bert t;
     test_bert_init(&t, shape, &format, 1, dropout);
-    t.model->cfg.hidden_act = act;
+    t.model->act = act;
     t.model->ex.step = 3;
     const param_table *table = &t.model->params;
     float *origin = test_floats(table->elements), *direction = test_floats(table->elements);
@@ -101,9 +102,12 @@ static void differences(void **state)
 {
     const test_shape regression = {.labels = 1, .layers = 3, .intermediate = 24};
     (void)state;
-    check_model(&plain_shape, NULL, MODEL_ACT_GELU);
-    check_model(&plain_shape, &some_dropout, MODEL_ACT_GELU);
-    check_model(&regression, &some_dropout, MODEL_ACT_GELU);
+    check_model(&plain_shape, NULL, ACTIVATION_GELU);
+    check_model(&plain_shape, &some_dropout, ACTIVATION_GELU);
+    check_model(&regression, &some_dropout, ACTIVATION_GELU);
+    check_model(&plain_shape, NULL, ACTIVATION_GELU_TANH);
+    check_model(&plain_shape, NULL, ACTIVATION_SILU);
+    check_model(&plain_shape, NULL, ACTIVATION_TANH);
 }
 
 /* Every element of the position table and of one layer's biases: no strip or row is left out. */
@@ -130,7 +134,8 @@ static void each_element(void **state)
     test_bert_deinit(&t);
 }
 
-/* ----------------------------------------------------------------------- formats against fp32 ---- */
+/* ----------------------------------------------------------------------- formats against fp32 ----
+ */
 
 static void compare_with_fp32(const num_format *format, const char *what, double cosine, double snr)
 {
@@ -186,9 +191,12 @@ static void assert_same_model(const char *what, const test_bert *a, const test_b
 }
 
 /* Sizes that are no multiple of a tile or a block, and more than one block. */
-static const test_shape odd_shape = {
-    .width = 84, .heads = 6, .intermediate = 130, .positions = 40, .sequences = 5,
-    .lengths = {33, 1, 2, 40, 17}};
+static const test_shape odd_shape = {.width = 84,
+                                     .heads = 6,
+                                     .intermediate = 130,
+                                     .positions = 40,
+                                     .sequences = 5,
+                                     .lengths = {33, 1, 2, 40, 17}};
 
 static const num_format *bit_formats(int *count)
 {
@@ -240,8 +248,8 @@ static void families(void **state)
         test_bert_gradient(&first);
         for (int f = 0; f < families; f++) {
             char what[64];
-            snprintf(what, sizeof what, "%s, %d bits, %s", list[f]->name,
-                     format[i].activation_bits, test_group_name(format[i].group));
+            snprintf(what, sizeof what, "%s, %d bits, %s", list[f]->name, format[i].activation_bits,
+                     test_group_name(format[i].group));
             test_bert_init(&other, &shape, &format[i], 1, &some_dropout);
             test_bert_use_family(&other, list[f]);
             test_bert_gradient(&other);
@@ -273,7 +281,9 @@ static void batch_independence(void **state)
             float alone[8];
             const int64_t first = t.offset[e], length = t.offset[e + 1] - first;
             const int64_t offset[2] = {0, length};
-            const bert_input in = {{1, length, length, offset}, t.ids + first, t.type_ids + first,
+            const bert_input in = {{1, length, length, offset},
+                                   t.ids + first,
+                                   t.type_ids + first,
                                    t.positions + first};
             bert_forward(t.model, &in, alone);
             if (i == 1)
@@ -286,7 +296,8 @@ static void batch_independence(void **state)
     }
 }
 
-/* Evaluation keeps less memory but gives the logits of a training forward with the same rounding. */
+/* Evaluation keeps less memory but gives the logits of a training forward with the same rounding.
+ */
 static void evaluation(void **state)
 {
     static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
@@ -332,8 +343,8 @@ static void steps(void **state)
     test_bert_gradient(&t);
     for (int64_t i = 0; i < n; i++) {
         const double sum = (double)first[i] + (double)second[i];
-        assert_true(fabs((double)grad[i] - sum) <= 2e-6 * (fabs((double)first[i]) +
-                                                          fabs((double)second[i])) + 1e-7);
+        assert_true(fabs((double)grad[i] - sum) <=
+                    2e-6 * (fabs((double)first[i]) + fabs((double)second[i])) + 1e-7);
     }
     mem_free(first);
     mem_free(second);

@@ -230,9 +230,8 @@ static void anomalies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences), cmocka_unit_test(exact_sums),
-        cmocka_unit_test(noise),       cmocka_unit_test(rows_as_the_table),
-        cmocka_unit_test(anomalies),
+        cmocka_unit_test(differences),       cmocka_unit_test(exact_sums), cmocka_unit_test(noise),
+        cmocka_unit_test(rows_as_the_table), cmocka_unit_test(anomalies),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

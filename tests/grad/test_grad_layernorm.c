@@ -148,7 +148,8 @@ static void noise(void **state)
         }
 }
 
-/* Rows by row: the scale of a row changes nothing but its own gradient; powers of two even exactly. */
+/* Rows by row: the scale of a row changes nothing but its own gradient; powers of two even exactly.
+ */
 static void magnitudes(void **state)
 {
     static const double scales[] = {1e-30, 1e-12, 1e-6, 1e-3, 1.0, 1e3, 1e12, 1e30};

@@ -4,7 +4,7 @@
  *   fp32      every element of dX, dW, db against central differences of L = sum C Y
  *   integers  signal-to-noise ratio against fp32 by width, group and rounding: each bit is worth
  *             6.02 dB, so the bounds are those of 8 bits plus 6 dB for each bit more
- *   mean      of dW and dX over many steps of stochastic rounding: the fp32 gradient, within 4 sigma
+ *   mean      of dW and dX over many steps of stochastic rounding: the fp32 gradient
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +32,8 @@ typedef struct layer_case {
     float *x, *y, *dy, *dx; /* dy is also C of L = sum C Y */
 } layer_case;
 
-static void case_init(layer_case *c, const num_format *format, int64_t rows, int64_t out, int64_t in)
+static void case_init(layer_case *c, const num_format *format, int64_t rows, int64_t out,
+                      int64_t in)
 {
     test_random r = test_random_make("linear");
     *c = (layer_case){.rows = rows, .out = out, .in = in};
@@ -46,8 +47,7 @@ static void case_init(layer_case *c, const num_format *format, int64_t rows, int
     c->dy = test_floats(rows * out);
     test_fill_normal(&r, c->x, rows * in, 0.2, 1.0);
     test_fill_normal(&r, c->dy, rows * out, 0.0, 1e-3);
-    const size_t bytes =
-        linear_bytes(&c->ex, out, in) + activation_bytes(format, rows, in);
+    const size_t bytes = linear_bytes(&c->ex, out, in) + activation_bytes(format, rows, in);
     assert_int_equal(arena_init(NULL, &c->storage, bytes, ""), MTS_OK);
     linear_bind(&c->ex, &c->lin, &c->storage, "the layer", 5, &c->weight, &c->bias, out, in);
     c->act = (activation){.where = "the layer", .id = 6};

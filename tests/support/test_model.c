@@ -260,8 +260,8 @@ test_shape test_shape_full(const test_shape *shape)
 void test_config_init(model_config *cfg, const test_shape *shape)
 {
     assert_int_equal(model_config_init(&ctx, cfg), MTS_OK);
-    assert_int_equal(
-        model_config_set_labels(&ctx, cfg, NULL, shape->labels, shape->labels == 1), MTS_OK);
+    assert_int_equal(model_config_set_labels(&ctx, cfg, NULL, shape->labels, shape->labels == 1),
+                     MTS_OK);
     cfg->vocab_size = shape->vocab;
     cfg->hidden_size = shape->width;
     cfg->num_hidden_layers = shape->layers;
@@ -293,8 +293,8 @@ static void make_batch(test_bert *t, const test_shape *s)
             t->type_ids[i] = 2 * t->positions[i] > s->lengths[e];
         }
     }
-    t->in = (bert_input){{s->sequences, tokens, longest, t->offset}, t->ids, t->type_ids,
-                         t->positions};
+    t->in =
+        (bert_input){{s->sequences, tokens, longest, t->offset}, t->ids, t->type_ids, t->positions};
     t->outputs = s->sequences * s->labels;
     t->logits = test_floats(t->outputs);
     t->dlogits = test_floats(t->outputs);

@@ -86,17 +86,17 @@ void test_param_deinit(param *p);
 /* What to make; zero fields take the values in brackets. */
 typedef struct test_shape {
     int64_t vocab, width, heads, intermediate, layers, positions, labels; /* 50 32 4 64 2 16 3 */
-    int64_t sequences;   /* [3] */
-    int64_t lengths[8];  /* [7, 1, 5] */
+    int64_t sequences;                                                    /* [3] */
+    int64_t lengths[8];                                                   /* [7, 1, 5] */
     int64_t train_sequences; /* largest training batch: the first so many [all]; -1: no training */
 } test_shape;
 
 typedef struct test_bert {
     bert *model;
     bert_input in;
-    float *labels;             /* [rows] */
-    float *logits, *dlogits;   /* [rows][num_labels] */
-    int64_t outputs;           /* rows * num_labels */
+    float *labels;           /* [rows] */
+    float *logits, *dlogits; /* [rows][num_labels] */
+    int64_t outputs;         /* rows * num_labels */
     int64_t *offset;
     int32_t *ids, *type_ids, *positions;
 } test_bert;

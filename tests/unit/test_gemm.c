@@ -33,7 +33,7 @@ typedef struct product {
     exec ex;
     arena storage;
     side a, b;
-    float *bias;  /* [n] or NULL */
+    float *bias; /* [n] or NULL */
     bool accumulate, serial;
     float *start; /* c before */
     float *c;     /* [m][n + 3] */
@@ -165,8 +165,7 @@ static float model_element(const product *p, int64_t i, int64_t j)
         int64_t sum = 0;
         for (int64_t d = first; d < last; d++)
             sum += (int64_t)mantissa(&p->a, i, d) * mantissa(&p->b, j, d);
-        const float value =
-            (float)sum * scale_of(&p->a, i, first) * scale_of(&p->b, j, first);
+        const float value = (float)sum * scale_of(&p->a, i, first) * scale_of(&p->b, j, first);
         if (p->accumulate || first > 0)
             c += value;
         else
@@ -225,12 +224,9 @@ static void linear_products(void **state)
         {GROUP_TENSOR, GROUP_TENSOR, false, false}, /* Y = X W^T */
         {GROUP_TENSOR, GROUP_TENSOR, false, true},  /* dX = G W */
         {GROUP_TENSOR, GROUP_TENSOR, true, true},   /* dW = G^T X */
-        {GROUP_TENSOR, GROUP_TENSOR, true, false},
-        {GROUP_ROW, GROUP_ROW, false, false},
-        {GROUP_ROW, GROUP_ROW, false, true},
-        {GROUP_COLUMN, GROUP_ROW, true, true},
-        {GROUP_BLOCK, GROUP_BLOCK, false, false},
-        {GROUP_BLOCK, GROUP_BLOCK, false, true},
+        {GROUP_TENSOR, GROUP_TENSOR, true, false},  {GROUP_ROW, GROUP_ROW, false, false},
+        {GROUP_ROW, GROUP_ROW, false, true},        {GROUP_COLUMN, GROUP_ROW, true, true},
+        {GROUP_BLOCK, GROUP_BLOCK, false, false},   {GROUP_BLOCK, GROUP_BLOCK, false, true},
         {GROUP_BLOCK, GROUP_BLOCK, true, true},
     };
     const gemm_family *families[8];
@@ -259,13 +255,14 @@ static void linear_products(void **state)
     printf("  %lld products, %d families\n", (long long)turn, count);
 }
 
-/* Beyond one exact tile: several chunks of the depth, sums over 2^32, all mantissas at the limit. */
+/* Beyond one exact tile: several chunks of the depth, sums over 2^32, all mantissas at the limit.
+ */
 static void long_products(void **state)
 {
     static const struct {
         int bits_a, bits_b;
         int64_t k;
-    } cases[] = {{16, 16, 3000}, {8, 8, 140000}, {16, 8, 2000}, {8, 16, 2000},
+    } cases[] = {{16, 16, 3000}, {8, 8, 140000}, {16, 8, 2000},  {8, 16, 2000},
                  {13, 12, 1000}, {12, 13, 1000}, {13, 13, 1100}, {10, 10, 20000}};
     const gemm_family *families[8];
     const int count = test_families(families);
@@ -314,8 +311,8 @@ static void threads(void **state)
     (void)state;
     for (int b = 0; b < 3; b++)
         for (int f = 0; f < count; f++) {
-            const product_shape s = {.m = 250, .n = 131, .k = 400, .bits_a = bits[b],
-                                     .bits_b = bits[b], .bias = true};
+            const product_shape s = {
+                .m = 250, .n = 131, .k = 400, .bits_a = bits[b], .bits_b = bits[b], .bias = true};
             product p;
             if (strcmp(families[f]->name, "amx") == 0 && b > 0)
                 continue; /* emulated one instruction at a time */
@@ -348,8 +345,13 @@ static void views(void **state)
         const int64_t k = 1 + test_random_below(&r, 90);
         const bool ta = turn % 2 == 1, tb = turn % 4 >= 2;
         product p;
-        const product_shape s = {.m = ta ? m + 3 : m, .n = tb ? n + 5 : n, .k = k, .bits_a = bits,
-                                 .bits_b = bits, .transposed_a = ta, .transposed_b = tb};
+        const product_shape s = {.m = ta ? m + 3 : m,
+                                 .n = tb ? n + 5 : n,
+                                 .k = k,
+                                 .bits_a = bits,
+                                 .bits_b = bits,
+                                 .transposed_a = ta,
+                                 .transposed_b = tb};
         product_init(&p, &s);
         p.a.rows = m; /* of a transposed source only the first columns are used: ld > cols */
         p.b.rows = n;
@@ -375,9 +377,8 @@ static void views(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plans),   cmocka_unit_test(linear_products),
-        cmocka_unit_test(views),   cmocka_unit_test(long_products),
-        cmocka_unit_test(threads),
+        cmocka_unit_test(plans),         cmocka_unit_test(linear_products), cmocka_unit_test(views),
+        cmocka_unit_test(long_products), cmocka_unit_test(threads),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

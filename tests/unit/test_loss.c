@@ -35,8 +35,8 @@ static void case_init(loss_case *c, bool regression)
     test_exec_init(&c->ex, &format, 1);
     test_fill_normal(&r, c->logits, ROWS * CLASSES, 0.0, 2.0);
     for (int i = 0; i < ROWS; i++)
-        c->labels[i] = regression ? (float)test_random_normal(&r)
-                                  : (float)test_random_below(&r, CLASSES);
+        c->labels[i] =
+            regression ? (float)test_random_normal(&r) : (float)test_random_below(&r, CLASSES);
 }
 
 static void cross_entropy(void **state)
@@ -52,8 +52,7 @@ static void cross_entropy(void **state)
             sum += exp((double)c.logits[i * CLASSES + k]);
         expected += log(sum) - (double)c.logits[i * CLASSES + (int)c.labels[i]];
     }
-    const double found =
-        loss_cross_entropy(&c.ex, grad, c.logits, c.labels, ROWS, CLASSES, 1.0f);
+    const double found = loss_cross_entropy(&c.ex, grad, c.logits, c.labels, ROWS, CLASSES, 1.0f);
     assert_true(fabs(found - expected / ROWS) < 1e-12);
     test_assert_gradient("logits", loss, &c, c.logits, grad, ROWS * CLASSES, 1e-3f, 1e-4, 1e-6);
     loss_cross_entropy(&c.ex, scaled, c.logits, c.labels, ROWS, CLASSES, 0.25f);

@@ -128,7 +128,8 @@ static const num_format *some_formats(int *count)
     return list;
 }
 
-/* Each allocation of bert_create fails once: an error with a text, nothing leaks, cfg stays ours. */
+/* Each allocation of bert_create fails once: an error with a text, nothing leaks, cfg stays ours.
+ */
 static void create_without_memory(void **state)
 {
     const test_shape shape = test_shape_full(&(test_shape){.layers = 2});
@@ -224,13 +225,20 @@ static void random_models(void **state)
     }
 }
 
-/* The corners: one token, one row, narrow inside, wider than long, longer than wide, no training. */
+/* The corners: one token, one row, narrow inside, wider than long, longer than wide, no training.
+ */
 static void corner_models(void **state)
 {
     static const test_shape shapes[] = {
         {.sequences = 1, .lengths = {1}},
-        {.sequences = 1, .lengths = {1}, .width = 1, .heads = 1, .intermediate = 1, .layers = 1,
-         .vocab = 1, .labels = 1},
+        {.sequences = 1,
+         .lengths = {1},
+         .width = 1,
+         .heads = 1,
+         .intermediate = 1,
+         .layers = 1,
+         .vocab = 1,
+         .labels = 1},
         {.sequences = 4, .lengths = {1, 1, 1, 1}, .labels = 1},
         {.width = 64, .intermediate = 8},
         {.width = 4, .heads = 4, .intermediate = 300},
@@ -239,7 +247,10 @@ static void corner_models(void **state)
         {.labels = 200, .sequences = 8, .lengths = {1, 2, 1, 2, 1, 2, 1, 2}},
         {.train_sequences = -1, .layers = 1},
         {.train_sequences = -1, .layers = 5},
-        {.train_sequences = 1, .layers = 1, .sequences = 8, .positions = 40,
+        {.train_sequences = 1,
+         .layers = 1,
+         .sequences = 8,
+         .positions = 40,
          .lengths = {1, 40, 40, 40, 40, 40, 40, 40}},
     };
     int count;
@@ -280,11 +291,16 @@ static void plan_is_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(allocation),     cmocka_unit_test(too_large),
-        cmocka_unit_test(growing),        cmocka_unit_test(texts),
-        cmocka_unit_test(failure_injection), cmocka_unit_test(arenas),
-        cmocka_unit_test(create_without_memory), cmocka_unit_test(random_models),
-        cmocka_unit_test(corner_models),  cmocka_unit_test(plan_is_kept),
+        cmocka_unit_test(allocation),
+        cmocka_unit_test(too_large),
+        cmocka_unit_test(growing),
+        cmocka_unit_test(texts),
+        cmocka_unit_test(failure_injection),
+        cmocka_unit_test(arenas),
+        cmocka_unit_test(create_without_memory),
+        cmocka_unit_test(random_models),
+        cmocka_unit_test(corner_models),
+        cmocka_unit_test(plan_is_kept),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,8 +113,8 @@ static int32_t model_mantissa(const map_case *c, double v, int64_t i, int64_t j)
 {
     const int32_t limit = (1 << (c->m.bits - 1)) - 1;
     const float u = rng_uniform(c->args.key, (uint32_t)(i * c->cols + j));
-    double q = c->args.stochastic ? floor(v) + ((double)u < v - floor(v) ? 1.0 : 0.0)
-                                  : nearbyint(v);
+    double q =
+        c->args.stochastic ? floor(v) + ((double)u < v - floor(v) ? 1.0 : 0.0) : nearbyint(v);
     q = q > limit ? limit : q;
     return (int32_t)(q < -limit ? -limit : q);
 }
@@ -231,12 +231,13 @@ static void set_all(map_case *c, float value)
         c->x[i] = value;
 }
 
-/* One value everywhere: zero, the smallest, the largest, and what lies just below a power of two. */
+/* One value everywhere: zero, the smallest, the largest, and what lies just below a power of two.
+ */
 static void extreme_values(void **state)
 {
-    static const float values[] = {0.0f,     -0.0f,     FLT_TRUE_MIN, 1e-40f,  FLT_MIN,
-                                   0x1p-101f, 0x1p-100f, FLT_MAX,      -FLT_MAX, 0x1p127f,
-                                   1.0f,     0x1.fffffep0f, -0x1.fffffep-30f};
+    static const float values[] = {0.0f,      -0.0f,         FLT_TRUE_MIN,    1e-40f,   FLT_MIN,
+                                   0x1p-101f, 0x1p-100f,     FLT_MAX,         -FLT_MAX, 0x1p127f,
+                                   1.0f,      0x1.fffffep0f, -0x1.fffffep-30f};
     (void)state;
     for (size_t v = 0; v < sizeof values / sizeof values[0]; v++)
         for (int g = 0; g < 4; g++)
@@ -334,8 +335,8 @@ static void statistics_case(map_case *c, int bits)
     c->x[7] = 1.7f;
 }
 
-/* Mean over keys of the dequantised value: x, no element 5 sigma of the rounding's own variance off,
- * and the mean square of the deviations as of a normal distribution, within 4 sigma. */
+/* Mean over keys of the dequantised value: x, no element 5 sigma of the rounding's own variance
+ * off, and the mean square of the deviations as of a normal distribution, within 4 sigma. */
 static void unbiased(void **state)
 {
     (void)state;
@@ -397,7 +398,8 @@ static void independent_streams(void **state)
     case_deinit(&c);
 }
 
-/* -------------------------------------------------------------------------------- same bits ---- */
+/* -------------------------------------------------------------------------------- same bits ----
+ */
 
 static void assert_same_mapping(const qmatrix *a, const qmatrix *b)
 {
@@ -444,11 +446,16 @@ static void threads_and_builds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(model),      cmocka_unit_test(multipliers),
-        cmocka_unit_test(serial),     cmocka_unit_test(extreme_values),
-        cmocka_unit_test(saturation), cmocka_unit_test(anomalies),
-        cmocka_unit_test(overflow),   cmocka_unit_test(unbiased),
-        cmocka_unit_test(independent_streams), cmocka_unit_test(threads_and_builds),
+        cmocka_unit_test(model),
+        cmocka_unit_test(multipliers),
+        cmocka_unit_test(serial),
+        cmocka_unit_test(extreme_values),
+        cmocka_unit_test(saturation),
+        cmocka_unit_test(anomalies),
+        cmocka_unit_test(overflow),
+        cmocka_unit_test(unbiased),
+        cmocka_unit_test(independent_streams),
+        cmocka_unit_test(threads_and_builds),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

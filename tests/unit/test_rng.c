@@ -122,7 +122,8 @@ static void independence(void **state)
         assert_true(fabs(correlation(key, key, lag)) < 5.0);
 }
 
-/* One element over steps: its draws are uniform too (rounding errors of a weight cancel in time). */
+/* One element over steps: its draws are uniform too (rounding errors of a weight cancel in time).
+ */
 static void over_steps(void **state)
 {
     (void)state;

@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# For tests of whole runs: the tiny task (support/tiny_task.h) in $task, and what two runs must
+# share.  Sourced with the arguments of expect.sh.
+# shellcheck source=tests/cli/expect.sh
+. "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
+export OMP_WAIT_POLICY=passive
+tools=$2
+task=$work/task
+"$tools/make_tiny_task" "$task"
+tiny=(--model_name_or_path "$task/model" --train_file "$task/train.tsv"
+    --validation_file "$task/dev.tsv" --max_seq_length 24 --per_device_train_batch_size 4
+    --max_steps 30 --learning_rate 1e-3 --warmup_steps 3 --weight_decay 0.01 --logging_steps 1
+    --eval_strategy steps --eval_steps 10 --num_threads 2)
+
+# A sanitizer makes every process slow: a test may do fewer of the same kind then.
+sanitized() {
+    [ -n "${MANTISSA_SANITIZED:-}" ]
+}
+
+# A log without the numbers that depend on the clock.
+without_clock() { # FILE
+    sed -E 's/"(tokens_per_second|eval_runtime)": [^,}]*//g' "$1"
+}
+
+# The state of a checkpoint without the clock, and without the folder it was made in.
+state_of() { # CHECKPOINT
+    without_clock "$1/trainer_state.json" | grep -v '"best_model_checkpoint"'
+}
+
+# same_checkpoint A B: the same weights, optimizer, counters and history.
+same_checkpoint() {
+    local file
+    for file in model.safetensors optimizer.safetensors config.json vocab.txt; do
+        cmp "$1/$file" "$2/$file" || fail "$2/$file differs"
+    done
+    cmp <(state_of "$1") <(state_of "$2") || fail "$2/trainer_state.json differs"
+}
+
+# same_run A B: the same final model, log, and checkpoint of step 30.
+same_run() {
+    cmp "$1/model.safetensors" "$2/model.safetensors" || fail "$2: another model"
+    cmp <(without_clock "$1/metrics.jsonl") <(without_clock "$2/metrics.jsonl") ||
+        fail "$2: another log"
+    same_checkpoint "$1/checkpoint-30" "$2/checkpoint-30"
+}
