@@ -5,9 +5,9 @@
  *   bench_step [--shape base|squad|minilm|small] [--precision fp32,bf16,int8,...] [--steps N]
  *              [--threads N] [--group tensor|row|block] [--warmup N]
  *
- * Weights and tokens are random: time does not depend on them.  Prints one JSON line per format, then
- * medians, quartiles and ratios to the first format.  The parts are measured by leaving parts out:
- * forward alone, forward and backward, and the whole step.
+ * Weights and tokens are random: time does not depend on them.  Prints one JSON line per format,
+ * then medians, quartiles and ratios to the first format.  The parts are measured by leaving parts
+ * out: forward alone, forward and backward, and the whole step.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,8 +182,8 @@ static void report(contender *c, int n, const shape *s, const contender *first, 
            "\"speedup_over_%s\": %.2f}\n",
            c->name, c->model->ex.family->name, c->model->ex.threads, n, median,
            quantile(c->total, n, 0.25), quantile(c->total, n, 0.75), tokens / median,
-           quantile(c->forward, n, 0.5), quantile(c->backward, n, 0.5),
-           quantile(c->update, n, 0.5), first->name, first_median / median);
+           quantile(c->forward, n, 0.5), quantile(c->backward, n, 0.5), quantile(c->update, n, 0.5),
+           first->name, first_median / median);
 }
 
 typedef struct settings {
@@ -195,8 +195,12 @@ typedef struct settings {
 
 static void parse_arguments(int argc, char **argv, settings *o)
 {
-    *o = (settings){.shape = &shapes[0], .names = "fp32,int8", .steps = 7, .warmup = 1,
-                    .threads = 2, .group = GROUP_ROW};
+    *o = (settings){.shape = &shapes[0],
+                    .names = "fp32,int8",
+                    .steps = 7,
+                    .warmup = 1,
+                    .threads = 2,
+                    .group = GROUP_ROW};
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *key = argv[i], *value = argv[i + 1];
         if (strcmp(key, "--precision") == 0)

@@ -78,9 +78,9 @@ static int run_command(const cli_command *command, int count, char **words)
 
 /*
  * OpenMP threads spin at the end of each parallel loop.  Where another program wants the same
- * processors, a spinning thread keeps the working one waiting, and a run takes several times as long.
- * libgomp reads its settings before main: so the command starts itself anew with a short spin, unless
- * the environment already says how to wait.
+ * processors, a spinning thread keeps the working one waiting, and a run takes several times as
+ * long. libgomp reads its settings before main: so the command starts itself anew with a short
+ * spin, unless the environment already says how to wait.
  */
 static void limit_spinning(char **argv)
 {

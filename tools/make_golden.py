@@ -10,9 +10,9 @@ FOLDER is tests/golden/data of this repository if not given.  Two tiny random BE
   regression  one output, tanh approximation of GELU; float16 file; 10 steps of SGD with momentum,
               cosine schedule
 
-each a folder as transformers writes it, with golden.safetensors beside: batches (rows one behind the
-other, without padding), activations, logits, loss and all gradients of the first batch, losses of
-the steps (batches in turn), and for the classifier the same first batch with other activation
+each a folder as transformers writes it, with golden.safetensors beside: batches (rows one behind
+the other, without padding); activations, logits, loss and all gradients of the first batch; losses
+of the steps (batches in turn); for the classifier also the first batch with other activation
 functions.  PyTorch computes on padded batches with an attention mask, without dropout, in double
 precision, so that the values are exact to the last digit of the float32 in which they are kept.
 Versions are in the metadata of golden.safetensors.
@@ -37,7 +37,7 @@ VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"0123456789.,",
 CASES = {
     "classifier": {
         "config": {"hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2,
-                   "intermediate_size": 56, "vocab_size": len(VOCABULARY) + 11,
+                   "intermediate_size": 44, "vocab_size": len(VOCABULARY),
                    "max_position_embeddings": 24, "num_labels": 3, "hidden_act": "gelu"},
         "dtype": torch.bfloat16, "lengths": [[7, 1, 12], [5, 9, 3, 2]],
         "activations": True, "variants": ["gelu_new", "relu", "silu", "tanh"],
@@ -187,6 +187,8 @@ def make(folder, case):
     versions = {"torch": torch.__version__, "transformers": transformers.__version__,
                 "made_by": "tools/make_golden.py"}
     save_file(tensors, folder / "golden.safetensors", versions)
+    for path in folder.iterdir():
+        path.chmod(0o644)
     print(f"{folder}: {sum(path.stat().st_size for path in folder.iterdir())} bytes")
 
 

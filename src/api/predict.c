@@ -53,8 +53,8 @@ bool mts_predictor_is_regression(const mts_predictor *p)
     return model_config_is_regression(&p->inner->model->cfg);
 }
 
-mts_status mts_predictor_run(mts_predictor *p, const char *const *text_a,
-                             const char *const *text_b, int64_t n, float *logits)
+mts_status mts_predictor_run(mts_predictor *p, const char *const *text_a, const char *const *text_b,
+                             int64_t n, float *logits)
 {
     if (p == NULL || text_a == NULL || logits == NULL || n < 0)
         return p == NULL ? MTS_ERR_ARGUMENT

@@ -8,8 +8,9 @@
 #include "base/status.h"
 
 /*
- * *out: count * size bytes, zeroed, 64-byte aligned; freed by mem_free.  count * size is checked for
- * overflow; zero bytes give a valid pointer.  MTS_ERR_MEMORY (the text says `what` and how much).
+ * *out: count * size bytes, zeroed, 64-byte aligned; freed by mem_free.  count * size is checked
+ * for overflow; zero bytes give a valid pointer.  MTS_ERR_MEMORY (the text says `what` and how
+ * much).
  */
 MTS_NODISCARD mts_status mem_calloc(mts_ctx *ctx, void *out, size_t count, size_t size,
                                     const char *what);

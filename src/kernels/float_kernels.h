@@ -17,7 +17,8 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 
-/* How reals are mapped to mantissas: q = R(x * scale * col_scale[j]), |q| <= limit.  FORMATS.md (1) */
+/* How reals are mapped to mantissas: q = R(x * scale * col_scale[j]), |q| <= limit.  FORMATS.md (1)
+ */
 typedef struct quantize_args {
     float scale;            /* power of two */
     const float *col_scale; /* powers of two, one per element, or NULL */
@@ -52,7 +53,8 @@ typedef struct norm_sums {
 typedef struct float_kernels {
     const char *name;
 
-    /* max of the bit patterns of |x[i]|: integer order is float order; >= 0x7f800000 means inf/NaN */
+    /* max of the bit patterns of |x[i]|: integer order is float order; >= 0x7f800000 means inf/NaN
+     */
     uint32_t (*max_abs_bits)(const float *x, int64_t n);
     /* max_bits[j] = max(max_bits[j], bits of |x[j] * scale|) */
     void (*max_abs_columns)(uint32_t *max_bits, const float *x, float scale, int64_t n);
@@ -74,7 +76,8 @@ typedef struct float_kernels {
 
     void (*add)(float *y, const float *a, const float *b, int64_t n);
     void (*scale)(float *y, float factor, int64_t n);
-    /* y[i] = keep(i) ? x[i] / (1 - p) : 0, keep(i) = rng_draw(key, first + i) >= p 2^32; y may be x */
+    /* y[i] = keep(i) ? x[i] / (1 - p) : 0, keep(i) = rng_draw(key, first + i) >= p 2^32; y may be x
+     */
     void (*dropout)(float *y, const float *x, int64_t n, float p, rng_key key, uint32_t first);
     void (*activation_forward)(float *y, const float *x, int64_t n, activation_kind kind);
     /* dx = dy * f'(x); dx may be dy */
@@ -98,8 +101,8 @@ typedef struct float_kernels {
     void (*norm_divide)(int16_t *xq, const int16_t *q, int64_t n, int64_t s1, int64_t reciprocal,
                         int shift, const quantize_args *args);
     /* y[i] = (gq[i] * xq[i]) * scale + bq[i] * beta_scale */
-    void (*norm_affine)(float *y, const int16_t *xq, const int16_t *gq, const int16_t *bq, int64_t n,
-                        float scale, float beta_scale);
+    void (*norm_affine)(float *y, const int16_t *xq, const int16_t *gq, const int16_t *bq,
+                        int64_t n, float scale, float beta_scale);
     /* h = dyq * gq: *h1 = sum h, *h2 = sum h * xq, exact */
     void (*norm_grad_sums)(int64_t *h1, int64_t *h2, const int16_t *dyq, const int16_t *gq,
                            const int16_t *xq, int64_t n);
@@ -122,8 +125,8 @@ typedef struct float_kernels {
     double (*sum_squares)(const float *x, int64_t n);
     void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const adamw_args *args);
     /* buf = momentum * buf + (g + decay * w); w -= lr * buf (buf = gradient when momentum is 0) */
-    void (*sgd)(float *w, float *buf, const float *g, int64_t n, float learning_rate, float momentum,
-                float weight_decay, float grad_scale);
+    void (*sgd)(float *w, float *buf, const float *g, int64_t n, float learning_rate,
+                float momentum, float weight_decay, float grad_scale);
 
     /* round to nearest even, and back */
     void (*to_bf16)(uint16_t *y, const float *x, int64_t n);

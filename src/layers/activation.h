@@ -10,12 +10,12 @@
 #include "tensor/qmatrix.h"
 
 typedef struct activation {
-    const char *where;  /* name for reports; borrowed */
-    int id;             /* of its random stream */
+    const char *where; /* name for reports; borrowed */
+    int id;            /* of its random stream */
     int64_t rows, cols;
-    qmatrix q;          /* FORMAT_DFP */
-    uint16_t *bf16;     /* FORMAT_BF16 */
-    float *f;           /* FORMAT_FP32 */
+    qmatrix q;      /* FORMAT_DFP */
+    uint16_t *bf16; /* FORMAT_BF16 */
+    float *f;       /* FORMAT_FP32 */
 } activation;
 
 /* Arena bytes for one of rows x cols. */

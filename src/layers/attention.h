@@ -31,9 +31,9 @@ typedef struct attention {
 
 /* What backward needs of one forward. */
 typedef struct attention_state {
-    float *qkv;    /* float formats: [tokens][3 width], written by the caller's linear layer */
-    void *q;       /* FORMAT_DFP: mantissas of Q, K, V, by part, sequence and head: [L][dh] dense */
-    float *scale;  /* [3][count][heads] */
+    float *qkv;   /* float formats: [tokens][3 width], written by the caller's linear layer */
+    void *q;      /* FORMAT_DFP: mantissas of Q, K, V, by part, sequence and head: [L][dh] dense */
+    float *scale; /* [3][count][heads] */
 } attention_state;
 
 size_t attention_state_bytes(const exec *ex, const attention *at, int64_t tokens, int64_t count);

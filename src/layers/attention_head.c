@@ -77,7 +77,8 @@ static operand make_operand(attention_head *hd, void *q, const float *x, int64_t
         op.f = f;
         return op;
     }
-    qmatrix m = {.rows = rows, .cols = cols, .group = GROUP_TENSOR, .q = q, .scale = &op.view.scale};
+    qmatrix m = {
+        .rows = rows, .cols = cols, .group = GROUP_TENSOR, .q = q, .scale = &op.view.scale};
     m.bits = ex->format.attention_bits;
     if (q == NULL)
         m.q = arena_take(hd->scratch, (size_t)(rows * cols), (size_t)format_elem_bytes(m.bits));
@@ -122,8 +123,8 @@ static void *part_mantissas(const attention_head *hd, int part)
     const attention_job *job = hd->job;
     if (job->ex->format.kind != FORMAT_DFP)
         return NULL;
-    const int64_t at = (part * job->seq->tokens + hd->first) * job->at->width +
-                       hd->head * hd->length * hd->dh;
+    const int64_t at =
+        (part * job->seq->tokens + hd->first) * job->at->width + hd->head * hd->length * hd->dh;
     return (uint8_t *)job->state->q + at * format_elem_bytes(job->ex->format.attention_bits);
 }
 
@@ -139,10 +140,9 @@ static operand kept_part(attention_head *hd, int part)
     const attention_job *job = hd->job;
     const int64_t width = job->at->width;
     if (job->ex->format.kind != FORMAT_DFP)
-        return make_operand(hd, NULL,
-                            job->state->qkv + hd->first * 3 * width + part * width +
-                                hd->head * hd->dh,
-                            3 * width, hd->dh, STREAM_Q + part, "");
+        return make_operand(
+            hd, NULL, job->state->qkv + hd->first * 3 * width + part * width + hd->head * hd->dh,
+            3 * width, hd->dh, STREAM_Q + part, "");
     return (operand){.view = {.q = part_mantissas(hd, part),
                               .rows = hd->length,
                               .cols = hd->dh,
@@ -167,8 +167,8 @@ static void drop(const attention_head *hd, float *y, const float *x)
             memcpy(y, x, (size_t)n * sizeof(float));
         return;
     }
-    const uint64_t tensor = (uint64_t)hd->job->at->id << 32 |
-                            (uint64_t)(hd->sequence * hd->job->at->heads + hd->head);
+    const uint64_t tensor =
+        (uint64_t)hd->job->at->id << 32 | (uint64_t)(hd->sequence * hd->job->at->heads + hd->head);
     ex->fk->dropout(y, x, n, p, rng_make_key(ex->seed, ex->step, tensor, RNG_DROPOUT), 0);
 }
 
@@ -215,8 +215,8 @@ void attention_head_backward(attention_head *hd)
     probabilities(hd, p, &q, &k);
     drop(hd, d, p);
     const operand dropped = make_operand(hd, NULL, d, l, l, STREAM_P, "the probabilities");
-    const operand g = make_operand(hd, NULL, job->in + hd->first * width + hd->head * hd->dh,
-                                   width, hd->dh, STREAM_DO, "the output gradient");
+    const operand g = make_operand(hd, NULL, job->in + hd->first * width + hd->head * hd->dh, width,
+                                   hd->dh, STREAM_DO, "the output gradient");
     /* forward: O = D V */
     multiply(hd, dv, ld, &dropped, TRANSPOSED, &g, TRANSPOSED);
     multiply(hd, d, l, &g, STRAIGHT, &v, STRAIGHT);

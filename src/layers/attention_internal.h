@@ -12,8 +12,8 @@ typedef struct attention_job {
     const attention *at;
     const attention_state *state;
     const sequences *seq;
-    const float *in;  /* forward: qkv; backward: dout */
-    float *out;       /* forward: out; backward: dqkv */
+    const float *in; /* forward: qkv; backward: dout */
+    float *out;      /* forward: out; backward: dqkv */
 } attention_job;
 
 /* One (sequence, head) and this thread's scratch. */

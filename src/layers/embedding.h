@@ -1,12 +1,13 @@
 /*
  * Embedding look-up y[t] = W[index[t]] (summed over several tables by the caller), forward and
- * backward in the working number format.                                  [Tayaranian2023 section 3]
+ * backward in the working number format.                                  [Tayaranian2023 section
+ * 3]
  *
  *   forward     y[t] += Wq[index[t]] 2^eW            the table mapped like a weight
  *   backward    dW[v] = sum over t with index[t] = v of Gq[t] 2^eG, sums exact (double holds them)
  *
- * A row is mapped when it is looked up; its draws depend on (step, row, column) only, so the result is
- * that of mapping the whole table.  Exponents: per tensor, or per row.
+ * A row is mapped when it is looked up; its draws depend on (step, row, column) only, so the result
+ * is that of mapping the whole table.  Exponents: per tensor, or per row.
  */
 #ifndef MTS_LAYERS_EMBEDDING_H
 #define MTS_LAYERS_EMBEDDING_H
@@ -18,8 +19,8 @@
 typedef struct embedding {
     const char *name;
     int id;
-    param *table;         /* value[rows][cols] */
-    int tensor_exponent;  /* of the table's unit in the tensor mode, found once per optimizer step */
+    param *table;        /* value[rows][cols] */
+    int tensor_exponent; /* of the table's unit in the tensor mode, found once per optimizer step */
     uint64_t version;
     bool failed;
 } embedding;
@@ -32,8 +33,8 @@ void embedding_forward(exec *ex, float *y, const int32_t *index, int64_t n, embe
 
 /* A gradient dy[n][cols] mapped once for all tables that share it. */
 typedef struct embedding_gradient {
-    const float *dy;  /* float formats */
-    qmatrix q;        /* FORMAT_DFP */
+    const float *dy; /* float formats */
+    qmatrix q;       /* FORMAT_DFP */
     int64_t n, cols;
 } embedding_gradient;
 

@@ -97,8 +97,8 @@ typedef struct norm_job {
     int64_t rows;
     int tensor_exponent; /* of the input's unit, in the tensor mode */
     bool by_tensor, failed;
-    int16_t *q;          /* [rows][n] mantissas of the input */
-    float *q_scale;      /* [rows] */
+    int16_t *q;     /* [rows][n] mantissas of the input */
+    float *q_scale; /* [rows] */
 } norm_job;
 
 /* In the tensor mode: one exponent for the whole input. */
@@ -253,9 +253,8 @@ static void backward_rows_float(void *arg, int64_t begin, int64_t end)
     const norm_job *job = arg;
     const int64_t n = job->ln->n;
     for (int64_t t = begin; t < end; t++)
-        job->ex->fk->layernorm_backward(job->out + t * n, job->in + t * n,
-                                        job->state->xhat + t * n, job->ln->gamma->value,
-                                        job->state->rstd[t], n);
+        job->ex->fk->layernorm_backward(job->out + t * n, job->in + t * n, job->state->xhat + t * n,
+                                        job->ln->gamma->value, job->state->rstd[t], n);
 }
 
 /* Parameter gradients of columns [begin, end): rows in order, sums in double. */

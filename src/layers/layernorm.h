@@ -33,10 +33,10 @@ typedef struct layernorm {
 
 /* What backward needs of one forward. */
 typedef struct layernorm_state {
-    int16_t *xhat_q;    /* FORMAT_DFP: [rows][n] */
-    float *xhat_scale;  /* [rows] */
-    float *xhat;        /* float formats: [rows][n] */
-    float *rstd;        /* [rows] */
+    int16_t *xhat_q;   /* FORMAT_DFP: [rows][n] */
+    float *xhat_scale; /* [rows] */
+    float *xhat;       /* float formats: [rows][n] */
+    float *rstd;       /* [rows] */
 } layernorm_state;
 
 size_t layernorm_bytes(const exec *ex, int64_t n);

@@ -19,16 +19,16 @@
 #include "tensor/param.h"
 
 typedef struct linear {
-    const char *name;     /* borrowed */
-    int id;               /* of its random streams */
+    const char *name; /* borrowed */
+    int id;           /* of its random streams */
     int64_t out, in;
     param *weight, *bias; /* weight->value[out][in]; several parameters may follow each other in
                              memory and act as one matrix (query, key, value) */
     arena storage;        /* a slice for the packed weight, owned by the model's arena */
     gemm_operand straight, transposed;
-    float *row_scale;     /* of the weight's rows, for folding (row group) */
+    float *row_scale; /* of the weight's rows, for folding (row group) */
     uint16_t *bf16;
-    uint64_t version;     /* weight_version + 1 that was packed; 0: none */
+    uint64_t version; /* weight_version + 1 that was packed; 0: none */
     bool version_training;
 } linear;
 

@@ -9,8 +9,9 @@
 
 #include "tensor/exec.h"
 
-/* dlogits[n][classes] (NULL: not wanted; may not be logits) and the loss; labels[n] hold class numbers, 0 <= label <
- * classes (asserted).  scale multiplies the gradient (1 / accumulation steps). */
+/* dlogits[n][classes] (NULL: not wanted; may not be logits) and the loss; labels[n] hold class
+ * numbers, 0 <= label < classes (asserted).  scale multiplies the gradient (1 / accumulation
+ * steps). */
 double loss_cross_entropy(const exec *ex, float *dlogits, const float *logits, const float *labels,
                           int64_t n, int64_t classes, float scale);
 

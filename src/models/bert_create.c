@@ -39,10 +39,9 @@ static size_t plan_layer_state(const exec *ex, const model_config *cfg, const at
                                int64_t tokens, int64_t rows)
 {
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    return 3 * activation_bytes(&ex->format, tokens, d) +
-           activation_bytes(&ex->format, tokens, f) +
-           attention_state_bytes(ex, at, tokens, rows) +
-           2 * layernorm_state_bytes(ex, tokens, d) + floats(tokens * f);
+    return 3 * activation_bytes(&ex->format, tokens, d) + activation_bytes(&ex->format, tokens, f) +
+           attention_state_bytes(ex, at, tokens, rows) + 2 * layernorm_state_bytes(ex, tokens, d) +
+           floats(tokens * f);
 }
 
 static size_t plan_activations(const exec *ex, const model_config *cfg, const attention *at,
@@ -50,8 +49,7 @@ static size_t plan_activations(const exec *ex, const model_config *cfg, const at
 {
     const int64_t d = cfg->hidden_size;
     return layernorm_state_bytes(ex, tokens, d) + 2 * activation_bytes(&ex->format, rows, d) +
-           floats(rows * d) +
-           (size_t)layers * plan_layer_state(ex, cfg, at, tokens, rows);
+           floats(rows * d) + (size_t)layers * plan_layer_state(ex, cfg, at, tokens, rows);
 }
 
 /* Scratch of the deepest point of forward or backward. */

@@ -27,8 +27,9 @@ static bool replace_ending(char *out, size_t bytes, const char *name, const char
 static const st_tensor *find_tensor(const safetensors *file, const char *name)
 {
     char old[sizeof((param *)0)->name + 16];
-    const bool has_old = replace_ending(old, sizeof old, name, "LayerNorm.weight", "LayerNorm.gamma") ||
-                         replace_ending(old, sizeof old, name, "LayerNorm.bias", "LayerNorm.beta");
+    const bool has_old =
+        replace_ending(old, sizeof old, name, "LayerNorm.weight", "LayerNorm.gamma") ||
+        replace_ending(old, sizeof old, name, "LayerNorm.bias", "LayerNorm.beta");
     const char *names[2] = {name, has_old ? old : NULL};
     for (int i = 0; i < 2 && names[i] != NULL; i++) {
         const st_tensor *t = safetensors_find(file, names[i]);

@@ -1,8 +1,8 @@
 /*
  * Weights of a BERT model between a transformers folder and the parameter table.
  *
- * Reading accepts names with and without the "bert." prefix, and gamma / beta for layer norm's weight
- * and bias (early files); F32, F16 and BF16.  Writing uses transformers' present names, F32.
+ * Reading accepts names with and without the "bert." prefix, and gamma / beta for layer norm's
+ * weight and bias (early files); F32, F16 and BF16.  Writing uses transformers' present names, F32.
  */
 #ifndef MTS_MODELS_BERT_IO_H
 #define MTS_MODELS_BERT_IO_H

@@ -104,8 +104,8 @@ void bert_layer_forward(bert *model, int64_t index, float *out, const float *h,
     bert_layer *layer = &model->layers[index];
     const int64_t t = seq->tokens, d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
     const size_t mark = exec_mark(ex);
-    float *qkv = layer->at_state.qkv != NULL ? layer->at_state.qkv
-                                             : exec_take(ex, t * 3 * d, sizeof(float));
+    float *qkv =
+        layer->at_state.qkv != NULL ? layer->at_state.qkv : exec_take(ex, t * 3 * d, sizeof(float));
     float *wide = exec_take(ex, t * (f > d ? f : d), sizeof(float));
     float *sum = exec_take(ex, t * d, sizeof(float));
     float *context = activation_source(ex, &layer->context, wide);

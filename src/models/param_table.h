@@ -1,6 +1,6 @@
 /*
- * The parameters of a BERT classifier as one table {name, shape, decay, place}: it drives allocation,
- * file names, checkpoints, the optimizer and printing.
+ * The parameters of a BERT classifier as one table {name, shape, decay, place}: it drives
+ * allocation, file names, checkpoints, the optimizer and printing.
  *
  * All values lie in one float array, all gradients in another, at the same offsets, in the table's
  * order, without gaps: query, key and value of a layer follow each other and act as one matrix.

@@ -48,8 +48,8 @@ void exec_report_anomaly(exec *ex, const char *what, const char *where);
 /* Report NaN or infinity in x[n] as "what of where". */
 void exec_check_finite(exec *ex, const float *x, int64_t n, const char *what, const char *where);
 
-/* fn(arg, begin, end) over [0, n) in pieces of `grain`, on all threads; the pieces are fixed by n and
- * grain alone. */
+/* fn(arg, begin, end) over [0, n) in pieces of `grain`, on all threads; the pieces are fixed by n
+ * and grain alone. */
 void exec_parallel(const exec *ex, int64_t n, int64_t grain,
                    void (*fn)(void *arg, int64_t begin, int64_t end), void *arg);
 

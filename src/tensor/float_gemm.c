@@ -124,8 +124,8 @@ size_t bf16_gemm_scratch(int64_t m, int64_t n, int64_t k)
            arena_need((size_t)(n * k), sizeof(float));
 }
 
-void bf16_gemm(exec *ex, float *c, const uint16_t *a, bool trans_a, const uint16_t *b,
-               bool trans_b, int64_t m, int64_t n, int64_t k, bool accumulate)
+void bf16_gemm(exec *ex, float *c, const uint16_t *a, bool trans_a, const uint16_t *b, bool trans_b,
+               int64_t m, int64_t n, int64_t k, bool accumulate)
 {
     size_t mark = exec_mark(ex);
 #if defined(MTS_WITH_DNNL)

@@ -1,6 +1,6 @@
 /*
- * Float matrix products of the fp32 and bf16 formats (the baselines): oneDNN where the build has it,
- * plain C otherwise.  Integers never come here.
+ * Float matrix products of the fp32 and bf16 formats (the baselines): oneDNN where the build has
+ * it, plain C otherwise.  Integers never come here.
  */
 #ifndef MTS_TENSOR_FLOAT_GEMM_H
 #define MTS_TENSOR_FLOAT_GEMM_H
@@ -9,7 +9,8 @@
 
 /*
  * c[m][n] = op(a) op(b) (+ c if accumulate), row-major; op(a) is m x k: a[m][k], or a[k][m] when
- * trans_a; op(b) is k x n: b[k][n], or b[n][k] when trans_b.  Row strides lda, ldb, ldc in elements.
+ * trans_a; op(b) is k x n: b[k][n], or b[n][k] when trans_b.  Row strides lda, ldb, ldc in
+ * elements.
  */
 void float_gemm(float *c, int64_t ldc, const float *a, int64_t lda, bool trans_a, const float *b,
                 int64_t ldb, bool trans_b, int64_t m, int64_t n, int64_t k, bool accumulate);
@@ -18,8 +19,8 @@ void float_gemm(float *c, int64_t ldc, const float *a, int64_t lda, bool trans_a
  * The same on bfloat16 operands with float sums.  Dense operands only.  MTS_ERR_UNSUPPORTED cannot
  * happen: where the library has no bf16 product the operands are widened and multiplied in float.
  */
-void bf16_gemm(exec *ex, float *c, const uint16_t *a, bool trans_a, const uint16_t *b,
-               bool trans_b, int64_t m, int64_t n, int64_t k, bool accumulate);
+void bf16_gemm(exec *ex, float *c, const uint16_t *a, bool trans_a, const uint16_t *b, bool trans_b,
+               int64_t m, int64_t n, int64_t k, bool accumulate);
 
 /* Scratch that bf16_gemm takes at most for operands of these sizes. */
 size_t bf16_gemm_scratch(int64_t m, int64_t n, int64_t k);

@@ -1,9 +1,9 @@
 /*
  * The loops of the integer GEMM.  See gemm.h.
  *
- * A job is a block of A panels that fits in half of a typical L2 cache, against a range of B panels;
- * inside, B panel by B panel, all A panels of the block.  One tile is computed over the whole depth
- * before it is stored, so sums never leave the thread.
+ * A job is a block of A panels that fits in half of a typical L2 cache, against a range of B
+ * panels; inside, B panel by B panel, all A panels of the block.  One tile is computed over the
+ * whole depth before it is stored, so sums never leave the thread.
  */
 #include "tensor/gemm.h"
 
@@ -110,8 +110,7 @@ static gemm_job make_job(const exec *ex, float *c, int64_t ldc, const gemm_opera
     assert(a->side == GEMM_A && b->side == GEMM_B && a->depth == b->depth);
     assert(a->plan.kernel == b->plan.kernel && a->plan.chunk == b->plan.chunk);
     gemm_job job = {ex, c, ldc, a, b, bias, accumulate, 0, 0, 1};
-    const int64_t panel_total =
-        (int64_t)a->panel_bytes * a->chunks * a->plan.pieces[GEMM_A];
+    const int64_t panel_total = (int64_t)a->panel_bytes * a->chunks * a->plan.pieces[GEMM_A];
     job.block_panels = BLOCK_BYTES / panel_total < 1 ? 1 : BLOCK_BYTES / panel_total;
     job.blocks = (a->panels + job.block_panels - 1) / job.block_panels;
     return job;

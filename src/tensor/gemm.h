@@ -23,8 +23,8 @@ typedef enum gemm_side {
 /* How a product of two widths is computed by a family. */
 typedef struct gemm_plan {
     const gemm_kernel *kernel;
-    int pieces[2];    /* number of pieces of side A, B: 1 (PIECE_ALL) or 2 (PIECE_HI, PIECE_LO) */
-    int64_t chunk;    /* depth of one exact int32 tile */
+    int pieces[2]; /* number of pieces of side A, B: 1 (PIECE_ALL) or 2 (PIECE_HI, PIECE_LO) */
+    int64_t chunk; /* depth of one exact int32 tile */
 } gemm_plan;
 
 /*
@@ -37,13 +37,13 @@ gemm_plan gemm_plan_make(const gemm_family *family, int bits_a, int bits_b, bool
 typedef struct gemm_operand {
     gemm_plan plan;
     gemm_side side;
-    int64_t rows, depth;       /* rows of this side (m or n), reduction length */
+    int64_t rows, depth; /* rows of this side (m or n), reduction length */
     int64_t panels, chunks;
-    size_t panel_bytes;        /* of a full chunk */
-    size_t last_panel_bytes;   /* of the last chunk */
+    size_t panel_bytes;      /* of a full chunk */
+    size_t last_panel_bytes; /* of the last chunk */
     uint8_t *data;
-    float *scale;              /* [scale_chunks][rows]: of each row, by chunk in block mode */
-    int64_t scale_chunks;      /* 1, or chunks in block mode */
+    float *scale;         /* [scale_chunks][rows]: of each row, by chunk in block mode */
+    int64_t scale_chunks; /* 1, or chunks in block mode */
 } gemm_operand;
 
 /* Arena bytes of an operand. */
@@ -71,9 +71,9 @@ void gemm_pack_view(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side
                     const qview *view, bool transposed);
 
 /*
- * c[i][j] = sum_k a(i,k) b(j,k) (+ bias[j]), or += if accumulate (then bias is NULL); row stride ldc.
- * Both operands packed by the same plan and depth.  Uses ex->threads.  Bits of c depend on neither
- * threads nor family.
+ * c[i][j] = sum_k a(i,k) b(j,k) (+ bias[j]), or += if accumulate (then bias is NULL); row stride
+ * ldc. Both operands packed by the same plan and depth.  Uses ex->threads.  Bits of c depend on
+ * neither threads nor family.
  */
 void gemm_run(exec *ex, float *c, int64_t ldc, const gemm_operand *a, const gemm_operand *b,
               const float *bias, bool accumulate);

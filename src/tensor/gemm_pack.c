@@ -30,8 +30,7 @@ static gemm_operand shape_operand(const gemm_plan *plan, gemm_side side, int64_t
 
 static size_t piece_bytes(const gemm_operand *op)
 {
-    return (size_t)op->panels *
-           ((size_t)(op->chunks - 1) * op->panel_bytes + op->last_panel_bytes);
+    return (size_t)op->panels * ((size_t)(op->chunks - 1) * op->panel_bytes + op->last_panel_bytes);
 }
 
 size_t gemm_operand_bytes(const gemm_plan *plan, gemm_side side, int64_t rows, int64_t depth,
@@ -65,8 +64,9 @@ static void pack_panels(void *arg, int64_t begin, int64_t end)
         const int64_t panel = at % op->panels, chunk = at / op->panels % op->chunks;
         const int64_t which = at / op->panels / op->chunks;
         const bool last = chunk == op->chunks - 1;
-        const gemm_piece p = op->plan.pieces[op->side] == 1 ? PIECE_ALL : which == 0 ? PIECE_HI
-                                                                                : PIECE_LO;
+        const gemm_piece p = op->plan.pieces[op->side] == 1 ? PIECE_ALL
+                             : which == 0                   ? PIECE_HI
+                                                            : PIECE_LO;
         uint8_t *dst = op->data + (size_t)which * piece_bytes(op) +
                        (size_t)chunk * (size_t)op->panels * op->panel_bytes +
                        (size_t)panel * (last ? op->last_panel_bytes : op->panel_bytes);

@@ -137,8 +137,8 @@ static void row_map_rows(void *arg, int64_t begin, int64_t end)
         uint32_t bits = row_max_bits(job, i);
         int e = group_exponent(job, bits);
         job->m->scale[i] = format_power(e);
-        quantize_segment(job, i, 0, job->m->cols,
-                         bits >= infinity_bits ? 0.0f : format_power(-e), job->args->col_mul);
+        quantize_segment(job, i, 0, job->m->cols, bits >= infinity_bits ? 0.0f : format_power(-e),
+                         job->args->col_mul);
     }
 }
 

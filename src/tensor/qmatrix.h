@@ -12,11 +12,11 @@
 
 typedef struct qmatrix {
     int64_t rows, cols;
-    int bits;         /* 4..16 */
+    int bits; /* 4..16 */
     group_kind group;
-    void *q;          /* int8 (bits <= 8) or int16 [rows][cols], dense */
-    float *scale;     /* powers of two: tensor [1], row [rows], column [cols],
-                         block [ceil(rows/64)][ceil(cols/64)] */
+    void *q;      /* int8 (bits <= 8) or int16 [rows][cols], dense */
+    float *scale; /* powers of two: tensor [1], row [rows], column [cols],
+                     block [ceil(rows/64)][ceil(cols/64)] */
 } qmatrix;
 
 /* Number of scales of a matrix of this shape. */

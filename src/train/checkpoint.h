@@ -3,24 +3,26 @@
  *
  *   model.safetensors, config.json, tokenizer files    a folder transformers opens
  *   optimizer.safetensors                              the optimizer's state, as it is in memory
- *   trainer_state.json                                 train_state, and what must be equal to resume
+ *   trainer_state.json                                 train_state, and what must be equal to
+ * resume
  *
  * A checkpoint is written into a temporary folder, synced, and renamed: a kill at any moment leaves
- * the previous ones untouched.  Random draws depend on step counters only (rng.h), so the numbers in
- * the checkpoint are all the state there is: a resumed run gives the bits of an uninterrupted one.
+ * the previous ones untouched.  Random draws depend on step counters only (rng.h), so the numbers
+ * in the checkpoint are all the state there is: a resumed run gives the bits of an uninterrupted
+ * one.
  */
 #ifndef MTS_TRAIN_CHECKPOINT_H
 #define MTS_TRAIN_CHECKPOINT_H
 
 #include "train/run.h"
 
-/* Set r->resume_dir from --resume_from_checkpoint ("last": the newest checkpoint of output_dir), and
- * refuse an output_dir with results in it that was not meant to be overwritten.
+/* Set r->resume_dir from --resume_from_checkpoint ("last": the newest checkpoint of output_dir),
+ * and refuse an output_dir with results in it that was not meant to be overwritten.
  * MTS_ERR_ARGUMENT, _NOT_FOUND, _IO, _MEMORY. */
 MTS_NODISCARD mts_status checkpoint_find_resume(run *r);
 
-/* Write checkpoint-<global_step>, then remove the oldest ones beyond save_total_limit (never the best
- * one when it is to be loaded at the end). */
+/* Write checkpoint-<global_step>, then remove the oldest ones beyond save_total_limit (never the
+ * best one when it is to be loaded at the end). */
 MTS_NODISCARD mts_status checkpoint_save(run *r);
 
 /* Optimizer and train_state from dir; the weights are loaded by run_prepare.
@@ -29,6 +31,5 @@ MTS_NODISCARD mts_status checkpoint_load(run *r, const char *dir);
 
 /* Copy the tokenizer's files from the model folder to dir. */
 MTS_NODISCARD mts_status checkpoint_copy_tokenizer(const run *r, const char *dir);
-
 
 #endif

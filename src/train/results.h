@@ -1,6 +1,6 @@
 /*
- * What a run leaves in output_dir: the model folder and the result files transformers' scripts write
- * (train_results.json, eval_results.json, all_results.json, trainer_state.json).
+ * What a run leaves in output_dir: the model folder and the result files transformers' scripts
+ * write (train_results.json, eval_results.json, all_results.json, trainer_state.json).
  */
 #ifndef MTS_TRAIN_RESULTS_H
 #define MTS_TRAIN_RESULTS_H

@@ -37,10 +37,9 @@ void run_note(const run *r, const char *fmt, ...)
 
 static bool tokenizing(void *user, int64_t done, int64_t total)
 {
-    return run_emit(user, &(mts_event){.kind = MTS_EVENT_PROGRESS,
-                                       .text = "tokenizing",
-                                       .done = done,
-                                       .total = total});
+    return run_emit(
+        user, &(mts_event){
+                  .kind = MTS_EVENT_PROGRESS, .text = "tokenizing", .done = done, .total = total});
 }
 
 /* Encode the rows of d and free d. */
@@ -85,8 +84,8 @@ static mts_status agree_on_labels(run *r, model_config *cfg, bool train)
         if (r->task.glue != NULL)
             MTS_TRY(model_config_set_string(r->ctx, cfg, "finetuning_task", r->task.name));
     } else {
-        MTS_TRY(task_set_labels(r->ctx, &r->task, (const char *const *)cfg->labels,
-                                cfg->num_labels, model_config_is_regression(cfg)));
+        MTS_TRY(task_set_labels(r->ctx, &r->task, (const char *const *)cfg->labels, cfg->num_labels,
+                                model_config_is_regression(cfg)));
     }
 cleanup:
     return st;
@@ -188,8 +187,8 @@ static mts_status prepare_training(run *r)
                          o->group_by_length ? SAMPLER_BY_LENGTH : SAMPLER_RANDOM,
                          o->per_device_train_batch_size, data_seed));
     plan_steps(r);
-    MTS_TRY(optimizer_create(ctx, &options, r->model->params.items, r->model->params.count,
-                             &r->opt));
+    MTS_TRY(
+        optimizer_create(ctx, &options, r->model->params.items, r->model->params.count, &r->opt));
     r->state.log_history = json_array();
     MTS_CHECK(r->state.log_history != NULL, MTS_ERR_MEMORY, "out of memory: training log");
     if (r->resume_dir != NULL)

@@ -1,7 +1,8 @@
 /*
  * One run of training or evaluation: everything it holds, and its phases.
  *
- * Path: mts_train -> train_run -> run_prepare, train_step (each step), run_evaluate, checkpoint_save.
+ * Path: mts_train -> train_run -> run_prepare, train_step (each step), run_evaluate,
+ * checkpoint_save.
  */
 #ifndef MTS_TRAIN_RUN_H
 #define MTS_TRAIN_RUN_H
@@ -23,7 +24,7 @@ typedef struct train_state {
     int64_t micro_step;  /* batches done: the key of roundings and dropout */
     double loss_sum;     /* since the last log line */
     int64_t loss_count;
-    double total_loss;   /* over all steps */
+    double total_loss; /* over all steps */
     bool has_best;
     double best_metric;
     char *best_checkpoint;

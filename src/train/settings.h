@@ -9,8 +9,8 @@
 #include "models/bert.h"
 #include "optim/optimizer.h"
 
-/* The number format of checked options.  Widths that are not given follow --precision, but layer norm
- * has 16 bits. */
+/* The number format of checked options.  Widths that are not given follow --precision, but layer
+ * norm has 16 bits. */
 num_format settings_format(const mts_options *o);
 
 /* Dropout of config.json, replaced where an option says otherwise. */

@@ -9,8 +9,8 @@
 
 #include "train/run.h"
 
-/* Train (do_train), evaluate (do_eval as resolved in `evaluate`), label the test set (do_predict), and
- * write output_dir.  *results: a new JSON object of the final evaluation, or NULL. */
+/* Train (do_train), evaluate (do_eval as resolved in `evaluate`), label the test set (do_predict),
+ * and write output_dir.  *results: a new JSON object of the final evaluation, or NULL. */
 MTS_NODISCARD mts_status train_run(mts_ctx *ctx, const mts_options *o,
                                    const mts_callbacks *callbacks, bool evaluate, json_t **results);
 

@@ -7,7 +7,8 @@
 
 #include "train/run.h"
 
-/* Begin the metrics file: the lines of r->state.log_history (those of a resumed run), nothing else. */
+/* Begin the metrics file: the lines of r->state.log_history (those of a resumed run), nothing else.
+ */
 MTS_NODISCARD mts_status train_log_open(run *r);
 
 /* Append an object with the present step and epoch; takes over the reference, also on failure. */

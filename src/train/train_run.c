@@ -60,8 +60,7 @@ static mts_status note_best(run *r, const json_t *results)
     s->best_metric = now;
     mem_free(s->best_checkpoint);
     s->best_checkpoint = NULL;
-    if (is(r->o->save_strategy, "no") ||
-        !is_due(r, r->o->save_strategy, r->o->save_steps))
+    if (is(r->o->save_strategy, "no") || !is_due(r, r->o->save_strategy, r->o->save_steps))
         return MTS_OK;
     snprintf(key, sizeof key, "checkpoint-%lld", (long long)s->global_step);
     MTS_TRY(path_join(ctx, &s->best_checkpoint, r->o->output_dir, key));

@@ -18,19 +18,19 @@ static void make_signature(const run *r, char text[SIGNATURE_BYTES])
 {
     const mts_options *o = r->o;
     const num_format *f = &r->format;
-    snprintf(text, SIGNATURE_BYTES,
-             "rows=%" PRId64 " tokens=%" PRId64 " batch=%" PRId64 "x%" PRId64 " steps=%" PRId64
-             " grouped=%d seed=%" PRId64 "/%" PRId64
-             " optim=%s lr=%a wd=%a betas=%a/%a eps=%a momentum=%a clip=%a schedule=%s warmup=%a/%" PRId64
-             " format=%d w%d a%d g%d p%d n%d rounding=%d group=%d dropout=%a/%a/%a",
-             r->train.n, r->train.offsets[r->train.n], o->per_device_train_batch_size,
-             o->gradient_accumulation_steps, r->total_steps, o->group_by_length, o->seed,
-             o->data_seed, o->optim, o->learning_rate, o->weight_decay, o->adam_beta1,
-             o->adam_beta2, o->adam_epsilon, o->sgd_momentum, o->max_grad_norm,
-             o->lr_scheduler_type, o->warmup_ratio, o->warmup_steps, (int)f->kind, f->weight_bits,
-             f->activation_bits, f->gradient_bits, f->attention_bits, f->norm_bits, f->stochastic,
-             (int)f->group, (double)r->model->dropout.hidden, (double)r->model->dropout.attention,
-             (double)r->model->dropout.classifier);
+    snprintf(
+        text, SIGNATURE_BYTES,
+        "rows=%" PRId64 " tokens=%" PRId64 " batch=%" PRId64 "x%" PRId64 " steps=%" PRId64
+        " grouped=%d seed=%" PRId64 "/%" PRId64 " optim=%s lr=%a wd=%a betas=%a/%a eps=%a "
+                                                "momentum=%a clip=%a schedule=%s warmup=%a/%" PRId64
+        " format=%d w%d a%d g%d p%d n%d rounding=%d group=%d dropout=%a/%a/%a",
+        r->train.n, r->train.offsets[r->train.n], o->per_device_train_batch_size,
+        o->gradient_accumulation_steps, r->total_steps, o->group_by_length, o->seed, o->data_seed,
+        o->optim, o->learning_rate, o->weight_decay, o->adam_beta1, o->adam_beta2, o->adam_epsilon,
+        o->sgd_momentum, o->max_grad_norm, o->lr_scheduler_type, o->warmup_ratio, o->warmup_steps,
+        (int)f->kind, f->weight_bits, f->activation_bits, f->gradient_bits, f->attention_bits,
+        f->norm_bits, f->stochastic, (int)f->group, (double)r->model->dropout.hidden,
+        (double)r->model->dropout.attention, (double)r->model->dropout.classifier);
 }
 
 static mts_status put_exact(mts_ctx *ctx, json_t *object, const char *key, double value)
@@ -68,8 +68,8 @@ mts_status train_state_save(const run *r, const char *dir)
     json_t *root = json_object(), *own = json_object(), *callbacks = json_object();
     const double epoch =
         (double)s->global_step / (double)(r->steps_per_epoch > 0 ? r->steps_per_epoch : 1);
-    MTS_CHECK(root != NULL && own != NULL && callbacks != NULL, MTS_ERR_MEMORY,
-              "out of memory: %s", file_name);
+    MTS_CHECK(root != NULL && own != NULL && callbacks != NULL, MTS_ERR_MEMORY, "out of memory: %s",
+              file_name);
     MTS_TRY(make_exact(r, own));
     MTS_TRY(json_util_set(ctx, root, "global_step", json_integer(s->global_step)));
     MTS_TRY(json_util_set(ctx, root, "max_steps", json_integer(r->total_steps)));
@@ -80,9 +80,9 @@ mts_status train_state_save(const run *r, const char *dir)
     MTS_TRY(json_util_set(ctx, root, "logging_steps", json_integer(r->o->logging_steps)));
     MTS_TRY(json_util_set(ctx, root, "best_metric",
                           s->has_best ? json_real(s->best_metric) : json_null()));
-    MTS_TRY(json_util_set(ctx, root, "best_model_checkpoint",
-                          s->best_checkpoint == NULL ? json_null()
-                                                     : json_string(s->best_checkpoint)));
+    MTS_TRY(
+        json_util_set(ctx, root, "best_model_checkpoint",
+                      s->best_checkpoint == NULL ? json_null() : json_string(s->best_checkpoint)));
     MTS_TRY(json_util_set(ctx, root, "log_history", json_incref(s->log_history)));
     MTS_TRY(json_util_set(ctx, callbacks, "mantissa", json_incref(own)));
     MTS_TRY(json_util_set(ctx, root, "stateful_callbacks", json_incref(callbacks)));

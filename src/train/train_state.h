@@ -1,8 +1,8 @@
 /*
  * trainer_state.json: where a run stands, in the fields transformers' Trainer writes.  Their
  * stateful_callbacks hold an object "mantissa" with what an exact resume needs: counters, running
- * sums (as hexadecimal floats, exact) and the options that must not change.  No other field is added:
- * TrainerState.load_from_json accepts none.
+ * sums (as hexadecimal floats, exact) and the options that must not change.  No other field is
+ * added: TrainerState.load_from_json accepts none.
  */
 #ifndef MTS_TRAIN_TRAIN_STATE_H
 #define MTS_TRAIN_TRAIN_STATE_H

@@ -56,12 +56,11 @@ mts_status train_step(run *r, step_result *result)
         result->tokens += r->batch.total_tokens;
     }
     clip = clip_gradients(&model->ex, model->params.items, model->params.count, o->max_grad_norm);
-    MTS_CHECK(isfinite(clip.norm), MTS_ERR_NUMERIC, "step %lld: NaN or infinity in the gradient of %s",
-              (long long)r->state.global_step + 1,
-              clip.bad_param == NULL ? "the model" : clip.bad_param);
+    MTS_CHECK(
+        isfinite(clip.norm), MTS_ERR_NUMERIC, "step %lld: NaN or infinity in the gradient of %s",
+        (long long)r->state.global_step + 1, clip.bad_param == NULL ? "the model" : clip.bad_param);
     result->grad_norm = clip.norm;
-    result->learning_rate =
-        o->learning_rate * schedule_factor(&r->schedule, r->state.global_step);
+    result->learning_rate = o->learning_rate * schedule_factor(&r->schedule, r->state.global_step);
     optimizer_step(&model->ex, r->opt, model->params.items, model->params.count,
                    result->learning_rate, clip.factor);
     bert_weights_changed(model);

@@ -108,12 +108,8 @@ MTS_INLINE float tanh_grad(float x)
 }
 
 /* "omp simd": input and output may be the same array, which is no dependence between elements. */
-#define FORWARD_LOOP(f)                                                                            \
-    _Pragma("omp simd") for (int64_t i = 0; i < n; i++)                                                                \
-    y[i] = f(x[i])
-#define BACKWARD_LOOP(f)                                                                           \
-    _Pragma("omp simd") for (int64_t i = 0; i < n; i++)                                                                \
-    dx[i] = dy[i] * f(x[i])
+#define FORWARD_LOOP(f) _Pragma("omp simd") for (int64_t i = 0; i < n; i++) y[i] = f(x[i])
+#define BACKWARD_LOOP(f) _Pragma("omp simd") for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * f(x[i])
 
 void FK(activation_forward)(float *y, const float *x, int64_t n, activation_kind kind)
 {

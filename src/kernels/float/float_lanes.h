@@ -43,9 +43,9 @@ MTS_INLINE float lanes_sum(const float *acc)
 }
 
 /*
- * e^x, x limited to [-87, 88], relative error below 2e-7.  x = n ln2 + r, |r| <= ln2/2, a polynomial of
- * degree 6 in r (coefficients of Cephes' expf, Moshier), times 2^n.  Without branches, so that loops
- * over it become vector code.
+ * e^x, x limited to [-87, 88], relative error below 2e-7.  x = n ln2 + r, |r| <= ln2/2, a
+ * polynomial of degree 6 in r (coefficients of Cephes' expf, Moshier), times 2^n.  Without
+ * branches, so that loops over it become vector code.
  */
 MTS_INLINE float float_exp(float x)
 {

@@ -92,8 +92,8 @@ void FK(norm_sums)(norm_sums *sums, const int16_t *q, int64_t n)
     *sums = (norm_sums){a, b, min, max};
 }
 
-void FK(norm_divide)(int16_t *xq, const int16_t *q, int64_t n, int64_t s1,
-                     int64_t reciprocal, int shift, const quantize_args *args)
+void FK(norm_divide)(int16_t *xq, const int16_t *q, int64_t n, int64_t s1, int64_t reciprocal,
+                     int shift, const quantize_args *args)
 {
     const int64_t half = INT64_C(1) << (shift - 1);
     const int64_t limit = args->limit;

@@ -1,0 +1,500 @@
+/*
+ * BERT against transformers and PyTorch: the golden values of tools/make_golden.py, which says what
+ * they are and how they were made.  Two tiny models are loaded from their folders as any model is.
+ *
+ *   fp32      activations of every layer, logits, loss, all gradients; the other activation
+ *             functions; ten steps of AdamW and of SGD with clipping, schedule and decay groups
+ *   integers  logits and gradients, by a signal-to-noise ratio that grows by 6 dB with each bit
+ *
+ * The folder is the environment's MANTISSA_GOLDEN_DIR, or data/ beside this file.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/safetensors.h"
+#include "layers/loss.h"
+#include "models/bert_io.h"
+#include "optim/clip.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+#include "support/test_model.h"
+
+/* Largest difference, relative to the largest element of a tensor (as it is everywhere below). */
+#define ACTIVATION_TOLERANCE 2e-6
+#define GRADIENT_TOLERANCE 1e-5
+#define LOSS_TOLERANCE 1e-6
+#define TRAINED_TOLERANCE 1e-4 /* after ten steps */
+
+enum { BATCHES = 2, STEPS = 10 };
+
+static mts_ctx ctx;
+
+/* ------------------------------------------------------------------------------ golden files ---- */
+
+/* One of the two folders. */
+typedef struct golden {
+    const char *name;
+    char dir[1024];
+    safetensors *file;
+} golden;
+
+typedef struct golden_batch {
+    bert_input in;
+    int64_t *offset;
+    int32_t *ids, *type_ids, *positions;
+    float *labels;
+} golden_batch;
+
+static void must(mts_status st)
+{
+    if (st != MTS_OK)
+        fail_msg("%s: %s", mts_status_name(st), ctx.error);
+}
+
+static void golden_open(golden *g, const char *name)
+{
+    const char *given = getenv("MANTISSA_GOLDEN_DIR");
+    const char *slash = strrchr(__FILE__, '/');
+    char path[1100];
+    g->name = name;
+    if (given != NULL)
+        snprintf(g->dir, sizeof g->dir, "%s/%s", given, name);
+    else
+        snprintf(g->dir, sizeof g->dir, "%.*s/data/%s", slash == NULL ? 1 : (int)(slash - __FILE__),
+                 slash == NULL ? "." : __FILE__, name);
+    snprintf(path, sizeof path, "%s/golden.safetensors", g->dir);
+    must(safetensors_open_file(&ctx, path, &g->file));
+}
+
+static const st_tensor *golden_tensor(const golden *g, const char *name)
+{
+    const st_tensor *t = safetensors_find(g->file, name);
+    if (t == NULL)
+        fail_msg("%s: no golden tensor %s", g->dir, name);
+    return t;
+}
+
+/* Its elements, to be freed. */
+static float *golden_floats(const golden *g, const char *name, int64_t n)
+{
+    const st_tensor *t = golden_tensor(g, name);
+    float *x = test_floats(n);
+    must(safetensors_read_f32(&ctx, t, x, n));
+    return x;
+}
+
+static double golden_number(const golden *g, const char *name)
+{
+    float x = 0.0f;
+    must(safetensors_read_f32(&ctx, golden_tensor(g, name), &x, 1));
+    return (double)x;
+}
+
+/* An integer array of the file, to be freed; *n elements. */
+static void *golden_integers(const golden *g, const char *name, st_dtype dtype, int64_t *n)
+{
+    const st_tensor *t = golden_tensor(g, name);
+    void *x = test_alloc(t->count, safetensors_dtype_size(dtype));
+    must(safetensors_read_raw(&ctx, t, dtype, x, t->bytes));
+    *n = t->count;
+    return x;
+}
+
+static void batch_open(const golden *g, golden_batch *b, int index)
+{
+    char name[32];
+    int64_t rows, tokens, longest = 0, t = 0;
+    snprintf(name, sizeof name, "batch.%d.lengths", index);
+    int64_t *lengths = golden_integers(g, name, ST_DTYPE_I64, &rows);
+    snprintf(name, sizeof name, "batch.%d.type_ids", index);
+    b->type_ids = golden_integers(g, name, ST_DTYPE_I32, &tokens);
+    snprintf(name, sizeof name, "batch.%d.ids", index);
+    b->ids = golden_integers(g, name, ST_DTYPE_I32, &tokens);
+    snprintf(name, sizeof name, "batch.%d.labels", index);
+    b->labels = golden_floats(g, name, rows);
+    b->positions = test_alloc(tokens, sizeof *b->positions);
+    b->offset = test_alloc(rows + 1, sizeof *b->offset);
+    for (int64_t e = 0; e < rows; e++) {
+        for (int32_t i = 0; i < lengths[e]; i++)
+            b->positions[t++] = i;
+        b->offset[e + 1] = t;
+        longest = lengths[e] > longest ? lengths[e] : longest;
+    }
+    assert_int_equal(t, tokens);
+    mem_free(lengths);
+    b->in = (bert_input){{rows, tokens, longest, b->offset}, b->ids, b->type_ids, b->positions};
+}
+
+static void batch_close(golden_batch *b)
+{
+    mem_free(b->offset);
+    mem_free(b->ids);
+    mem_free(b->type_ids);
+    mem_free(b->positions);
+    mem_free(b->labels);
+}
+
+/* -------------------------------------------------------------------------------- the models ---- */
+
+/* A loaded model and its batches. */
+typedef struct subject {
+    golden file;
+    bert *model;
+    golden_batch batches[BATCHES];
+    float *logits, *dlogits;
+} subject;
+
+/* act: "" for the one of config.json. */
+static void subject_open(subject *s, const char *name, const num_format *format, const char *act)
+{
+    static const struct {
+        const char *name;
+        model_act act;
+    } acts[] = {{"gelu_new", MODEL_ACT_GELU_TANH},
+                {"relu", MODEL_ACT_RELU},
+                {"silu", MODEL_ACT_SILU},
+                {"tanh", MODEL_ACT_TANH}};
+    const bert_dropout none = {0};
+    bert_load_report report;
+    model_config cfg;
+    bert_limits limits = {0};
+    *s = (subject){0};
+    golden_open(&s->file, name);
+    for (int i = 0; i < BATCHES; i++) {
+        golden_batch *b = &s->batches[i];
+        batch_open(&s->file, b, i);
+        const sequences *q = &b->in.seq;
+        limits.train_rows = q->count > limits.train_rows ? q->count : limits.train_rows;
+        limits.train_tokens = q->tokens > limits.train_tokens ? q->tokens : limits.train_tokens;
+        limits.max_length = q->max_length > limits.max_length ? q->max_length : limits.max_length;
+    }
+    must(model_config_load(&ctx, s->file.dir, &cfg));
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+        if (strcmp(act, acts[i].name) == 0)
+            cfg.hidden_act = acts[i].act;
+    must(bert_create(&ctx, &cfg, format, 1, 7, &none, &limits, &s->model));
+    model_config_deinit(&cfg);
+    must(bert_load(&ctx, s->model, s->file.dir, true, &report));
+    assert_int_equal(report.unused, 0);
+    s->model->ex.training = true;
+    s->logits = test_floats(limits.train_rows * s->model->cfg.num_labels);
+    s->dlogits = test_floats(limits.train_rows * s->model->cfg.num_labels);
+}
+
+static void subject_close(subject *s)
+{
+    assert_string_equal(s->model->ex.anomaly, "");
+    bert_destroy(s->model);
+    for (int i = 0; i < BATCHES; i++)
+        batch_close(&s->batches[i]);
+    mem_free(s->logits);
+    mem_free(s->dlogits);
+    safetensors_close(s->file.file);
+}
+
+static int64_t outputs_of(const subject *s, int batch)
+{
+    return s->batches[batch].in.seq.count * s->model->cfg.num_labels;
+}
+
+/* Forward and backward of a batch; the loss. */
+static double gradient_of(subject *s, int batch)
+{
+    const golden_batch *b = &s->batches[batch];
+    const int64_t rows = b->in.seq.count, labels = s->model->cfg.num_labels;
+    double loss;
+    bert_forward(s->model, &b->in, s->logits);
+    if (labels == 1)
+        loss = loss_squared_error(s->dlogits, s->logits, b->labels, rows, 1.0f);
+    else
+        loss = loss_cross_entropy(&s->model->ex, s->dlogits, s->logits, b->labels, rows, labels,
+                                  1.0f);
+    bert_backward(s->model, &b->in, s->dlogits);
+    return loss;
+}
+
+/* ------------------------------------------------------------------------------- comparisons ---- */
+
+/* The largest difference seen under one heading, and where. */
+typedef struct tally {
+    const char *what;
+    double worst, bound;
+    char where[160];
+    int count;
+} tally;
+
+/* found[n] is x[n] to t->bound of `unit`. */
+static void compare_unit(tally *t, const char *name, const float *found, const float *x, int64_t n,
+                         double unit)
+{
+    assert_true(unit > 0.0);
+    for (int64_t i = 0; i < n; i++) {
+        const double error = fabs((double)found[i] - (double)x[i]) / unit;
+        if (!(error <= t->bound))
+            fail_msg("%s: %s: element %lld of %lld is %.9g, expected %.9g; the difference is %.3g "
+                     "of %.3g, allowed %g",
+                     t->what, name, (long long)i, (long long)n, (double)found[i], (double)x[i],
+                     error, unit, t->bound);
+        if (error >= t->worst) {
+            t->worst = error;
+            snprintf(t->where, sizeof t->where, "%s", name);
+        }
+    }
+    t->count++;
+}
+
+static double largest_of(const float *x, int64_t n)
+{
+    double largest = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        largest = fabs((double)x[i]) > largest ? fabs((double)x[i]) : largest;
+    return largest;
+}
+
+/* The same with a golden tensor and its largest element. */
+static void compare(tally *t, const subject *s, const char *name, const float *found, int64_t n)
+{
+    float *x = golden_floats(&s->file, name, n);
+    compare_unit(t, name, found, x, n, largest_of(x, n));
+    mem_free(x);
+}
+
+static void report(const tally *t)
+{
+    printf("  %-34s %3d tensors, largest difference %.2e (at most %g): %s\n", t->what, t->count,
+           t->worst, t->bound, t->where);
+    assert_true(t->count > 0);
+}
+
+static void compare_loss(const subject *s, const char *name, double loss)
+{
+    const double expected = golden_number(&s->file, name);
+    if (!(fabs(loss - expected) <= LOSS_TOLERANCE * fabs(expected)))
+        fail_msg("%s: %.9g, expected %.9g", name, loss, expected);
+}
+
+/* Name of the golden gradient of a parameter. */
+static const char *gradient_name(const param *p)
+{
+    static char name[sizeof p->name + 8];
+    snprintf(name, sizeof name, "grad.%s", p->name);
+    return name;
+}
+
+/*
+ * All gradients.  The biases of keys have none: softmax does not change when all scores of a row
+ * grow by one number.  What rounding leaves there is measured by the gradient of the queries' biases.
+ */
+static void compare_gradients(tally *t, const subject *s)
+{
+    const param_table *table = &s->model->params;
+    for (int64_t i = 0; i < table->count; i++) {
+        const param *p = &table->items[i];
+        const int64_t n = p->rows * p->cols;
+        const bool key_bias = strstr(p->name, "self.key.bias") != NULL;
+        const param *unit = key_bias ? p - (PARAM_KEY_BIAS - PARAM_QUERY_BIAS) : p;
+        float *x = golden_floats(&s->file, gradient_name(unit), n);
+        const double largest = largest_of(x, n);
+        mem_free(x);
+        x = golden_floats(&s->file, gradient_name(p), n);
+        compare_unit(t, gradient_name(p), p->grad, x, n, largest);
+        mem_free(x);
+    }
+}
+
+/* -------------------------------------------------------------------------------------- fp32 ---- */
+
+static const num_format fp32 = {.kind = FORMAT_FP32};
+
+static void activations(void **state)
+{
+    tally t = {.what = "activations", .bound = ACTIVATION_TOLERANCE};
+    subject s;
+    char name[32];
+    (void)state;
+    subject_open(&s, "classifier", &fp32, "");
+    const sequences *seq = &s.batches[0].in.seq;
+    const int64_t d = s.model->cfg.hidden_size, f = s.model->cfg.intermediate_size;
+    bert_forward(s.model, &s.batches[0].in, s.logits);
+    for (int64_t l = 0; l < s.model->cfg.num_hidden_layers; l++) {
+        const bert_layer *layer = &s.model->layers[l];
+        snprintf(name, sizeof name, "layer.%lld.input", (long long)l);
+        compare(&t, &s, name, layer->x.f, seq->tokens * d);
+        snprintf(name, sizeof name, "layer.%lld.context", (long long)l);
+        compare(&t, &s, name, layer->context.f, seq->tokens * d);
+        snprintf(name, sizeof name, "layer.%lld.h1", (long long)l);
+        compare(&t, &s, name, layer->h1.f, seq->tokens * d);
+        snprintf(name, sizeof name, "layer.%lld.u", (long long)l);
+        compare(&t, &s, name, layer->u, seq->tokens * f);
+    }
+    compare(&t, &s, "first", s.model->pooled_in.f, seq->count * d);
+    compare(&t, &s, "pooled", s.model->pooled.f, seq->count * d);
+    compare(&t, &s, "logits", s.logits, outputs_of(&s, 0));
+    report(&t);
+    subject_close(&s);
+}
+
+static void gradients(void **state)
+{
+    static const char *const names[] = {"classifier", "regression"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        tally logits = {.what = "logits", .bound = ACTIVATION_TOLERANCE};
+        tally t = {.what = names[i], .bound = GRADIENT_TOLERANCE};
+        subject s;
+        subject_open(&s, names[i], &fp32, "");
+        compare_loss(&s, "loss", gradient_of(&s, 0));
+        compare(&logits, &s, "logits", s.logits, outputs_of(&s, 0));
+        compare_gradients(&t, &s);
+        report(&t);
+        subject_close(&s);
+    }
+}
+
+/* The batch in evaluation: the same numbers, without what the backward would need. */
+static void evaluation(void **state)
+{
+    tally t = {.what = "logits in evaluation", .bound = ACTIVATION_TOLERANCE};
+    subject s;
+    (void)state;
+    subject_open(&s, "classifier", &fp32, "");
+    s.model->ex.training = false;
+    bert_forward(s.model, &s.batches[0].in, s.logits);
+    compare(&t, &s, "logits", s.logits, outputs_of(&s, 0));
+    report(&t);
+    subject_close(&s);
+}
+
+static void activation_functions(void **state)
+{
+    static const char *const acts[] = {"gelu_new", "relu", "silu", "tanh"};
+    tally values = {.what = "logits of activation functions", .bound = ACTIVATION_TOLERANCE};
+    tally slopes = {.what = "gradients of activation functions", .bound = GRADIENT_TOLERANCE};
+    (void)state;
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+        char name[32];
+        subject s;
+        subject_open(&s, "classifier", &fp32, acts[i]);
+        snprintf(name, sizeof name, "%s.loss", acts[i]);
+        compare_loss(&s, name, gradient_of(&s, 0));
+        snprintf(name, sizeof name, "%s.logits", acts[i]);
+        compare(&values, &s, name, s.logits, outputs_of(&s, 0));
+        snprintf(name, sizeof name, "%s.grad", acts[i]);
+        const param *bias = param_table_layer(&s.model->params, 0, PARAM_UP_BIAS);
+        compare(&slopes, &s, name, bias->grad, bias->cols);
+        subject_close(&s);
+    }
+    report(&values);
+    report(&slopes);
+}
+
+/* ---------------------------------------------------------------------------------- training ---- */
+
+/* Ten steps as train_step does them, batches in turn. */
+static void check_training(const char *name, const optimizer_options *options, const char *plan)
+{
+    const num_format format = fp32;
+    tally t = {.what = name, .bound = TRAINED_TOLERANCE};
+    float losses[STEPS], norms[STEPS];
+    subject s;
+    optimizer *opt = NULL;
+    subject_open(&s, name, &format, "");
+    optimizer_options o = *options;
+    o.weight_decay = golden_number(&s.file, "train.decay");
+    param_table *table = &s.model->params;
+    const schedule sched = {schedule_kind_of(plan), STEPS,
+                            (int64_t)golden_number(&s.file, "train.warmup")};
+    const double rate = golden_number(&s.file, "train.rate");
+    const double limit = golden_number(&s.file, "train.clip");
+    must(optimizer_create(&ctx, &o, table->items, table->count, &opt));
+    for (int64_t step = 0; step < STEPS; step++) {
+        losses[step] = (float)gradient_of(&s, (int)(step % BATCHES));
+        const clip_result clip = clip_gradients(&s.model->ex, table->items, table->count, limit);
+        norms[step] = (float)clip.norm;
+        optimizer_step(&s.model->ex, opt, table->items, table->count,
+                       rate * schedule_factor(&sched, step), clip.factor);
+        bert_weights_changed(s.model);
+    }
+    gradient_of(&s, 0);
+    compare(&t, &s, "train.losses", losses, STEPS);
+    compare(&t, &s, "train.norms", norms, STEPS);
+    compare(&t, &s, "train.logits", s.logits, outputs_of(&s, 0));
+    report(&t);
+    optimizer_destroy(opt);
+    subject_close(&s);
+}
+
+static void training(void **state)
+{
+    const optimizer_options adamw = {
+        .kind = OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
+    const optimizer_options sgd = {.kind = OPTIMIZER_SGD, .momentum = 0.9};
+    (void)state;
+    check_training("classifier", &adamw, "linear");
+    check_training("regression", &sgd, "cosine");
+}
+
+/* ---------------------------------------------------------------------------------- integers ---- */
+
+/* Signal-to-noise ratios of logits and of the whole gradient against the golden values. */
+static void check_format(const num_format *format, const char *what, double bound)
+{
+    subject s;
+    subject_open(&s, "classifier", format, "");
+    gradient_of(&s, 0);
+    const param_table *table = &s.model->params;
+    float *all = test_floats(table->elements);
+    for (int64_t i = 0; i < table->count; i++) {
+        const param *p = &table->items[i];
+        must(safetensors_read_f32(&ctx, golden_tensor(&s.file, gradient_name(p)), all + p->offset,
+                                  p->rows * p->cols));
+    }
+    float *logits = golden_floats(&s.file, "logits", outputs_of(&s, 0));
+    const double of_logits = test_snr_db(s.logits, logits, outputs_of(&s, 0));
+    const double of_gradient = test_snr_db(table->grad, all, table->elements);
+    printf("  %-24s logits %5.1f dB, gradient %5.1f dB (at least %.1f)\n", what, of_logits,
+           of_gradient, bound);
+    assert_true(of_logits >= bound);
+    assert_true(of_gradient >= bound);
+    mem_free(logits);
+    mem_free(all);
+    subject_close(&s);
+}
+
+/* A bit more halves the error: bound(b) = bound(8) + 6.02 (b - 8) dB. */
+static void integers(void **state)
+{
+    static const int widths[] = {8, 10, 12, 16};
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    const num_format bf16 = {.kind = FORMAT_BF16};
+    (void)state;
+    for (int g = 0; g < 3; g++)
+        for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++)
+            for (int stochastic = 0; stochastic < 2; stochastic++) {
+                char what[64];
+                const num_format f = test_format_dfp(widths[i], groups[g], stochastic == 1);
+                snprintf(what, sizeof what, "int%d %s %s", widths[i], test_group_name(groups[g]),
+                         stochastic ? "stochastic" : "nearest");
+                check_format(&f, what, 15.0 + 6.02 * (widths[i] - 8));
+            }
+    check_format(&bf16, "bf16", 38.0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(activations), cmocka_unit_test(gradients),
+        cmocka_unit_test(evaluation),  cmocka_unit_test(activation_functions),
+        cmocka_unit_test(training),    cmocka_unit_test(integers),
+    };
+    test_print_seed();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
