@@ -120,7 +120,7 @@ killed() {
                 kill -KILL "$job" 2>/dev/null || true
             fi
             wait "$job" 2>/dev/null || true
-            remark+="$what $step -> $(cd "$folder" && compgen -G 'checkpoint-*' | tr '\n' ' ' || true); "
+            remark+="$what $step -> $(newest "$folder"); "
         elif ! wait "$job"; then
             note "$precision" "$name" FAILED $((SECONDS - started)) "$(tail -n 1 "$folder.log")"
             return

@@ -1,67 +1,14 @@
 /* Writing, finding and reading checkpoints.  See checkpoint.h. */
 #include "train/checkpoint.h"
 
+#include "train/checkpoint_folder.h"
 #include "train/train_state.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "io/safetensors.h"
 #include "models/bert_io.h"
-
-static const char folder_prefix[] = "checkpoint-";
-
-/* The step of a folder name "checkpoint-<step>", or -1. */
-static int64_t step_of(const char *name)
-{
-    if (strncmp(name, folder_prefix, sizeof folder_prefix - 1) != 0)
-        return -1;
-    const char *digits = name + sizeof folder_prefix - 1;
-    const size_t n = strlen(digits);
-    if (n == 0 || n > 15 || strspn(digits, "0123456789") != n)
-        return -1;
-    return (int64_t)strtoll(digits, NULL, 10);
-}
-
-/* The newest and oldest checkpoint of a folder; -1: none. */
-typedef struct checkpoint_range {
-    int64_t newest, oldest, count;
-} checkpoint_range;
-
-/* skip: a step that counts but is not to be the oldest (the best checkpoint), or -1. */
-static mts_status list_checkpoints(mts_ctx *ctx, const char *dir, int64_t skip,
-                                   checkpoint_range *range)
-{
-    mts_status st = MTS_OK;
-    file_list list = {0};
-    *range = (checkpoint_range){-1, -1, 0};
-    if (!dir_exists(dir))
-        return MTS_OK;
-    MTS_TRY(file_list_dir(ctx, dir, &list));
-    for (size_t i = 0; i < list.count; i++) {
-        const int64_t step = step_of(list.names[i]);
-        if (step < 0)
-            continue;
-        range->count++;
-        if (step > range->newest)
-            range->newest = step;
-        if (step != skip && (range->oldest < 0 || step < range->oldest))
-            range->oldest = step;
-    }
-cleanup:
-    file_list_deinit(&list);
-    return st;
-}
-
-static mts_status checkpoint_path(mts_ctx *ctx, char **out, const char *dir, int64_t step)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%s%lld", folder_prefix, (long long)step);
-    return path_join(ctx, out, dir, name);
-}
 
 mts_status checkpoint_find_resume(run *r)
 {
@@ -71,7 +18,8 @@ mts_status checkpoint_find_resume(run *r)
     const char *wanted = o->resume_from_checkpoint;
     checkpoint_range range;
     char *result = NULL;
-    MTS_TRY(list_checkpoints(ctx, o->output_dir, -1, &range));
+    MTS_TRY(checkpoint_folder_recover(ctx, o->output_dir));
+    MTS_TRY(checkpoint_folder_list(ctx, o->output_dir, INT64_MAX, -1, &range));
     if (wanted == NULL) {
         MTS_TRY(path_join(ctx, &result, o->output_dir, "model.safetensors"));
         MTS_CHECK(o->overwrite_output_dir || (range.count == 0 && !file_exists(result)),
@@ -82,34 +30,13 @@ mts_status checkpoint_find_resume(run *r)
     } else if (strcmp(wanted, "last") == 0) {
         MTS_CHECK(range.count > 0, MTS_ERR_NOT_FOUND,
                   "%s: no checkpoint-<step> folder to resume from", o->output_dir);
-        MTS_TRY(checkpoint_path(ctx, &r->resume_dir, o->output_dir, range.newest));
+        MTS_TRY(checkpoint_folder_path(ctx, &r->resume_dir, o->output_dir, range.newest));
     } else {
         MTS_CHECK(dir_exists(wanted), MTS_ERR_NOT_FOUND, "%s: no such checkpoint folder", wanted);
         MTS_TRY(mem_strdup(ctx, &r->resume_dir, wanted));
     }
 cleanup:
     mem_free(result);
-    return st;
-}
-
-mts_status checkpoint_copy_tokenizer(const run *r, const char *dir)
-{
-    mts_status st = MTS_OK;
-    char *from = NULL, *to = NULL;
-    int count;
-    const char *const *names = wordpiece_file_names(&count);
-    for (int i = 0; i < count; i++) {
-        mem_free(from);
-        mem_free(to);
-        from = to = NULL;
-        MTS_TRY(path_join(r->ctx, &from, r->model_dir, names[i]));
-        MTS_TRY(path_join(r->ctx, &to, dir, names[i]));
-        if (file_exists(from) && strcmp(from, to) != 0)
-            MTS_TRY(file_copy(r->ctx, from, to));
-    }
-cleanup:
-    mem_free(from);
-    mem_free(to);
     return st;
 }
 
@@ -188,39 +115,52 @@ static mts_status write_files(const run *r, const char *dir)
 {
     mts_status st = MTS_OK;
     MTS_TRY(bert_save(r->ctx, r->model, dir));
-    MTS_TRY(checkpoint_copy_tokenizer(r, dir));
+    MTS_TRY(tokenizer_files_write(r->ctx, &r->tokenizer_files, dir));
     MTS_TRY(save_optimizer(r, dir));
     MTS_TRY(train_state_save(r, dir));
 cleanup:
     return st;
 }
 
-/* Remove the oldest checkpoints beyond the limit. */
+mts_status checkpoint_begin(const run *r)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    const char *dir = r->o->output_dir;
+    MTS_TRY(checkpoint_folder_clean(ctx, dir));
+    while (r->resume_dir == NULL) {
+        checkpoint_range range;
+        MTS_TRY(checkpoint_folder_list(ctx, dir, INT64_MAX, -1, &range));
+        if (range.count == 0)
+            break;
+        MTS_TRY(checkpoint_folder_remove(ctx, dir, range.oldest));
+    }
+cleanup:
+    return st;
+}
+
+/* Remove the oldest checkpoints beyond the limit; later ones, of a former run, are left alone. */
 static mts_status rotate(const run *r)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    const int64_t limit = r->o->save_total_limit;
+    const char *dir = r->o->output_dir;
+    const int64_t limit = r->o->save_total_limit, now = r->state.global_step;
     int64_t best = -1;
-    char *path = NULL;
     if (limit <= 0)
         return MTS_OK;
     if (r->o->load_best_model_at_end && r->state.best_checkpoint != NULL) {
         const char *slash = strrchr(r->state.best_checkpoint, '/');
-        best = step_of(slash == NULL ? r->state.best_checkpoint : slash + 1);
+        best = checkpoint_folder_step(slash == NULL ? r->state.best_checkpoint : slash + 1);
     }
     for (;;) {
         checkpoint_range range;
-        MTS_TRY(list_checkpoints(ctx, r->o->output_dir, best, &range));
-        if (range.count <= limit || range.oldest < 0 || range.oldest == range.newest)
+        MTS_TRY(checkpoint_folder_list(ctx, dir, now, best, &range));
+        if (range.count <= limit || range.oldest < 0 || range.oldest == now)
             break;
-        MTS_TRY(checkpoint_path(ctx, &path, r->o->output_dir, range.oldest));
-        MTS_TRY(file_remove_tree(ctx, path));
-        mem_free(path);
-        path = NULL;
+        MTS_TRY(checkpoint_folder_remove(ctx, dir, range.oldest));
     }
 cleanup:
-    mem_free(path);
     return st;
 }
 
@@ -228,12 +168,11 @@ mts_status checkpoint_save(run *r)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
+    const char *dir = r->o->output_dir;
     char *final = NULL, *temporary = NULL;
-    char name[64];
-    MTS_TRY(checkpoint_path(ctx, &final, r->o->output_dir, r->state.global_step));
-    snprintf(name, sizeof name, "tmp-%s%lld-%ld", folder_prefix, (long long)r->state.global_step,
-             (long)getpid());
-    MTS_TRY(path_join(ctx, &temporary, r->o->output_dir, name));
+    MTS_TRY(run_check_weights(r));
+    MTS_TRY(checkpoint_folder_path(ctx, &final, dir, r->state.global_step));
+    MTS_TRY(checkpoint_folder_temporary(ctx, &temporary, dir, r->state.global_step));
     MTS_TRY(file_make_dirs(ctx, temporary));
     st = write_files(r, temporary);
     if (st == MTS_OK)

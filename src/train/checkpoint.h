@@ -21,15 +21,17 @@
  * MTS_ERR_ARGUMENT, _NOT_FOUND, _IO, _MEMORY. */
 MTS_NODISCARD mts_status checkpoint_find_resume(run *r);
 
+/* Before the first step: clear away what killed runs left in output_dir, and, when this run starts
+ * anew, the checkpoints of the run that it overwrites.  MTS_ERR_IO, MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status checkpoint_begin(const run *r);
+
 /* Write checkpoint-<global_step>, then remove the oldest ones beyond save_total_limit (never the
- * best one when it is to be loaded at the end). */
+ * best one when it is to be loaded at the end).  MTS_ERR_NUMERIC: the weights are not finite;
+ * nothing was written.  MTS_ERR_IO, MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status checkpoint_save(run *r);
 
 /* Optimizer and train_state from dir; the weights are loaded by run_prepare.
  * MTS_ERR_BAD_FILE: the checkpoint belongs to another run (says what differs). */
 MTS_NODISCARD mts_status checkpoint_load(run *r, const char *dir);
-
-/* Copy the tokenizer's files from the model folder to dir. */
-MTS_NODISCARD mts_status checkpoint_copy_tokenizer(const run *r, const char *dir);
 
 #endif

@@ -42,6 +42,22 @@ cleanup:
     return st;
 }
 
+mts_status run_check_weights(run *r)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    exec *ex = &r->model->ex;
+    const param_table *t = &r->model->params;
+    for (int64_t i = 0; i < t->count && ex->anomaly[0] == '\0'; i++) {
+        const param *p = &t->items[i];
+        exec_check_finite(ex, p->value, p->rows * p->cols, "the values", p->name);
+    }
+    MTS_CHECK(ex->anomaly[0] == '\0', MTS_ERR_NUMERIC, "after step %lld: %s",
+              (long long)r->state.global_step, ex->anomaly);
+cleanup:
+    return st;
+}
+
 /* Called after each batch with its logits. */
 typedef mts_status batch_fn(run *r, void *user);
 
@@ -122,6 +138,44 @@ static mts_status evaluate_set(run *r, int64_t set, json_t *out)
     MTS_TRY(put_number(ctx, out, key, run_clock() - start));
 cleanup:
     metrics_deinit(&sums.metrics);
+    return st;
+}
+
+/* Whether set has the metric `key`: the keys of a single row are those of all. */
+static mts_status has_metric(run *r, int64_t set, const char *key, bool *found)
+{
+    mts_status st = MTS_OK;
+    const char *suffix = task_set_suffix(&r->task, set);
+    const float label = 0.0f;
+    double ignored;
+    metrics m = {0};
+    metric_list list;
+    char loss[METRIC_KEY_BYTES];
+    snprintf(loss, sizeof loss, "eval_loss%s", suffix);
+    MTS_TRY(
+        metrics_init(r->ctx, &m, r->task.metric, r->task.num_labels, r->task.positive_label, 1));
+    metrics_add(&m, r->logits, &label, 1);
+    MTS_TRY(metrics_result(r->ctx, &m, suffix, &list));
+    *found = strcmp(key, loss) == 0 || strcmp(key, loss + 5) == 0 ||
+             metric_list_find(&list, key, &ignored);
+cleanup:
+    metrics_deinit(&m);
+    return st;
+}
+
+mts_status run_check_best_metric(run *r)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    const char *wanted = r->o->metric_for_best_model;
+    bool found = false;
+    if (wanted == NULL)
+        return MTS_OK;
+    for (int64_t i = 0; i < r->eval_sets && !found; i++)
+        MTS_TRY(has_metric(r, i, wanted, &found));
+    MTS_CHECK(found || r->eval_sets == 0, MTS_ERR_ARGUMENT,
+              "option --metric_for_best_model: the evaluation has no %s", wanted);
+cleanup:
     return st;
 }
 

@@ -103,6 +103,7 @@ mts_status predictor_run(predictor *p, const char *const *text_a, const char *co
         MTS_CHECK(p->model->ex.anomaly[0] == '\0', MTS_ERR_NUMERIC, "%s", p->model->ex.anomaly);
     }
 cleanup:
+    p->model->ex.anomaly[0] = '\0'; /* the next texts may be fine */
     sampler_deinit(&order);
     encoded_dataset_deinit(&rows);
     return st;

@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "io/json_util.h"
 #include "models/bert_io.h"
-#include "train/checkpoint.h"
 #include "train/train_state.h"
 
 mts_status results_save(mts_ctx *ctx, const char *dir, const char *split, const json_t *values)
@@ -40,7 +39,8 @@ cleanup:
 mts_status results_save_model(run *r)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(checkpoint_copy_tokenizer(r, r->o->output_dir));
+    MTS_TRY(run_check_weights(r));
+    MTS_TRY(tokenizer_files_write(r->ctx, &r->tokenizer_files, r->o->output_dir));
     MTS_TRY(bert_save(r->ctx, r->model, r->o->output_dir));
     MTS_TRY(train_state_save(r, r->o->output_dir));
 cleanup:

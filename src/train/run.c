@@ -18,14 +18,16 @@ double run_clock(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-bool run_emit(const run *r, const mts_event *event)
+bool run_emit(run *r, const mts_event *event)
 {
     if (r->callbacks == NULL || r->callbacks->on_event == NULL)
         return true;
-    return r->callbacks->on_event(r->callbacks->user, event);
+    if (!r->callbacks->on_event(r->callbacks->user, event))
+        r->stop = true;
+    return !r->stop;
 }
 
-void run_note(const run *r, const char *fmt, ...)
+void run_note(run *r, const char *fmt, ...)
 {
     char text[512];
     va_list args;
@@ -187,6 +189,7 @@ static mts_status prepare_training(run *r)
                          o->group_by_length ? SAMPLER_BY_LENGTH : SAMPLER_RANDOM,
                          o->per_device_train_batch_size, data_seed));
     plan_steps(r);
+    MTS_TRY(run_check_best_metric(r));
     MTS_TRY(
         optimizer_create(ctx, &options, r->model->params.items, r->model->params.count, &r->opt));
     r->state.log_history = json_array();
@@ -215,6 +218,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     MTS_TRY(wordpiece_open(ctx, r->model_dir, &r->tokenizer));
     if (o->do_lower_case >= 0)
         wordpiece_set_lower_case(r->tokenizer, o->do_lower_case == 1);
+    if (purpose.train)
+        MTS_TRY(tokenizer_files_read(ctx, &r->tokenizer_files, r->model_dir));
     MTS_TRY(task_resolve(ctx, o, &r->task));
     MTS_TRY(agree_on_labels(r, &cfg, purpose.train));
     MTS_TRY(load_data(r, purpose));
@@ -231,6 +236,7 @@ void run_deinit(run *r)
 {
     task_deinit(&r->task);
     wordpiece_close(r->tokenizer);
+    tokenizer_files_deinit(&r->tokenizer_files);
     encoded_dataset_deinit(&r->train);
     for (int i = 0; i < TASK_MAX_SETS; i++) {
         encoded_dataset_deinit(&r->eval[i]);

@@ -17,6 +17,7 @@
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "text/wordpiece.h"
+#include "train/tokenizer_files.h"
 
 /* Where training stands; all of it is in a checkpoint. */
 typedef struct train_state {
@@ -28,6 +29,8 @@ typedef struct train_state {
     bool has_best;
     double best_metric;
     char *best_checkpoint;
+    bool
+        evaluation_due; /* the evaluation after global_step was put off: the caller wants to stop */
     json_t *log_history; /* array, as transformers' trainer_state.json has it */
 } train_state;
 
@@ -41,6 +44,7 @@ typedef struct run {
 
     task_spec task;
     wordpiece *tokenizer;
+    tokenizer_files tokenizer_files;
     encoded_dataset train, eval[TASK_MAX_SETS], test[TASK_MAX_SETS];
     int64_t eval_sets, test_sets;
     batch batch;
@@ -55,6 +59,7 @@ typedef struct run {
     int64_t batches_per_epoch, steps_per_epoch, total_steps;
     const char *model_dir; /* where the weights and the tokenizer come from */
     char *resume_dir;      /* checkpoint to go on from, or NULL */
+    bool stop;             /* on_event returned false */
 } run;
 
 /* What a run is for: decides which data is read and what memory the model gets. */
@@ -70,9 +75,10 @@ MTS_NODISCARD mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o,
                                      const mts_callbacks *callbacks, run_purpose purpose);
 void run_deinit(run *r);
 
-/* Tell the caller; false: the caller wants to stop.  printf style for notes. */
-bool run_emit(const run *r, const mts_event *event);
-void run_note(const run *r, const char *fmt, ...) MTS_PRINTF(2, 3);
+/* Tell the caller; false: the caller wants to stop, now or since an earlier event.  printf style
+ * for notes. */
+bool run_emit(run *r, const mts_event *event);
+void run_note(run *r, const char *fmt, ...) MTS_PRINTF(2, 3);
 
 /* Seconds on a monotonic clock. */
 double run_clock(void);
@@ -80,6 +86,10 @@ double run_clock(void);
 /* One forward on the batch in r->batch, in the model's present mode; logits to r->logits. */
 void run_forward(run *r);
 bert_input run_input(const run *r);
+
+/* MTS_ERR_ARGUMENT: the evaluation sets do not have metric_for_best_model.  Before the first step.
+ */
+MTS_NODISCARD mts_status run_check_best_metric(run *r);
 
 /* Evaluate all evaluation sets: *results is a new JSON object eval_loss, eval_accuracy, ... */
 MTS_NODISCARD mts_status run_evaluate(run *r, json_t **results);
@@ -89,5 +99,8 @@ MTS_NODISCARD mts_status run_predict_tests(run *r);
 
 /* MTS_ERR_NUMERIC with the layer's name if the model met NaN or infinity. */
 MTS_NODISCARD mts_status run_check_numeric(run *r, double loss);
+
+/* MTS_ERR_NUMERIC with the parameter's name if one is not finite: it must not be written. */
+MTS_NODISCARD mts_status run_check_weights(run *r);
 
 #endif

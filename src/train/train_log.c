@@ -25,7 +25,7 @@ mts_status train_log_open(run *r)
     for (size_t i = 0; i < json_array_size(r->state.log_history); i++) {
         mem_free(line);
         line = NULL;
-        MTS_TRY(json_util_dump(r->ctx, json_array_get(r->state.log_history, i), 0, false, &line));
+        MTS_TRY(json_util_dump(r->ctx, json_array_get(r->state.log_history, i), 0, true, &line));
         MTS_TRY(file_writer_write(w, line, strlen(line)));
         MTS_TRY(file_writer_write(w, "\n", 1));
     }
@@ -67,7 +67,7 @@ mts_status train_log_add(run *r, json_t *object)
     MTS_TRY(json_util_set(ctx, object, "step", json_integer(r->state.global_step)));
     MTS_CHECK(json_array_append(r->state.log_history, object) == 0, MTS_ERR_MEMORY,
               "out of memory: training log");
-    MTS_TRY(json_util_dump(ctx, object, 0, false, &line));
+    MTS_TRY(json_util_dump(ctx, object, 0, true, &line));
     MTS_TRY(append_line(r, line));
 cleanup:
     mem_free(line);

@@ -1,6 +1,6 @@
 /*
  * The log of a run: JSON lines in metrics_file, the same objects in trainer_state.json's
- * log_history.
+ * log_history (keys sorted, so that the lines of a resumed run are those of an uninterrupted one).
  */
 #ifndef MTS_TRAIN_TRAIN_LOG_H
 #define MTS_TRAIN_TRAIN_LOG_H

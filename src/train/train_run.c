@@ -100,8 +100,21 @@ cleanup:
     return st;
 }
 
-/* What follows an optimizer step; *stop when the caller asked to. */
-static mts_status after_step(run *r, const step_result *step, const pace *speed, bool *stop)
+/* Evaluate; once the caller wants to stop, leave it to the resumed run. */
+static mts_status evaluate_or_defer(run *r)
+{
+    mts_status st = MTS_OK;
+    r->state.evaluation_due = true;
+    if (r->stop)
+        return MTS_OK;
+    st = evaluate_and_log(r);
+    if (st == MTS_OK)
+        r->state.evaluation_due = false;
+    return st == MTS_ERR_INTERRUPTED ? MTS_OK : st;
+}
+
+/* What follows an optimizer step. */
+static mts_status after_step(run *r, const step_result *step, const pace *speed)
 {
     mts_status st = MTS_OK;
     const mts_options *o = r->o;
@@ -119,12 +132,12 @@ static mts_status after_step(run *r, const step_result *step, const pace *speed,
         .tokens_per_second = speed->tokens / speed->seconds,
         .seconds_left = speed->seconds * (double)(r->total_steps - r->state.global_step),
     };
-    *stop = !run_emit(r, &event);
+    run_emit(r, &event);
     if (r->state.global_step % o->logging_steps == 0)
         MTS_TRY(log_step(r, step, speed));
     if (r->eval_sets > 0 && is_due(r, o->eval_strategy, o->eval_steps))
-        MTS_TRY(evaluate_and_log(r));
-    if (*stop || is_due(r, o->save_strategy, o->save_steps))
+        MTS_TRY(evaluate_or_defer(r));
+    if (r->stop || is_due(r, o->save_strategy, o->save_steps))
         MTS_TRY(checkpoint_save(r));
 cleanup:
     return st;
@@ -135,18 +148,19 @@ static mts_status train_loop(run *r)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     pace speed = {0};
-    bool stop = false;
     r->sampler_stale = true;
-    while (r->state.global_step < r->total_steps) {
+    if (r->state.evaluation_due && r->eval_sets > 0)
+        MTS_TRY(evaluate_or_defer(r));
+    while (r->state.global_step < r->total_steps && !r->stop) {
         const double start = run_clock();
         step_result step;
         MTS_TRY(train_step(r, &step));
         pace_add(&speed, run_clock() - start, (double)step.tokens);
-        MTS_TRY(after_step(r, &step, &speed, &stop));
-        MTS_CHECK(!stop, MTS_ERR_INTERRUPTED,
-                  "interrupted after step %lld of %lld; go on with --resume_from_checkpoint last",
-                  (long long)r->state.global_step, (long long)r->total_steps);
+        MTS_TRY(after_step(r, &step, &speed));
     }
+    MTS_CHECK(!r->stop, MTS_ERR_INTERRUPTED,
+              "interrupted after step %lld of %lld; go on with --resume_from_checkpoint last",
+              (long long)r->state.global_step, (long long)r->total_steps);
 cleanup:
     return st;
 }
@@ -185,6 +199,7 @@ static mts_status run_training(run *r)
 {
     mts_status st = MTS_OK;
     const double start = run_clock();
+    MTS_TRY(checkpoint_begin(r));
     MTS_TRY(train_log_open(r));
     MTS_TRY(train_loop(r));
     MTS_TRY(load_best(r));

@@ -7,30 +7,46 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/rng.h"
 #include "io/json_util.h"
 
 static const char file_name[] = "trainer_state.json";
 
-enum { SIGNATURE_BYTES = 512 };
+enum { SIGNATURE_BYTES = 1024 };
+
+/* A checksum of the training rows. */
+static uint32_t hash_rows(const encoded_dataset *rows)
+{
+    uint64_t h = (uint64_t)rows->n;
+    for (int64_t i = 0; i < rows->offsets[rows->n]; i++)
+        h = rng_splitmix64(h ^ (uint32_t)rows->ids[i]);
+    for (int64_t i = 0; i < rows->n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &rows->labels[i], sizeof bits);
+        h = rng_splitmix64(h ^ bits);
+    }
+    return (uint32_t)(h >> 32);
+}
 
 /* What two runs must share for one to continue the other. */
 static void make_signature(const run *r, char text[SIGNATURE_BYTES])
 {
     const mts_options *o = r->o;
     const num_format *f = &r->format;
-    snprintf(
-        text, SIGNATURE_BYTES,
-        "rows=%" PRId64 " tokens=%" PRId64 " batch=%" PRId64 "x%" PRId64 " steps=%" PRId64
-        " grouped=%d seed=%" PRId64 "/%" PRId64 " optim=%s lr=%a wd=%a betas=%a/%a eps=%a "
-                                                "momentum=%a clip=%a schedule=%s warmup=%a/%" PRId64
-        " format=%d w%d a%d g%d p%d n%d rounding=%d group=%d dropout=%a/%a/%a",
-        r->train.n, r->train.offsets[r->train.n], o->per_device_train_batch_size,
-        o->gradient_accumulation_steps, r->total_steps, o->group_by_length, o->seed, o->data_seed,
-        o->optim, o->learning_rate, o->weight_decay, o->adam_beta1, o->adam_beta2, o->adam_epsilon,
-        o->sgd_momentum, o->max_grad_norm, o->lr_scheduler_type, o->warmup_ratio, o->warmup_steps,
-        (int)f->kind, f->weight_bits, f->activation_bits, f->gradient_bits, f->attention_bits,
-        f->norm_bits, f->stochastic, (int)f->group, (double)r->model->dropout.hidden,
-        (double)r->model->dropout.attention, (double)r->model->dropout.classifier);
+    snprintf(text, SIGNATURE_BYTES,
+             "rows=%" PRId64 " tokens=%" PRId64 " checksum=%08" PRIx32 " batch=%" PRId64 "x%" PRId64
+             " steps=%" PRId64 " grouped=%d seed=%" PRId64 "/%" PRId64
+             " optim=%s lr=%a wd=%a betas=%a/%a eps=%a momentum=%a clip=%a schedule=%s "
+             "warmup=%a/%" PRId64
+             " format=%d w%d a%d g%d p%d n%d rounding=%d group=%d dropout=%a/%a/%a",
+             r->train.n, r->train.offsets[r->train.n], hash_rows(&r->train),
+             o->per_device_train_batch_size, o->gradient_accumulation_steps, r->total_steps,
+             o->group_by_length, o->seed, o->data_seed, o->optim, o->learning_rate, o->weight_decay,
+             o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->sgd_momentum, o->max_grad_norm,
+             o->lr_scheduler_type, o->warmup_ratio, o->warmup_steps, (int)f->kind, f->weight_bits,
+             f->activation_bits, f->gradient_bits, f->attention_bits, f->norm_bits, f->stochastic,
+             (int)f->group, (double)r->model->dropout.hidden, (double)r->model->dropout.attention,
+             (double)r->model->dropout.classifier);
 }
 
 static mts_status put_exact(mts_ctx *ctx, json_t *object, const char *key, double value)
@@ -55,6 +71,8 @@ static mts_status make_exact(const run *r, json_t *own)
     MTS_TRY(put_exact(ctx, own, "total_loss", s->total_loss));
     if (s->has_best)
         MTS_TRY(put_exact(ctx, own, "best_metric", s->best_metric));
+    if (s->evaluation_due)
+        MTS_TRY(json_util_set(ctx, own, "evaluation_due", json_true()));
 cleanup:
     return st;
 }
@@ -150,7 +168,22 @@ static mts_status load_exact(run *r, const char *file, const json_t *own)
     s->has_best = json_object_get(own, "best_metric") != NULL;
     if (s->has_best)
         MTS_TRY(get_exact(ctx, file, own, "best_metric", &s->best_metric));
+    s->evaluation_due = json_is_true(json_object_get(own, "evaluation_due"));
 cleanup:
+    return st;
+}
+
+/* The best checkpoint: in output_dir under the name that is stored, for the folder may have been
+ * moved; or else at the place that is stored. */
+static mts_status find_best(run *r, const char *stored)
+{
+    mts_status st = MTS_OK;
+    char *path = NULL;
+    const char *slash = strrchr(stored, '/');
+    MTS_TRY(path_join(r->ctx, &path, r->o->output_dir, slash == NULL ? stored : slash + 1));
+    MTS_TRY(mem_strdup(r->ctx, &r->state.best_checkpoint, dir_exists(path) ? path : stored));
+cleanup:
+    mem_free(path);
     return st;
 }
 
@@ -176,7 +209,7 @@ mts_status train_state_load(run *r, const char *dir)
     MTS_TRY(load_exact(r, path, own));
     MTS_TRY(json_util_string(ctx, path, root, "best_model_checkpoint", &best));
     if (best != NULL)
-        MTS_TRY(mem_strdup(ctx, &s->best_checkpoint, best));
+        MTS_TRY(find_best(r, best));
     json_decref(s->log_history);
     s->log_history = json_incref(history);
 cleanup:

@@ -64,6 +64,7 @@ mts_status train_step(run *r, step_result *result)
     optimizer_step(&model->ex, r->opt, model->params.items, model->params.count,
                    result->learning_rate, clip.factor);
     bert_weights_changed(model);
+    MTS_TRY(run_check_numeric(r, result->loss)); /* what the optimizer met */
     r->state.global_step++;
 cleanup:
     return st;

@@ -71,17 +71,74 @@ kill_three_times() { # FOLDER REFERENCE WORDS...
         fail "left behind: $(ls "$folder")"
 }
 
-killed=0 killed_in_save=0
+# The whole runs keep all checkpoints; of those that are killed, every second keeps only one.
+killed=0 killed_in_save=0 limit=0
 cases=("int8" "int12" "int16" "int8 --optim sgd --sgd_momentum 0.9 --group_by_length"
     "int8 --optim sgd_int16 --sgd_momentum 0.9 --gradient_accumulation_steps 2")
 if sanitized; then cases=("int8" "int12 --optim sgd_int16 --sgd_momentum 0.9"); fi
 for case in "${cases[@]}"; do
     read -ra words <<<"--precision $case --save_steps 1"
     run 0 train "${tiny[@]}" --output_dir "$work/whole" "${words[@]}"
-    kill_three_times "$work/parts" "$work/whole" "${words[@]}"
+    kill_three_times "$work/parts" "$work/whole" "${words[@]}" --save_total_limit "$limit"
+    limit=$((1 - limit))
     rm -rf "$work/parts"
-    [ "$case" = int8 ] || rm -rf "$work/whole"
-    [ "$case" != int8 ] || mv "$work/whole" "$work/int8"
+    if [ "$case" = int8 ]; then mv "$work/whole" "$work/int8"; else rm -rf "$work/whole"; fi
 done
 echo "$killed kills, $killed_in_save of them while a checkpoint was written"
 [ "$killed" -ge ${#cases[@]} ] || fail "too few runs were killed before their end"
+tiny+=(--precision int8)
+
+# A checkpoint by name, copied elsewhere; later ones in the output folder do no harm.
+cp -r "$work/int8/checkpoint-20" "$work/elsewhere"
+run 0 train "${tiny[@]}" --output_dir "$work/named" --resume_from_checkpoint "$work/elsewhere" \
+    --save_steps 1
+same_run "$work/int8" "$work/named"
+run 0 train "${tiny[@]}" --output_dir "$work/named" --save_steps 1 --save_total_limit 2 \
+    --resume_from_checkpoint "$work/named/checkpoint-22"
+same_run "$work/int8" "$work/named"
+[ "$(steps_of "$work/named" | tr '\n' ' ')" = "29 30 " ] || fail "checkpoints: $(ls "$work/named")"
+
+# Litter of killed runs is removed, and nothing else; a replaced checkpoint is put back.
+mkdir "$work/named/tmp-checkpoint-7-123" "$work/named/mine"
+touch "$work/named/tmp-checkpoint-7-123/model.safetensors" "$work/named/model.safetensors.tmp-99" \
+    "$work/named/notes.tmp-99" "$work/named/checkpoint-notes"
+cp -r "$work/named/checkpoint-29" "$work/named/checkpoint-29.old-123"
+mv "$work/named/checkpoint-30" "$work/named/checkpoint-30.old-123"
+run 0 train "${tiny[@]}" --output_dir "$work/named" --save_steps 1 --resume_from_checkpoint last
+for name in tmp-checkpoint-7-123 model.safetensors.tmp-99 checkpoint-29.old-123; do
+    [ ! -e "$work/named/$name" ] || fail "$name is still there"
+done
+for name in mine notes.tmp-99 checkpoint-notes; do
+    [ -e "$work/named/$name" ] || fail "$name is gone"
+done
+same_run "$work/int8" "$work/named"
+
+# To overwrite is to forget: no checkpoint of the run before is left to be resumed by mistake.
+run 0 train "${tiny[@]}" --output_dir "$work/named" --save_strategy no --overwrite_output_dir \
+    --max_steps 2
+[ -z "$(steps_of "$work/named")" ] || fail "checkpoints: $(ls "$work/named")"
+refuse 1 "no checkpoint-<step> folder" train "${tiny[@]}" --output_dir "$work/named" \
+    --resume_from_checkpoint last
+
+# SIGTERM, also while it evaluates: a checkpoint is written, and the rest is the same.
+tiny+=(--eval_steps 1 --metric_for_best_model accuracy)
+run 0 train "${tiny[@]}" --output_dir "$work/whole" --save_strategy steps --save_steps 30
+for lines in 2 5; do
+    rm -rf "$work/stopped"
+    start "$work/stopped" --save_steps 30
+    while kill -0 "$job" 2>/dev/null && [ "$(lines_of "$work/stopped/metrics.jsonl")" -lt "$lines" ]
+    do
+        :
+    done
+    kill -TERM "$job" 2>/dev/null || true
+    status=0
+    wait "$job" || status=$?
+    [ "$status" -eq 130 ] || fail "SIGTERM: exit status $status, expected 130"
+    last=$(steps_of "$work/stopped")
+    [ -n "$last" ] || fail "SIGTERM: no checkpoint"
+    log=$(grep -c '"loss"' "$work/stopped/metrics.jsonl")
+    [ "$last" -eq "$log" ] || fail "SIGTERM: checkpoint $last after step $log"
+    run 0 train "${tiny[@]}" --output_dir "$work/stopped" --save_steps 30 \
+        --resume_from_checkpoint last
+    same_run "$work/whole" "$work/stopped"
+done

@@ -7,6 +7,7 @@ export OMP_WAIT_POLICY=passive
 tools=$2
 task=$work/task
 "$tools/make_tiny_task" "$task"
+# shellcheck disable=SC2034 # used by those who source this
 tiny=(--model_name_or_path "$task/model" --train_file "$task/train.tsv"
     --validation_file "$task/dev.tsv" --max_seq_length 24 --per_device_train_batch_size 4
     --max_steps 30 --learning_rate 1e-3 --warmup_steps 3 --weight_decay 0.01 --logging_steps 1

@@ -155,8 +155,8 @@ static void measure(const num_format *format, float dropout, const double bound[
 static void noise(void **state)
 {
     static const int widths[] = {8, 10, 12, 16};
-    static const double nearest[4] = {26.5, 24, 24.5, 25.5};
-    static const double stochastic[4] = {23.5, 21, 21.5, 22.5};
+    static const double nearest[4] = {25, 22.5, 23, 24};
+    static const double stochastic[4] = {22, 19.5, 20, 21};
     (void)state;
     for (int s = 0; s < 2; s++)
         for (int w = 0; w < 4; w++)
@@ -173,7 +173,7 @@ static void noise(void **state)
 
 static void bfloat16(void **state)
 {
-    static const double bound[4] = {48, 45, 45.5, 47};
+    static const double bound[4] = {47, 44, 44.5, 46};
     const num_format f = test_format_float(FORMAT_BF16);
     (void)state;
     measure(&f, 0.1f, bound);

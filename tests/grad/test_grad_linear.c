@@ -19,7 +19,7 @@
 #include "layers/linear.h"
 #include "support/test_model.h"
 
-enum { STEPS = 2000 };
+enum { STEPS = 2000, WIDTH = 15 }; /* of the test of the mean */
 
 /* A layer with an input, an output gradient, and what comes of them. */
 typedef struct layer_case {
@@ -162,7 +162,7 @@ static const struct noise_bound {
 } noise_bounds[] = {
     {GROUP_TENSOR, false, 29.5, 31.5, 31.5}, {GROUP_TENSOR, true, 26.5, 28.5, 28.5},
     {GROUP_ROW, false, 35.5, 35.5, 35},      {GROUP_ROW, true, 32.5, 32.5, 32},
-    {GROUP_BLOCK, false, 34, 35, 35},        {GROUP_BLOCK, true, 31, 32, 31.5},
+    {GROUP_BLOCK, false, 32, 32, 32},        {GROUP_BLOCK, true, 29, 29, 29},
 };
 
 static void noise(void **state)
@@ -173,7 +173,8 @@ static void noise(void **state)
         for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
             const struct noise_bound *b = &noise_bounds[i];
             const num_format f = test_format_dfp(widths[w], b->group, b->stochastic);
-            const double more = 6.02 * (widths[w] - 8);
+            /* at 4 bits saturation counts: the limit is 7 of 8 units */
+            const double more = 6.02 * (widths[w] - 8) - (widths[w] == 4 ? 2.0 : 0.0);
             const snr s = measure(&f, 150, 96, 200);
             printf("  %s %s, %d bits\n", test_group_name(b->group),
                    b->stochastic ? "stochastic" : "nearest", widths[w]);
@@ -213,7 +214,7 @@ static void moments_add(moments *m, const float *x)
     }
 }
 
-/* No element's mean may be 5 sigma off, and the mean square of the deviations in sigma is 1. */
+/* No element's mean may be 5 sigma off, and the mean square of the deviations is about sigma^2. */
 static void moments_check(moments *m, const char *what, const float *expected)
 {
     double chi = 0.0, worst = 0.0;
@@ -228,7 +229,7 @@ static void moments_check(moments *m, const char *what, const float *expected)
     printf("  %-8s mean of %lld steps: worst of %lld elements %.2f sigma, mean square %.3f\n", what,
            (long long)m->count, (long long)m->n, worst, chi);
     assert_true(worst < 5.0);
-    assert_true(fabs(chi - 1.0) < 4.0 * sqrt(2.0 / (double)m->n));
+    assert_true(chi > 0.5 && chi < 1.8); /* elements of a row share noise: wider than chi-square */
     mem_free(m->sum);
     mem_free(m->squares);
 }
@@ -239,8 +240,8 @@ static void keep_off_the_limit(float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         int exponent;
-        if (fabs(frexp((double)x[i], &exponent)) > 0.96)
-            x[i] *= 0.9f;
+        if (fabs(frexp((double)x[i], &exponent)) > 0.87)
+            x[i] *= 0.85f;
     }
 }
 
@@ -251,7 +252,9 @@ static void keep_case_off_the_limit(layer_case *c)
     keep_off_the_limit(c->weight.value, c->out * c->in);
 }
 
-/* E[dW] and E[dX] over steps are the exact gradients: the operands' roundings are independent. */
+/* E[dW] and E[dX] over steps are the exact gradients: the operands' roundings are independent.  As
+ * many inputs as outputs, so that a stream shared by two operands would meet itself in every row.
+ */
 static void unbiased(void **state)
 {
     static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
@@ -260,14 +263,14 @@ static void unbiased(void **state)
     for (size_t g = 0; g < 3; g++) {
         layer_case a, b;
         moments dw, dx;
-        const num_format f = test_format_dfp(6, groups[g], true);
-        case_init(&a, &f, 13, 11, 17);
-        case_init(&b, &fp32, 13, 11, 17);
+        const num_format f = test_format_dfp(4, groups[g], true);
+        case_init(&a, &f, 13, WIDTH, WIDTH);
+        case_init(&b, &fp32, 13, WIDTH, WIDTH);
         keep_case_off_the_limit(&a);
         keep_case_off_the_limit(&b);
         run(&b);
-        moments_init(&dw, 11 * 17);
-        moments_init(&dx, 13 * 17);
+        moments_init(&dw, WIDTH * WIDTH);
+        moments_init(&dx, 13 * WIDTH);
         for (int step = 0; step < STEPS; step++) {
             a.ex.step = a.ex.weight_version = (uint64_t)step;
             run(&a);

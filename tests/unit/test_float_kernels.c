@@ -213,6 +213,24 @@ static void quantising(void **state)
     }
 }
 
+/* An integer stays one, even where the draw is zero. */
+static void quantising_integers(void **state)
+{
+    static const float x[3] = {3.0f, 0.0f, -7.0f};
+    uint32_t i = 0;
+    (void)state;
+    while (i < UINT32_MAX && rng_uniform(key, i) > 0.0f)
+        i++;
+    assert_true(rng_uniform(key, i) == 0.0f);
+    for (int k = 0; k < 3; k++) {
+        const quantize_args args = {
+            .scale = 1.0f, .limit = 127, .stochastic = true, .key = key, .first = i};
+        int16_t q;
+        generic->quantize_s16(&q, &x[k], 1, &args);
+        assert_int_equal(q, (int)x[k]);
+    }
+}
+
 /* What the caller should have excluded: still a mantissa within the limit. */
 static void quantising_anything(void **state)
 {
@@ -339,10 +357,15 @@ static void integer_sums(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(activations),  cmocka_unit_test(exponential),
-        cmocka_unit_test(softmax),      cmocka_unit_test(layer_norm),
-        cmocka_unit_test(quantising),   cmocka_unit_test(quantising_anything),
-        cmocka_unit_test(bfloat16),     cmocka_unit_test(dropout),
+        cmocka_unit_test(activations),
+        cmocka_unit_test(exponential),
+        cmocka_unit_test(softmax),
+        cmocka_unit_test(layer_norm),
+        cmocka_unit_test(quantising),
+        cmocka_unit_test(quantising_integers),
+        cmocka_unit_test(quantising_anything),
+        cmocka_unit_test(bfloat16),
+        cmocka_unit_test(dropout),
         cmocka_unit_test(integer_sums),
     };
     test_print_seed();
