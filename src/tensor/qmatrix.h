@@ -39,7 +39,8 @@ typedef struct map_args {
 
 /*
  * m = map(diag(row_mul) x diag(col_mul)), x float [rows][cols] with row stride ldx.
- * NaN or infinity: reported with exec_report_anomaly, the group becomes zero.
+ * NaN or infinity: reported with exec_report_anomaly; the group (column groups: the matrix) becomes
+ * zero.
  * The result depends on neither threads nor instruction set.
  */
 void qmatrix_map(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args);

@@ -170,8 +170,8 @@ mts_status checkpoint_save(run *r)
     mts_ctx *ctx = r->ctx;
     const char *dir = r->o->output_dir;
     char *final = NULL, *temporary = NULL;
-    MTS_TRY(run_check_weights(r));
     MTS_TRY(checkpoint_folder_path(ctx, &final, dir, r->state.global_step));
+    MTS_TRY(run_check_weights(r, final));
     MTS_TRY(checkpoint_folder_temporary(ctx, &temporary, dir, r->state.global_step));
     MTS_TRY(file_make_dirs(ctx, temporary));
     st = write_files(r, temporary);

@@ -42,7 +42,7 @@ cleanup:
     return st;
 }
 
-mts_status run_check_weights(run *r)
+mts_status run_check_weights(run *r, const char *where)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
@@ -52,8 +52,7 @@ mts_status run_check_weights(run *r)
         const param *p = &t->items[i];
         exec_check_finite(ex, p->value, p->rows * p->cols, "the values", p->name);
     }
-    MTS_CHECK(ex->anomaly[0] == '\0', MTS_ERR_NUMERIC, "after step %lld: %s",
-              (long long)r->state.global_step, ex->anomaly);
+    MTS_CHECK(ex->anomaly[0] == '\0', MTS_ERR_NUMERIC, "%s: %s", where, ex->anomaly);
 cleanup:
     return st;
 }

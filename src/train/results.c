@@ -39,7 +39,7 @@ cleanup:
 mts_status results_save_model(run *r)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(run_check_weights(r));
+    MTS_TRY(run_check_weights(r, r->o->output_dir));
     MTS_TRY(tokenizer_files_write(r->ctx, &r->tokenizer_files, r->o->output_dir));
     MTS_TRY(bert_save(r->ctx, r->model, r->o->output_dir));
     MTS_TRY(train_state_save(r, r->o->output_dir));

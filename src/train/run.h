@@ -100,7 +100,8 @@ MTS_NODISCARD mts_status run_predict_tests(run *r);
 /* MTS_ERR_NUMERIC with the layer's name if the model met NaN or infinity. */
 MTS_NODISCARD mts_status run_check_numeric(run *r, double loss);
 
-/* MTS_ERR_NUMERIC with the parameter's name if one is not finite: it must not be written. */
-MTS_NODISCARD mts_status run_check_weights(run *r);
+/* MTS_ERR_NUMERIC with the name of a parameter that is not finite: such a model is not written, for
+ * it could not be read again.  where: the folder it would go to. */
+MTS_NODISCARD mts_status run_check_weights(run *r, const char *where);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "io/json_util.h"
@@ -13,28 +14,6 @@ static mts_status log_path(const run *r, char **out)
     if (r->o->metrics_file != NULL)
         return mem_strdup(r->ctx, out, r->o->metrics_file);
     return path_join(r->ctx, out, r->o->output_dir, "metrics.jsonl");
-}
-
-mts_status train_log_open(run *r)
-{
-    mts_status st = MTS_OK;
-    char *path = NULL, *line = NULL;
-    file_writer *w = NULL;
-    MTS_TRY(log_path(r, &path));
-    MTS_TRY(file_writer_open(r->ctx, path, &w));
-    for (size_t i = 0; i < json_array_size(r->state.log_history); i++) {
-        mem_free(line);
-        line = NULL;
-        MTS_TRY(json_util_dump(r->ctx, json_array_get(r->state.log_history, i), 0, true, &line));
-        MTS_TRY(file_writer_write(w, line, strlen(line)));
-        MTS_TRY(file_writer_write(w, "\n", 1));
-    }
-    MTS_TRY(file_writer_commit(w));
-cleanup:
-    file_writer_close(w);
-    mem_free(line);
-    mem_free(path);
-    return st;
 }
 
 static mts_status append_line(const run *r, const char *line)
@@ -52,6 +31,43 @@ static mts_status append_line(const run *r, const char *line)
     file = NULL;
     MTS_CHECK(written && closed, MTS_ERR_IO, "%s: %s", path, strerror(errno));
 cleanup:
+    mem_free(path);
+    return st;
+}
+
+/* A device or a pipe: it is written to as it is, not replaced by a file. */
+static bool is_device(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
+mts_status train_log_open(run *r)
+{
+    mts_status st = MTS_OK;
+    char *path = NULL, *line = NULL;
+    file_writer *w = NULL;
+    bool device = false;
+    MTS_TRY(log_path(r, &path));
+    device = is_device(path);
+    if (!device)
+        MTS_TRY(file_writer_open(r->ctx, path, &w));
+    for (size_t i = 0; i < json_array_size(r->state.log_history); i++) {
+        mem_free(line);
+        line = NULL;
+        MTS_TRY(json_util_dump(r->ctx, json_array_get(r->state.log_history, i), 0, true, &line));
+        if (device) {
+            MTS_TRY(append_line(r, line));
+            continue;
+        }
+        MTS_TRY(file_writer_write(w, line, strlen(line)));
+        MTS_TRY(file_writer_write(w, "\n", 1));
+    }
+    if (!device)
+        MTS_TRY(file_writer_commit(w));
+cleanup:
+    file_writer_close(w);
+    mem_free(line);
     mem_free(path);
     return st;
 }

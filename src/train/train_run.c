@@ -20,7 +20,7 @@ typedef struct pace {
 static void pace_add(pace *p, double seconds, double tokens)
 {
     const double keep = p->seconds == 0.0 ? 0.0 : 0.95;
-    p->seconds = keep * p->seconds + (1.0 - keep) * seconds;
+    p->seconds = keep * p->seconds + (1.0 - keep) * fmax(seconds, 1e-9); /* coarse clocks */
     p->tokens = keep * p->tokens + (1.0 - keep) * tokens;
 }
 

@@ -2,6 +2,7 @@
 #include "train/train_state.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +124,7 @@ static mts_status get_exact(mts_ctx *ctx, const char *file, const json_t *own, c
     MTS_TRY(json_util_require(ctx, file, own, key));
     MTS_TRY(json_util_string(ctx, file, own, key, &text));
     *value = strtod(text, &end);
-    MTS_CHECK(*text != '\0' && *end == '\0', MTS_ERR_BAD_FILE,
+    MTS_CHECK(*text != '\0' && *end == '\0' && isfinite(*value), MTS_ERR_BAD_FILE,
               "%s: mantissa.%s: expected a hexadecimal number", file, key);
 cleanup:
     return st;

@@ -89,28 +89,101 @@ echo '{' >"$work/model/config.json"
 broken 1 "$work/model/config.json" "${new[@]}"
 copy_model
 head -n 50 "$work/model/vocab.txt" >"$work/vocab" && tail -n 2 "$work/vocab" >"$work/model/vocab.txt"
-broken 1 "$work/model/vocab.txt" "${new[@]}"
+broken 1 "no [UNK] token" "${new[@]}"
 copy_model
 sed -i 's/"vocab_size": [0-9]*/"vocab_size": 50/' "$work/model/config.json"
 broken 1 "vocab_size" "${new[@]}"
 
-# ---- numbers: a weight that is NaN, and learning rates that lead to infinity
-# poison FILE: the last float of a safetensors file becomes NaN (of the word embeddings, or whatever
-# comes last).
+# ---- numbers: a weight that is NaN, and steps so large that they lead to infinity
+# poison FILE TENSOR: the first number of a tensor becomes NaN.
 poison() {
-    local size
-    size=$(stat -c %s "$1")
-    printf '\377\377\377\177' | dd of="$1" bs=1 seek=$((size - 4)) conv=notrunc status=none
+    local header offset
+    header=$(od -An -t u8 -N 8 "$1" | tr -d ' ')
+    offset=$(head -c $((8 + header)) "$1" | tail -c "$header" | tr -d ' ' |
+        sed -E "s/.*\"$2\":\{[^}]*\"data_offsets\":\[([0-9]+),.*/\1/")
+    printf '\377\377\377\177' |
+        dd of="$1" bs=1 seek=$((8 + header + offset)) conv=notrunc status=none
 }
-for precision in int8 int16 fp32; do
-    copy_model
-    poison "$work/model/model.safetensors"
-    broken 1 "NaN" "${new[@]}" --precision "$precision"
-    for rate in 1e3; do
-        copy_model
-        broken 1 "NaN or infinity in" "${new[@]}" --precision "$precision" --optim sgd \
-            --learning_rate "$rate" --max_grad_norm 0 --max_steps 200 --save_strategy no \
-            --sgd_momentum 0.99 --eval_strategy no --lr_scheduler_type constant --warmup_steps 0
-        grep -qE 'step [0-9]+: NaN or infinity in .* of [a-z]+' "$work/err" || fail "no layer's name"
-    done
+copy_model
+poison "$work/model/model.safetensors" bert.encoder.layer.1.output.dense.weight
+broken 1 "bert.encoder.layer.1.output.dense.weight: element 0 is NaN" "${new[@]}"
+copy_model
+cases=("int8" "int16 --optim sgd" "fp32" "int12 --exponent_group tensor --optim sgd_int16")
+for case in "${cases[@]}"; do
+    read -ra words <<<"--precision $case"
+    rm -rf "$work/new"
+    broken 1 "NaN or infinity in" "${new[@]}" --learning_rate 1000 --weight_decay 1000 \
+        --max_grad_norm 0 --max_steps 60 --lr_scheduler_type constant --warmup_steps 0 \
+        --eval_strategy no --save_steps 1 "${words[@]}"
+    tail -n 1 "$work/err" | grep -qE 'step [0-9]+: NaN or infinity in .* of [a-z]+.*\.[a-z]' ||
+        fail "the layer has no name"
+    [ ! -e "$work/new/model.safetensors" ] || fail "a failed run wrote a model"
+    cmp <(ls "$work/new/checkpoint-1") <(ls "$work/good/checkpoint-2") || fail "no checkpoint"
 done
+broken 2 "expected 0 to 1000" "${new[@]}" --learning_rate 1e6
+
+# ---- a full disk: a limit on the size of files, of the model or of the optimizer's state
+limited() { # KIB STATUS TEXT WORDS...
+    local limit=$1
+    shift
+    (
+        trap '' XFSZ
+        ulimit -f "$limit"
+        broken "$@"
+    )
+}
+size=$(($(stat -c %s "$work/good/checkpoint-6/model.safetensors") / 1024))
+[ $((size + 100)) -lt $(($(stat -c %s "$work/good/checkpoint-6/optimizer.safetensors") / 1024)) ]
+new=(--output_dir "$work/full")
+for limit in 100 $((size + 50)); do
+    limited "$limit" 1 "cannot write: File too large" "${new[@]}"
+    [ -z "$(find "$work/full" -name '*checkpoint-*' -o -name '*.tmp-*')" ] || fail "left behind"
+    [ ! -e "$work/full/model.safetensors" ] || fail "a failed run wrote a model"
+done
+cp -r "$work/good/checkpoint-4" "$work/full"
+snapshot "$work/full/checkpoint-4" >"$work/checkpoint"
+limited 100 1 "cannot write: File too large" "${new[@]}" --resume_from_checkpoint last
+snapshot "$work/full/checkpoint-4" | cmp - "$work/checkpoint" || fail "a checkpoint was changed"
+run 0 train "${tiny[@]}" "${new[@]}" --resume_from_checkpoint last
+cmp "$work/good/model.safetensors" "$work/full/model.safetensors" || fail "resumed: another model"
+broken 1 "/dev/full: No space left" "${new[@]}" --overwrite_output_dir --metrics_file /dev/full
+[ -c /dev/full ] || fail "a device was replaced"
+
+# ---- checkpoints: of another run, damaged, incomplete
+new=(--output_dir "$work/other" --resume_from_checkpoint last)
+restore() {
+    rm -rf "$work/other"
+    mkdir "$work/other"
+    cp -r "$work/good/checkpoint-4" "$work/other"
+}
+restore
+broken 1 "seed=42/-1, this run seed=43/-1" "${new[@]}" --seed 43
+broken 1 "lr=" "${new[@]}" --learning_rate 2e-3
+broken 1 "optim=adamw, this run optim=sgd" "${new[@]}" --optim sgd
+broken 1 "w8, this run w12" "${new[@]}" --precision int12
+broken 1 "steps=6, this run steps=7" "${new[@]}" --max_steps 7
+sed 's/cat/dog/' "$task/train.tsv" >"$work/dogs.tsv"
+broken 1 "checksum=" "${new[@]}" --train_file "$work/dogs.tsv"
+for name in model.safetensors optimizer.safetensors trainer_state.json config.json; do
+    file=$work/other/checkpoint-4/$name
+    restore
+    truncate -s -20 "$file"
+    broken 1 "checkpoint-4/$name" "${new[@]}"
+    : >"$file"
+    broken 1 "checkpoint-4/$name" "${new[@]}"
+    rm "$file"
+    broken 1 "checkpoint-4" "${new[@]}"
+done
+restore
+sed -i 's/"micro_step": [0-9]*/"micro_step": -1/' "$work/other/checkpoint-4/trainer_state.json"
+broken 1 "micro_step" "${new[@]}"
+restore
+sed -i 's/"total_loss": "[^"]*"/"total_loss": "nan"/' "$work/other/checkpoint-4/trainer_state.json"
+broken 1 "total_loss" "${new[@]}"
+restore
+poison "$work/other/checkpoint-4/optimizer.safetensors" exp_avg
+broken 1 "exp_avg" "${new[@]}"
+restore
+poison "$work/other/checkpoint-4/optimizer.safetensors" exp_avg_sq
+broken 1 "exp_avg_sq" "${new[@]}"
+unchanged "all of this"
