@@ -83,6 +83,11 @@ lines_of() { # FILE
     if [ -e "$1" ]; then wc -l <"$1"; else echo 0; fi
 }
 
+# The newest checkpoint of a folder.
+newest() { # FOLDER
+    find "$1" -maxdepth 1 -name 'checkpoint-*' -printf '%f\n' | sort -t- -k2n | tail -n 1
+}
+
 # Wait until the job has come to a moment for a kill: "step N", or "save N": a checkpoint after step
 # N is being written.  Fails if the job ended before.
 wait_for() { # JOB FOLDER WHAT N

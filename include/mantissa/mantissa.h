@@ -4,7 +4,7 @@
  *   Simple use:   create a context, fill an mts_options, call mts_train / mts_eval, or open an
  *                 mts_predictor and feed it texts.  Everything else in here serves these.
  *   Errors:       every function that can fail returns an mts_status; the text, with what, where,
- *                 expected and found, is in mts_error_text(ctx) until the next call on that context.
+ *                 expected and found, is in mts_error_text(ctx) until the next call on that ctx.
  *   Threads:      a context serves one thread at a time; two contexts are independent.  Inside a
  *                 call, OpenMP threads are used as mts_options.num_threads says.
  *   Ownership:    _create/_open hand over an object that _destroy/_close frees (NULL is allowed).
@@ -221,7 +221,7 @@ MTS_API void mts_string_free(char *text);
 MTS_NODISCARD MTS_API mts_status mts_train(mts_ctx *ctx, const mts_options *options,
                                            const mts_callbacks *callbacks, char **metrics_json);
 
-/* Evaluate a fine-tuned folder on validation data.  *metrics_json as above, never NULL on MTS_OK. */
+/* Evaluate a fine-tuned folder on validation data.  *metrics_json as above, never NULL if ok. */
 MTS_NODISCARD MTS_API mts_status mts_eval(mts_ctx *ctx, const mts_options *options,
                                           const mts_callbacks *callbacks, char **metrics_json);
 

@@ -182,7 +182,7 @@ const option_hint option_hints[] = {
     {"logging_dir", "use --metrics_file"},
     {"no_cuda", "everything runs on the CPU; leave it out"},
     {"overwrite_cache", "there is no cache of tokenized data; leave it out"},
-    {"pad_to_max_length", "a batch is padded to its longest row; leave it out"},
+    {"pad_to_max_length", "nothing is padded: rows are concatenated; leave it out"},
     {"report_to", "use --metrics_file"},
     {"tokenizer_name", "the tokenizer is read from --model_name_or_path"},
     {"train_sampling_strategy", "use --group_by_length"},

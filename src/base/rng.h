@@ -3,8 +3,9 @@
  * it depends neither on threads, nor on the instruction set, nor on what was drawn before.
  *
  *   key     = splitmix64 chain over seed, step, tensor, use                    [Steele2014]
- *   draw(i) = mix(i ^ key.a) with key.b added between the two multiplications: the "lowbias32"
- *             integer hash (Wellons 2018), a bijection of the element index for each key.
+ *   draw(i) = mix(i ^ key.a) with key.b added between the two multiplications: a
+ *             two-round hash of xor-shifts and products (Wellons 2018), a bijection of the element
+ *             index for each key.
  *
  * 32 bits per draw.  FORMATS.md (3).
  */
@@ -29,6 +30,7 @@ typedef enum rng_use {
     RNG_SHUFFLE,
     RNG_INIT,
     RNG_ROUND_STATE,
+    RNG_ROUND_NORM,
 } rng_use;
 
 MTS_INLINE uint64_t rng_splitmix64(uint64_t x)

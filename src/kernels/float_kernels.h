@@ -53,8 +53,7 @@ typedef struct norm_sums {
 typedef struct float_kernels {
     const char *name;
 
-    /* max of the bit patterns of |x[i]|: integer order is float order; >= 0x7f800000 means inf/NaN
-     */
+    /* max of the bits of |x[i]|: integer order is float order; >= 0x7f800000 means inf or NaN */
     uint32_t (*max_abs_bits)(const float *x, int64_t n);
     /* max_bits[j] = max(max_bits[j], bits of |x[j] * scale|) */
     void (*max_abs_columns)(uint32_t *max_bits, const float *x, float scale, int64_t n);
@@ -76,8 +75,8 @@ typedef struct float_kernels {
 
     void (*add)(float *y, const float *a, const float *b, int64_t n);
     void (*scale)(float *y, float factor, int64_t n);
-    /* y[i] = keep(i) ? x[i] / (1 - p) : 0, keep(i) = rng_draw(key, first + i) >= p 2^32; y may be x
-     */
+    /* y[i] = keep(i) ? x[i] / (1 - p) : 0, keep(i): rng_draw(key, first + i) >= p 2^32; y may
+     * be x */
     void (*dropout)(float *y, const float *x, int64_t n, float p, rng_key key, uint32_t first);
     void (*activation_forward)(float *y, const float *x, int64_t n, activation_kind kind);
     /* dx = dy * f'(x); dx may be dy */

@@ -11,7 +11,8 @@
  *             2^(8 * (hi(p) + hi(r))) * tile(A_p,c  B_r,c)
  *
  * A tile is exact in int32 because the chunk of the depth is short enough (gemm_plan); the sum over
- * pieces and chunks is exact in double because it stays below 2^53 (gemm_plan asserts k < 2^22).
+ * pieces and chunks is exact in double because it stays below 2^53 (k < 2^22, asserted where
+ * operands are packed).
  *
  * A *kernel* is one struct: packing layout and micro-kernel are one contract, replaced as a whole.
  * A *family* is what one instruction set offers: a kernel for narrow operands (both <= 8 bits) and
@@ -69,11 +70,11 @@ typedef void gemm_tile_fn(int32_t *restrict c, const void *restrict a, const voi
                           int64_t depth);
 
 typedef struct gemm_kernel {
-    const char *name;   /* <op>_<types>_<tile>__<isa> */
-    int mr, nr;         /* rows of an A panel, rows (columns of C) of a B panel; both <= 64 */
-    int depth_step;     /* the packed depth is padded to a multiple of this */
-    int elem_bytes;     /* of a packed element: 1 or 2 */
-    size_t header_a;    /* bytes in front of each A / B panel that are not elements (corrections) */
+    const char *name; /* <op>_<types>_<tile>__<isa> */
+    int mr, nr;       /* rows of an A panel, rows (columns of C) of a B panel; both <= 64 */
+    int depth_step;   /* the packed depth is padded to a multiple of this */
+    int elem_bytes;   /* of a packed element: 1 or 2 */
+    size_t header_a;  /* bytes in front of each A / B panel that are not elements (corrections) */
     size_t header_b;
     int max_piece_bits; /* 8: operands over 8 bits are packed as PIECE_HI + PIECE_LO on both sides;
                            16: PIECE_ALL, unless the sum of bits is over 25: then side B in two */
@@ -82,10 +83,10 @@ typedef struct gemm_kernel {
 } gemm_kernel;
 
 typedef struct gemm_family {
-    const char *name;         /* "ref", "avx2", "avx512vnni", "amx" */
-    uint32_t features;        /* CPU_* bits that must all be there (cpu/cpu_features.h) */
-    const gemm_kernel *narrow; /* both operands <= 8 bits */
-    const gemm_kernel *wide;   /* anything up to 16 x 16 bits */
+    const char *name;           /* "ref", "avx2", "avx512vnni", "amx" */
+    uint32_t features;          /* CPU_* bits that must all be there (cpu/cpu_features.h) */
+    const gemm_kernel *narrow;  /* both operands <= 8 bits */
+    const gemm_kernel *wide;    /* anything up to 16 x 16 bits */
     void (*thread_begin)(void); /* per-thread state around a run of tiles (AMX: tile */
     void (*thread_end)(void);   /* configuration), or NULL */
 } gemm_family;

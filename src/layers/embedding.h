@@ -1,10 +1,10 @@
 /*
  * Embedding look-up y[t] = W[index[t]] (summed over several tables by the caller), forward and
- * backward in the working number format.                                  [Tayaranian2023 section
- * 3]
+ * backward in the working number format.                                       [Tayaranian2023]
  *
  *   forward     y[t] += Wq[index[t]] 2^eW            the table mapped like a weight
- *   backward    dW[v] = sum over t with index[t] = v of Gq[t] 2^eG, sums exact (double holds them)
+ *   backward    dW[v] = sum over t with index[t] = v of Gq[t] 2^eG, in double:
+ *                                  exact per tensor, in the order of tokens by row
  *
  * A row is mapped when it is looked up; its draws depend on (step, row, column) only, so the result
  * is that of mapping the whole table.  Exponents: per tensor, or per row.

@@ -188,7 +188,7 @@ static void forward_row(norm_job *job, int64_t t)
     const quantize_args args = {
         .limit = format_limit(ex->format.norm_bits),
         .stochastic = exec_stochastic(ex),
-        .key = rng_make_key(ex->seed, ex->step, (uint64_t)job->ln->id, RNG_ROUND_STATE),
+        .key = rng_make_key(ex->seed, ex->step, (uint64_t)job->ln->id, RNG_ROUND_NORM),
         .first = (uint32_t)(t * n),
     };
     ex->fk->norm_divide(xq, xq, n, s.s1, (int64_t)(reciprocal + 0.5), RECIPROCAL_SHIFT, &args);

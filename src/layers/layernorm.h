@@ -1,6 +1,7 @@
 /*
  * Layer norm y = gamma (x - mean) / sqrt(var + eps) + beta per row [Ba2016], forward and backward.
- * In dynamic fixed point all sums, the square root and the division are integer arithmetic:
+ * In dynamic fixed point all sums, the square root and the division of every element are integer
+ * arithmetic; the reciprocal of a row and the last combination of exact sums are float:
  *
  *   Xq = map(x, b)   S1 = sum Xq   S2 = sum Xq^2      V = n S2 - S1^2 = n^2 var 2^(-2e), exact
  *   sigma = isqrt(V + n^2 eps 2^(-2e))                the input's exponent e cancels in x^

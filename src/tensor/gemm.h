@@ -15,6 +15,9 @@
 #include "tensor/exec.h"
 #include "tensor/qmatrix.h"
 
+/* The depth of a product is below this: sums of 16 x 16 bits stay exact in double. */
+#define GEMM_DEPTH_MAX (INT64_C(1) << 22)
+
 typedef enum gemm_side {
     GEMM_A,
     GEMM_B,

@@ -19,6 +19,7 @@ static gemm_operand shape_operand(const gemm_plan *plan, gemm_side side, int64_t
                                   int64_t depth, bool by_block)
 {
     const int width = side_width(plan, side);
+    assert(depth < GEMM_DEPTH_MAX);
     gemm_operand op = {.plan = *plan, .side = side, .rows = rows, .depth = depth};
     op.panels = (rows + width - 1) / width;
     op.chunks = (depth + plan->chunk - 1) / plan->chunk;

@@ -3,7 +3,7 @@
  *
  * Bound of one int32 tile: chunk * max|piece of a| * max|piece of b| < 2^31, with
  *   PIECE_ALL of b bits: 2^(b-1) - 1;  PIECE_HI: 128;  PIECE_LO: 255.
- * Bound of the sum in double: k * 2^(bits_a + bits_b - 2) < 2^53, so k < 2^23 at 16 x 16 bits.
+ * Bound of the sums in double, partial sums of pieces included: k < 2^22 at 16 x 16 bits.
  */
 #include "tensor/gemm.h"
 

@@ -3,8 +3,7 @@
  *
  *   model.safetensors, config.json, tokenizer files    a folder transformers opens
  *   optimizer.safetensors                              the optimizer's state, as it is in memory
- *   trainer_state.json                                 train_state, and what must be equal to
- * resume
+ *   trainer_state.json                                 train_state, and what must stay equal
  *
  * A checkpoint is written into a temporary folder, synced, and renamed: a kill at any moment leaves
  * the previous ones untouched.  Random draws depend on step counters only (rng.h), so the numbers

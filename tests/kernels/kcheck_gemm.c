@@ -188,7 +188,8 @@ static int list_pieces(const gemm_case *t, bool side_b, gemm_piece pieces[2])
 }
 
 /* sum[i][j] += 2^(8 * highs) * the tile of one piece of A and one of B; first rows fa, fb. */
-static void add_tile(const gemm_case *t, int64_t *sum, int64_t fa, int64_t fb, gemm_piece pa, gemm_piece pb)
+static void add_tile(const gemm_case *t, int64_t *sum, int64_t fa, int64_t fb, gemm_piece pa,
+                     gemm_piece pb)
 {
     const gemm_kernel *k = t->kernel;
     size_t bytes_a = gemm_panel_bytes_a(k, t->a.depth), bytes_b = gemm_panel_bytes_b(k, t->b.depth);

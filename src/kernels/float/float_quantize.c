@@ -3,7 +3,8 @@
  *
  *   v = x * scale;  stochastic: q = floor(v) + [u < v - floor(v)], u uniform in [0,1) with 24 bits
  *                   nearest:    q = round to nearest, ties to even
- *   saturated to |q| <= limit.  v - floor(v) is exact in float, so the rounding is unbiased.
+ *   saturated to |q| <= limit.  v - floor(v) is exact in float for |v| >= 1/2, off by at most 2^-25
+ *   below: unbiased to 2^-24 of a unit, but where the largest value of a group saturates.
  *
  * Path: qmatrix_map -> here.  The caller has excluded NaN and infinity.
  */

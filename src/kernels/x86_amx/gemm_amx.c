@@ -34,8 +34,8 @@ enum {
 
 /* ------------------------------------------------------------------------------ packing ---- */
 
-MTS_INLINE void pack_job_a(uint8_t *restrict dst, const pack_job *job, bool transposed, gemm_piece p,
-                           int src_bytes)
+MTS_INLINE void pack_job_a(uint8_t *restrict dst, const pack_job *job, bool transposed,
+                           gemm_piece p, int src_bytes)
 {
     uint32_t lines[GROUPS][SIZE];
     for (int64_t d = 0; d < job->depth; d += STEP, dst += STEP_BYTES) {
@@ -72,8 +72,8 @@ MTS_INLINE void pack_step_b_transposed(uint32_t *restrict dst, const pack_job *j
     }
 }
 
-MTS_INLINE void pack_job_b(uint32_t *restrict dst, const pack_job *job, bool transposed, gemm_piece p,
-                           int src_bytes)
+MTS_INLINE void pack_job_b(uint32_t *restrict dst, const pack_job *job, bool transposed,
+                           gemm_piece p, int src_bytes)
 {
     uint8_t block[STEP_BYTES];
     const bool in_place = src_bytes == 1 && p == PIECE_ALL && job->rows == SIZE;

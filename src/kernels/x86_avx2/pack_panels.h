@@ -95,7 +95,8 @@ MTS_INLINE __m256i pack_elements(const uint8_t *line, int64_t i, int n, int elem
 
 /* Groups of rows r .. r+n-1 (n = 8 or 4), from one source line per depth, the first one lowest. */
 MTS_INLINE __m256i pack_interleave_vector(const uint8_t *const *lines, int64_t r, int n,
-                                          int elem_bytes, int src_bytes, gemm_piece p, uint32_t flip)
+                                          int elem_bytes, int src_bytes, gemm_piece p,
+                                          uint32_t flip)
 {
     __m256i x = _mm256_set1_epi32((int)flip);
     for (int i = 0; i < 4 / elem_bytes; i++) {
@@ -164,8 +165,8 @@ MTS_INLINE void pack_convert(uint8_t *restrict out, const uint8_t *restrict in, 
 }
 
 /* out[width][64 bytes]: the block that begins at depth d, zeros where the source has ended. */
-MTS_INLINE void pack_convert_block(uint8_t *restrict out, const pack_job *job, int64_t d, gemm_piece p,
-                                   int width, int elem_bytes, int src_bytes)
+MTS_INLINE void pack_convert_block(uint8_t *restrict out, const pack_job *job, int64_t d,
+                                   gemm_piece p, int width, int elem_bytes, int src_bytes)
 {
     const int full = PACK_ROW_BYTES / elem_bytes;
     int64_t n = pack_min(job->depth - d, full);
@@ -237,7 +238,8 @@ MTS_INLINE void pack_transpose(uint32_t *restrict dst, int64_t dst_stride, const
 /* ------------------------------------------------------------------------- whole panel ---- */
 
 MTS_INLINE void pack_job_panel(uint32_t *restrict dst, const pack_job *job, bool transposed,
-                               gemm_piece p, int width, int elem_bytes, int src_bytes, uint32_t flip)
+                               gemm_piece p, int width, int elem_bytes, int src_bytes,
+                               uint32_t flip)
 {
     const int per_group = 4 / elem_bytes, per_block = PACK_ROW_BYTES / elem_bytes;
     uint8_t block[PACK_ROW_BYTES * PACK_MAX_WIDTH];
@@ -277,8 +279,8 @@ MTS_INLINE void pack_job_panel(uint32_t *restrict dst, const pack_job *job, bool
  * The arguments up to p are those of gemm_pack_fn.
  */
 MTS_INLINE void pack_panel(void *dst, const pack_source *src, int64_t first_row, int64_t rows,
-                           int64_t first_depth, int64_t depth, gemm_piece p, int width, int elem_bytes,
-                           uint32_t flip)
+                           int64_t first_depth, int64_t depth, gemm_piece p, int width,
+                           int elem_bytes, uint32_t flip)
 {
     const int per_group = 4 / elem_bytes;
     size_t bytes = (size_t)((depth + per_group - 1) / per_group * width) * 4;

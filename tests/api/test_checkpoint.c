@@ -1,0 +1,324 @@
+/*
+ * Checkpoints of whole runs: exact resumption for each optimizer and way of batching, the limit on
+ * their number, the best model, and how many steps an epoch has.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "support/run_folder.h"
+
+static mts_ctx *ctx;
+
+static int open_folder(void **state)
+{
+    (void)state;
+    run_folder_create();
+    return mts_ctx_create(&ctx) == MTS_OK ? 0 : -1;
+}
+
+static int close_folder(void **state)
+{
+    (void)state;
+    mts_ctx_destroy(ctx);
+    run_folder_remove();
+    return 0;
+}
+
+static void train(const mts_options *o, const char *output_dir)
+{
+    mts_options options = *o;
+    options.output_dir = output_dir;
+    if (mts_train(ctx, &options, NULL, NULL) != MTS_OK)
+        fail_msg("%s", mts_error_text(ctx));
+}
+
+static json_t *load_json(const char *dir, const char *name)
+{
+    char path[RUN_PATH_BYTES + 64];
+    json_error_t error;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    json_t *root = json_load_file(path, 0, &error);
+    if (root == NULL)
+        fail_msg("%s: %s", path, error.text);
+    return root;
+}
+
+/* The value of `key` in the last line of the log of step `step` that has it; NaN if there is none.
+ */
+static double log_value(const char *dir, int64_t step, const char *key)
+{
+    json_t *root = load_json(dir, "trainer_state.json");
+    const json_t *history = json_object_get(root, "log_history");
+    double value = NAN;
+    for (size_t i = 0; i < json_array_size(history); i++) {
+        const json_t *line = json_array_get(history, i), *found = json_object_get(line, key);
+        if (found != NULL && json_integer_value(json_object_get(line, "step")) == step)
+            value = json_number_value(found);
+    }
+    json_decref(root);
+    return value;
+}
+
+static int64_t state_integer(const char *dir, const char *key)
+{
+    json_t *root = load_json(dir, "trainer_state.json");
+    const int64_t value = json_integer_value(json_object_get(root, key));
+    json_decref(root);
+    return value;
+}
+
+/* ------------------------------------------------------------------------------- resumption ----
+ */
+
+typedef struct resume_case {
+    const char *name, *optim, *precision, *schedule;
+    double momentum, epochs;
+    int64_t accumulation, batch;
+    bool grouped, regression;
+} resume_case;
+
+static const resume_case resume_cases[] = {
+    {"adamw", "adamw", "int8", "cosine", 0, 0.5, 1, 4, false, false},
+    {"sgd", "sgd", "int12", "linear", 0.9, 0.5, 1, 4, false, false},
+    {"sgd_int16", "sgd_int16", "int8", "linear", 0.9, 0.5, 1, 4, false, false},
+    {"sgd_int16 plain", "sgd_int16", "int16", "constant", 0, 0.5, 1, 4, false, false},
+    {"remainder", "adamw", "int8", "linear", 0, 2, 3, 8, false, false},
+    {"grouped", "adamw", "int10", "linear", 0, 1.2, 1, 8, true, false},
+    {"regression", "adamw", "int8", "linear", 0, 0.7, 1, 4, false, true},
+    {"fp32", "adamw", "fp32", "linear", 0, 0.5, 1, 4, false, false},
+    {"bf16", "sgd", "bf16", "linear", 0.5, 0.5, 1, 4, false, false},
+};
+
+static void resume_everywhere(const resume_case *c)
+{
+    const run_path score = run_folder_path("score.tsv"), whole = run_folder_path("whole");
+    mts_options o = run_folder_options();
+    o.optim = c->optim;
+    o.precision = c->precision;
+    o.lr_scheduler_type = c->schedule;
+    o.sgd_momentum = c->momentum;
+    o.num_train_epochs = c->epochs;
+    o.gradient_accumulation_steps = c->accumulation;
+    o.per_device_train_batch_size = c->batch;
+    o.group_by_length = c->grouped;
+    o.save_steps = 1;
+    if (c->regression) {
+        o.do_regression = true;
+        o.train_file = o.validation_file = score.text;
+    }
+    train(&o, whole.text);
+    const int64_t steps = state_integer(whole.text, "global_step");
+    assert_int_equal(run_folder_count(whole.text, "checkpoint-"), steps);
+    printf("%s: %d steps\n", c->name, (int)steps);
+    for (int64_t step = 1; step < steps; step += 2) {
+        const run_path from = run_folder_path("whole/checkpoint-%d", (int)step);
+        const run_path last = run_folder_path("whole/checkpoint-%d", (int)steps);
+        const run_path parts = run_folder_path("parts");
+        const run_path end = run_folder_path("parts/checkpoint-%d", (int)steps);
+        mts_options again = o;
+        again.resume_from_checkpoint = from.text;
+        again.save_steps = steps;
+        train(&again, parts.text);
+        run_folder_assert_same(whole.text, parts.text, "model.safetensors");
+        run_folder_assert_checkpoint(last.text, end.text);
+        assert_true(log_value(whole.text, steps, "loss") == log_value(parts.text, steps, "loss"));
+        assert_int_equal(file_remove_tree(ctx, parts.text), MTS_OK);
+    }
+    assert_int_equal(file_remove_tree(ctx, whole.text), MTS_OK);
+}
+
+static void test_resume_is_exact(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof resume_cases / sizeof resume_cases[0]; i++)
+        resume_everywhere(&resume_cases[i]);
+}
+
+/* ---------------------------------------------------------------------- limit and best model ----
+ */
+
+static void test_limit_keeps_the_last(void **state)
+{
+    (void)state;
+    const run_path out = run_folder_path("limit");
+    mts_options o = run_folder_options();
+    o.max_steps = 7;
+    o.save_steps = 2;
+    o.save_total_limit = 2;
+    train(&o, out.text);
+    assert_int_equal(run_folder_count(out.text, "checkpoint-"), 2);
+    assert_true(dir_exists(run_folder_path("limit/checkpoint-4").text));
+    assert_true(dir_exists(run_folder_path("limit/checkpoint-6").text));
+    assert_int_equal(run_folder_count(out.text, "tmp-"), 0);
+}
+
+/* The first step of those with the best value of a metric in the log. */
+static int64_t best_step(const char *dir, const char *key, bool greater, int64_t steps)
+{
+    int64_t best = -1;
+    double value = NAN;
+    for (int64_t step = 1; step <= steps; step++) {
+        const double now = log_value(dir, step, key);
+        if (!isnan(now) && (best < 0 || (greater ? now > value : now < value))) {
+            best = step;
+            value = now;
+        }
+    }
+    return best;
+}
+
+/* A learning rate that does not learn: the best evaluation is not the last. */
+static void keep_best(const char *metric, bool greater, int64_t *best)
+{
+    const run_path out = run_folder_path("best");
+    mts_options o = run_folder_options();
+    o.max_steps = 12;
+    o.learning_rate = 0.05;
+    o.eval_strategy = o.save_strategy = "steps";
+    o.eval_steps = o.save_steps = 1;
+    o.save_total_limit = 1;
+    o.load_best_model_at_end = true;
+    o.metric_for_best_model = metric;
+    o.overwrite_output_dir = true;
+    train(&o, out.text);
+    char key[64];
+    snprintf(key, sizeof key, "eval_%s", metric == NULL ? "loss" : metric);
+    *best = best_step(out.text, key, greater, 12);
+    const run_path kept = run_folder_path("best/checkpoint-%d", (int)*best);
+    run_folder_assert_same(out.text, kept.text, "model.safetensors");
+    assert_true(dir_exists(run_folder_path("best/checkpoint-12").text));
+    assert_int_equal(run_folder_count(out.text, "checkpoint-"), *best == 12 ? 1 : 2);
+    json_t *root = load_json(out.text, "trainer_state.json");
+    assert_string_equal(json_string_value(json_object_get(root, "best_model_checkpoint")),
+                        kept.text);
+    assert_true(json_number_value(json_object_get(root, "best_metric")) ==
+                log_value(out.text, *best, key));
+    json_decref(root);
+}
+
+static void test_best_model_is_kept(void **state)
+{
+    (void)state;
+    int64_t by_loss, by_accuracy;
+    keep_best(NULL, false, &by_loss);
+    keep_best("accuracy", true, &by_accuracy);
+    printf("best by loss: step %d, by accuracy: step %d\n", (int)by_loss, (int)by_accuracy);
+    assert_int_not_equal(by_loss, 12);
+    assert_int_not_equal(by_accuracy, 12);
+}
+
+/* The folder was moved between kill and resumption: the best checkpoint is still found. */
+static void test_best_model_of_a_moved_folder(void **state)
+{
+    (void)state;
+    const run_path out = run_folder_path("first"), moved = run_folder_path("moved");
+    const run_path from = run_folder_path("moved/checkpoint-8");
+    mts_options o = run_folder_options();
+    o.max_steps = 12;
+    o.learning_rate = 0.05;
+    o.eval_strategy = o.save_strategy = "steps";
+    o.eval_steps = o.save_steps = 1;
+    o.load_best_model_at_end = true;
+    train(&o, out.text);
+    const run_path whole = run_folder_path("first-model");
+    assert_int_equal(file_make_dirs(ctx, whole.text), MTS_OK);
+    const run_path a = run_folder_path("first/model.safetensors");
+    const run_path b = run_folder_path("first-model/model.safetensors");
+    assert_int_equal(file_copy(ctx, a.text, b.text), MTS_OK);
+    assert_int_equal(rename(out.text, moved.text), 0);
+    o.resume_from_checkpoint = from.text;
+    train(&o, moved.text);
+    run_folder_assert_same(whole.text, moved.text, "model.safetensors");
+}
+
+/* ------------------------------------------------------------------------ batches and epochs ----
+ */
+
+static int64_t steps_of(double epochs, int64_t batch, int64_t accumulation)
+{
+    const run_path out = run_folder_path("epochs");
+    mts_options o = run_folder_options();
+    o.num_train_epochs = epochs;
+    o.per_device_train_batch_size = batch;
+    o.gradient_accumulation_steps = accumulation;
+    o.save_strategy = "no";
+    o.overwrite_output_dir = true;
+    train(&o, out.text);
+    return state_integer(out.text, "global_step");
+}
+
+/* 60 rows; steps as transformers counts them: the last of an epoch may have fewer batches. */
+static void test_steps_of_an_epoch(void **state)
+{
+    (void)state;
+    assert_int_equal(steps_of(1.0, 4, 1), 15);
+    assert_int_equal(steps_of(1.5, 4, 1), 23);
+    assert_int_equal(steps_of(0.01, 4, 1), 1);
+    assert_int_equal(steps_of(1.0, 8, 1), 8);
+    assert_int_equal(steps_of(2.0, 8, 3), 6);
+    assert_int_equal(steps_of(1.0, 64, 1), 1);
+    assert_int_equal(steps_of(1.0, 4, 100), 1);
+}
+
+/* Two batches of 4 are a batch of 8, in fp32 without dropout: loss and gradient of each step. */
+static void test_accumulation_is_a_larger_batch(void **state)
+{
+    (void)state;
+    const run_path one = run_folder_path("one"), two = run_folder_path("two");
+    mts_options o = run_folder_options();
+    o.precision = "fp32";
+    o.optim = "sgd";
+    o.hidden_dropout = o.attention_dropout = o.classifier_dropout = 0.0;
+    o.max_steps = 7;
+    o.save_strategy = "no";
+    o.per_device_train_batch_size = 8;
+    train(&o, one.text);
+    o.per_device_train_batch_size = 4;
+    o.gradient_accumulation_steps = 2;
+    train(&o, two.text);
+    for (int64_t step = 1; step <= 7; step++) {
+        const double a = log_value(one.text, step, "loss"), b = log_value(two.text, step, "loss");
+        const double ga = log_value(one.text, step, "grad_norm");
+        const double gb = log_value(two.text, step, "grad_norm");
+        if (!(fabs(a - b) < 1e-5 * a && fabs(ga - gb) < 1e-4 * ga))
+            fail_msg("step %d: loss %.9g and %.9g, gradient norm %.9g and %.9g", (int)step, a, b,
+                     ga, gb);
+    }
+}
+
+/* Which rows a grouped epoch has: test_batching.c.  Here: the option reaches the sampler. */
+static void test_grouping_changes_the_run(void **state)
+{
+    (void)state;
+    const run_path plain = run_folder_path("plain"), grouped = run_folder_path("grouped");
+    mts_options o = run_folder_options();
+    o.max_steps = 3;
+    o.save_strategy = "no";
+    train(&o, plain.text);
+    o.group_by_length = true;
+    train(&o, grouped.text);
+    assert_true(log_value(plain.text, 1, "loss") != log_value(grouped.text, 1, "loss"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_resume_is_exact),
+        cmocka_unit_test(test_limit_keeps_the_last),
+        cmocka_unit_test(test_best_model_is_kept),
+        cmocka_unit_test(test_best_model_of_a_moved_folder),
+        cmocka_unit_test(test_steps_of_an_epoch),
+        cmocka_unit_test(test_accumulation_is_a_larger_batch),
+        cmocka_unit_test(test_grouping_changes_the_run),
+    };
+    return cmocka_run_group_tests(tests, open_folder, close_folder);
+}

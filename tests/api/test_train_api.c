@@ -1,0 +1,397 @@
+/*
+ * mts_train, mts_eval and mts_predictor through the public header: events, results, stopping at
+ * every event, wrong calls, and every allocation failing once.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "support/run_folder.h"
+
+enum { STEPS = 6, LABELS = 3, DEV_ROWS = 20 };
+
+static mts_ctx *ctx;
+
+static int open_folder(void **state)
+{
+    (void)state;
+    run_folder_create();
+    return mts_ctx_create(&ctx) == MTS_OK ? 0 : -1;
+}
+
+static int close_folder(void **state)
+{
+    (void)state;
+    mts_ctx_destroy(ctx);
+    run_folder_remove();
+    return 0;
+}
+
+static void require(mts_status st)
+{
+    if (st != MTS_OK)
+        fail_msg("%s: %s", mts_status_name(st), mts_error_text(ctx));
+}
+
+/* A run of 6 steps with two evaluations and two checkpoints. */
+static mts_options small_run(const char *output_dir)
+{
+    mts_options o = run_folder_options();
+    o.output_dir = output_dir;
+    o.max_steps = STEPS;
+    o.eval_strategy = o.save_strategy = "steps";
+    o.eval_steps = o.save_steps = 3;
+    return o;
+}
+
+static double number_of(const char *json, const char *key)
+{
+    json_t *root = json_loads(json, 0, NULL);
+    const json_t *value = json_object_get(root, key);
+    if (!json_is_number(value))
+        fail_msg("no number %s in %s", key, json);
+    const double number = json_number_value(value);
+    json_decref(root);
+    return number;
+}
+
+/* ------------------------------------------------------------------------------------ events ----
+ */
+
+/* The events of a run as letters: n note, p progress, s step, m metrics, c checkpoint; repeated
+ * progress is written once. */
+typedef struct recorder {
+    char letters[128];
+    size_t count;
+    int64_t steps;
+    int stop_at; /* the event to answer with false, from 0; -1: none */
+    int seen;
+} recorder;
+
+static bool record(void *user, const mts_event *e)
+{
+    static const char letters[] = "npsmc";
+    recorder *r = user;
+    const char letter = letters[e->kind];
+    if (letter != 'p' || r->count == 0 || r->letters[r->count - 1] != 'p')
+        if (r->count + 1 < sizeof r->letters)
+            r->letters[r->count++] = letter;
+    if (e->kind == MTS_EVENT_STEP) {
+        assert_int_equal(e->done, ++r->steps);
+        assert_int_equal(e->total, STEPS);
+        assert_true(e->loss > 0 && e->grad_norm > 0 && e->learning_rate > 0);
+        assert_true(e->tokens_per_second > 0 && e->seconds_left >= 0);
+        assert_true(fabs(e->epoch - (double)e->done / 15) < 1e-12);
+    } else {
+        assert_non_null(e->text);
+    }
+    if (e->kind == MTS_EVENT_PROGRESS)
+        assert_true(e->done >= 0 && e->done <= e->total);
+    if (e->kind == MTS_EVENT_METRICS)
+        assert_true(number_of(e->text, "eval_loss") > 0);
+    if (e->kind == MTS_EVENT_CHECKPOINT)
+        assert_true(dir_exists(e->text));
+    return r->seen++ != r->stop_at;
+}
+
+static void test_events_and_results(void **state)
+{
+    (void)state;
+    const run_path out = run_folder_path("whole");
+    recorder seen = {.stop_at = -1};
+    const mts_callbacks callbacks = {record, &seen};
+    mts_options o = small_run(out.text);
+    char *trained = NULL, *evaluated = NULL;
+    require(mts_train(ctx, &o, &callbacks, &trained));
+    /* rows are read; the head is new; 3 steps, evaluation, checkpoint, twice; final evaluation */
+    assert_string_equal(seen.letters, "pnssspmcssspmcpm");
+    assert_int_equal(number_of(trained, "eval_samples"), DEV_ROWS);
+
+    mts_options again = run_folder_options();
+    again.model_name_or_path = out.text;
+    require(mts_eval(ctx, &again, NULL, &evaluated));
+    assert_true(number_of(evaluated, "eval_loss") == number_of(trained, "eval_loss"));
+    assert_true(number_of(evaluated, "eval_accuracy") == number_of(trained, "eval_accuracy"));
+    mts_string_free(trained);
+    mts_string_free(evaluated);
+
+    /* The same without callbacks and without a wish for the metrics. */
+    const run_path quiet = run_folder_path("quiet");
+    o.output_dir = quiet.text;
+    require(mts_train(ctx, &o, NULL, NULL));
+    run_folder_assert_same(out.text, quiet.text, "model.safetensors");
+}
+
+/* ------------------------------------------------------------------------------- predictions ----
+ */
+
+/* The rows of dev.tsv; texts and labels point into *content. */
+static void read_dev(char **content, const char *text[DEV_ROWS], const char *label[DEV_ROWS])
+{
+    const run_path path = run_folder_path("dev.tsv");
+    mts_ctx own;
+    assert_int_equal(file_read_all(&own, path.text, 1 << 16, content, NULL), MTS_OK);
+    char *line = strchr(*content, '\n') + 1;
+    for (int i = 0; i < DEV_ROWS; i++) {
+        char *tab = strchr(line, '\t'), *end = strchr(line, '\n');
+        text[i] = line;
+        label[i] = tab + 1;
+        *tab = *end = '\0';
+        line = end + 1;
+    }
+}
+
+static void test_predictions_are_the_evaluation(void **state)
+{
+    (void)state;
+    const run_path out = run_folder_path("predicting");
+    mts_options o = small_run(out.text);
+    char *content = NULL, *metrics = NULL;
+    const char *text[DEV_ROWS], *label[DEV_ROWS];
+    float all[DEV_ROWS][LABELS], one[LABELS];
+    mts_predictor *p = NULL;
+    double loss = 0;
+    int correct = 0;
+    o.learning_rate = 5e-3;
+    o.max_steps = 30;
+    o.save_strategy = "no";
+    o.load_best_model_at_end = false;
+    require(mts_train(ctx, &o, NULL, &metrics));
+    o.model_name_or_path = out.text;
+    require(mts_predictor_open(ctx, &o, NULL, &p));
+    assert_int_equal(mts_predictor_num_labels(p), LABELS);
+    assert_false(mts_predictor_is_regression(p));
+    assert_null(mts_predictor_label(p, LABELS));
+    assert_null(mts_predictor_label(p, -1));
+    read_dev(&content, text, label);
+    require(mts_predictor_run(p, text, NULL, DEV_ROWS, &all[0][0]));
+    for (int i = 0; i < DEV_ROWS; i++) {
+        int best = 0, truth = 0;
+        double sum = 0;
+        for (int c = 0; c < LABELS; c++) {
+            best = all[i][c] > all[i][best] ? c : best;
+            truth = strcmp(mts_predictor_label(p, c), label[i]) == 0 ? c : truth;
+        }
+        for (int c = 0; c < LABELS; c++)
+            sum += exp((double)all[i][c] - (double)all[i][truth]);
+        loss += log(sum) / DEV_ROWS;
+        correct += best == truth;
+        /* a row alone has the same logits as among others */
+        require(mts_predictor_run(p, &text[i], NULL, 1, one));
+        assert_memory_equal(one, all[i], sizeof one);
+    }
+    assert_true(number_of(metrics, "eval_accuracy") == (double)correct / DEV_ROWS);
+    assert_true(fabs(number_of(metrics, "eval_loss") - loss) < 1e-5 * loss);
+    require(mts_predictor_run(p, text, NULL, 0, one));
+    assert_int_equal(mts_predictor_run(p, NULL, NULL, 1, one), MTS_ERR_ARGUMENT);
+    assert_int_equal(mts_predictor_run(NULL, text, NULL, 1, one), MTS_ERR_ARGUMENT);
+    mts_predictor_close(p);
+    mts_predictor_close(NULL);
+    mts_string_free(metrics);
+    mem_free(content);
+}
+
+/* ---------------------------------------------------------------------------------- stopping ----
+ */
+
+/* Stop at event `at`, go on, and compare with the whole run.  False: there are fewer events. */
+static bool stop_at(const char *whole, const mts_options *options, int at)
+{
+    const run_path out = run_folder_path("stopped");
+    recorder seen = {.stop_at = at};
+    const mts_callbacks callbacks = {record, &seen};
+    mts_options o = *options;
+    char *metrics = NULL;
+    o.output_dir = out.text;
+    const mts_status st = mts_train(ctx, &o, &callbacks, &metrics);
+    mts_string_free(metrics);
+    if (seen.seen <= at)
+        return false;
+    const int checkpoints = run_folder_count(out.text, "checkpoint-");
+    if (seen.steps > 0 && seen.steps < STEPS) {
+        assert_int_equal(st, MTS_ERR_INTERRUPTED);
+        const run_path last = run_folder_path("stopped/checkpoint-%d", (int)seen.steps);
+        if (!dir_exists(last.text))
+            fail_msg("stopped at event %d, after step %d: no checkpoint", at, (int)seen.steps);
+    }
+    if (st != MTS_OK && checkpoints > 0) {
+        o.resume_from_checkpoint = "last";
+        require(mts_train(ctx, &o, NULL, NULL));
+    } else if (st != MTS_OK) {
+        assert_int_equal(st, MTS_ERR_INTERRUPTED);
+        assert_int_equal(seen.steps, 0);
+        o.overwrite_output_dir = true;
+        require(mts_train(ctx, &o, NULL, NULL));
+    }
+    const run_path end_a = run_folder_path("to-be-stopped/checkpoint-%d", STEPS);
+    const run_path end_b = run_folder_path("stopped/checkpoint-%d", STEPS);
+    run_folder_assert_same(whole, out.text, "model.safetensors");
+    run_folder_assert_checkpoint(end_a.text, end_b.text);
+    require(file_remove_tree(ctx, out.text));
+    return true;
+}
+
+static void test_stop_at_each_event(void **state)
+{
+    (void)state;
+    const run_path out = run_folder_path("to-be-stopped");
+    mts_options o = small_run(out.text);
+    int at = 0;
+    o.load_best_model_at_end = true;
+    o.metric_for_best_model = "accuracy";
+    require(mts_train(ctx, &o, NULL, NULL));
+    while (stop_at(out.text, &o, at))
+        at++;
+    printf("stopped at each of %d events\n", at);
+    assert_true(at > 20);
+}
+
+/* ------------------------------------------------------------------------------- wrong calls ----
+ */
+
+static void test_wrong_calls(void **state)
+{
+    (void)state;
+    const run_path out = run_folder_path("wrong");
+    mts_options o = small_run(out.text);
+    mts_predictor *p = NULL;
+    char *metrics = NULL;
+    assert_int_equal(mts_train(ctx, NULL, NULL, NULL), MTS_ERR_ARGUMENT);
+    assert_int_equal(mts_eval(ctx, NULL, NULL, &metrics), MTS_ERR_ARGUMENT);
+    assert_null(metrics);
+    assert_int_equal(mts_predictor_open(ctx, &o, NULL, NULL), MTS_ERR_ARGUMENT);
+    o.precision = "int7";
+    assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_ERR_ARGUMENT);
+    o = small_run(NULL);
+    assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_ERR_ARGUMENT);
+    o = small_run(out.text);
+    o.train_file = "none.tsv";
+    assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_ERR_NOT_FOUND);
+    assert_non_null(strstr(mts_error_text(ctx), "none.tsv"));
+    o = small_run(out.text);
+    o.model_name_or_path = "none";
+    assert_int_equal(mts_eval(ctx, &o, NULL, &metrics), MTS_ERR_NOT_FOUND);
+    assert_int_equal(mts_predictor_open(ctx, &o, NULL, &p), MTS_ERR_NOT_FOUND);
+    assert_null(p);
+    mts_string_free(NULL);
+}
+
+/* -------------------------------------------------------------------------------- no memory ----
+ */
+
+static int64_t json_countdown = -1, json_allocations;
+
+static void *json_malloc(size_t bytes)
+{
+    json_allocations++;
+    if (json_countdown >= 0 && json_countdown-- == 0)
+        return NULL;
+    return malloc(bytes);
+}
+
+static void json_release(void *p)
+{
+    free(p);
+}
+
+/* A run as short as can be, with everything in it: resumption, evaluation, checkpoint, test set. */
+static mts_status shortest_run(const char *out)
+{
+    const run_path test = run_folder_path("dev.tsv"), from = run_folder_path("start/checkpoint-1");
+    mts_options o = run_folder_options();
+    char *metrics = NULL;
+    o.output_dir = out;
+    o.max_train_samples = o.max_eval_samples = o.max_predict_samples = 3;
+    o.max_steps = 2;
+    o.eval_strategy = o.save_strategy = "steps";
+    o.eval_steps = o.save_steps = 1;
+    o.do_predict = true;
+    o.test_file = test.text;
+    o.load_best_model_at_end = true;
+    if (strcmp(out, run_folder_path("start").text) != 0) {
+        o.resume_from_checkpoint = from.text;
+        o.save_total_limit = 1;
+    }
+    const mts_status st = mts_train(ctx, &o, NULL, &metrics);
+    assert_true(st == MTS_OK || metrics == NULL);
+    mts_string_free(metrics);
+    return st;
+}
+
+/* What is there under its final name is what the undisturbed run wrote. */
+static void assert_undamaged(const char *whole, const char *out)
+{
+    const run_path end = run_folder_path("short/checkpoint-2");
+    const run_path end_whole = run_folder_path("start/checkpoint-2");
+    const run_path model = run_folder_path("short/model.safetensors");
+    if (dir_exists(end.text))
+        run_folder_assert_checkpoint(end_whole.text, end.text);
+    if (file_exists(model.text))
+        run_folder_assert_same(whole, out, "model.safetensors");
+    assert_int_equal(run_folder_count(out, "tmp-checkpoint"), 0);
+}
+
+/* One failure after `after` allocations.  False: the run did not come so far. */
+static bool fail_once(int64_t after, bool in_json)
+{
+    const run_path whole = run_folder_path("start"), out = run_folder_path("short");
+    if (in_json)
+        json_countdown = after;
+    else
+        mem_fail_after(after);
+    const mts_status st = shortest_run(out.text);
+    const int64_t count = in_json ? json_allocations : mem_fail_after(-1);
+    const bool reached = in_json ? json_countdown < 0 : count > after;
+    json_countdown = -1;
+    json_allocations = 0;
+    /* the JSON library's parser takes a failed allocation for an error of syntax */
+    if (reached && st != MTS_ERR_MEMORY && !(in_json && st == MTS_ERR_BAD_FILE))
+        fail_msg("%s allocation %lld failed: %s: %s", in_json ? "JSON" : "library",
+                 (long long)after, mts_status_name(st), mts_error_text(ctx));
+    if (!reached)
+        require(st);
+    assert_undamaged(whole.text, out.text);
+    if (dir_exists(out.text))
+        require(file_remove_tree(ctx, out.text));
+    return reached;
+}
+
+static void test_each_allocation_fails(void **state)
+{
+    (void)state;
+    const run_path whole = run_folder_path("start");
+    require(shortest_run(whole.text));
+    for (int in_json = 0; in_json < 2; in_json++) {
+        int64_t after = 0, tried = 0;
+        while (fail_once(after, in_json == 1)) {
+            after++;
+            tried++;
+        }
+        printf("%lld %s allocations failed once each\n", (long long)tried,
+               in_json == 1 ? "JSON" : "library");
+        assert_true(tried > 100);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_events_and_results),
+        cmocka_unit_test(test_predictions_are_the_evaluation),
+        cmocka_unit_test(test_stop_at_each_event),
+        cmocka_unit_test(test_wrong_calls),
+        cmocka_unit_test(test_each_allocation_fails),
+    };
+    json_set_alloc_funcs(json_malloc, json_release);
+    return cmocka_run_group_tests(tests, open_folder, close_folder);
+}
