@@ -44,7 +44,7 @@ count=0
 cases=("int8" "int12" "int16" "int8 --exponent_group tensor" "int12 --exponent_group block"
     "int8 --gradient_bits 12 --attention_bits 5" "int8 --optim sgd_int16 --sgd_momentum 0.9"
     "int10 --gradient_accumulation_steps 2 --group_by_length")
-if sanitized; then cases=("int8" "int12" "int16 --exponent_group block"); fi
+if sanitized; then cases=("int8" "int16 --exponent_group block"); fi
 for case in "${cases[@]}"; do
     read -ra words <<<"--precision $case"
     run 0 train "${tiny[@]}" --output_dir "$work/reference" "${words[@]}"
