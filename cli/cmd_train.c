@@ -4,16 +4,10 @@
  */
 #include "cli.h"
 
-/* The run was stopped by a signal: say how it goes on. */
-static int report_interrupted(const mts_options *o)
+/* The run was stopped by a signal: the library says how far it came and how it goes on. */
+static int report_interrupted(const mts_ctx *ctx)
 {
-    if (o->do_train)
-        fprintf(stderr,
-                "mantissa: interrupted; a checkpoint is in %s. To go on, give the same command "
-                "and --resume_from_checkpoint last\n",
-                o->output_dir);
-    else
-        fprintf(stderr, "mantissa: interrupted\n");
+    fprintf(stderr, "mantissa: %s\n", mts_error_text(ctx));
     return EXIT_INTERRUPTED;
 }
 
@@ -30,7 +24,7 @@ static int run_train(cli_args *args)
         metrics_print_table(stdout, "eval metrics", metrics);
     mts_string_free(metrics);
     if (st == MTS_ERR_INTERRUPTED)
-        return report_interrupted(o);
+        return report_interrupted(args->ctx);
     if (st == MTS_OK && o->do_train)
         fprintf(stderr, "the fine-tuned model is in %s\n", o->output_dir);
     return cli_report(args->ctx, st);

@@ -158,9 +158,11 @@ static mts_status train_loop(run *r)
         pace_add(&speed, run_clock() - start, (double)step.tokens);
         MTS_TRY(after_step(r, &step, &speed));
     }
-    MTS_CHECK(!r->stop, MTS_ERR_INTERRUPTED,
-              "interrupted after step %lld of %lld; go on with --resume_from_checkpoint last",
-              (long long)r->state.global_step, (long long)r->total_steps);
+    MTS_CHECK(
+        !r->stop, MTS_ERR_INTERRUPTED,
+        "interrupted after step %lld of %lld; a checkpoint was written: to go on, give the same "
+        "command and --resume_from_checkpoint last",
+        (long long)r->state.global_step, (long long)r->total_steps);
 cleanup:
     return st;
 }
