@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "tensor/format.h"
+
 static bool is(const char *text, const char *expected)
 {
     return strcmp(text, expected) == 0;
@@ -46,14 +48,7 @@ cleanup:
 
 int64_t options_precision_bits(const mts_options *options)
 {
-    static const struct {
-        const char *name;
-        int64_t bits;
-    } formats[] = {{"int8", 8}, {"int10", 10}, {"int12", 12}, {"int16", 16}};
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
-        if (is(options->precision, formats[i].name))
-            return formats[i].bits;
-    return 0;
+    return format_precision_bits(options->precision);
 }
 
 static mts_status check_bits(mts_ctx *ctx, const mts_options *o)
