@@ -74,7 +74,6 @@ typedef struct float_kernels {
     void (*tile_add)(double *acc, const int32_t *tile, int64_t n, double weight);
 
     void (*add)(float *y, const float *a, const float *b, int64_t n);
-    void (*scale)(float *y, float factor, int64_t n);
     /* y[i] = keep(i) ? x[i] / (1 - p) : 0, keep(i): rng_draw(key, first + i) >= p 2^32; y may
      * be x */
     void (*dropout)(float *y, const float *x, int64_t n, float p, rng_key key, uint32_t first);

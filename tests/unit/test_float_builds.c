@@ -150,12 +150,6 @@ static void run_add(const float_kernels *fk, numbers *v, int64_t n, int variant)
     fk->add(variant == 0 ? v->y : v->x, v->x, v->z, n);
 }
 
-static void run_scale(const float_kernels *fk, numbers *v, int64_t n, int variant)
-{
-    (void)variant;
-    fk->scale(v->x, 0.37f, n);
-}
-
 static void run_dropout(const float_kernels *fk, numbers *v, int64_t n, int variant)
 {
     fk->dropout(variant == 0 ? v->y : v->x, v->x, n, 0.3f, key, 4294967290u);
@@ -314,7 +308,6 @@ static const struct entry {
     {"tile_store_f64", run_tile_store_f64, 3},
     {"tile_add", run_tile_add, 2},
     {"add", run_add, 2},
-    {"scale", run_scale, 1},
     {"dropout", run_dropout, 2},
     {"activation_forward", run_activation_forward, 10},
     {"activation_backward", run_activation_backward, 10},

@@ -172,12 +172,6 @@ void FK(add)(float *y, const float *a, const float *b, int64_t n)
         y[i] = a[i] + b[i];
 }
 
-void FK(scale)(float *y, float factor, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        y[i] *= factor;
-}
-
 void FK(accumulate)(float *restrict y, const float *restrict x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)

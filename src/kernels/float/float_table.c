@@ -15,7 +15,6 @@ const float_kernels FK(float_kernels) = {
     .tile_store_f64 = FK(tile_store_f64),
     .tile_add = FK(tile_add),
     .add = FK(add),
-    .scale = FK(scale),
     .dropout = FK(dropout),
     .activation_forward = FK(activation_forward),
     .activation_backward = FK(activation_backward),

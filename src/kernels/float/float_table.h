@@ -18,7 +18,6 @@ void FK(tile_store_f64)(float *c, int64_t ldc, const double *tile, int64_t nr, i
                         const float *bias, bool accumulate);
 void FK(tile_add)(double *acc, const int32_t *tile, int64_t n, double weight);
 void FK(add)(float *y, const float *a, const float *b, int64_t n);
-void FK(scale)(float *y, float factor, int64_t n);
 void FK(dropout)(float *y, const float *x, int64_t n, float p, rng_key key, uint32_t first);
 void FK(activation_forward)(float *y, const float *x, int64_t n, activation_kind kind);
 void FK(activation_backward)(float *dx, const float *dy, const float *x, int64_t n,
