@@ -2,11 +2,11 @@
 """The GLUE table: fine-tune one model in several precisions, tasks and seeds; print a table.
 
     tools/glue_study.py --mantissa build/mantissa --model MODEL_DIR --data GLUE_DIR --out RESULTS.jsonl
-                        [--epochs 3] [--tasks cola,mrpc,...] [--precisions fp32,int8,...,torch]
+                        [--epochs 3 | --epochs 1,rte=3] [--tasks cola,mrpc,...] [--precisions fp32,int8,...,torch]
                         [--seeds 1,2,3] [--jobs 2] [--extra "--exponent_group tensor"] [--table]
 
 Every run is one line of RESULTS.jsonl; runs that are already there are not repeated, so the study can
-be stopped and continued.  "torch" is PyTorch with transformers in fp32, the outside reference: the
+be stopped and continued.  "--epochs 1,rte=3" is one epoch, but three of RTE.  "torch" is PyTorch with transformers in fp32, the outside reference: the
 same rows, batch size, schedule, dropout and decay groups.  Needs Python's standard library; "torch"
 also torch and transformers (development only).
 """
@@ -30,6 +30,16 @@ TASKS = {
     "sst2": ("SST-2", "eval_accuracy", 10000),
 }
 PRECISIONS = ["fp32", "int16", "int12", "int10", "int8", "torch"]
+
+
+def read_epochs(text):
+    """"3" or "1,rte=3" as epochs by task."""
+    fields = [f.split("=") for f in text.split(",")]
+    everywhere = [float(f[0]) for f in fields if len(f) == 1]
+    named = {f[0]: float(f[1]) for f in fields if len(f) == 2}
+    if len(everywhere) != 1 or not set(named) <= set(TASKS):
+        raise argparse.ArgumentTypeError(f"expected EPOCHS[,TASK=EPOCHS...], found {text!r}")
+    return {t: named.get(t, everywhere[0]) for t in TASKS}
 
 
 def key_of(run):
@@ -180,7 +190,7 @@ def main():
     p.add_argument("--model")
     p.add_argument("--data")
     p.add_argument("--out", default="glue_results.jsonl")
-    p.add_argument("--epochs", type=float, default=3)
+    p.add_argument("--epochs", type=read_epochs, default="3", help="of all tasks, and TASK=EPOCHS")
     p.add_argument("--lr", type=float, default=5e-5)
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--tasks", default=",".join(TASKS))
@@ -198,20 +208,22 @@ def main():
     done = load(o.out)
     if not o.table:
         have = {key_of(r) for r in done}
-        runs = [{"task": t, "precision": f, "seed": s, "epochs": o.epochs, "lr": o.lr,
+        runs = [{"task": t, "precision": f, "seed": s, "epochs": o.epochs[t], "lr": o.lr,
                  "batch": o.batch, "extra": "" if f in ("torch", "fp32") else o.extra}
                 for s in map(int, o.seeds.split(",")) for t in o.tasks.split(",")
                 for f in o.precisions.split(",")]
         runs = [r for r in runs if key_of(r) not in have]
         with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
-            for result in pool.map(lambda r: run_one(o, r), runs):
+            for future in concurrent.futures.as_completed([pool.submit(run_one, o, r) for r in runs]):
+                result = future.result()
                 done.append(result)
                 with open(o.out, "a") as file:
                     file.write(json.dumps(result) + "\n")
                 print(result["task"], result["precision"], result["seed"],
                       result["result"][TASKS[result["task"]][1]], f"{result['seconds']} s",
                       flush=True)
-    print_table(done)
+    print_table([r for r in done if (r["epochs"], r["lr"], r["batch"]) ==
+                 (o.epochs[r["task"]], o.lr, o.batch)])
 
 
 if __name__ == "__main__":
