@@ -34,6 +34,20 @@ void activation_bind(activation *act, arena *a, const num_format *format, int64_
     }
 }
 
+activation activation_rows(const activation *act, int64_t begin, int64_t end)
+{
+    activation part = *act;
+    part.rows = end - begin;
+    part.first_row = act->first_row + begin;
+    if (act->f != NULL)
+        part.f += begin * act->cols;
+    if (act->bf16 != NULL)
+        part.bf16 += begin * act->cols;
+    if (act->q.q != NULL)
+        part.q = qmatrix_rows(&act->q, begin, end);
+    return part;
+}
+
 float *activation_source(const exec *ex, activation *act, float *scratch)
 {
     return ex->format.kind == FORMAT_FP32 ? act->f : scratch;
@@ -50,6 +64,7 @@ void activation_set(exec *ex, activation *act, const float *x)
     } else {
         const map_args args = {
             .key = rng_make_key(ex->seed, ex->step, (uint64_t)act->id, RNG_ROUND_ACTIVATION),
+            .first_row = act->first_row,
             .stochastic = exec_stochastic(ex),
             .what = "the input",
             .where = act->where,

@@ -13,9 +13,10 @@ typedef struct activation {
     const char *where; /* name for reports; borrowed */
     int id;            /* of its random stream */
     int64_t rows, cols;
-    qmatrix q;      /* FORMAT_DFP */
-    uint16_t *bf16; /* FORMAT_BF16 */
-    float *f;       /* FORMAT_FP32 */
+    int64_t first_row; /* of a part (activation_rows), within the whole */
+    qmatrix q;         /* FORMAT_DFP */
+    uint16_t *bf16;    /* FORMAT_BF16 */
+    float *f;          /* FORMAT_FP32 */
 } activation;
 
 /* Arena bytes for one of rows x cols. */
@@ -23,6 +24,9 @@ size_t activation_bytes(const num_format *format, int64_t rows, int64_t cols);
 
 void activation_bind(activation *act, arena *a, const num_format *format, int64_t rows,
                      int64_t cols);
+
+/* Rows [begin, end) of act, in its storage; in block groups begin is a multiple of the block. */
+activation activation_rows(const activation *act, int64_t begin, int64_t end);
 
 /* Where the producer should write x: the activation's own floats in fp32 (no copy is made then),
  * else `scratch`. */

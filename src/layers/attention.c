@@ -3,9 +3,7 @@
 
 #include "layers/attention_internal.h"
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
+enum { HEADS_PER_TASK = 4 };
 
 size_t attention_state_bytes(const exec *ex, const attention *at, int64_t tokens, int64_t count)
 {
@@ -29,56 +27,52 @@ void attention_state_bind(const exec *ex, attention_state *state, arena *a, cons
     state->scale = arena_take(a, (size_t)(3 * count * at->heads), sizeof(float));
 }
 
-size_t attention_scratch(const exec *ex, const attention *at, int64_t max_length)
+float *attention_source(const attention_state *state, float *scratch)
 {
-    return (size_t)ex->threads * arena_need(attention_head_scratch(ex, at, max_length), 1);
+    return state->qkv != NULL ? state->qkv : scratch;
 }
 
-static void run_heads(const attention_job *job, void (*run)(attention_head *))
+size_t attention_scratch(const exec *ex, const attention *at, int64_t max_length)
 {
-    exec *ex = job->ex;
+    return exec_fork_scratch(ex, attention_head_scratch(ex, at, max_length));
+}
+
+static void run_heads(void *arg, exec *ex, int64_t begin, int64_t end)
+{
+    const attention_job *job = arg;
     const size_t mark = exec_mark(ex);
-    const size_t slice = attention_head_scratch(ex, job->at, job->seq->max_length);
-    const size_t stride = arena_need(slice, 1);
-    uint8_t *base = exec_take(ex, ex->threads, stride);
-    const int64_t tasks = job->seq->count * job->at->heads;
-#pragma omp parallel num_threads(ex->threads)
-    {
-#if defined(_OPENMP)
-        const size_t thread = (size_t)omp_get_thread_num();
-#else
-        const size_t thread = 0;
-#endif
-        arena scratch = {base + thread * stride, stride, 0};
-#pragma omp for schedule(dynamic, 4)
-        for (int64_t task = 0; task < tasks; task++) {
-            const int64_t e = task / job->at->heads;
-            attention_head hd = {
-                .job = job,
-                .sequence = e,
-                .head = task % job->at->heads,
-                .first = job->seq->offset[e],
-                .length = job->seq->offset[e + 1] - job->seq->offset[e],
-                .dh = job->at->width / job->at->heads,
-                .scratch = &scratch,
-            };
-            scratch.used = 0;
-            run(&hd);
-        }
+    for (int64_t task = begin; task < end; task++) {
+        const int64_t e = task / job->at->heads;
+        attention_head hd = {
+            .job = job,
+            .ex = ex,
+            .sequence = e,
+            .head = task % job->at->heads,
+            .first = job->seq->offset[e],
+            .length = job->seq->offset[e + 1] - job->seq->offset[e],
+            .dh = job->at->width / job->at->heads,
+        };
+        job->run(&hd);
+        exec_release(ex, mark);
     }
-    exec_release(ex, mark);
+}
+
+static void run_all(exec *ex, attention_job *job)
+{
+    exec_parallel_fork(ex, job->seq->count * job->at->heads, HEADS_PER_TASK,
+                       attention_head_scratch(ex, job->at, job->seq->max_length), run_heads, job);
 }
 
 void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,
                        const attention *at, attention_state *state)
 {
-    const attention_job job = {ex, at, state, seq, qkv, out};
-    run_heads(&job, attention_head_forward);
+    attention_job job = {attention_head_forward, at, state, seq, qkv, out};
+    run_all(ex, &job);
 }
 
 void attention_backward(exec *ex, float *dqkv, const float *dout, const sequences *seq,
                         const attention *at, const attention_state *state)
 {
-    const attention_job job = {ex, at, state, seq, dout, dqkv};
-    run_heads(&job, attention_head_backward);
+    attention_job job = {attention_head_backward, at, state, seq, dout, dqkv};
+    run_all(ex, &job);
 }

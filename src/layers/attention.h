@@ -39,6 +39,9 @@ typedef struct attention_state {
 size_t attention_state_bytes(const exec *ex, const attention *at, int64_t tokens, int64_t count);
 void attention_state_bind(const exec *ex, attention_state *state, arena *a, const attention *at,
                           int64_t tokens, int64_t count);
+/* Where the producer should write qkv: the state's own floats in the float formats, else `scratch`.
+ */
+float *attention_source(const attention_state *state, float *scratch);
 /* Scratch of one forward or backward: one slice for each thread. */
 size_t attention_scratch(const exec *ex, const attention *at, int64_t max_length);
 

@@ -25,11 +25,6 @@ typedef enum direction {
 /* Random streams inside one head. */
 enum { STREAM_Q = 0, STREAM_P = 3, STREAM_DO, STREAM_DS, STREAMS };
 
-static const exec *exec_of(const attention_head *hd)
-{
-    return hd->job->ex;
-}
-
 static gemm_plan head_plan(const exec *ex)
 {
     const int bits = ex->format.attention_bits;
@@ -56,7 +51,7 @@ size_t attention_head_scratch(const exec *ex, const attention *at, int64_t max_l
 static operand make_operand(attention_head *hd, void *q, const float *x, int64_t ldx, int64_t cols,
                             int stream, const char *what)
 {
-    exec *ex = hd->job->ex;
+    exec *ex = hd->ex;
     const int64_t rows = hd->length;
     operand op = {.view = {.rows = rows, .cols = cols, .ld = cols}};
     if (ex->format.kind == FORMAT_FP32) {
@@ -65,7 +60,7 @@ static operand make_operand(attention_head *hd, void *q, const float *x, int64_t
         return op;
     }
     if (ex->format.kind == FORMAT_BF16) {
-        float *f = arena_take(hd->scratch, (size_t)(rows * cols), sizeof(float));
+        float *f = exec_take(ex, rows * cols, sizeof(float));
         for (int64_t i = 0; i < rows; i++) {
             uint16_t row[512];
             for (int64_t j = 0; j < cols; j += 512) {
@@ -81,7 +76,7 @@ static operand make_operand(attention_head *hd, void *q, const float *x, int64_t
         .rows = rows, .cols = cols, .group = GROUP_TENSOR, .q = q, .scale = &op.view.scale};
     m.bits = ex->format.attention_bits;
     if (q == NULL)
-        m.q = arena_take(hd->scratch, (size_t)(rows * cols), (size_t)format_elem_bytes(m.bits));
+        m.q = exec_take(ex, rows * cols, (size_t)format_elem_bytes(m.bits));
     const uint64_t tensor = ((uint64_t)hd->job->at->id * STREAMS + (uint64_t)stream) << 32 |
                             (uint64_t)(hd->sequence * hd->job->at->heads + hd->head);
     const map_args args = {
@@ -100,7 +95,7 @@ static operand make_operand(attention_head *hd, void *q, const float *x, int64_t
 static void multiply(attention_head *hd, float *c, int64_t ldc, const operand *a, direction da,
                      const operand *b, direction db)
 {
-    const exec *ex = exec_of(hd);
+    exec *ex = hd->ex;
     const bool ta = da == TRANSPOSED, tb = db == TRANSPOSED;
     const int64_t m = ta ? a->view.cols : a->view.rows, k = ta ? a->view.rows : a->view.cols;
     const int64_t n = tb ? b->view.cols : b->view.rows;
@@ -108,24 +103,24 @@ static void multiply(attention_head *hd, float *c, int64_t ldc, const operand *a
         float_gemm(c, ldc, a->f, a->view.ld, ta, b->f, b->view.ld, !tb, m, n, k, false);
         return;
     }
-    const size_t mark = hd->scratch->used;
+    const size_t mark = exec_mark(ex);
     const gemm_plan plan = head_plan(ex);
     gemm_operand pa, pb;
-    gemm_pack_view(&pa, hd->scratch, &plan, GEMM_A, &a->view, ta);
-    gemm_pack_view(&pb, hd->scratch, &plan, GEMM_B, &b->view, tb);
+    gemm_pack_view(&pa, &ex->scratch, &plan, GEMM_A, &a->view, ta);
+    gemm_pack_view(&pb, &ex->scratch, &plan, GEMM_B, &b->view, tb);
     gemm_run_serial(ex, c, ldc, &pa, &pb, NULL, false);
-    hd->scratch->used = mark;
+    exec_release(ex, mark);
 }
 
 /* Where the mantissas of Q, K or V of this head live. */
 static void *part_mantissas(const attention_head *hd, int part)
 {
     const attention_job *job = hd->job;
-    if (job->ex->format.kind != FORMAT_DFP)
+    if (hd->ex->format.kind != FORMAT_DFP)
         return NULL;
     const int64_t at =
         (part * job->seq->tokens + hd->first) * job->at->width + hd->head * hd->length * hd->dh;
-    return (uint8_t *)job->state->q + at * format_elem_bytes(job->ex->format.attention_bits);
+    return (uint8_t *)job->state->q + at * format_elem_bytes(hd->ex->format.attention_bits);
 }
 
 static float *part_scale(const attention_head *hd, int part)
@@ -139,7 +134,7 @@ static operand kept_part(attention_head *hd, int part)
 {
     const attention_job *job = hd->job;
     const int64_t width = job->at->width;
-    if (job->ex->format.kind != FORMAT_DFP)
+    if (hd->ex->format.kind != FORMAT_DFP)
         return make_operand(
             hd, NULL, job->state->qkv + hd->first * 3 * width + part * width + hd->head * hd->dh,
             3 * width, hd->dh, STREAM_Q + part, "");
@@ -147,7 +142,7 @@ static operand kept_part(attention_head *hd, int part)
                               .rows = hd->length,
                               .cols = hd->dh,
                               .ld = hd->dh,
-                              .bits = job->ex->format.attention_bits,
+                              .bits = hd->ex->format.attention_bits,
                               .scale = *part_scale(hd, part)}};
 }
 
@@ -159,7 +154,7 @@ static float logit_scale(const attention_head *hd)
 /* y = dropout of x [L][L] of this head, the same in forward and backward; y may be x. */
 static void drop(const attention_head *hd, float *y, const float *x)
 {
-    const exec *ex = exec_of(hd);
+    const exec *ex = hd->ex;
     const float p = ex->training ? hd->job->at->dropout : 0.0f;
     const int64_t n = hd->length * hd->length;
     if (p <= 0.0f) {
@@ -178,7 +173,7 @@ static void probabilities(attention_head *hd, float *p, const operand *q, const 
     const int64_t l = hd->length;
     multiply(hd, p, l, q, STRAIGHT, k, STRAIGHT);
     for (int64_t i = 0; i < l; i++)
-        exec_of(hd)->fk->softmax_forward(p + i * l, p + i * l, l, logit_scale(hd));
+        hd->ex->fk->softmax_forward(p + i * l, p + i * l, l, logit_scale(hd));
 }
 
 void attention_head_forward(attention_head *hd)
@@ -190,10 +185,10 @@ void attention_head_forward(attention_head *hd)
         const float *x = job->in + hd->first * 3 * width + i * width + hd->head * hd->dh;
         part[i] = make_operand(hd, part_mantissas(hd, i), x, 3 * width, hd->dh, STREAM_Q + i,
                                "query, key or value");
-        if (job->ex->format.kind == FORMAT_DFP)
+        if (hd->ex->format.kind == FORMAT_DFP)
             *part_scale(hd, i) = part[i].view.scale;
     }
-    float *p = arena_take(hd->scratch, (size_t)(l * l), sizeof(float));
+    float *p = exec_take(hd->ex, l * l, sizeof(float));
     probabilities(hd, p, &part[PART_Q], &part[PART_K]);
     drop(hd, p, p);
     const operand dropped = make_operand(hd, NULL, p, l, l, STREAM_P, "the probabilities");
@@ -206,10 +201,9 @@ void attention_head_backward(attention_head *hd)
 {
     const attention_job *job = hd->job;
     const int64_t l = hd->length, width = job->at->width, ld = 3 * width;
-    const size_t square = (size_t)(l * l);
     const operand q = kept_part(hd, PART_Q), k = kept_part(hd, PART_K), v = kept_part(hd, PART_V);
-    float *p = arena_take(hd->scratch, square, sizeof(float));
-    float *d = arena_take(hd->scratch, square, sizeof(float));
+    float *p = exec_take(hd->ex, l * l, sizeof(float));
+    float *d = exec_take(hd->ex, l * l, sizeof(float));
     float *dq = job->out + hd->first * ld + hd->head * hd->dh, *dk = dq + width, *dv = dk + width;
 
     probabilities(hd, p, &q, &k);
@@ -223,7 +217,7 @@ void attention_head_backward(attention_head *hd)
     /* forward: D = dropout(P), P = softmax(S / sqrt(dh)) */
     drop(hd, d, d);
     for (int64_t i = 0; i < l; i++)
-        exec_of(hd)->fk->softmax_backward(d + i * l, d + i * l, p + i * l, l, logit_scale(hd));
+        hd->ex->fk->softmax_backward(d + i * l, d + i * l, p + i * l, l, logit_scale(hd));
     const operand ds = make_operand(hd, NULL, d, l, l, STREAM_DS, "the score gradient");
     /* forward: S = Q K^T */
     multiply(hd, dq, ld, &ds, STRAIGHT, &k, TRANSPOSED);

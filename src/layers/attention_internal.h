@@ -6,9 +6,11 @@
 
 enum { PART_Q, PART_K, PART_V };
 
+typedef struct attention_head attention_head;
+
 /* A forward or backward over all heads; read by every thread. */
 typedef struct attention_job {
-    exec *ex;
+    void (*run)(attention_head *);
     const attention *at;
     const attention_state *state;
     const sequences *seq;
@@ -16,12 +18,12 @@ typedef struct attention_job {
     float *out;      /* forward: out; backward: dqkv */
 } attention_job;
 
-/* One (sequence, head) and this thread's scratch. */
-typedef struct attention_head {
+/* One (sequence, head); everything it takes from ex->scratch is released by the caller. */
+struct attention_head {
     const attention_job *job;
+    exec *ex;
     int64_t sequence, head, first, length, dh; /* tokens [first, first + length) */
-    arena *scratch;
-} attention_head;
+};
 
 void attention_head_forward(attention_head *hd);
 void attention_head_backward(attention_head *hd);

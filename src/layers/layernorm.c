@@ -48,12 +48,45 @@ void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int6
     }
 }
 
-size_t layernorm_scratch(const exec *ex, int64_t rows, int64_t n)
+layernorm_state layernorm_state_rows(const layernorm_state *state, int64_t n, int64_t begin)
+{
+    layernorm_state part = *state;
+    part.first_row += begin;
+    part.rstd += begin;
+    if (state->xhat_q != NULL) {
+        part.xhat_q += begin * n;
+        part.xhat_scale += begin;
+    } else {
+        part.xhat += begin * n;
+    }
+    return part;
+}
+
+size_t layernorm_gradient_bytes(const exec *ex, int64_t rows, int64_t n)
 {
     if (ex->format.kind != FORMAT_DFP)
         return 0;
     return arena_need((size_t)(rows * n), sizeof(int16_t)) +
            arena_need((size_t)rows, sizeof(float));
+}
+
+void layernorm_gradient_take(exec *ex, layernorm_gradient *g, int64_t rows, int64_t n)
+{
+    *g = (layernorm_gradient){0};
+    if (ex->format.kind != FORMAT_DFP)
+        return;
+    g->q = exec_take(ex, rows * n, sizeof(int16_t));
+    g->scale = exec_take(ex, rows, sizeof(float));
+}
+
+layernorm_gradient layernorm_gradient_rows(const layernorm_gradient *g, int64_t n, int64_t begin)
+{
+    layernorm_gradient part = *g;
+    if (g->q != NULL) {
+        part.q += begin * n;
+        part.scale += begin;
+    }
+    return part;
 }
 
 /* One vector to norm_bits mantissas; returns its scale. */
@@ -78,8 +111,10 @@ static float map_vector(exec *ex, int16_t *q, const float *x, int64_t n, const l
     return format_power(e);
 }
 
-static void map_affine(exec *ex, layernorm *ln)
+void layernorm_prepare(exec *ex, layernorm *ln)
 {
+    if (ex->format.kind != FORMAT_DFP)
+        return;
     if (ln->version == ex->weight_version + 1 && ln->version_training == ex->training)
         return;
     ln->version = ex->weight_version + 1;
@@ -90,15 +125,14 @@ static void map_affine(exec *ex, layernorm *ln)
 
 typedef struct norm_job {
     exec *ex;
-    layernorm *ln;
+    const layernorm *ln;
     const layernorm_state *state;
     const float *in;
     float *out;
     int64_t rows;
     int tensor_exponent; /* of the input's unit, in the tensor mode */
     bool by_tensor, failed;
-    int16_t *q;     /* [rows][n] mantissas of the input */
-    float *q_scale; /* [rows] */
+    layernorm_gradient g; /* backward */
 } norm_job;
 
 /* In the tensor mode: one exponent for the whole input. */
@@ -140,7 +174,7 @@ static int map_row(const norm_job *job, int16_t *q, int64_t t, rng_use use, cons
         .limit = format_limit(bits),
         .stochastic = exec_stochastic(job->ex),
         .key = rng_make_key(job->ex->seed, job->ex->step, (uint64_t)job->ln->id, use),
-        .first = (uint32_t)(t * n),
+        .first = (uint32_t)((job->state->first_row + t) * n),
     };
     job->ex->fk->quantize_s16(q, x, n, &args);
     return e;
@@ -189,7 +223,7 @@ static void forward_row(norm_job *job, int64_t t)
         .limit = format_limit(ex->format.norm_bits),
         .stochastic = exec_stochastic(ex),
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)job->ln->id, RNG_ROUND_NORM),
-        .first = (uint32_t)(t * n),
+        .first = (uint32_t)((job->state->first_row + t) * n),
     };
     ex->fk->norm_divide(xq, xq, n, s.s1, (int64_t)(reciprocal + 0.5), RECIPROCAL_SHIFT, &args);
     const float scale = format_power(ex_unit);
@@ -217,10 +251,9 @@ void layernorm_forward(exec *ex, float *y, const float *x, int64_t rows, layerno
                        layernorm_state *state)
 {
     norm_job job = {.ex = ex, .ln = ln, .state = state, .in = x, .out = y, .rows = rows};
-    if (ex->format.kind == FORMAT_DFP) {
-        map_affine(ex, ln);
+    layernorm_prepare(ex, ln);
+    if (ex->format.kind == FORMAT_DFP)
         find_tensor_exponent(&job, "the input");
-    }
     exec_parallel(ex, rows, ROW_GRAIN, forward_rows, &job);
 }
 
@@ -229,10 +262,10 @@ static void backward_row(norm_job *job, int64_t t)
     const exec *ex = job->ex;
     const int64_t n = job->ln->n;
     const int16_t *xq = job->state->xhat_q + t * n;
-    int16_t *q = job->q + t * n;
+    int16_t *q = job->g.q + t * n;
     const int e = map_row(job, q, t, RNG_ROUND_GRADIENT_DX, "the output gradient");
     const float xs = job->state->xhat_scale[t];
-    job->q_scale[t] = format_power(e);
+    job->g.scale[t] = format_power(e);
     /* forward: y = gamma x^ + beta, x^ = (x - mean) / std */
     int64_t h1, h2;
     ex->fk->norm_grad_sums(&h1, &h2, q, job->ln->gamma_q, xq, n);
@@ -268,13 +301,13 @@ static void param_strip(void *arg, int64_t begin, int64_t end)
     for (int64_t t = 0; t < job->rows; t++) {
         const int64_t at = t * n + begin;
         if (ex->format.kind == FORMAT_DFP) {
-            const double s = (double)job->q_scale[t];
-            ex->fk->norm_grad_params(dgamma, dbeta, job->q + at, job->state->xhat_q + at,
+            const double s = (double)job->g.scale[t];
+            ex->fk->norm_grad_params(dgamma, dbeta, job->g.q + at, job->state->xhat_q + at,
                                      end - begin, s * (double)job->state->xhat_scale[t], s);
         } else {
             for (int64_t j = 0; j < end - begin; j++) {
-                dgamma[j] += (double)(job->in[at + j] * job->state->xhat[at + j]);
-                dbeta[j] += (double)job->in[at + j];
+                dgamma[j] += (double)(job->g.dy[at + j] * job->state->xhat[at + j]);
+                dbeta[j] += (double)job->g.dy[at + j];
             }
         }
     }
@@ -286,21 +319,40 @@ static void param_strip(void *arg, int64_t begin, int64_t end)
     }
 }
 
+void layernorm_backward_input(exec *ex, float *dx, const float *dy, int64_t rows,
+                              const layernorm *ln, const layernorm_state *state,
+                              const layernorm_gradient *g)
+{
+    norm_job job = {.ex = ex, .ln = ln, .state = state, .in = dy, .out = dx, .rows = rows, .g = *g};
+    if (ex->format.kind == FORMAT_DFP) {
+        find_tensor_exponent(&job, "the output gradient");
+        exec_parallel(ex, rows, ROW_GRAIN, backward_rows_integer, &job);
+    } else {
+        exec_parallel(ex, rows, ROW_GRAIN, backward_rows_float, &job);
+    }
+}
+
+void layernorm_backward_params(exec *ex, const layernorm_gradient *g, int64_t rows,
+                               const layernorm *ln, const layernorm_state *state)
+{
+    norm_job job = {.ex = ex, .ln = ln, .state = state, .rows = rows, .g = *g};
+    exec_parallel(ex, ln->n, STRIP, param_strip, &job);
+}
+
 void layernorm_backward(exec *ex, float *dx, const float *dy, int64_t rows, layernorm *ln,
                         const layernorm_state *state)
 {
-    norm_job job = {.ex = ex, .ln = ln, .state = state, .in = dy, .out = dx, .rows = rows};
+    layernorm_gradient g;
     const size_t mark = exec_mark(ex);
+    layernorm_gradient_take(ex, &g, rows, ln->n);
+    g.dy = dy;
     if (ex->format.kind == FORMAT_DFP) {
-        job.q = exec_take(ex, rows * ln->n, sizeof(int16_t));
-        job.q_scale = exec_take(ex, rows, sizeof(float));
-        find_tensor_exponent(&job, "the output gradient");
-        exec_parallel(ex, rows, ROW_GRAIN, backward_rows_integer, &job);
-        exec_parallel(ex, ln->n, STRIP, param_strip, &job);
+        layernorm_backward_input(ex, dx, dy, rows, ln, state, &g);
+        layernorm_backward_params(ex, &g, rows, ln, state);
     } else {
         /* dx may be dy: the parameter gradients read dy first */
-        exec_parallel(ex, ln->n, STRIP, param_strip, &job);
-        exec_parallel(ex, rows, ROW_GRAIN, backward_rows_float, &job);
+        layernorm_backward_params(ex, &g, rows, ln, state);
+        layernorm_backward_input(ex, dx, dy, rows, ln, state, &g);
     }
     exec_release(ex, mark);
 }

@@ -34,6 +34,7 @@ typedef struct layernorm {
 
 /* What backward needs of one forward. */
 typedef struct layernorm_state {
+    int64_t first_row; /* of a part (layernorm_state_rows), within the whole */
     int16_t *xhat_q;   /* FORMAT_DFP: [rows][n] */
     float *xhat_scale; /* [rows] */
     float *xhat;       /* float formats: [rows][n] */
@@ -46,13 +47,39 @@ void layernorm_bind(const exec *ex, layernorm *ln, arena *a, const char *name, i
 size_t layernorm_state_bytes(const exec *ex, int64_t rows, int64_t n);
 void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int64_t rows,
                           int64_t n);
-/* Scratch of one forward or backward. */
-size_t layernorm_scratch(const exec *ex, int64_t rows, int64_t n);
+/* Rows from `begin` on of a state or a gradient (below) of n columns, in its storage. */
+layernorm_state layernorm_state_rows(const layernorm_state *state, int64_t n, int64_t begin);
+
+/* Map gamma and beta, once per optimizer step.  layernorm_forward does it where it was not done;
+ * needed before a forward of several threads. */
+void layernorm_prepare(exec *ex, layernorm *ln);
 
 /* y[rows][n]; y may be x. */
 void layernorm_forward(exec *ex, float *y, const float *x, int64_t rows, layernorm *ln,
                        layernorm_state *state);
-/* dx[rows][n], may be dy; gamma and beta gradients as ex->accumulate_grads says. */
+
+/*
+ * Backward in two parts, since gamma and beta need all rows:
+ *   layernorm_backward_input   dx[rows][n] from dy, which may be dx; fills g->q and g->scale
+ *   layernorm_backward_params  gradients of gamma and beta, as ex->accumulate_grads says, from g
+ */
+typedef struct layernorm_gradient {
+    int16_t *q;      /* FORMAT_DFP: [rows][n], the mapped dy */
+    float *scale;    /* [rows] */
+    const float *dy; /* float formats: dy itself, set by the caller */
+} layernorm_gradient;
+
+size_t layernorm_gradient_bytes(const exec *ex, int64_t rows, int64_t n);
+void layernorm_gradient_take(exec *ex, layernorm_gradient *g, int64_t rows, int64_t n);
+layernorm_gradient layernorm_gradient_rows(const layernorm_gradient *g, int64_t n, int64_t begin);
+
+void layernorm_backward_input(exec *ex, float *dx, const float *dy, int64_t rows,
+                              const layernorm *ln, const layernorm_state *state,
+                              const layernorm_gradient *g);
+void layernorm_backward_params(exec *ex, const layernorm_gradient *g, int64_t rows,
+                               const layernorm *ln, const layernorm_state *state);
+
+/* Both parts; dx may be dy.  Takes layernorm_gradient_bytes of scratch. */
 void layernorm_backward(exec *ex, float *dx, const float *dy, int64_t rows, layernorm *ln,
                         const layernorm_state *state);
 

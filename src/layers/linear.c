@@ -12,6 +12,12 @@ static gemm_plan plan_for(const exec *ex, int bits_a, int bits_b)
     return gemm_plan_make(ex->family, bits_a, bits_b, ex->format.group == GROUP_BLOCK);
 }
 
+/* Groups of the gradient in dW = G^T X; see linear.h for the folding. */
+static group_kind params_group(const num_format *f)
+{
+    return f->group == GROUP_ROW ? GROUP_COLUMN : f->group;
+}
+
 size_t linear_bytes(const exec *ex, int64_t out, int64_t in)
 {
     const num_format *f = &ex->format;
@@ -35,7 +41,24 @@ void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, para
     lin->storage = (arena){arena_take(a, bytes, 1), bytes, 0};
 }
 
-size_t linear_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
+size_t linear_prepare_scratch(const exec *ex, int64_t out, int64_t in)
+{
+    const num_format *f = &ex->format;
+    return f->kind == FORMAT_DFP ? qmatrix_bytes(out, in, f->weight_bits, f->group) : 0;
+}
+
+size_t linear_forward_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
+{
+    const num_format *f = &ex->format;
+    if (f->kind == FORMAT_FP32)
+        return 0;
+    if (f->kind == FORMAT_BF16)
+        return bf16_gemm_scratch(rows, out, in);
+    const gemm_plan plan = plan_for(ex, f->activation_bits, f->weight_bits);
+    return gemm_operand_bytes(&plan, GEMM_A, rows, in, f->group == GROUP_BLOCK);
+}
+
+size_t linear_backward_input_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
 {
     const num_format *f = &ex->format;
     if (f->kind == FORMAT_FP32)
@@ -43,24 +66,42 @@ size_t linear_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
     if (f->kind == FORMAT_BF16)
         return arena_need((size_t)(rows * out), sizeof(uint16_t)) +
                bf16_gemm_scratch(rows, out, in);
-    const bool by_block = f->group == GROUP_BLOCK;
-    const gemm_plan forward = plan_for(ex, f->activation_bits, f->weight_bits);
-    const gemm_plan dx = plan_for(ex, f->gradient_bits, f->weight_bits);
-    const gemm_plan dw = plan_for(ex, f->gradient_bits, f->activation_bits);
-    const size_t weight = qmatrix_bytes(out, in, f->weight_bits, f->group);
-    const group_kind by_column = f->group == GROUP_ROW ? GROUP_COLUMN : f->group;
-    return weight + gemm_operand_bytes(&forward, GEMM_A, rows, in, by_block) +
-           qmatrix_bytes(rows, out, f->gradient_bits, f->group) +
-           qmatrix_bytes(rows, out, f->gradient_bits, by_column) +
-           gemm_operand_bytes(&dx, GEMM_A, rows, out, by_block) +
-           gemm_operand_bytes(&dw, GEMM_A, out, rows, by_block) +
-           gemm_operand_bytes(&dw, GEMM_B, in, rows, by_block) +
-           2 * arena_need((size_t)(out + in), sizeof(float));
+    const gemm_plan plan = plan_for(ex, f->gradient_bits, f->weight_bits);
+    return qmatrix_bytes(rows, out, f->gradient_bits, f->group) +
+           gemm_operand_bytes(&plan, GEMM_A, rows, out, f->group == GROUP_BLOCK);
 }
 
-/* Map and pack the weight for both of its products, once per optimizer step. */
-static void pack_weight(exec *ex, linear *lin)
+static size_t params_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
 {
+    const num_format *f = &ex->format;
+    if (f->kind != FORMAT_DFP)
+        return linear_backward_input_scratch(ex, rows, out, in);
+    const gemm_plan plan = plan_for(ex, f->gradient_bits, f->activation_bits);
+    const bool by_block = f->group == GROUP_BLOCK;
+    return qmatrix_bytes(rows, out, f->gradient_bits, params_group(f)) +
+           arena_need((size_t)out, sizeof(float)) + arena_need((size_t)out, sizeof(uint32_t)) +
+           gemm_operand_bytes(&plan, GEMM_A, out, rows, by_block) +
+           gemm_operand_bytes(&plan, GEMM_B, in, rows, by_block);
+}
+
+size_t linear_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
+{
+    const size_t parts[] = {
+        linear_prepare_scratch(ex, out, in),
+        linear_forward_scratch(ex, rows, out, in),
+        linear_backward_input_scratch(ex, rows, out, in),
+        params_scratch(ex, rows, out, in),
+    };
+    size_t most = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        most = parts[i] > most ? parts[i] : most;
+    return most;
+}
+
+void linear_prepare(exec *ex, linear *lin)
+{
+    if (ex->format.kind == FORMAT_FP32)
+        return;
     if (lin->version == ex->weight_version + 1 && lin->version_training == ex->training)
         return;
     lin->version = ex->weight_version + 1;
@@ -122,97 +163,123 @@ void linear_forward(exec *ex, float *y, const activation *x, linear *lin)
 {
     const num_format *f = &ex->format;
     const size_t mark = exec_mark(ex);
+    linear_prepare(ex, lin);
     if (f->kind == FORMAT_DFP) {
-        pack_weight(ex, lin);
         gemm_operand a;
         gemm_pack(ex, &a, &ex->scratch, &lin->straight.plan, GEMM_A, &x->q, false);
         gemm_run(ex, y, lin->out, &a, &lin->straight, lin->bias->value, false);
     } else {
-        if (f->kind == FORMAT_BF16) {
-            pack_weight(ex, lin);
+        if (f->kind == FORMAT_BF16)
             bf16_gemm(ex, y, x->bf16, false, lin->bf16, true, x->rows, lin->out, lin->in, false);
-        } else {
+        else
             float_gemm(y, lin->out, x->f, lin->in, false, lin->weight->value, lin->in, true,
                        x->rows, lin->out, lin->in, false);
-        }
         bias_job job = {ex, y, lin->bias->value, x->rows, lin->out};
         exec_parallel(ex, x->rows, 16, add_bias_rows, &job);
     }
     exec_release(ex, mark);
 }
 
-/* Map the gradient for one of its products; see linear.h for the folding. */
-static void map_gradient(exec *ex, qmatrix *g, const float *dy, const linear *lin, rng_use use,
-                         group_kind group, const float *row_mul, const float *col_mul, int64_t rows)
+static map_args gradient_args(const exec *ex, const linear *lin, rng_use use, int64_t first_row)
 {
-    qmatrix_bind(g, &ex->scratch, rows, lin->out, ex->format.gradient_bits, group);
-    const map_args args = {
-        .row_mul = row_mul,
-        .col_mul = col_mul,
+    return (map_args){
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)lin->id, use),
+        .first_row = first_row,
         .stochastic = exec_stochastic(ex),
         .what = "the output gradient",
         .where = lin->name,
     };
+}
+
+/* The gradient as dX = G W takes it. */
+static void map_for_input(exec *ex, qmatrix *g, const float *dy, int64_t rows, int64_t first_row,
+                          const linear *lin)
+{
+    const num_format *f = &ex->format;
+    map_args args = gradient_args(ex, lin, RNG_ROUND_GRADIENT_DX, first_row);
+    args.col_mul = f->group == GROUP_ROW ? lin->row_scale : NULL;
+    qmatrix_bind(g, &ex->scratch, rows, lin->out, f->gradient_bits, f->group);
     qmatrix_map(ex, g, dy, lin->out, &args);
 }
 
-static void backward_integer(exec *ex, float *dx, const float *dy, const activation *x, linear *lin)
+/* The gradient as dW = G^T X takes it: one map for both products but in exponents by row. */
+static void map_for_params(exec *ex, qmatrix *g, const float *dy, const activation *x,
+                           const linear *lin)
 {
     const num_format *f = &ex->format;
-    const bool by_row = f->group == GROUP_ROW;
-    const gemm_plan dw_plan = plan_for(ex, f->gradient_bits, f->activation_bits);
-    qmatrix g, g_dw;
-    gemm_operand a, b;
-    if (dx != NULL || !by_row)
-        map_gradient(ex, &g, dy, lin, RNG_ROUND_GRADIENT_DX, f->group, NULL,
-                     by_row ? lin->row_scale : NULL, x->rows);
-    if (dx != NULL) {
-        /* forward: Y = X W^T */
+    if (f->group != GROUP_ROW) {
+        map_for_input(ex, g, dy, x->rows, 0, lin);
+        return;
+    }
+    map_args args = gradient_args(ex, lin, RNG_ROUND_GRADIENT_DW, 0);
+    args.row_mul = x->q.scale;
+    qmatrix_bind(g, &ex->scratch, x->rows, lin->out, f->gradient_bits, params_group(f));
+    qmatrix_map(ex, g, dy, lin->out, &args);
+}
+
+void linear_backward_input(exec *ex, float *dx, const float *dy, int64_t rows, int64_t first_row,
+                           const linear *lin)
+{
+    /* forward: Y = X W^T */
+    const num_format *f = &ex->format;
+    const size_t mark = exec_mark(ex);
+    if (f->kind == FORMAT_DFP) {
+        qmatrix g;
+        gemm_operand a;
+        map_for_input(ex, &g, dy, rows, first_row, lin);
         gemm_pack(ex, &a, &ex->scratch, &lin->transposed.plan, GEMM_A, &g, false);
         gemm_run(ex, dx, lin->in, &a, &lin->transposed, NULL, false);
-    }
-    if (by_row)
-        map_gradient(ex, &g_dw, dy, lin, RNG_ROUND_GRADIENT_DW, GROUP_COLUMN, x->q.scale, NULL,
-                     x->rows);
-    gemm_pack(ex, &a, &ex->scratch, &dw_plan, GEMM_A, by_row ? &g_dw : &g, true);
-    gemm_pack(ex, &b, &ex->scratch, &dw_plan, GEMM_B, &x->q, true);
-    gemm_run(ex, lin->weight->grad, lin->in, &a, &b, NULL, ex->accumulate_grads);
-}
-
-static void backward_bf16(exec *ex, float *dx, const float *dy, const activation *x, linear *lin)
-{
-    uint16_t *g = exec_take(ex, x->rows * lin->out, sizeof(uint16_t));
-    ex->fk->to_bf16(g, dy, x->rows * lin->out);
-    if (dx != NULL)
-        bf16_gemm(ex, dx, g, false, lin->bf16, false, x->rows, lin->in, lin->out, false);
-    bf16_gemm(ex, lin->weight->grad, g, true, x->bf16, false, lin->out, lin->in, x->rows,
-              ex->accumulate_grads);
-}
-
-static void backward_fp32(exec *ex, float *dx, const float *dy, const activation *x, linear *lin)
-{
-    if (dx != NULL)
-        float_gemm(dx, lin->in, dy, lin->out, false, lin->weight->value, lin->in, false, x->rows,
+    } else if (f->kind == FORMAT_BF16) {
+        uint16_t *g = exec_take(ex, rows * lin->out, sizeof(uint16_t));
+        ex->fk->to_bf16(g, dy, rows * lin->out);
+        bf16_gemm(ex, dx, g, false, lin->bf16, false, rows, lin->in, lin->out, false);
+    } else {
+        float_gemm(dx, lin->in, dy, lin->out, false, lin->weight->value, lin->in, false, rows,
                    lin->in, lin->out, false);
-    float_gemm(lin->weight->grad, lin->in, dy, lin->out, true, x->f, lin->in, false, lin->out,
-               lin->in, x->rows, ex->accumulate_grads);
+    }
+    exec_release(ex, mark);
 }
 
-void linear_backward(exec *ex, float *dx, const float *dy, const activation *x, linear *lin)
+static void weight_gradient(exec *ex, const float *dy, const activation *x, const linear *lin)
+{
+    const num_format *f = &ex->format;
+    float *dw = lin->weight->grad;
+    if (f->kind == FORMAT_DFP) {
+        const gemm_plan plan = plan_for(ex, f->gradient_bits, f->activation_bits);
+        qmatrix g;
+        gemm_operand a, b;
+        map_for_params(ex, &g, dy, x, lin);
+        gemm_pack(ex, &a, &ex->scratch, &plan, GEMM_A, &g, true);
+        gemm_pack(ex, &b, &ex->scratch, &plan, GEMM_B, &x->q, true);
+        gemm_run(ex, dw, lin->in, &a, &b, NULL, ex->accumulate_grads);
+        return;
+    }
+    exec_check_finite(ex, dy, x->rows * lin->out, "the output gradient", lin->name);
+    if (f->kind == FORMAT_BF16) {
+        uint16_t *g = exec_take(ex, x->rows * lin->out, sizeof(uint16_t));
+        ex->fk->to_bf16(g, dy, x->rows * lin->out);
+        bf16_gemm(ex, dw, g, true, x->bf16, false, lin->out, lin->in, x->rows,
+                  ex->accumulate_grads);
+    } else {
+        float_gemm(dw, lin->in, dy, lin->out, true, x->f, lin->in, false, lin->out, lin->in,
+                   x->rows, ex->accumulate_grads);
+    }
+}
+
+void linear_backward_params(exec *ex, const float *dy, const activation *x, const linear *lin)
 {
     const size_t mark = exec_mark(ex);
-    if (ex->format.kind == FORMAT_DFP)
-        backward_integer(ex, dx, dy, x, lin);
-    else if (ex->format.kind == FORMAT_BF16)
-        backward_bf16(ex, dx, dy, x, lin);
-    else
-        backward_fp32(ex, dx, dy, x, lin);
-    if (ex->format.kind != FORMAT_DFP)
-        exec_check_finite(ex, dy, x->rows * lin->out, "the output gradient", lin->name);
+    weight_gradient(ex, dy, x, lin);
     exec_release(ex, mark);
 
     /* forward: y[t] = ... + b */
     bias_job job = {ex, lin->bias->grad, dy, x->rows, lin->out};
     exec_parallel(ex, lin->out, STRIP, sum_columns, &job);
+}
+
+void linear_backward(exec *ex, float *dx, const float *dy, const activation *x, const linear *lin)
+{
+    if (dx != NULL)
+        linear_backward_input(ex, dx, dy, x->rows, x->first_row, lin);
+    linear_backward_params(ex, dy, x, lin);
 }

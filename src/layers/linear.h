@@ -37,14 +37,31 @@ size_t linear_bytes(const exec *ex, int64_t out, int64_t in);
 void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
                  param *bias, int64_t out, int64_t in);
 
-/* Scratch of one forward + backward with `rows` tokens. */
+/* Scratch of each function below with rows >= 1 tokens; linear_scratch: of any of them. */
 size_t linear_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in);
+size_t linear_prepare_scratch(const exec *ex, int64_t out, int64_t in);
+size_t linear_forward_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in);
+size_t linear_backward_input_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in);
+
+/* Map and pack the weight, once per optimizer step.  linear_forward does it where it was not done;
+ * needed before a forward of several threads. */
+void linear_prepare(exec *ex, linear *lin);
 
 /* y[rows][out] = x W^T + b; overwritten. */
 void linear_forward(exec *ex, float *y, const activation *x, linear *lin);
 
-/* dx[rows][in] is overwritten (NULL: not wanted); weight and bias gradients are overwritten or
- * accumulated as ex->accumulate_grads says.  dy[rows][out]. */
-void linear_backward(exec *ex, float *dx, const float *dy, const activation *x, linear *lin);
+/*
+ * Backward in two parts, since the parameters need all rows and the input does not:
+ *   linear_backward_input   dx[rows][in] of the rows from first_row on; overwritten
+ *   linear_backward_params  weight and bias gradients, overwritten or accumulated as
+ *                           ex->accumulate_grads says
+ * dy[rows][out].
+ */
+void linear_backward_input(exec *ex, float *dx, const float *dy, int64_t rows, int64_t first_row,
+                           const linear *lin);
+void linear_backward_params(exec *ex, const float *dy, const activation *x, const linear *lin);
+
+/* Both parts; dx NULL: not wanted. */
+void linear_backward(exec *ex, float *dx, const float *dy, const activation *x, const linear *lin);
 
 #endif

@@ -21,7 +21,7 @@ static void embed_forward(bert *model, const bert_input *in, float *h)
     embedding_forward(ex, sum, in->positions, t, &model->position, true);
     embedding_forward(ex, sum, in->type_ids, t, &model->type, true);
     layernorm_forward(ex, h, sum, t, &model->embedding_norm, &model->embedding_norm_state);
-    bert_drop(model, h, h, t * d, model->dropout.hidden, STREAM_EMBEDDING_DROPOUT);
+    bert_drop(ex, h, h, t * d, 0, model->dropout.hidden, STREAM_EMBEDDING_DROPOUT);
     exec_release(ex, mark);
 }
 
@@ -32,7 +32,7 @@ static void embed_backward(bert *model, const bert_input *in, float *dh)
     const size_t mark = exec_mark(ex);
     embedding_gradient g;
     /* forward: h = dropout(LN(word + position + type)) */
-    bert_drop(model, dh, dh, t * d, model->dropout.hidden, STREAM_EMBEDDING_DROPOUT);
+    bert_drop(ex, dh, dh, t * d, 0, model->dropout.hidden, STREAM_EMBEDDING_DROPOUT);
     layernorm_backward(ex, dh, dh, t, &model->embedding_norm, &model->embedding_norm_state);
     embedding_map_gradient(ex, &g, dh, t, d, &model->word);
     embedding_backward(ex, &g, in->ids, &model->word);
@@ -54,7 +54,7 @@ static void head_forward(bert *model, const bert_input *in, const float *h, floa
     activation_set(ex, &model->pooled_in, first);
     linear_forward(ex, model->pooler_out, &model->pooled_in, &model->pooler);
     ex->fk->activation_forward(pooled, model->pooler_out, n * d, ACTIVATION_TANH);
-    bert_drop(model, pooled, pooled, n * d, model->dropout.classifier, STREAM_POOLED_DROPOUT);
+    bert_drop(ex, pooled, pooled, n * d, 0, model->dropout.classifier, STREAM_POOLED_DROPOUT);
     activation_set(ex, &model->pooled, pooled);
     linear_forward(ex, logits, &model->pooled, &model->classifier);
     exec_check_finite(ex, logits, n * model->cfg.num_labels, "the output", "classifier");
@@ -70,7 +70,7 @@ static void head_backward(bert *model, const bert_input *in, const float *dlogit
     float *dpooled = exec_take(ex, n * d, sizeof(float));
     float *dfirst = exec_take(ex, n * d, sizeof(float));
     linear_backward(ex, dpooled, dlogits, &model->pooled, &model->classifier);
-    bert_drop(model, dpooled, dpooled, n * d, model->dropout.classifier, STREAM_POOLED_DROPOUT);
+    bert_drop(ex, dpooled, dpooled, n * d, 0, model->dropout.classifier, STREAM_POOLED_DROPOUT);
     ex->fk->activation_backward(dpooled, dpooled, model->pooler_out, n * d, ACTIVATION_TANH);
     linear_backward(ex, dfirst, dpooled, &model->pooled_in, &model->pooler);
     memset(dh, 0, (size_t)(in->seq.tokens * d) * sizeof(float));
@@ -102,21 +102,32 @@ static void bind_batch(bert *model, const bert_input *in)
 void bert_forward(bert *model, const bert_input *in, float *logits)
 {
     exec *ex = &model->ex;
-    const int64_t layers = model->cfg.num_hidden_layers;
-    const int64_t n = in->seq.tokens * model->cfg.hidden_size;
+    const int64_t layers = model->cfg.num_hidden_layers, t = in->seq.tokens;
+    const int64_t n = t * model->cfg.hidden_size;
     const size_t mark = exec_mark(ex);
     float *buffer[2] = {exec_take(ex, n, sizeof(float)), exec_take(ex, n, sizeof(float))};
+    float *mixed = exec_take(ex, n, sizeof(float)), *qkv = exec_take(ex, 3 * n, sizeof(float));
+    bert_forward_rows rows = {.model = model, .index = -1};
     bind_batch(model, in);
-    float *h = activation_source(ex, &model->layers[0].x, buffer[0]);
-    embed_forward(model, in, h);
+    rows.out = activation_source(ex, &model->layers[0].x, buffer[0]);
+    rows.qkv = attention_source(&model->layers[0].at_state, qkv);
+    embed_forward(model, in, rows.out);
+    bert_rows_forward(&rows, t);
     for (int64_t l = 0; l < layers; l++) {
-        float *next = buffer[(l + 1) % 2];
-        if (l + 1 < layers)
-            next = activation_source(ex, &model->layers[l + 1].x, next);
-        bert_layer_forward(model, l, next, h, &in->seq);
-        h = next;
+        bert_layer *layer = &model->layers[l], *next = layer + 1;
+        float *context = activation_source(ex, &layer->context, mixed);
+        attention_forward(ex, context, rows.qkv, &in->seq, &layer->at, &layer->at_state);
+        rows.index = l;
+        rows.mixed = context;
+        rows.h = rows.out;
+        rows.out = buffer[(l + 1) % 2];
+        if (l + 1 < layers) {
+            rows.out = activation_source(ex, &next->x, rows.out);
+            rows.qkv = attention_source(&next->at_state, qkv);
+        }
+        bert_rows_forward(&rows, t);
     }
-    head_forward(model, in, h, logits);
+    head_forward(model, in, rows.out, logits);
     exec_release(ex, mark);
 }
 
@@ -124,10 +135,12 @@ void bert_backward(bert *model, const bert_input *in, const float *dlogits)
 {
     exec *ex = &model->ex;
     const size_t mark = exec_mark(ex);
-    float *dh = exec_take(ex, in->seq.tokens * model->cfg.hidden_size, sizeof(float));
-    head_backward(model, in, dlogits, dh);
+    bert_gradients g;
+    bert_gradients_take(model, &g, in->seq.tokens);
+    head_backward(model, in, dlogits, g.out);
     for (int64_t l = model->cfg.num_hidden_layers - 1; l >= 0; l--)
-        bert_layer_backward(model, l, dh, &in->seq);
-    embed_backward(model, in, dh);
+        bert_layer_backward(model, l, &g, &in->seq);
+    bert_rows_backward(model, -1, &g, in->seq.tokens);
+    embed_backward(model, in, g.out);
     exec_release(ex, mark);
 }

@@ -54,23 +54,26 @@ static size_t plan_activations(const exec *ex, const model_config *cfg, const at
 
 /* Scratch of the deepest point of forward or backward. */
 static size_t plan_scratch(const exec *ex, const model_config *cfg, const attention *at,
-                           int64_t tokens, int64_t rows, int64_t max_length)
+                           int64_t tokens, int64_t rows, int64_t max_length, bool training)
 {
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
     if (tokens == 0)
         return 0;
-    const size_t buffers = 3 * floats(tokens * d) + 3 * floats(tokens * d) +
-                           floats(tokens * 3 * d) + floats(tokens * (f > d ? f : d)) +
-                           4 * floats(rows * d);
-    size_t inner = max_size(linear_scratch(ex, tokens, 3 * d, d), linear_scratch(ex, tokens, d, f));
-    inner = max_size(inner, linear_scratch(ex, tokens, f, d));
-    inner = max_size(inner, linear_scratch(ex, tokens, d, d));
-    inner = max_size(inner, linear_scratch(ex, rows, d, d));
-    inner = max_size(inner, linear_scratch(ex, rows, cfg->num_labels, d));
-    inner = max_size(inner, attention_scratch(ex, at, max_length));
-    inner = max_size(inner, layernorm_scratch(ex, tokens, d));
+    const size_t forward = 3 * floats(tokens * d) + floats(tokens * 3 * d);
+    const size_t backward = training ? bert_gradients_bytes(ex, cfg, tokens) : 0;
+    const size_t head = 4 * floats(rows * d);
+    size_t inner =
+        max_size(linear_scratch(ex, rows, d, d), linear_scratch(ex, rows, cfg->num_labels, d));
+    inner = max_size(inner, floats(tokens * d) + layernorm_gradient_bytes(ex, tokens, d));
     inner = max_size(inner, embedding_scratch(ex, tokens, d));
-    return buffers + inner;
+    inner = max_size(inner, attention_scratch(ex, at, max_length));
+    inner = max_size(inner, exec_fork_scratch(ex, bert_rows_scratch(ex, cfg, tokens)));
+    const int64_t shapes[][2] = {{3 * d, d}, {d, d}, {f, d}, {d, f}};
+    for (int s = 0; s < 4; s++)
+        inner = max_size(inner, training
+                                    ? linear_scratch(ex, tokens, shapes[s][0], shapes[s][1])
+                                    : linear_prepare_scratch(ex, shapes[s][0], shapes[s][1]));
+    return max_size(forward, backward) + head + inner;
 }
 
 static attention make_attention(const model_config *cfg, const bert_dropout *dropout)
@@ -93,8 +96,8 @@ static bert_plan plan_for(const exec *ex, const model_config *cfg, const bert_li
                  plan_activations(ex, cfg, &at, l->train_tokens, l->train_rows,
                                   l->train_tokens > 0 ? layers : 0));
     plan.scratch =
-        max_size(plan_scratch(ex, cfg, &at, l->eval_tokens, l->eval_rows, l->max_length),
-                 plan_scratch(ex, cfg, &at, l->train_tokens, l->train_rows, l->max_length));
+        max_size(plan_scratch(ex, cfg, &at, l->eval_tokens, l->eval_rows, l->max_length, false),
+                 plan_scratch(ex, cfg, &at, l->train_tokens, l->train_rows, l->max_length, true));
     return plan;
 }
 

@@ -40,17 +40,52 @@ static inline int bert_stream(int64_t layer, int which)
     return (int)(STREAM_LAYERS + layer * STREAM_PER_LAYER + which);
 }
 
-/* y = dropout(x) with probability p of stream `stream`; y may be x; p 0 or evaluation: a copy. */
-void bert_drop(bert *model, float *y, const float *x, int64_t n, float p, int stream);
+/* y = dropout(x) with probability p of stream `stream`, x[0] being element `first` of it; y may be
+ * x; p 0 or evaluation: a copy. */
+void bert_drop(exec *ex, float *y, const float *x, int64_t n, int64_t first, float p, int stream);
 
 /* Bind what one layer keeps for a batch of `tokens` in `rows` sequences. */
 void bert_layer_bind(bert *model, bert_layer *layer, int64_t tokens, int64_t rows);
 
-/* out = layer(h); h is what activation_source(&layer->x) gave.  [tokens][hidden] */
-void bert_layer_forward(bert *model, int64_t index, float *out, const float *h,
-                        const sequences *seq);
+/*
+ * The forward from the attention of layer `index` (-1: from the embeddings) to the attention of
+ * layer index + 1, or to the end:
+ *
+ *   out = layer index's output, from its attention's output `mixed` and its input h
+ *   qkv = the projections of out for layer index + 1
+ *
+ * [tokens][hidden], qkv [tokens][3 hidden].  With index -1, out is input.  mixed and out are what
+ * activation_source of layer index's context and of layer index + 1's x gave.
+ */
+typedef struct bert_forward_rows {
+    bert *model;
+    int64_t index;
+    float *out, *qkv;
+    const float *mixed, *h;
+} bert_forward_rows;
 
-/* dh[tokens][hidden]: on entry dL/d(out), on return dL/d(h). */
-void bert_layer_backward(bert *model, int64_t index, float *dh, const sequences *seq);
+void bert_rows_forward(bert_forward_rows *job, int64_t tokens);
+
+/* Gradients between the parts of the backward, one set for all layers; in scratch. */
+typedef struct bert_gradients {
+    float *out;                      /* [tokens][hidden]: of the layer's output */
+    float *down, *up;                /* of f, [tokens][hidden]; of u, [tokens][intermediate] */
+    float *h1, *sum1;                /* of h1, and of what layer norm 1 normalises */
+    float *a, *mixed, *qkv;          /* of a, of the attention's output, of its input */
+    layernorm_gradient norm1, norm2; /* see layernorm.h */
+} bert_gradients;
+
+void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens);
+size_t bert_gradients_bytes(const exec *ex, const model_config *cfg, int64_t tokens);
+
+/* The way back of bert_rows_forward: from g->qkv of layer index + 1 and g->sum1 (or from g->out of
+ * the last layer) to g->mixed of layer `index`; with index -1, to g->out of the embeddings. */
+void bert_rows_backward(bert *model, int64_t index, const bert_gradients *g, int64_t tokens);
+
+/* bert_rows_backward of layer `index`, its parameters' gradients, and its attention. */
+void bert_layer_backward(bert *model, int64_t index, const bert_gradients *g, const sequences *seq);
+
+/* Scratch of one piece of bert_rows_forward or bert_rows_backward, each thread's. */
+size_t bert_rows_scratch(const exec *ex, const model_config *cfg, int64_t tokens);
 
 #endif

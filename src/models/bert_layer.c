@@ -1,4 +1,11 @@
-/* One encoder layer of BERT, forward and backward.  See bert.h. */
+/*
+ * The encoder layers of BERT, forward and backward.  See bert.h.
+ *
+ * Only attention and the gradients of parameters look at several rows; between them every row is on
+ * its own.  So the work from one attention to the next runs piece by piece over the rows, in a fork
+ * of the context, and what a piece computes stays in the cache until the last function used it.
+ * With an exponent for the whole tensor, and in the float formats, the piece is everything.
+ */
 #include "models/bert_internal.h"
 
 #include <string.h>
@@ -10,16 +17,17 @@ typedef struct element_job {
     const float *a, *b;
     float p;
     rng_key key;
+    int64_t first; /* draw of element 0 */
     activation_kind act;
 } element_job;
 
-enum { GRAIN = 1 << 13 };
+enum { GRAIN = 1 << 13, PIECE_ROWS = 64, PIECES_PER_THREAD = 4 };
 
 static void drop_piece(void *arg, int64_t begin, int64_t end)
 {
     const element_job *job = arg;
     job->ex->fk->dropout(job->y + begin, job->a + begin, end - begin, job->p, job->key,
-                         (uint32_t)begin);
+                         (uint32_t)(job->first + begin));
 }
 
 static void drop_add_piece(void *arg, int64_t begin, int64_t end)
@@ -27,7 +35,7 @@ static void drop_add_piece(void *arg, int64_t begin, int64_t end)
     const element_job *job = arg;
     if (job->p > 0.0f)
         job->ex->fk->dropout(job->y + begin, job->y + begin, end - begin, job->p, job->key,
-                             (uint32_t)begin);
+                             (uint32_t)(job->first + begin));
     job->ex->fk->add(job->y + begin, job->y + begin, job->a + begin, end - begin);
 }
 
@@ -55,24 +63,25 @@ static rng_key dropout_key(const exec *ex, int stream)
     return rng_make_key(ex->seed, ex->step, (uint64_t)stream, RNG_DROPOUT);
 }
 
-void bert_drop(bert *model, float *y, const float *x, int64_t n, float p, int stream)
+void bert_drop(exec *ex, float *y, const float *x, int64_t n, int64_t first, float p, int stream)
 {
-    exec *ex = &model->ex;
     if (!ex->training || p <= 0.0f) {
         if (y != x)
             memcpy(y, x, (size_t)n * sizeof(float));
         return;
     }
-    element_job job = {.ex = ex, .y = y, .a = x, .p = p, .key = dropout_key(ex, stream)};
+    element_job job = {
+        .ex = ex, .y = y, .a = x, .p = p, .key = dropout_key(ex, stream), .first = first};
     exec_parallel(ex, n, GRAIN, drop_piece, &job);
 }
 
 /* y = dropout(y) + residual */
-static void drop_and_add(bert *model, float *y, const float *residual, int64_t n, int stream)
+static void drop_and_add(exec *ex, float *y, const float *residual, int64_t n, int64_t first,
+                         float p, int stream)
 {
-    exec *ex = &model->ex;
-    element_job job = {.ex = ex, .y = y, .a = residual, .key = dropout_key(ex, stream)};
-    job.p = ex->training ? model->dropout.hidden : 0.0f;
+    element_job job = {
+        .ex = ex, .y = y, .a = residual, .key = dropout_key(ex, stream), .first = first};
+    job.p = ex->training ? p : 0.0f;
     exec_parallel(ex, n, GRAIN, drop_add_piece, &job);
 }
 
@@ -97,69 +106,226 @@ void bert_layer_bind(bert *model, bert_layer *layer, int64_t tokens, int64_t row
     layernorm_state_bind(ex, &layer->norm2_state, a, tokens, d);
 }
 
-void bert_layer_forward(bert *model, int64_t index, float *out, const float *h,
-                        const sequences *seq)
+/* -------------------------------------------------------------------------------- pieces ---- */
+
+static size_t floats(int64_t n)
 {
-    exec *ex = &model->ex;
+    return arena_need((size_t)n, sizeof(float));
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Whether a piece of the rows can be computed without the others. */
+static bool rows_are_independent(const exec *ex)
+{
+    return ex->format.kind == FORMAT_DFP && ex->format.group != GROUP_TENSOR;
+}
+
+/* Rows of one piece: a multiple of the panels of every kernel and of the blocks of exponents. */
+static int64_t rows_of_piece(const exec *ex, int64_t tokens)
+{
+    if (!rows_are_independent(ex))
+        return tokens;
+    const bool small = tokens < PIECE_ROWS * PIECES_PER_THREAD * ex->threads;
+    return small && ex->threads > 1 && ex->format.group == GROUP_ROW ? PIECE_ROWS / 2 : PIECE_ROWS;
+}
+
+size_t bert_rows_scratch(const exec *ex, const model_config *cfg, int64_t tokens)
+{
+    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
+    const int64_t n = rows_are_independent(ex) ? PIECE_ROWS : tokens;
+    const size_t forward =
+        2 * floats(n * d) + floats(n * f) +
+        max_size(linear_forward_scratch(ex, n, d, f), linear_forward_scratch(ex, n, 3 * d, d));
+    const size_t backward =
+        2 * floats(n * d) + max_size(linear_backward_input_scratch(ex, n, f, d),
+                                     linear_backward_input_scratch(ex, n, 3 * d, d));
+    return max_size(forward, backward);
+}
+
+/* ------------------------------------------------------------------------------- forward ---- */
+
+/* qkv = h Wqkv + b of rows [begin, end). */
+static void project_forward(exec *ex, bert_layer *layer, float *qkv, const float *h, int64_t begin,
+                            int64_t end)
+{
+    const int64_t d = layer->qkv.in;
+    activation x = activation_rows(&layer->x, begin, end);
+    activation_set(ex, &x, h + begin * d);
+    linear_forward(ex, qkv + begin * 3 * d, &x, &layer->qkv);
+}
+
+/* a = mixed Wo + b, h1 = LN(dropout(a) + h), f = gelu(h1 Wup + b) Wdown + b,
+ * out = LN(dropout(f) + h1) of rows [begin, end). */
+static void mix_forward(exec *ex, const bert *model, int64_t index, const bert_forward_rows *job,
+                        int64_t begin, int64_t end)
+{
     bert_layer *layer = &model->layers[index];
-    const int64_t t = seq->tokens, d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
+    const int64_t n = end - begin, d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
+    const int64_t at = begin * d;
+    const float p = model->dropout.hidden;
     const size_t mark = exec_mark(ex);
-    float *qkv =
-        layer->at_state.qkv != NULL ? layer->at_state.qkv : exec_take(ex, t * 3 * d, sizeof(float));
-    float *wide = exec_take(ex, t * (f > d ? f : d), sizeof(float));
-    float *sum = exec_take(ex, t * d, sizeof(float));
-    float *context = activation_source(ex, &layer->context, wide);
-    float *h1 = activation_source(ex, &layer->h1, exec_take(ex, t * d, sizeof(float)));
-    float *g = activation_source(ex, &layer->g, wide);
+    activation context = activation_rows(&layer->context, begin, end);
+    activation x1 = activation_rows(&layer->h1, begin, end);
+    activation x2 = activation_rows(&layer->g, begin, end);
+    layernorm_state norm1 = layernorm_state_rows(&layer->norm1_state, d, begin);
+    layernorm_state norm2 = layernorm_state_rows(&layer->norm2_state, d, begin);
+    float *sum = exec_take(ex, n * d, sizeof(float));
+    float *h1 = activation_source(ex, &x1, exec_take(ex, n * d, sizeof(float)));
+    float *g = activation_source(ex, &x2, exec_take(ex, n * f, sizeof(float)));
+    float *u = layer->u + begin * f;
 
-    activation_set(ex, &layer->x, h);
-    linear_forward(ex, qkv, &layer->x, &layer->qkv);
-    attention_forward(ex, context, qkv, seq, &layer->at, &layer->at_state);
-    activation_set(ex, &layer->context, context);
-    linear_forward(ex, sum, &layer->context, &layer->out);
-    drop_and_add(model, sum, h, t * d, bert_stream(index, STREAM_DROPOUT1));
-    layernorm_forward(ex, h1, sum, t, &layer->norm1, &layer->norm1_state);
+    activation_set(ex, &context, job->mixed + at);
+    linear_forward(ex, sum, &context, &layer->out);
+    drop_and_add(ex, sum, job->h + at, n * d, at, p, bert_stream(index, STREAM_DROPOUT1));
+    layernorm_forward(ex, h1, sum, n, &layer->norm1, &norm1);
 
-    activation_set(ex, &layer->h1, h1);
-    linear_forward(ex, layer->u, &layer->h1, &layer->up);
-    element_job gelu = {.ex = ex, .y = g, .a = layer->u, .act = model->act};
-    exec_parallel(ex, t * f, GRAIN, act_forward_piece, &gelu);
-    activation_set(ex, &layer->g, g);
-    linear_forward(ex, sum, &layer->g, &layer->down);
-    drop_and_add(model, sum, h1, t * d, bert_stream(index, STREAM_DROPOUT2));
-    layernorm_forward(ex, out, sum, t, &layer->norm2, &layer->norm2_state);
+    activation_set(ex, &x1, h1);
+    linear_forward(ex, u, &x1, &layer->up);
+    element_job act = {.ex = ex, .y = g, .a = u, .act = model->act};
+    exec_parallel(ex, n * f, GRAIN, act_forward_piece, &act);
+    activation_set(ex, &x2, g);
+    linear_forward(ex, sum, &x2, &layer->down);
+    drop_and_add(ex, sum, h1, n * d, at, p, bert_stream(index, STREAM_DROPOUT2));
+    layernorm_forward(ex, job->out + at, sum, n, &layer->norm2, &norm2);
     exec_release(ex, mark);
 }
 
-void bert_layer_backward(bert *model, int64_t index, float *dh, const sequences *seq)
+static void forward_piece(void *arg, exec *ex, int64_t begin, int64_t end)
+{
+    const bert_forward_rows *job = arg;
+    const int64_t next = job->index + 1;
+    if (job->index >= 0)
+        mix_forward(ex, job->model, job->index, job, begin, end);
+    if (next < job->model->cfg.num_hidden_layers)
+        project_forward(ex, &job->model->layers[next], job->qkv, job->out, begin, end);
+}
+
+void bert_rows_forward(bert_forward_rows *job, int64_t tokens)
+{
+    bert *model = job->model;
+    exec *ex = &model->ex;
+    if (job->index >= 0) {
+        bert_layer *layer = &model->layers[job->index];
+        linear_prepare(ex, &layer->out);
+        layernorm_prepare(ex, &layer->norm1);
+        linear_prepare(ex, &layer->up);
+        linear_prepare(ex, &layer->down);
+        layernorm_prepare(ex, &layer->norm2);
+    }
+    if (job->index + 1 < model->cfg.num_hidden_layers)
+        linear_prepare(ex, &model->layers[job->index + 1].qkv);
+    exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens),
+                       bert_rows_scratch(ex, &model->cfg, tokens), forward_piece, job);
+}
+
+/* ------------------------------------------------------------------------------ backward ---- */
+
+void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens)
 {
     exec *ex = &model->ex;
-    bert_layer *layer = &model->layers[index];
-    const int64_t t = seq->tokens, d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
+    const int64_t d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
+    g->out = exec_take(ex, tokens * d, sizeof(float));
+    g->down = exec_take(ex, tokens * d, sizeof(float));
+    g->up = exec_take(ex, tokens * f, sizeof(float));
+    g->h1 = exec_take(ex, tokens * d, sizeof(float));
+    g->sum1 = exec_take(ex, tokens * d, sizeof(float));
+    g->a = exec_take(ex, tokens * d, sizeof(float));
+    g->mixed = exec_take(ex, tokens * d, sizeof(float));
+    g->qkv = exec_take(ex, tokens * 3 * d, sizeof(float));
+    layernorm_gradient_take(ex, &g->norm1, tokens, d);
+    layernorm_gradient_take(ex, &g->norm2, tokens, d);
+    g->norm1.dy = g->h1;
+    g->norm2.dy = g->out;
+}
+
+size_t bert_gradients_bytes(const exec *ex, const model_config *cfg, int64_t tokens)
+{
+    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
+    return 6 * floats(tokens * d) + floats(tokens * f) + floats(tokens * 3 * d) +
+           2 * layernorm_gradient_bytes(ex, tokens, d);
+}
+
+/* forward: qkv = h Wqkv + b, and h is also the residual of `sum1` */
+static void project_backward(exec *ex, const bert_layer *layer, const bert_gradients *g,
+                             int64_t begin, int64_t end)
+{
+    const int64_t n = end - begin, d = layer->qkv.in, at = begin * d;
+    linear_backward_input(ex, g->out + at, g->qkv + 3 * at, n, begin, &layer->qkv);
+    add(ex, g->out + at, g->out + at, g->sum1 + at, n * d);
+}
+
+static void mix_backward(exec *ex, const bert *model, int64_t index, const bert_gradients *g,
+                         int64_t begin, int64_t end)
+{
+    const bert_layer *layer = &model->layers[index];
+    const int64_t n = end - begin, d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
+    const int64_t at = begin * d;
     const float p = model->dropout.hidden;
     const size_t mark = exec_mark(ex);
-    float *dsum = exec_take(ex, t * d, sizeof(float));
-    float *dropped = exec_take(ex, t * d, sizeof(float));
-    float *wide = exec_take(ex, t * f, sizeof(float));
-    float *dqkv = exec_take(ex, t * 3 * d, sizeof(float));
+    float *sum2 = exec_take(ex, n * d, sizeof(float)), *up = g->up + begin * f;
+    float *dh1 = exec_take(ex, n * d, sizeof(float));
+    const layernorm_state norm1 = layernorm_state_rows(&layer->norm1_state, d, begin);
+    const layernorm_state norm2 = layernorm_state_rows(&layer->norm2_state, d, begin);
+    const layernorm_gradient g1 = layernorm_gradient_rows(&g->norm1, d, begin);
+    const layernorm_gradient g2 = layernorm_gradient_rows(&g->norm2, d, begin);
 
     /* forward: out = LN(dropout(f) + h1) */
-    layernorm_backward(ex, dsum, dh, t, &layer->norm2, &layer->norm2_state);
-    bert_drop(model, dropped, dsum, t * d, p, bert_stream(index, STREAM_DROPOUT2));
+    layernorm_backward_input(ex, sum2, g->out + at, n, &layer->norm2, &norm2, &g2);
+    bert_drop(ex, g->down + at, sum2, n * d, at, p, bert_stream(index, STREAM_DROPOUT2));
     /* forward: f = gelu(u) Wdown + b, u = h1 Wup + b */
-    linear_backward(ex, wide, dropped, &layer->g, &layer->down);
-    element_job gelu = {.ex = ex, .y = wide, .a = wide, .b = layer->u, .act = model->act};
-    exec_parallel(ex, t * f, GRAIN, act_backward_piece, &gelu);
-    linear_backward(ex, dropped, wide, &layer->h1, &layer->up);
-    add(ex, dh, dropped, dsum, t * d);
+    linear_backward_input(ex, up, g->down + at, n, begin, &layer->down);
+    element_job act = {.ex = ex, .y = up, .a = up, .b = layer->u + begin * f, .act = model->act};
+    exec_parallel(ex, n * f, GRAIN, act_backward_piece, &act);
+    linear_backward_input(ex, dh1, up, n, begin, &layer->up);
+    add(ex, g->h1 + at, dh1, sum2, n * d);
 
     /* forward: h1 = LN(dropout(a) + h) */
-    layernorm_backward(ex, dsum, dh, t, &layer->norm1, &layer->norm1_state);
-    bert_drop(model, dropped, dsum, t * d, p, bert_stream(index, STREAM_DROPOUT1));
-    /* forward: a = attention(h Wqkv + b) Wo + b */
-    linear_backward(ex, dh, dropped, &layer->context, &layer->out);
-    attention_backward(ex, dqkv, dh, seq, &layer->at, &layer->at_state);
-    linear_backward(ex, dropped, dqkv, &layer->x, &layer->qkv);
-    add(ex, dh, dropped, dsum, t * d);
+    layernorm_backward_input(ex, g->sum1 + at, g->h1 + at, n, &layer->norm1, &norm1, &g1);
+    bert_drop(ex, g->a + at, g->sum1 + at, n * d, at, p, bert_stream(index, STREAM_DROPOUT1));
+    /* forward: a = mixed Wo + b */
+    linear_backward_input(ex, g->mixed + at, g->a + at, n, begin, &layer->out);
     exec_release(ex, mark);
+}
+
+typedef struct backward_rows {
+    bert *model;
+    int64_t index;
+    const bert_gradients *g;
+} backward_rows;
+
+static void backward_piece(void *arg, exec *ex, int64_t begin, int64_t end)
+{
+    const backward_rows *job = arg;
+    const int64_t next = job->index + 1;
+    if (next < job->model->cfg.num_hidden_layers)
+        project_backward(ex, &job->model->layers[next], job->g, begin, end);
+    if (job->index >= 0)
+        mix_backward(ex, job->model, job->index, job->g, begin, end);
+}
+
+void bert_rows_backward(bert *model, int64_t index, const bert_gradients *g, int64_t tokens)
+{
+    exec *ex = &model->ex;
+    backward_rows job = {model, index, g};
+    exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens),
+                       bert_rows_scratch(ex, &model->cfg, tokens), backward_piece, &job);
+}
+
+void bert_layer_backward(bert *model, int64_t index, const bert_gradients *g, const sequences *seq)
+{
+    exec *ex = &model->ex;
+    const bert_layer *layer = &model->layers[index];
+    const int64_t t = seq->tokens;
+    bert_rows_backward(model, index, g, t);
+    layernorm_backward_params(ex, &g->norm2, t, &layer->norm2, &layer->norm2_state);
+    linear_backward_params(ex, g->down, &layer->g, &layer->down);
+    linear_backward_params(ex, g->up, &layer->h1, &layer->up);
+    layernorm_backward_params(ex, &g->norm1, t, &layer->norm1, &layer->norm1_state);
+    linear_backward_params(ex, g->a, &layer->context, &layer->out);
+    attention_backward(ex, g->qkv, g->mixed, seq, &layer->at, &layer->at_state);
+    linear_backward_params(ex, g->qkv, &layer->x, &layer->qkv);
 }

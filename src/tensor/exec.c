@@ -3,6 +3,10 @@
 
 #include <stdio.h>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 void *exec_take(exec *ex, int64_t count, size_t size)
 {
     return arena_take(&ex->scratch, (size_t)count, size);
@@ -10,6 +14,8 @@ void *exec_take(exec *ex, int64_t count, size_t size)
 
 void exec_report_anomaly(exec *ex, const char *what, const char *where)
 {
+    if (ex->owner != NULL)
+        ex = ex->owner;
 #pragma omp critical(mts_exec_anomaly)
     if (ex->anomaly[0] == '\0')
         snprintf(ex->anomaly, sizeof ex->anomaly, "NaN or infinity in %s of %s", what, where);
@@ -50,4 +56,40 @@ void exec_parallel(const exec *ex, int64_t n, int64_t grain,
 #pragma omp parallel for schedule(dynamic) num_threads(ex->threads)
     for (int64_t p = 0; p < pieces; p++)
         fn(arg, p * grain, (p + 1) * grain < n ? (p + 1) * grain : n);
+}
+
+size_t exec_fork_scratch(const exec *ex, size_t scratch)
+{
+    return (size_t)ex->threads * arena_need(scratch, 1);
+}
+
+void exec_parallel_fork(exec *ex, int64_t n, int64_t grain, size_t scratch,
+                        void (*fn)(void *arg, exec *fork, int64_t begin, int64_t end), void *arg)
+{
+    if (n <= grain) {
+        if (n > 0)
+            fn(arg, ex, 0, n);
+        return;
+    }
+    const size_t mark = exec_mark(ex), stride = arena_need(scratch, 1);
+    uint8_t *base = exec_take(ex, ex->threads, stride);
+    const int64_t pieces = (n + grain - 1) / grain;
+#pragma omp parallel num_threads(ex->threads)
+    {
+#if defined(_OPENMP)
+        const size_t thread = (size_t)omp_get_thread_num();
+#else
+        const size_t thread = 0;
+#endif
+        exec fork = *ex;
+        fork.threads = 1;
+        fork.owner = ex->owner == NULL ? ex : ex->owner;
+        fork.scratch = (arena){base + thread * stride, stride, 0};
+#pragma omp for schedule(dynamic)
+        for (int64_t p = 0; p < pieces; p++) {
+            fork.scratch.used = 0;
+            fn(arg, &fork, p * grain, (p + 1) * grain < n ? (p + 1) * grain : n);
+        }
+    }
+    exec_release(ex, mark);
 }

@@ -22,6 +22,7 @@ typedef struct exec {
     bool training;           /* false: no dropout, nearest rounding */
     bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
     arena scratch;           /* a stack: take, use, release to a mark */
+    struct exec *owner;      /* of a fork (exec_parallel_fork): whom to report to; else NULL */
     char anomaly[192];       /* "" or the first NaN / infinity met: what and where */
 } exec;
 
@@ -52,5 +53,14 @@ void exec_check_finite(exec *ex, const float *x, int64_t n, const char *what, co
  * and grain alone. */
 void exec_parallel(const exec *ex, int64_t n, int64_t grain,
                    void (*fn)(void *arg, int64_t begin, int64_t end), void *arg);
+
+/*
+ * The same for work that is made of layers: each thread passes its own fork of ex, with one thread
+ * and `scratch` bytes, so that fn calls the same functions as the whole would.  Where there is one
+ * piece only, fn gets ex itself.  Takes exec_fork_scratch bytes.
+ */
+void exec_parallel_fork(exec *ex, int64_t n, int64_t grain, size_t scratch,
+                        void (*fn)(void *arg, exec *fork, int64_t begin, int64_t end), void *arg);
+size_t exec_fork_scratch(const exec *ex, size_t scratch);
 
 #endif

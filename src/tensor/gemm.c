@@ -141,6 +141,10 @@ void gemm_run_serial(const exec *ex, float *c, int64_t ldc, const gemm_operand *
 void gemm_run(exec *ex, float *c, int64_t ldc, const gemm_operand *a, const gemm_operand *b,
               const float *bias, bool accumulate)
 {
+    if (ex->threads == 1) {
+        gemm_run_serial(ex, c, ldc, a, b, bias, accumulate);
+        return;
+    }
     gemm_job job = make_job(ex, c, ldc, a, b, bias, accumulate);
     const int64_t wanted = (int64_t)ex->threads * JOBS_PER_THREAD;
     if (job.blocks < wanted)

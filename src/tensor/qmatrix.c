@@ -44,6 +44,20 @@ void qmatrix_bind(qmatrix *m, arena *a, int64_t rows, int64_t cols, int bits, gr
     m->scale = arena_take(a, (size_t)qmatrix_scale_count(rows, cols, group), sizeof(float));
 }
 
+qmatrix qmatrix_rows(const qmatrix *m, int64_t begin, int64_t end)
+{
+    qmatrix part = *m;
+    assert(m->group != GROUP_COLUMN);
+    assert(m->group != GROUP_BLOCK || begin % GROUP_BLOCK_SIZE == 0);
+    part.rows = end - begin;
+    part.q = (char *)m->q + begin * m->cols * format_elem_bytes(m->bits);
+    if (m->group == GROUP_ROW)
+        part.scale += begin;
+    else if (m->group == GROUP_BLOCK)
+        part.scale += begin / GROUP_BLOCK_SIZE * blocks_of(m->cols);
+    return part;
+}
+
 /* A mapping under way; `max_bits` is shared by all pieces. */
 typedef struct map_job {
     exec *ex;
@@ -77,14 +91,14 @@ static void quantize_segment(const map_job *job, int64_t i, int64_t j0, int64_t 
                              const float *col_scale)
 {
     const qmatrix *m = job->m;
-    const int64_t at = i * m->cols + j0;
+    const int64_t at = i * m->cols + j0, draw = at + job->args->first_row * m->cols;
     const quantize_args args = {
         .scale = scale * row_mul_at(job, i),
         .col_scale = col_scale,
         .limit = format_limit(m->bits),
         .stochastic = job->args->stochastic,
         .key = job->args->key,
-        .first = (uint32_t)at,
+        .first = (uint32_t)draw,
     };
     const float *x = job->x + i * job->ldx + j0;
     if (scale == 0.0f)

@@ -28,11 +28,16 @@ size_t qmatrix_bytes(int64_t rows, int64_t cols, int bits, group_kind group);
 /* Give m its shape and storage from the arena (which keeps owning it). */
 void qmatrix_bind(qmatrix *m, arena *a, int64_t rows, int64_t cols, int bits, group_kind group);
 
+/* Rows [begin, end) of m, in m's storage; block groups: begin is a multiple of GROUP_BLOCK_SIZE.
+ * Not for column groups. */
+qmatrix qmatrix_rows(const qmatrix *m, int64_t begin, int64_t end);
+
 /* What qmatrix_map needs beside the numbers. */
 typedef struct map_args {
     const float *row_mul; /* powers of two multiplied into row i before mapping, or NULL */
     const float *col_mul; /* the same for column j, or NULL (tensor, row and column groups) */
-    rng_key key;          /* draw of element (i, j): i * cols + j */
+    rng_key key;          /* draw of element (i, j): (first_row + i) * cols + j */
+    int64_t first_row;    /* of x within the matrix it is a part of */
     bool stochastic;
     const char *what, *where; /* for the report of NaN or infinity */
 } map_args;

@@ -33,7 +33,7 @@ static void case_init(norm_case *c, const num_format *format, int64_t rows, int6
     test_random r = test_random_make("layernorm");
     *c = (norm_case){.rows = rows, .n = n};
     test_exec_init(&c->ex, format, 1);
-    test_exec_scratch(&c->ex, layernorm_scratch(&c->ex, rows, n));
+    test_exec_scratch(&c->ex, layernorm_gradient_bytes(&c->ex, rows, n));
     test_param_init(&r, &c->gamma, 1, n, 1.0, 0.2);
     test_param_init(&r, &c->beta, 1, n, 0.0, 0.2);
     c->x = test_floats(rows * n);
