@@ -59,9 +59,11 @@ if ! perf record -q -e cpu-clock -o "$work/try" true >"$work/log" 2>&1; then
 fi
 
 if $own; then
-    cmake -S "$top" -B "$build" -DCMAKE_C_FLAGS=-fno-omit-frame-pointer >"$work/log" &&
-        cmake --build "$build" --target bench_step >>"$work/log" 2>&1 ||
-        { tail -n 20 "$work/log" && exit 1; }
+    if ! { cmake -S "$top" -B "$build" -DCMAKE_C_FLAGS=-fno-omit-frame-pointer &&
+        cmake --build "$build" --target bench_step; } >"$work/log" 2>&1; then
+        tail -n 20 "$work/log"
+        exit 1
+    fi
 fi
 
 # ---------------------------------------------------------------------------------- the samples
@@ -97,7 +99,7 @@ perf script -i "$work/perf" -F period,ip,sym,dso 2>/dev/null | awk '
 
 # ------------------------------------------------------------------------------------ the parts
 seconds=$(sed -n 's/.*"seconds": \([0-9.]*\).*/\1/p' "$work/steps" | awk '{s += $1} END {print s}')
-echo "$ready" | sed 's/"ready"/"precision"/'
+echo "${ready/ready/precision}"
 echo "$steps steps of $(awk "BEGIN {printf \"%.4f\", $seconds / $steps}") s on average," \
     "$(wc -l <"$work/stacks") samples"
 awk -v threads="$threads" -v seconds="$seconds" -v list="$list" '
@@ -108,10 +110,10 @@ awk -v threads="$threads" -v seconds="$seconds" -v list="$list" '
         if (dso[1] ~ /libgomp|libomp|libiomp/ || all ~ / [a-z_]*futex/) return "waiting"
         if (f ~ /^(gemm_[spu][0-9]|tile_store|tile_add|run_tile|run_job|add_chunk|gemm_run)/ ||
             f ~ /^(configure_tiles|release_tiles|make_job)/ || dso[1] ~ /dnnl/)
-            return all ~ / (gemm_run_serial|attention_head_|run_heads)/ ? \
+            return all ~ / (attention_[a-z]*ward|attention_head|run_heads)/ ? \
                 "products of attention" : "products of layers"
         if (f == "[unknown]" && dso[1] ~ /anon|unknown|jit|perf-[0-9]+.map/) return "products of layers"
-        if (f ~ /^(pack_|gemm_pack|expand_scales|take_storage|store_corrections|scatter)/)
+        if (f ~ /^(pack_|gemm_pack|expand_scales|take_storage|store_corrections|scatter|shape_operand)/)
             return "packing"
         if (f ~ /^(quantize|dequantize|max_abs|map_|qmatrix|row_m|column_m|column_q|tensor_m)/ ||
             f ~ /^(tensor_q|block_map|find_tensor_exponent|format_|max_piece|make_operand)/ ||
@@ -122,7 +124,7 @@ awk -v threads="$threads" -v seconds="$seconds" -v list="$list" '
             return "optimizer and clipping"
         if (f ~ /^(add|softmax|activation_|dropout|drop|layernorm|norm_|accumulate|act_)/ ||
             f ~ /^(embedding|forward_row|backward_rows|sum_|finite_piece|isqrt|loss_)/ ||
-            f ~ /^(probabilities|attention_|run_heads|exec_check|copy_|linear_|bert_)/)
+            f ~ /^(multiply|kept_part|probabilities|attention_|run_heads|exec_|linear_|bert_)/)
             return "element-wise"
         if (dso[1] ~ /kernel|^\(\[/) return "system"
         if (dso[1] ~ /libm|libc/) return all ~ / (attention_|bert_|layernorm_)/ ? \

@@ -19,8 +19,8 @@
  * needs.  Roofline: the smaller of that peak and bandwidth times intensity.  Intensity is
  * operations by bytes, where both packed operands are read once and C is read and written once
  * (a line of a cache is read before it is written); bandwidth is that of reading from the smallest
- * level that holds all of this.  It is a bound for a GEMM without any reuse lost: ours reads B again
- * for each block of A.
+ * level that holds all of this.  It is a bound for a GEMM that reads everything once: ours reads B
+ * again for each block of A.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,7 +105,7 @@ static double median(const double *v, int n)
     return n % 2 == 1 ? sorted[n / 2] : 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]);
 }
 
-/* ----------------------------------------------------------------------------- the products ---- */
+/* ---------------------------------------------------------------------------- the products ---- */
 
 static void add_case(bench *b, const product *p, const gemm_family *family, const int *bits)
 {
@@ -202,7 +202,7 @@ static void add_cases(bench *b)
     }
 }
 
-/* ------------------------------------------------------------------------------- the storage ---- */
+/* ----------------------------------------------------------------------------- the storage ---- */
 
 static void grow(int64_t *most, int64_t value)
 {
@@ -270,7 +270,7 @@ static void allocate(bench *b)
     make_read_data(b);
 }
 
-/* ------------------------------------------------------------------------------ one visit ---- */
+/* ------------------------------------------------------------------------------- one visit ---- */
 
 static exec make_exec(const bench_case *k, int threads)
 {
@@ -393,7 +393,7 @@ static void repeat_all(bench *b, int repeat)
     }
 }
 
-/* ----------------------------------------------------------------------------------- report ---- */
+/* ---------------------------------------------------------------------------------- report ---- */
 
 /* Operations per second of the product's unit, or 0 if none is known. */
 static double peak_of(const bench *b, const bench_case *k)
@@ -493,7 +493,7 @@ static void report(const bench *b)
         print_case(b, &b->cases[i]);
 }
 
-/* ------------------------------------------------------------------------------------- main ---- */
+/* ------------------------------------------------------------------------------------ main ---- */
 
 /* "8x8,12x8" */
 static bool parse_pairs(settings *o, const char *text)

@@ -8,7 +8,7 @@
  *
  * A precision is fp32, bf16, int8..int16, or a12w8: weights of 8 bits, all else of 12.  Weights are
  * random, and so are tokens, unless FILE has them: int32 [batch][length].  Sequences have their
- * full length.  Prints one JSON line per format, with medians, quartiles and the ratio to the first.
+ * full length.  Prints one JSON line per format: medians, quartiles, the ratio to the first.
  *
  * --serve: one format.  Says in one line of JSON that it is ready; then a step, and a line of JSON
  * with its seconds, for every line that it reads, to the end of the input.  bench/peers and
