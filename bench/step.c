@@ -1,13 +1,18 @@
 /*
- * bench_step: time of a whole training step (forward, backward, clipping, AdamW) of a BERT shape in
- * several number formats, interleaved step by step in one process, with a breakdown by part.
+ * bench_step: time of a whole training step (forward, loss, backward, clipping, AdamW) of a BERT
+ * shape in several number formats, interleaved step by step in one process.
  *
- *   bench_step [--shape base|squad|minilm|small] [--precision fp32,bf16,int8,...] [--steps N]
- *              [--threads N] [--group tensor|row|block] [--warmup N]
+ *   bench_step [--shape base|squad|minilm|small] [--precision fp32,bf16,int8,a12w8,...] [--steps N]
+ *              [--threads N] [--group tensor|row|block] [--warmup N] [--batch N] [--length N]
+ *              [--tokens FILE] [--serve]
  *
- * Weights and tokens are random: time does not depend on them.  Prints one JSON line per format,
- * then medians, quartiles and ratios to the first format.  The parts are measured by leaving parts
- * out: forward alone, forward and backward, and the whole step.
+ * A precision is fp32, bf16, int8..int16, or a12w8: weights of 8 bits, all else of 12.  Weights are
+ * random, and so are tokens, unless FILE has them: int32 [batch][length].  Sequences have their
+ * full length.  Prints one JSON line per format: medians, quartiles, the ratio to the first.
+ *
+ * --serve: one format.  Says in one line of JSON that it is ready; then a step, and a line of JSON
+ * with its seconds, for every line that it reads, to the end of the input.  bench/peers and
+ * bench/breakdown.sh drive it so.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +21,12 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "layers/loss.h"
 #include "models/bert.h"
 #include "optim/clip.h"
 #include "optim/optimizer.h"
 
-enum { MAX_FORMATS = 8, MAX_STEPS = 200 };
+enum { MAX_FORMATS = 8, MAX_STEPS = 200, CLASSES = 2 };
 
 typedef struct shape {
     const char *name;
@@ -46,9 +52,23 @@ typedef struct contender {
 typedef struct input_data {
     int64_t *offset;
     int32_t *ids, *type_ids, *positions;
-    float *logits, *dlogits;
+    float *logits, *dlogits, *labels;
     bert_input in;
 } input_data;
+
+/* What one step took, and the loss that it began with. */
+typedef struct step_times {
+    double forward, backward, update, total, loss;
+} step_times;
+
+typedef struct settings {
+    shape shape;
+    char names[128];
+    int steps, warmup, threads;
+    group_kind group;
+    const char *tokens; /* file, or NULL */
+    bool serve;
+} settings;
 
 static double now(void)
 {
@@ -63,42 +83,77 @@ static void die(const mts_ctx *ctx, const char *what)
     exit(1);
 }
 
+/* "a12w8": 12 bits, weights 8.  Other integer names: the same bits everywhere. */
+static bool parse_bits(const char *name, int *bits, int *weight_bits)
+{
+    int used = 0;
+    *bits = *weight_bits = format_precision_bits(name);
+    if (*bits != 0)
+        return true;
+    return sscanf(name, "a%2dw%2d%n", bits, weight_bits, &used) == 2 && name[used] == '\0' &&
+           *bits >= FORMAT_MIN_BITS && *bits <= FORMAT_MAX_BITS &&
+           *weight_bits >= FORMAT_MIN_BITS && *weight_bits <= FORMAT_MAX_BITS;
+}
+
 static num_format parse_format(const char *name, group_kind group)
 {
-    const int bits = format_precision_bits(name);
-    num_format f = {.kind = FORMAT_DFP, .stochastic = true, .group = group};
+    num_format f = {.kind = FORMAT_DFP, .stochastic = true, .group = group, .norm_bits = 16};
+    int bits;
     if (strcmp(name, "fp32") == 0)
         return (num_format){.kind = FORMAT_FP32};
     if (strcmp(name, "bf16") == 0)
         return (num_format){.kind = FORMAT_BF16};
-    if (bits == 0) {
+    if (!parse_bits(name, &bits, &f.weight_bits)) {
         fprintf(stderr, "bench_step: unknown precision %s\n", name);
         exit(2);
     }
-    f.weight_bits = f.activation_bits = f.gradient_bits = f.attention_bits = bits;
-    f.norm_bits = 16;
+    f.activation_bits = f.gradient_bits = f.attention_bits = bits;
     return f;
 }
 
-static void make_input(mts_ctx *ctx, const shape *s, int64_t vocab, input_data *d)
+static void read_tokens(const char *path, int64_t vocab, int32_t *ids, int64_t count)
 {
+    FILE *file = fopen(path, "rb");
+    const bool complete =
+        file != NULL && fread(ids, sizeof *ids, (size_t)count, file) == (size_t)count;
+    if (file != NULL)
+        fclose(file);
+    for (int64_t t = 0; complete && t < count; t++)
+        if (ids[t] < 0 || ids[t] >= vocab) {
+            fprintf(stderr, "bench_step: %s: token %d, expected 0..%lld\n", path, ids[t],
+                    (long long)vocab - 1);
+            exit(1);
+        }
+    if (!complete) {
+        fprintf(stderr, "bench_step: %s: expected %lld tokens\n", path, (long long)count);
+        exit(1);
+    }
+}
+
+static void make_input(mts_ctx *ctx, const settings *o, int64_t vocab, input_data *d)
+{
+    const shape *s = &o->shape;
     const int64_t tokens = s->rows * s->length;
+    const size_t outputs = (size_t)s->rows * CLASSES;
     if (mem_calloc(ctx, &d->offset, (size_t)s->rows + 1, sizeof(int64_t), "input") != MTS_OK ||
         mem_calloc(ctx, &d->ids, (size_t)tokens, sizeof(int32_t), "input") != MTS_OK ||
         mem_calloc(ctx, &d->type_ids, (size_t)tokens, sizeof(int32_t), "input") != MTS_OK ||
         mem_calloc(ctx, &d->positions, (size_t)tokens, sizeof(int32_t), "input") != MTS_OK ||
-        mem_calloc(ctx, &d->logits, (size_t)s->rows * 2, sizeof(float), "input") != MTS_OK ||
-        mem_calloc(ctx, &d->dlogits, (size_t)s->rows * 2, sizeof(float), "input") != MTS_OK)
+        mem_calloc(ctx, &d->logits, outputs, sizeof(float), "input") != MTS_OK ||
+        mem_calloc(ctx, &d->dlogits, outputs, sizeof(float), "input") != MTS_OK ||
+        mem_calloc(ctx, &d->labels, (size_t)s->rows, sizeof(float), "input") != MTS_OK)
         die(ctx, "input");
     const rng_key key = rng_make_key(1, 0, 0, RNG_INIT);
     for (int64_t r = 0; r <= s->rows; r++)
         d->offset[r] = r * s->length;
+    for (int64_t r = 0; r < s->rows; r++)
+        d->labels[r] = (float)(r % CLASSES);
     for (int64_t t = 0; t < tokens; t++) {
         d->ids[t] = (int32_t)(rng_draw(key, (uint32_t)t) % (uint32_t)vocab);
         d->positions[t] = (int32_t)(t % s->length);
     }
-    for (int64_t i = 0; i < s->rows * 2; i++)
-        d->dlogits[i] = (i % 2 == 0 ? 0.5f : -0.5f) / (float)s->rows;
+    if (o->tokens != NULL)
+        read_tokens(o->tokens, vocab, d->ids, tokens);
     d->in = (bert_input){.seq = {s->rows, tokens, s->length, d->offset},
                          .ids = d->ids,
                          .type_ids = d->type_ids,
@@ -135,14 +190,16 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
         die(ctx, name);
 }
 
-static void run_step(contender *c, const input_data *d, int64_t step, double *forward,
-                     double *backward, double *update)
+static step_times run_step(contender *c, const input_data *d, int64_t step)
 {
     exec *ex = &c->model->ex;
+    step_times took;
     ex->training = true;
     ex->step = (uint64_t)step;
     const double t0 = now();
     bert_forward(c->model, &d->in, d->logits);
+    took.loss =
+        loss_cross_entropy(ex, d->dlogits, d->logits, d->labels, d->in.seq.count, CLASSES, 1.0f);
     const double t1 = now();
     bert_backward(c->model, &d->in, d->dlogits);
     const double t2 = now();
@@ -151,13 +208,15 @@ static void run_step(contender *c, const input_data *d, int64_t step, double *fo
     optimizer_step(ex, c->opt, t->items, t->count, 1e-5, clip.factor);
     bert_weights_changed(c->model);
     const double t3 = now();
-    *forward = t1 - t0;
-    *backward = t2 - t1;
-    *update = t3 - t2;
+    took.forward = t1 - t0;
+    took.backward = t2 - t1;
+    took.update = t3 - t2;
+    took.total = t3 - t0;
     if (ex->anomaly[0] != '\0') {
         fprintf(stderr, "bench_step: %s: %s\n", c->name, ex->anomaly);
         exit(1);
     }
+    return took;
 }
 
 static int compare_double(const void *a, const void *b)
@@ -186,45 +245,120 @@ static void report(contender *c, int n, const shape *s, const contender *first, 
            first->name, first_median / median);
 }
 
-typedef struct settings {
-    const shape *shape;
-    char names[128];
-    int steps, warmup, threads;
-    group_kind group;
-} settings;
-
-static void parse_arguments(int argc, char **argv, settings *o)
+/* All formats in turn, then the report. */
+static void compare(contender *contenders, int count, const settings *o, const input_data *data)
 {
-    *o = (settings){.shape = &shapes[0],
+    struct rusage usage;
+    for (int step = -o->warmup; step < o->steps; step++)
+        for (int k = 0; k < count; k++) {
+            contender *c = &contenders[k];
+            const step_times took = run_step(c, data, step + o->warmup);
+            if (step < 0)
+                continue;
+            c->forward[step] = took.forward;
+            c->backward[step] = took.backward;
+            c->update[step] = took.update;
+            c->total[step] = took.total;
+        }
+    const double first = quantile(contenders[0].total, o->steps, 0.5);
+    for (int k = 0; k < count; k++)
+        report(&contenders[k], o->steps, &o->shape, &contenders[0], first);
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"peak_rss_mib_all_formats\": %ld}\n", usage.ru_maxrss / 1024);
+}
+
+/* One step for every line of standard input. */
+static void serve(contender *c, const settings *o, const input_data *data)
+{
+    const exec *ex = &c->model->ex;
+    const shape *s = &o->shape;
+    int64_t step = 0;
+    printf("{\"ready\": \"%s\", \"family\": \"%s\", \"threads\": %d, \"layers\": %lld, "
+           "\"hidden\": %lld, \"heads\": %lld, \"intermediate\": %lld, \"batch\": %lld, "
+           "\"length\": %lld, \"parameters\": %lld, \"compiler\": \"%s\"}\n",
+           c->name, ex->family->name, ex->threads, (long long)s->layers, (long long)s->hidden,
+           (long long)s->heads, (long long)s->intermediate, (long long)s->rows,
+           (long long)s->length, (long long)param_table_count_elements(&c->model->cfg),
+           __VERSION__);
+    fflush(stdout);
+    for (int ch = getchar(); ch != EOF; ch = getchar()) {
+        if (ch != '\n')
+            continue;
+        const step_times took = run_step(c, data, step++);
+        printf("{\"seconds\": %.6f, \"forward_s\": %.6f, \"backward_s\": %.6f, "
+               "\"update_s\": %.6f, \"loss\": %.6f}\n",
+               took.total, took.forward, took.backward, took.update, took.loss);
+        fflush(stdout);
+    }
+}
+
+static bool set_shape(settings *o, const char *name)
+{
+    for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++)
+        if (strcmp(shapes[k].name, name) == 0) {
+            o->shape = shapes[k];
+            return true;
+        }
+    return false;
+}
+
+static bool set_group(settings *o, const char *name)
+{
+    static const char *const names[] = {"tensor", "row", "block"};
+    static const group_kind kinds[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    for (int k = 0; k < 3; k++)
+        if (strcmp(names[k], name) == 0) {
+            o->group = kinds[k];
+            return true;
+        }
+    return false;
+}
+
+/* One option with its value, but not --shape, which the sizes of a batch change later. */
+static bool set_option(settings *o, const char *key, const char *value)
+{
+    if (strcmp(key, "--precision") == 0)
+        return snprintf(o->names, sizeof o->names, "%s", value) < (int)sizeof o->names;
+    if (strcmp(key, "--steps") == 0)
+        o->steps = atoi(value);
+    else if (strcmp(key, "--warmup") == 0)
+        o->warmup = atoi(value);
+    else if (strcmp(key, "--threads") == 0)
+        o->threads = atoi(value);
+    else if (strcmp(key, "--batch") == 0)
+        o->shape.rows = atoi(value);
+    else if (strcmp(key, "--length") == 0)
+        o->shape.length = atoi(value);
+    else if (strcmp(key, "--tokens") == 0)
+        o->tokens = value;
+    else
+        return strcmp(key, "--group") == 0 && set_group(o, value);
+    return true;
+}
+
+static bool parse_arguments(int argc, char **argv, settings *o)
+{
+    bool ok = true;
+    *o = (settings){.shape = shapes[0],
                     .names = "fp32,int8",
                     .steps = 7,
                     .warmup = 1,
                     .threads = 2,
                     .group = GROUP_ROW};
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const char *key = argv[i], *value = argv[i + 1];
-        if (strcmp(key, "--precision") == 0)
-            snprintf(o->names, sizeof o->names, "%s", value);
-        else if (strcmp(key, "--steps") == 0)
-            o->steps = atoi(value);
-        else if (strcmp(key, "--warmup") == 0)
-            o->warmup = atoi(value);
-        else if (strcmp(key, "--threads") == 0)
-            o->threads = atoi(value);
-        else if (strcmp(key, "--group") == 0)
-            o->group = strcmp(value, "tensor") == 0  ? GROUP_TENSOR
-                       : strcmp(value, "block") == 0 ? GROUP_BLOCK
-                                                     : GROUP_ROW;
-        else if (strcmp(key, "--shape") == 0)
-            for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++)
-                if (strcmp(shapes[k].name, value) == 0)
-                    o->shape = &shapes[k];
+    for (int i = 1; i + 1 < argc; i++)
+        if (strcmp(argv[i], "--shape") == 0)
+            ok = ok && set_shape(o, argv[i + 1]);
+    for (int i = 1; i < argc && ok; i++) {
+        if (strcmp(argv[i], "--serve") == 0) {
+            o->serve = true;
+            continue;
+        }
+        ok = i + 1 < argc &&
+             (strcmp(argv[i], "--shape") == 0 || set_option(o, argv[i], argv[i + 1]));
+        i++;
     }
-    if (argc % 2 == 0 || o->steps < 1 || o->steps > MAX_STEPS || o->threads < 1) {
-        fprintf(stderr, "usage: bench_step [--shape base|squad|minilm|small] [--precision LIST] "
-                        "[--steps N] [--threads N] [--group G] [--warmup N]\n");
-        exit(2);
-    }
+    return ok && o->steps >= 1 && o->steps <= MAX_STEPS && o->warmup >= 0 && o->threads >= 1 &&
+           o->shape.rows >= 1 && o->shape.length >= 1 && o->shape.length <= 512;
 }
 
 int main(int argc, char **argv)
@@ -234,29 +368,24 @@ int main(int argc, char **argv)
     mts_ctx ctx = {0};
     input_data data = {0};
     int count = 0;
-    parse_arguments(argc, argv, &o);
+    if (!parse_arguments(argc, argv, &o)) {
+        fprintf(stderr, "usage: bench_step [--shape base|squad|minilm|small] [--precision LIST] "
+                        "[--steps N] [--threads N]\n                  [--group tensor|row|block] "
+                        "[--warmup N] [--batch N] [--length N] [--tokens FILE] [--serve]\n");
+        return 2;
+    }
     for (char *name = strtok(o.names, ","); name != NULL && count < MAX_FORMATS;
          name = strtok(NULL, ","))
-        make_contender(&ctx, o.shape, name, o.group, o.threads, &contenders[count++]);
-    make_input(&ctx, o.shape, contenders[0].model->cfg.vocab_size, &data);
-    for (int step = -o.warmup; step < o.steps; step++)
-        for (int k = 0; k < count; k++) {
-            contender *c = &contenders[k];
-            double f, b, u;
-            run_step(c, &data, step + o.warmup, &f, &b, &u);
-            if (step < 0)
-                continue;
-            c->forward[step] = f;
-            c->backward[step] = b;
-            c->update[step] = u;
-            c->total[step] = f + b + u;
-        }
-    const double first = quantile(contenders[0].total, o.steps, 0.5);
-    for (int k = 0; k < count; k++)
-        report(&contenders[k], o.steps, o.shape, &contenders[0], first);
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    printf("{\"peak_rss_mib_all_formats\": %ld}\n", usage.ru_maxrss / 1024);
+        make_contender(&ctx, &o.shape, name, o.group, o.threads, &contenders[count++]);
+    if (count == 0 || (o.serve && count != 1)) {
+        fprintf(stderr, "bench_step: --precision: expected one or more, and one for --serve\n");
+        return 2;
+    }
+    make_input(&ctx, &o, contenders[0].model->cfg.vocab_size, &data);
+    if (o.serve)
+        serve(&contenders[0], &o, &data);
+    else
+        compare(contenders, count, &o, &data);
     for (int k = 0; k < count; k++) {
         bert_destroy(contenders[k].model);
         optimizer_destroy(contenders[k].opt);
@@ -267,5 +396,6 @@ int main(int argc, char **argv)
     mem_free(data.positions);
     mem_free(data.logits);
     mem_free(data.dlogits);
+    mem_free(data.labels);
     return 0;
 }
