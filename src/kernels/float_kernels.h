@@ -78,6 +78,9 @@ typedef struct float_kernels {
      * be x */
     void (*dropout)(float *y, const float *x, int64_t n, float p, rng_key key, uint32_t first);
     void (*activation_forward)(float *y, const float *x, int64_t n, activation_kind kind);
+    /* y = f(x), slope = f'(x) in one pass; y may be x */
+    void (*activation_slope)(float *y, float *slope, const float *x, int64_t n,
+                             activation_kind kind);
     /* dx = dy * f'(x); dx may be dy */
     void (*activation_backward)(float *dx, const float *dy, const float *x, int64_t n,
                                 activation_kind kind);
@@ -119,6 +122,10 @@ typedef struct float_kernels {
     /* y[j] = q[j] * scale (+ y[j]) */
     void (*dequantize_s8)(float *y, const int8_t *q, int64_t n, float scale, bool accumulate);
     void (*dequantize_s16)(float *y, const int16_t *q, int64_t n, float scale, bool accumulate);
+
+    /* y[j] = x[j] * (q[j] * scale); y may be x */
+    void (*multiply_s8)(float *y, const float *x, const int8_t *q, int64_t n, float scale);
+    void (*multiply_s16)(float *y, const float *x, const int16_t *q, int64_t n, float scale);
 
     double (*sum_squares)(const float *x, int64_t n);
     void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const adamw_args *args);

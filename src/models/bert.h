@@ -18,6 +18,7 @@
 #include "layers/embedding.h"
 #include "layers/layernorm.h"
 #include "layers/linear.h"
+#include "layers/nonlinearity.h"
 #include "models/param_table.h"
 
 /* A batch as the model sees it; all arrays borrowed for the call. */
@@ -45,13 +46,14 @@ typedef struct bert_plan {
 
 typedef struct bert_layer {
     linear qkv, out, up, down;
+    nonlinearity act;
     layernorm norm1, norm2;
     attention at;
     /* kept from forward to backward */
     activation x, context, h1, g;
     attention_state at_state;
     layernorm_state norm1_state, norm2_state;
-    float *u; /* [tokens][intermediate]: the argument of the activation function */
+    nonlinearity_state act_state;
 } bert_layer;
 
 typedef struct bert {

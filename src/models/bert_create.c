@@ -41,7 +41,7 @@ static size_t plan_layer_state(const exec *ex, const model_config *cfg, const at
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
     return 3 * activation_bytes(&ex->format, tokens, d) + activation_bytes(&ex->format, tokens, f) +
            attention_state_bytes(ex, at, tokens, rows) + 2 * layernorm_state_bytes(ex, tokens, d) +
-           floats(tokens * f);
+           nonlinearity_state_bytes(ex, tokens * f);
 }
 
 static size_t plan_activations(const exec *ex, const model_config *cfg, const attention *at,
@@ -171,6 +171,7 @@ static void bind_layer(bert *m, int64_t l, int64_t *used)
     layernorm_bind(ex, &layer->norm2, &m->packed, make_name(m, used, l, "output.LayerNorm"),
                    bert_stream(l, STREAM_NORM2), param_table_layer(t, l, PARAM_NORM2_GAMMA),
                    param_table_layer(t, l, PARAM_NORM2_BETA), d, eps);
+    layer->act = (nonlinearity){bert_stream(l, STREAM_SLOPE), m->act};
     layer->at = make_attention(&m->cfg, &m->dropout);
     layer->at.name = make_name(m, used, l, "attention.self");
     layer->at.id = bert_stream(l, STREAM_ATTENTION);

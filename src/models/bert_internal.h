@@ -32,6 +32,7 @@ enum {
     STREAM_G,
     STREAM_DROPOUT1,
     STREAM_DROPOUT2,
+    STREAM_SLOPE,
     STREAM_PER_LAYER = 32,
 };
 

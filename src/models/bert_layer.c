@@ -18,7 +18,6 @@ typedef struct element_job {
     float p;
     rng_key key;
     int64_t first; /* draw of element 0 */
-    activation_kind act;
 } element_job;
 
 enum { GRAIN = 1 << 13, PIECE_ROWS = 64, PIECES_PER_THREAD = 4 };
@@ -43,19 +42,6 @@ static void add_piece(void *arg, int64_t begin, int64_t end)
 {
     const element_job *job = arg;
     job->ex->fk->add(job->y + begin, job->a + begin, job->b + begin, end - begin);
-}
-
-static void act_forward_piece(void *arg, int64_t begin, int64_t end)
-{
-    const element_job *job = arg;
-    job->ex->fk->activation_forward(job->y + begin, job->a + begin, end - begin, job->act);
-}
-
-static void act_backward_piece(void *arg, int64_t begin, int64_t end)
-{
-    const element_job *job = arg;
-    job->ex->fk->activation_backward(job->y + begin, job->a + begin, job->b + begin, end - begin,
-                                     job->act);
 }
 
 static rng_key dropout_key(const exec *ex, int stream)
@@ -101,7 +87,7 @@ void bert_layer_bind(bert *model, bert_layer *layer, int64_t tokens, int64_t row
     activation_bind(&layer->context, a, &ex->format, tokens, d);
     layernorm_state_bind(ex, &layer->norm1_state, a, tokens, d);
     activation_bind(&layer->h1, a, &ex->format, tokens, d);
-    layer->u = arena_take(a, (size_t)(tokens * f), sizeof(float));
+    nonlinearity_state_bind(ex, &layer->act_state, a, tokens * f);
     activation_bind(&layer->g, a, &ex->format, tokens, f);
     layernorm_state_bind(ex, &layer->norm2_state, a, tokens, d);
 }
@@ -176,7 +162,8 @@ static void mix_forward(exec *ex, const bert *model, int64_t index, const bert_f
     float *sum = exec_take(ex, n * d, sizeof(float));
     float *h1 = activation_source(ex, &x1, exec_take(ex, n * d, sizeof(float)));
     float *g = activation_source(ex, &x2, exec_take(ex, n * f, sizeof(float)));
-    float *u = layer->u + begin * f;
+    nonlinearity_state act = nonlinearity_state_from(ex, &layer->act_state, begin * f);
+    float *u = nonlinearity_source(&act, g);
 
     activation_set(ex, &context, job->mixed + at);
     linear_forward(ex, sum, &context, &layer->out);
@@ -185,8 +172,7 @@ static void mix_forward(exec *ex, const bert *model, int64_t index, const bert_f
 
     activation_set(ex, &x1, h1);
     linear_forward(ex, u, &x1, &layer->up);
-    element_job act = {.ex = ex, .y = g, .a = u, .act = model->act};
-    exec_parallel(ex, n * f, GRAIN, act_forward_piece, &act);
+    nonlinearity_forward(ex, g, u, n * f, &layer->act, &act);
     activation_set(ex, &x2, g);
     linear_forward(ex, sum, &x2, &layer->down);
     drop_and_add(ex, sum, h1, n * d, at, p, bert_stream(index, STREAM_DROPOUT2));
@@ -268,6 +254,7 @@ static void mix_backward(exec *ex, const bert *model, int64_t index, const bert_
     const size_t mark = exec_mark(ex);
     float *sum2 = exec_take(ex, n * d, sizeof(float)), *up = g->up + begin * f;
     float *dh1 = exec_take(ex, n * d, sizeof(float));
+    const nonlinearity_state act = nonlinearity_state_from(ex, &layer->act_state, begin * f);
     const layernorm_state norm1 = layernorm_state_rows(&layer->norm1_state, d, begin);
     const layernorm_state norm2 = layernorm_state_rows(&layer->norm2_state, d, begin);
     const layernorm_gradient g1 = layernorm_gradient_rows(&g->norm1, d, begin);
@@ -278,8 +265,7 @@ static void mix_backward(exec *ex, const bert *model, int64_t index, const bert_
     bert_drop(ex, g->down + at, sum2, n * d, at, p, bert_stream(index, STREAM_DROPOUT2));
     /* forward: f = gelu(u) Wdown + b, u = h1 Wup + b */
     linear_backward_input(ex, up, g->down + at, n, begin, &layer->down);
-    element_job act = {.ex = ex, .y = up, .a = up, .b = layer->u + begin * f, .act = model->act};
-    exec_parallel(ex, n * f, GRAIN, act_backward_piece, &act);
+    nonlinearity_backward(ex, up, up, n * f, &layer->act, &act);
     linear_backward_input(ex, dh1, up, n, begin, &layer->up);
     add(ex, g->h1 + at, dh1, sum2, n * d);
 

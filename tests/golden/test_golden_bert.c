@@ -333,7 +333,7 @@ static void activations(void **state)
         snprintf(name, sizeof name, "layer.%lld.h1", (long long)l);
         compare(&t, &s, name, layer->h1.f, seq->tokens * d);
         snprintf(name, sizeof name, "layer.%lld.u", (long long)l);
-        compare(&t, &s, name, layer->u, seq->tokens * f);
+        compare(&t, &s, name, layer->act_state.x, seq->tokens * f);
     }
     compare(&t, &s, "first", s.model->pooled_in.f, seq->count * d);
     compare(&t, &s, "pooled", s.model->pooled.f, seq->count * d);

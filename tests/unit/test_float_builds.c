@@ -166,6 +166,21 @@ static void run_activation_backward(const float_kernels *fk, numbers *v, int64_t
                             (activation_kind)(variant % 5));
 }
 
+static void run_activation_slope(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->activation_slope(variant < 5 ? v->y : v->x, v->w, v->x, n, (activation_kind)(variant % 5));
+}
+
+static void run_multiply_s8(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->multiply_s8(variant == 0 ? v->y : v->x, v->x, v->q, n, 0x1p-6f);
+}
+
+static void run_multiply_s16(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->multiply_s16(variant == 0 ? v->y : v->x, v->x, v->a, n, 0x1p-14f);
+}
+
 static void run_softmax_forward(const float_kernels *fk, numbers *v, int64_t n, int variant)
 {
     fk->softmax_forward(variant == 0 ? v->y : v->x, v->x, n, variant == 0 ? 1.0f : 0.17677669f);
@@ -310,6 +325,9 @@ static const struct entry {
     {"add", run_add, 2},
     {"dropout", run_dropout, 2},
     {"activation_forward", run_activation_forward, 10},
+    {"activation_slope", run_activation_slope, 10},
+    {"multiply_s8", run_multiply_s8, 2},
+    {"multiply_s16", run_multiply_s16, 2},
     {"activation_backward", run_activation_backward, 10},
     {"softmax_forward", run_softmax_forward, 2},
     {"softmax_backward", run_softmax_backward, 2},

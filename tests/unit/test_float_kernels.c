@@ -82,9 +82,11 @@ static void activations(void **state)
         for (int i = -120000; i <= 120009; i++) {
             const float x = i <= 120000 ? (float)i * 1e-4f : far[i - 120001];
             const float one = 1.0f;
-            float y, g;
+            float y, g, y_too, slope;
             generic->activation_forward(&y, &x, 1, (activation_kind)kind);
             generic->activation_backward(&g, &one, &x, 1, (activation_kind)kind);
+            generic->activation_slope(&y_too, &slope, &x, 1, (activation_kind)kind);
+            assert_true((y_too == y && slope == g) || isnan(g));
             if (kind == ACTIVATION_GELU_TANH && fabsf(x) > 1e12f)
                 continue; /* x^3 overflows in the formula itself */
             const double fx = exact_forward((double)x, (activation_kind)kind);

@@ -111,6 +111,14 @@ MTS_INLINE float tanh_grad(float x)
 #define FORWARD_LOOP(f) _Pragma("omp simd") for (int64_t i = 0; i < n; i++) y[i] = f(x[i])
 #define BACKWARD_LOOP(f) _Pragma("omp simd") for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * f(x[i])
 
+#define SLOPE_LOOP(f, df)                                                                          \
+    _Pragma("omp simd") for (int64_t i = 0; i < n; i++)                                            \
+    {                                                                                              \
+        const float v = x[i];                                                                      \
+        y[i] = f(v);                                                                               \
+        slope[i] = df(v);                                                                          \
+    }
+
 void FK(activation_forward)(float *y, const float *x, int64_t n, activation_kind kind)
 {
     switch (kind) {
@@ -128,6 +136,27 @@ void FK(activation_forward)(float *y, const float *x, int64_t n, activation_kind
         break;
     case ACTIVATION_TANH:
         FORWARD_LOOP(float_tanh);
+        break;
+    }
+}
+
+void FK(activation_slope)(float *y, float *slope, const float *x, int64_t n, activation_kind kind)
+{
+    switch (kind) {
+    case ACTIVATION_GELU:
+        SLOPE_LOOP(gelu, gelu_grad);
+        break;
+    case ACTIVATION_GELU_TANH:
+        SLOPE_LOOP(gelu_tanh, gelu_tanh_grad);
+        break;
+    case ACTIVATION_RELU:
+        SLOPE_LOOP(relu, relu_grad);
+        break;
+    case ACTIVATION_SILU:
+        SLOPE_LOOP(silu, silu_grad);
+        break;
+    case ACTIVATION_TANH:
+        SLOPE_LOOP(float_tanh, tanh_grad);
         break;
     }
 }

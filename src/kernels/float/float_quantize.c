@@ -116,6 +116,20 @@ void FK(dequantize_s16)(float *restrict y, const int16_t *restrict q, int64_t n,
             y[i] = (float)q[i] * scale;
 }
 
+void FK(multiply_s8)(float *y, const float *x, const int8_t *q, int64_t n, float scale)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] * ((float)q[i] * scale);
+}
+
+void FK(multiply_s16)(float *y, const float *x, const int16_t *q, int64_t n, float scale)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] * ((float)q[i] * scale);
+}
+
 void FK(accumulate_s8)(double *restrict acc, const int8_t *restrict q, int64_t n, double scale)
 {
     for (int64_t i = 0; i < n; i++)

@@ -20,6 +20,7 @@ void FK(tile_add)(double *acc, const int32_t *tile, int64_t n, double weight);
 void FK(add)(float *y, const float *a, const float *b, int64_t n);
 void FK(dropout)(float *y, const float *x, int64_t n, float p, rng_key key, uint32_t first);
 void FK(activation_forward)(float *y, const float *x, int64_t n, activation_kind kind);
+void FK(activation_slope)(float *y, float *slope, const float *x, int64_t n, activation_kind kind);
 void FK(activation_backward)(float *dx, const float *dy, const float *x, int64_t n,
                              activation_kind kind);
 void FK(softmax_forward)(float *p, const float *s, int64_t n, float scale);
@@ -44,6 +45,8 @@ void FK(accumulate_s8)(double *acc, const int8_t *q, int64_t n, double scale);
 void FK(accumulate_s16)(double *acc, const int16_t *q, int64_t n, double scale);
 void FK(dequantize_s8)(float *y, const int8_t *q, int64_t n, float scale, bool accumulate);
 void FK(dequantize_s16)(float *y, const int16_t *q, int64_t n, float scale, bool accumulate);
+void FK(multiply_s8)(float *y, const float *x, const int8_t *q, int64_t n, float scale);
+void FK(multiply_s16)(float *y, const float *x, const int16_t *q, int64_t n, float scale);
 double FK(sum_squares)(const float *x, int64_t n);
 void FK(adamw)(float *w, float *m, float *v, const float *g, int64_t n, const adamw_args *args);
 void FK(sgd)(float *w, float *buf, const float *g, int64_t n, float learning_rate, float momentum,
