@@ -6,8 +6,8 @@
  *              [--threads N] [--group tensor|row|block] [--warmup N] [--batch N] [--length N]
  *              [--tokens FILE] [--serve]
  *
- * A precision is fp32, bf16, int8..int16, or a12w8: weights of 8 bits, all else of 12.  Weights are
- * random, and so are tokens, unless FILE has them: int32 [batch][length].  Sequences have their
+ * A precision is fp32, bf16, int8..int16, or a12w8: weights of 8 bits, all else of 12; with +gc
+ * behind it, gradient checkpointing, with +adam8, 8-bit AdamW (int8+gc+adam8).  Weights are random, and so are tokens, unless FILE has them: int32 [batch][length].  Sequences have their
  * full length.  Prints one JSON line per format: medians, quartiles, the ratio to the first.
  *
  * --serve: one format.  Says in one line of JSON that it is ready; then a step, and a line of JSON
@@ -160,16 +160,28 @@ static void make_input(mts_ctx *ctx, const settings *o, int64_t vocab, input_dat
                          .positions = d->positions};
 }
 
+/* What is behind the "+" of a name. */
+static bool has_suffix(const char *name, const char *suffix)
+{
+    const size_t n = strlen(suffix);
+    for (const char *at = strchr(name, '+'); at != NULL; at = strchr(at + 1, '+'))
+        if (strncmp(at + 1, suffix, n) == 0 && (at[n + 1] == '\0' || at[n + 1] == '+'))
+            return true;
+    return false;
+}
+
 static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group_kind group,
                            int threads, contender *c)
 {
     model_config cfg;
-    const num_format format = parse_format(name, group);
+    char precision[16];
+    snprintf(precision, sizeof precision, "%.*s", (int)strcspn(name, "+"), name);
+    const num_format format = parse_format(precision, group);
     const bert_dropout dropout = {0.1f, 0.1f, 0.1f};
     const optimizer_options options = {
         .kind = OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
     const int64_t tokens = s->rows * s->length;
-    const bert_limits limits = {s->rows, tokens, 1, 1, s->length};
+    const bert_limits limits = {s->rows, tokens, 1, 1, s->length, has_suffix(name, "gc")};
     if (model_config_init(ctx, &cfg) != MTS_OK)
         die(ctx, "configuration");
     cfg.num_hidden_layers = s->layers;

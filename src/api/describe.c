@@ -52,6 +52,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
         .eval_rows = 1,
         .eval_tokens = length,
         .max_length = length,
+        .recompute = o->gradient_checkpointing,
     };
     const optimizer_options options = settings_optimizer(o);
     bert_plan plan;

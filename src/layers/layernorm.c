@@ -197,6 +197,21 @@ static int64_t variance_units(const norm_sums *s, int64_t n, float epsilon, int 
     return total < 1 ? 1 : total;
 }
 
+/* y of row t, from x^. */
+static void output_row(const norm_job *job, int64_t t)
+{
+    const layernorm *ln = job->ln;
+    const layernorm_state *state = job->state;
+    const int64_t at = t * ln->n;
+    if (job->ex->format.kind == FORMAT_DFP) {
+        job->ex->fk->norm_affine(job->out + at, state->xhat_q + at, ln->gamma_q, ln->beta_q, ln->n,
+                                 state->xhat_scale[t] * ln->gamma_scale, ln->beta_scale);
+        return;
+    }
+    for (int64_t j = 0; j < ln->n; j++)
+        job->out[at + j] = ln->gamma->value[j] * state->xhat[at + j] + ln->beta->value[j];
+}
+
 static void forward_row(norm_job *job, int64_t t)
 {
     const exec *ex = job->ex;
@@ -229,8 +244,7 @@ static void forward_row(norm_job *job, int64_t t)
     const float scale = format_power(ex_unit);
     job->state->xhat_scale[t] = scale;
     job->state->rstd[t] = (float)ldexp((double)n / sigma, -e);
-    ex->fk->norm_affine(job->out + t * n, xq, job->ln->gamma_q, job->ln->beta_q, n,
-                        scale * job->ln->gamma_scale, job->ln->beta_scale);
+    output_row(job, t);
 }
 
 static void forward_rows(void *arg, int64_t begin, int64_t end)
@@ -255,6 +269,19 @@ void layernorm_forward(exec *ex, float *y, const float *x, int64_t rows, layerno
     if (ex->format.kind == FORMAT_DFP)
         find_tensor_exponent(&job, "the input");
     exec_parallel(ex, rows, ROW_GRAIN, forward_rows, &job);
+}
+
+static void output_rows(void *arg, int64_t begin, int64_t end)
+{
+    for (int64_t t = begin; t < end; t++)
+        output_row(arg, t);
+}
+
+void layernorm_output(exec *ex, float *y, int64_t rows, const layernorm *ln,
+                      const layernorm_state *state)
+{
+    norm_job job = {.ex = ex, .ln = ln, .state = state, .out = y, .rows = rows};
+    exec_parallel(ex, rows, ROW_GRAIN, output_rows, &job);
 }
 
 static void backward_row(norm_job *job, int64_t t)

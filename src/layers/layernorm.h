@@ -58,6 +58,10 @@ void layernorm_prepare(exec *ex, layernorm *ln);
 void layernorm_forward(exec *ex, float *y, const float *x, int64_t rows, layernorm *ln,
                        layernorm_state *state);
 
+/* y[rows][n] again, the same bits, from what the forward kept, while gamma and beta are the same. */
+void layernorm_output(exec *ex, float *y, int64_t rows, const layernorm *ln,
+                      const layernorm_state *state);
+
 /*
  * Backward in two parts, since gamma and beta need all rows:
  *   layernorm_backward_input   dx[rows][n] from dy, which may be dx; fills g->q and g->scale

@@ -79,22 +79,37 @@ static void head_backward(bert *model, const bert_input *in, const float *dlogit
     exec_release(ex, mark);
 }
 
-/* Bind everything the forward keeps; in evaluation the layers share one place. */
+/* Whether layers share two places, in turn, for what they keep beside their output. */
+static bool layers_share(const bert *model)
+{
+    return !model->ex.training || model->recompute;
+}
+
+/* Bind everything the forward keeps.  Two places in turn: a layer's output is the next one's
+ * input.  In evaluation the outputs take turns too. */
 static void bind_batch(bert *model, const bert_input *in)
 {
     const exec *ex = &model->ex;
     const int64_t t = in->seq.tokens, n = in->seq.count, d = model->cfg.hidden_size;
+    const int64_t layers = model->cfg.num_hidden_layers;
     arena *a = &model->acts;
     a->used = 0;
     layernorm_state_bind(ex, &model->embedding_norm_state, a, t, d);
     activation_bind(&model->pooled_in, a, &ex->format, n, d);
     activation_bind(&model->pooled, a, &ex->format, n, d);
     model->pooler_out = arena_take(a, (size_t)(n * d), sizeof(float));
-    const size_t shared = a->used;
-    for (int64_t l = 0; l < model->cfg.num_hidden_layers; l++) {
-        /* two places in turn: a layer's output is the next one's input */
+    const size_t outputs = a->used;
+    for (int64_t l = 0; l < layers; l++) {
         if (!ex->training && l % 2 == 0)
-            a->used = shared;
+            a->used = outputs;
+        bert_layer_bind_output(model, &model->layers[l], t);
+    }
+    if (!ex->training && layers > 1)
+        a->used = outputs + 2 * layernorm_state_bytes(ex, t, d);
+    const size_t rest = a->used;
+    for (int64_t l = 0; l < layers; l++) {
+        if (layers_share(model) && l % 2 == 0)
+            a->used = rest;
         bert_layer_bind(model, &model->layers[l], t, n);
     }
 }
@@ -107,7 +122,7 @@ void bert_forward(bert *model, const bert_input *in, float *logits)
     const size_t mark = exec_mark(ex);
     float *buffer[2] = {exec_take(ex, n, sizeof(float)), exec_take(ex, n, sizeof(float))};
     float *mixed = exec_take(ex, n, sizeof(float)), *qkv = exec_take(ex, 3 * n, sizeof(float));
-    bert_forward_rows rows = {.model = model, .index = -1};
+    bert_forward_rows rows = {.model = model, .mix = -1, .project = 0};
     bind_batch(model, in);
     rows.out = activation_source(ex, &model->layers[0].x, buffer[0]);
     rows.qkv = attention_source(&model->layers[0].at_state, qkv);
@@ -117,7 +132,8 @@ void bert_forward(bert *model, const bert_input *in, float *logits)
         bert_layer *layer = &model->layers[l], *next = layer + 1;
         float *context = activation_source(ex, &layer->context, mixed);
         attention_forward(ex, context, rows.qkv, &in->seq, &layer->at, &layer->at_state);
-        rows.index = l;
+        rows.mix = l;
+        rows.project = l + 1 < layers ? l + 1 : -1;
         rows.mixed = context;
         rows.h = rows.out;
         rows.out = buffer[(l + 1) % 2];
@@ -131,6 +147,25 @@ void bert_forward(bert *model, const bert_input *in, float *logits)
     exec_release(ex, mark);
 }
 
+/* The input of layer `index` from what the layer below kept, then what layer `index` did not keep.
+ * The gradients of a layer above that serve as scratch are not needed any more. */
+static void recompute_layer(bert *model, int64_t index, const bert_gradients *g,
+                            const bert_input *in)
+{
+    exec *ex = &model->ex;
+    const int64_t t = in->seq.tokens;
+    float *h = activation_source(ex, &model->layers[index].x, g->h1);
+    if (index == 0) {
+        layernorm_output(ex, h, t, &model->embedding_norm, &model->embedding_norm_state);
+        bert_drop(ex, h, h, t * model->cfg.hidden_size, 0, model->dropout.hidden,
+                  STREAM_EMBEDDING_DROPOUT);
+    } else {
+        const bert_layer *below = &model->layers[index - 1];
+        layernorm_output(ex, h, t, &below->norm2, &below->norm2_state);
+    }
+    bert_layer_again(model, index, h, g->mixed, g->up, &in->seq);
+}
+
 void bert_backward(bert *model, const bert_input *in, const float *dlogits)
 {
     exec *ex = &model->ex;
@@ -138,8 +173,11 @@ void bert_backward(bert *model, const bert_input *in, const float *dlogits)
     bert_gradients g;
     bert_gradients_take(model, &g, in->seq.tokens);
     head_backward(model, in, dlogits, g.out);
-    for (int64_t l = model->cfg.num_hidden_layers - 1; l >= 0; l--)
+    for (int64_t l = model->cfg.num_hidden_layers - 1; l >= 0; l--) {
+        if (model->recompute)
+            recompute_layer(model, l, &g, in);
         bert_layer_backward(model, l, &g, &in->seq);
+    }
     bert_rows_backward(model, -1, &g, in->seq.tokens);
     embed_backward(model, in, g.out);
     exec_release(ex, mark);

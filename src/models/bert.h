@@ -32,6 +32,8 @@ typedef struct bert_limits {
     int64_t train_rows, train_tokens; /* 0: no training */
     int64_t eval_rows, eval_tokens;
     int64_t max_length;
+    bool recompute; /* keep only the layers' inputs, compute the rest again in the backward
+                       ("gradient checkpointing" [Chen2016]): the same bits, less memory */
 } bert_limits;
 
 /* Dropout probabilities in force. */
@@ -60,6 +62,7 @@ typedef struct bert {
     exec ex;
     model_config cfg; /* owned */
     bert_dropout dropout;
+    bool recompute; /* bert_limits */
     activation_kind act;
     param_table params;
     embedding word, position, type;

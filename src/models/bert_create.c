@@ -34,22 +34,24 @@ static size_t plan_packed(const exec *ex, const model_config *cfg)
            linear_bytes(ex, d, d) + linear_bytes(ex, cfg->num_labels, d);
 }
 
-/* What one layer keeps (bert_layer_bind). */
+/* What one layer keeps beside its output (bert_layer_bind). */
 static size_t plan_layer_state(const exec *ex, const model_config *cfg, const attention *at,
                                int64_t tokens, int64_t rows)
 {
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
     return 3 * activation_bytes(&ex->format, tokens, d) + activation_bytes(&ex->format, tokens, f) +
-           attention_state_bytes(ex, at, tokens, rows) + 2 * layernorm_state_bytes(ex, tokens, d) +
+           attention_state_bytes(ex, at, tokens, rows) + layernorm_state_bytes(ex, tokens, d) +
            nonlinearity_state_bytes(ex, tokens * f);
 }
 
+/* As bind_batch in bert.c: `outputs` places for outputs of layers, `states` for the rest. */
 static size_t plan_activations(const exec *ex, const model_config *cfg, const attention *at,
-                               int64_t tokens, int64_t rows, int64_t layers)
+                               int64_t tokens, int64_t rows, int64_t outputs, int64_t states)
 {
     const int64_t d = cfg->hidden_size;
-    return layernorm_state_bytes(ex, tokens, d) + 2 * activation_bytes(&ex->format, rows, d) +
-           floats(rows * d) + (size_t)layers * plan_layer_state(ex, cfg, at, tokens, rows);
+    return 2 * activation_bytes(&ex->format, rows, d) + floats(rows * d) +
+           (size_t)(outputs + 1) * layernorm_state_bytes(ex, tokens, d) +
+           (size_t)states * plan_layer_state(ex, cfg, at, tokens, rows);
 }
 
 /* Scratch of the deepest point of forward or backward. */
@@ -70,9 +72,8 @@ static size_t plan_scratch(const exec *ex, const model_config *cfg, const attent
     inner = max_size(inner, exec_fork_scratch(ex, bert_rows_scratch(ex, cfg, tokens)));
     const int64_t shapes[][2] = {{3 * d, d}, {d, d}, {f, d}, {d, f}};
     for (int s = 0; s < 4; s++)
-        inner = max_size(inner, training
-                                    ? linear_scratch(ex, tokens, shapes[s][0], shapes[s][1])
-                                    : linear_prepare_scratch(ex, shapes[s][0], shapes[s][1]));
+        inner = max_size(inner, training ? linear_scratch(ex, tokens, shapes[s][0], shapes[s][1])
+                                         : linear_prepare_scratch(ex, shapes[s][0], shapes[s][1]));
     return max_size(forward, backward) + head + inner;
 }
 
@@ -86,15 +87,17 @@ static attention make_attention(const model_config *cfg, const bert_dropout *dro
 static bert_plan plan_for(const exec *ex, const model_config *cfg, const bert_limits *l)
 {
     const attention at = make_attention(cfg, NULL);
-    const int64_t layers = cfg->num_hidden_layers, eval_layers = layers < 2 ? layers : 2;
+    const int64_t layers = cfg->num_hidden_layers, shared = layers < 2 ? layers : 2;
+    const bool training = l->train_tokens > 0;
     const size_t elements = (size_t)param_table_count_elements(cfg) * sizeof(float);
     bert_plan plan = {.parameters = elements};
-    plan.gradients = l->train_tokens > 0 ? elements : 0;
+    plan.gradients = training ? elements : 0;
     plan.packed_weights = plan_packed(ex, cfg);
-    plan.activations =
-        max_size(plan_activations(ex, cfg, &at, l->eval_tokens, l->eval_rows, eval_layers),
-                 plan_activations(ex, cfg, &at, l->train_tokens, l->train_rows,
-                                  l->train_tokens > 0 ? layers : 0));
+    plan.activations = plan_activations(ex, cfg, &at, l->eval_tokens, l->eval_rows, shared, shared);
+    if (training)
+        plan.activations = max_size(plan.activations,
+                                    plan_activations(ex, cfg, &at, l->train_tokens, l->train_rows,
+                                                     layers, l->recompute ? shared : layers));
     plan.scratch =
         max_size(plan_scratch(ex, cfg, &at, l->eval_tokens, l->eval_rows, l->max_length, false),
                  plan_scratch(ex, cfg, &at, l->train_tokens, l->train_rows, l->max_length, true));
@@ -245,6 +248,7 @@ mts_status bert_create(mts_ctx *ctx, model_config *cfg, const num_format *format
     m->cfg = *cfg;
     *cfg = (model_config){0};
     m->dropout = *dropout;
+    m->recompute = limits->recompute;
     m->act = activation_of(m->cfg.hidden_act);
     bind_model(m);
 #if defined(_OPENMP)

@@ -45,32 +45,42 @@ static inline int bert_stream(int64_t layer, int which)
  * x; p 0 or evaluation: a copy. */
 void bert_drop(exec *ex, float *y, const float *x, int64_t n, int64_t first, float p, int stream);
 
-/* Bind what one layer keeps for a batch of `tokens` in `rows` sequences. */
+/* Bind what one layer keeps for a batch of `tokens` in `rows` sequences: its output, or all that
+ * its backward needs beside that. */
+void bert_layer_bind_output(bert *model, bert_layer *layer, int64_t tokens);
 void bert_layer_bind(bert *model, bert_layer *layer, int64_t tokens, int64_t rows);
 
 /*
- * The forward from the attention of layer `index` (-1: from the embeddings) to the attention of
- * layer index + 1, or to the end:
+ * The forward from the attention of layer `mix` (-1: from the embeddings) to the attention of layer
+ * `project` (-1: to the end of layer `mix`):
  *
- *   out = layer index's output, from its attention's output `mixed` and its input h
- *   qkv = the projections of out for layer index + 1
+ *   out = the output of layer mix, from its attention's output `mixed` and its input h
+ *   qkv = the projections of out for layer `project`
  *
- * [tokens][hidden], qkv [tokens][3 hidden].  With index -1, out is input.  mixed and out are what
- * activation_source of layer index's context and of layer index + 1's x gave.
+ * [tokens][hidden], qkv [tokens][3 hidden].  With mix -1, out is input.  mixed and out are what
+ * activation_source of layer mix's context and of layer project's x gave.
  */
 typedef struct bert_forward_rows {
     bert *model;
-    int64_t index;
+    int64_t mix, project;
     float *out, *qkv;
     const float *mixed, *h;
+    bool again; /* only what the backward of layer mix needs: no output */
 } bert_forward_rows;
 
 void bert_rows_forward(bert_forward_rows *job, int64_t tokens);
 
+/* Compute again what layer `index` kept in its forward, from its input h[tokens][hidden], which is
+ * overwritten in the float formats only by what it is.  mixed [tokens][hidden] and qkv [tokens][3
+ * hidden] are scratch. */
+void bert_layer_again(bert *model, int64_t index, float *h, float *mixed, float *qkv,
+                      const sequences *seq);
+
 /* Gradients between the parts of the backward, one set for all layers; in scratch. */
 typedef struct bert_gradients {
     float *out;                      /* [tokens][hidden]: of the layer's output */
-    float *down, *up;                /* of f, [tokens][hidden]; of u, [tokens][intermediate] */
+    float *down, *up;                /* of f, [tokens][hidden]; of u, [tokens][intermediate], with
+                                        room for [tokens][3 hidden] */
     float *h1, *sum1;                /* of h1, and of what layer norm 1 normalises */
     float *a, *mixed, *qkv;          /* of a, of the attention's output, of its input */
     layernorm_gradient norm1, norm2; /* see layernorm.h */

@@ -77,6 +77,12 @@ static void add(exec *ex, float *y, const float *a, const float *b, int64_t n)
     exec_parallel(ex, n, GRAIN, add_piece, &job);
 }
 
+void bert_layer_bind_output(bert *model, bert_layer *layer, int64_t tokens)
+{
+    layernorm_state_bind(&model->ex, &layer->norm2_state, &model->acts, tokens,
+                         model->cfg.hidden_size);
+}
+
 void bert_layer_bind(bert *model, bert_layer *layer, int64_t tokens, int64_t rows)
 {
     const exec *ex = &model->ex;
@@ -89,7 +95,6 @@ void bert_layer_bind(bert *model, bert_layer *layer, int64_t tokens, int64_t row
     activation_bind(&layer->h1, a, &ex->format, tokens, d);
     nonlinearity_state_bind(ex, &layer->act_state, a, tokens * f);
     activation_bind(&layer->g, a, &ex->format, tokens, f);
-    layernorm_state_bind(ex, &layer->norm2_state, a, tokens, d);
 }
 
 /* -------------------------------------------------------------------------------- pieces ---- */
@@ -146,9 +151,10 @@ static void project_forward(exec *ex, bert_layer *layer, float *qkv, const float
 
 /* a = mixed Wo + b, h1 = LN(dropout(a) + h), f = gelu(h1 Wup + b) Wdown + b,
  * out = LN(dropout(f) + h1) of rows [begin, end). */
-static void mix_forward(exec *ex, const bert *model, int64_t index, const bert_forward_rows *job,
-                        int64_t begin, int64_t end)
+static void mix_forward(exec *ex, const bert_forward_rows *job, int64_t begin, int64_t end)
 {
+    const bert *model = job->model;
+    const int64_t index = job->mix;
     bert_layer *layer = &model->layers[index];
     const int64_t n = end - begin, d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
     const int64_t at = begin * d;
@@ -174,38 +180,54 @@ static void mix_forward(exec *ex, const bert *model, int64_t index, const bert_f
     linear_forward(ex, u, &x1, &layer->up);
     nonlinearity_forward(ex, g, u, n * f, &layer->act, &act);
     activation_set(ex, &x2, g);
-    linear_forward(ex, sum, &x2, &layer->down);
-    drop_and_add(ex, sum, h1, n * d, at, p, bert_stream(index, STREAM_DROPOUT2));
-    layernorm_forward(ex, job->out + at, sum, n, &layer->norm2, &norm2);
+    if (!job->again) {
+        linear_forward(ex, sum, &x2, &layer->down);
+        drop_and_add(ex, sum, h1, n * d, at, p, bert_stream(index, STREAM_DROPOUT2));
+        layernorm_forward(ex, job->out + at, sum, n, &layer->norm2, &norm2);
+    }
     exec_release(ex, mark);
 }
 
 static void forward_piece(void *arg, exec *ex, int64_t begin, int64_t end)
 {
     const bert_forward_rows *job = arg;
-    const int64_t next = job->index + 1;
-    if (job->index >= 0)
-        mix_forward(ex, job->model, job->index, job, begin, end);
-    if (next < job->model->cfg.num_hidden_layers)
-        project_forward(ex, &job->model->layers[next], job->qkv, job->out, begin, end);
+    if (job->mix >= 0)
+        mix_forward(ex, job, begin, end);
+    if (job->project >= 0)
+        project_forward(ex, &job->model->layers[job->project], job->qkv, job->out, begin, end);
 }
 
 void bert_rows_forward(bert_forward_rows *job, int64_t tokens)
 {
     bert *model = job->model;
     exec *ex = &model->ex;
-    if (job->index >= 0) {
-        bert_layer *layer = &model->layers[job->index];
+    if (job->mix >= 0) {
+        bert_layer *layer = &model->layers[job->mix];
         linear_prepare(ex, &layer->out);
         layernorm_prepare(ex, &layer->norm1);
         linear_prepare(ex, &layer->up);
         linear_prepare(ex, &layer->down);
         layernorm_prepare(ex, &layer->norm2);
     }
-    if (job->index + 1 < model->cfg.num_hidden_layers)
-        linear_prepare(ex, &model->layers[job->index + 1].qkv);
+    if (job->project >= 0)
+        linear_prepare(ex, &model->layers[job->project].qkv);
     exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens),
                        bert_rows_scratch(ex, &model->cfg, tokens), forward_piece, job);
+}
+
+void bert_layer_again(bert *model, int64_t index, float *h, float *mixed, float *qkv,
+                      const sequences *seq)
+{
+    exec *ex = &model->ex;
+    bert_layer *layer = &model->layers[index];
+    bert_forward_rows rows = {.model = model, .mix = -1, .project = index, .out = h};
+    rows.qkv = attention_source(&layer->at_state, qkv);
+    bert_rows_forward(&rows, seq->tokens);
+    mixed = activation_source(ex, &layer->context, mixed);
+    attention_forward(ex, mixed, rows.qkv, seq, &layer->at, &layer->at_state);
+    rows = (bert_forward_rows){
+        .model = model, .mix = index, .project = -1, .mixed = mixed, .h = h, .again = true};
+    bert_rows_forward(&rows, seq->tokens);
 }
 
 /* ------------------------------------------------------------------------------ backward ---- */
@@ -216,7 +238,7 @@ void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens)
     const int64_t d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
     g->out = exec_take(ex, tokens * d, sizeof(float));
     g->down = exec_take(ex, tokens * d, sizeof(float));
-    g->up = exec_take(ex, tokens * f, sizeof(float));
+    g->up = exec_take(ex, tokens * (f > 3 * d ? f : 3 * d), sizeof(float));
     g->h1 = exec_take(ex, tokens * d, sizeof(float));
     g->sum1 = exec_take(ex, tokens * d, sizeof(float));
     g->a = exec_take(ex, tokens * d, sizeof(float));
@@ -231,8 +253,8 @@ void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens)
 size_t bert_gradients_bytes(const exec *ex, const model_config *cfg, int64_t tokens)
 {
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    return 6 * floats(tokens * d) + floats(tokens * f) + floats(tokens * 3 * d) +
-           2 * layernorm_gradient_bytes(ex, tokens, d);
+    return 6 * floats(tokens * d) + floats(tokens * (f > 3 * d ? f : 3 * d)) +
+           floats(tokens * 3 * d) + 2 * layernorm_gradient_bytes(ex, tokens, d);
 }
 
 /* forward: qkv = h Wqkv + b, and h is also the residual of `sum1` */

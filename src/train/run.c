@@ -103,6 +103,7 @@ static mts_status plan_batches(run *r, bert_limits *limits)
         MTS_TRY(batch_plan_rows(r->ctx, &all, &r->train, r->o->per_device_train_batch_size));
         limits->train_rows = all.max_rows;
         limits->train_tokens = all.max_tokens;
+        limits->recompute = r->o->gradient_checkpointing;
     }
     for (int64_t i = 0; i < r->eval_sets + r->test_sets; i++) {
         const encoded_dataset *e = i < r->eval_sets ? &r->eval[i] : &r->test[i - r->eval_sets];

@@ -265,6 +265,36 @@ static void families(void **state)
     assert_true(families >= 1);
 }
 
+/* More rows than one piece has: cut differently for each number of threads, and layers computed
+ * again in the backward, always the same bits. */
+static void pieces(void **state)
+{
+    int count;
+    const num_format *format = bit_formats(&count);
+    test_shape shape = {
+        .layers = 3, .positions = 96, .sequences = 5, .lengths = {90, 33, 64, 1, 77}};
+    (void)state;
+    for (int i = 0; i < count; i++) {
+        test_bert first, other;
+        shape.recompute = false;
+        test_bert_init(&first, &shape, &format[i], 1, &some_dropout);
+        test_bert_gradient(&first);
+        for (int threads = 1; threads <= 3; threads++)
+            for (int again = 0; again < 2; again++) {
+                char what[80];
+                snprintf(what, sizeof what, "%d threads, %d bits, %s%s", threads,
+                         format[i].activation_bits, test_group_name(format[i].group),
+                         again ? ", recompute" : "");
+                shape.recompute = again == 1;
+                test_bert_init(&other, &shape, &format[i], threads, &some_dropout);
+                test_bert_gradient(&other);
+                assert_same_model(what, &other, &first);
+                test_bert_deinit(&other);
+            }
+        test_bert_deinit(&first);
+    }
+}
+
 /* A sequence's logits do not depend on what else is in the batch (row mode, nearest rounding). */
 static void batch_independence(void **state)
 {
@@ -354,10 +384,15 @@ static void steps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences), cmocka_unit_test(each_element),
-        cmocka_unit_test(formats),     cmocka_unit_test(threads),
-        cmocka_unit_test(families),    cmocka_unit_test(batch_independence),
-        cmocka_unit_test(evaluation),  cmocka_unit_test(steps),
+        cmocka_unit_test(differences),
+        cmocka_unit_test(each_element),
+        cmocka_unit_test(formats),
+        cmocka_unit_test(threads),
+        cmocka_unit_test(pieces),
+        cmocka_unit_test(families),
+        cmocka_unit_test(batch_independence),
+        cmocka_unit_test(evaluation),
+        cmocka_unit_test(steps),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,7 @@ typedef struct test_shape {
     int64_t sequences;                                                    /* [3] */
     int64_t lengths[8];                                                   /* [7, 1, 5] */
     int64_t train_sequences; /* largest training batch: the first so many [all]; -1: no training */
+    bool recompute;          /* bert_limits.recompute */
 } test_shape;
 
 typedef struct test_bert {
