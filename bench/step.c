@@ -7,7 +7,8 @@
  *              [--tokens FILE] [--serve]
  *
  * A precision is fp32, bf16, int8..int16, or a12w8: weights of 8 bits, all else of 12; with +gc
- * behind it, gradient checkpointing, with +adam8, 8-bit AdamW (int8+gc+adam8).  Weights are random, and so are tokens, unless FILE has them: int32 [batch][length].  Sequences have their
+ * behind it, gradient checkpointing, with +adam8, 8-bit AdamW (int8+gc+adam8).  Weights are
+ * random, and so are tokens, unless FILE has them: int32 [batch][length].  Sequences have their
  * full length.  Prints one JSON line per format: medians, quartiles, the ratio to the first.
  *
  * --serve: one format.  Says in one line of JSON that it is ready; then a step, and a line of JSON

@@ -58,7 +58,7 @@ void layernorm_prepare(exec *ex, layernorm *ln);
 void layernorm_forward(exec *ex, float *y, const float *x, int64_t rows, layernorm *ln,
                        layernorm_state *state);
 
-/* y[rows][n] again, the same bits, from what the forward kept, while gamma and beta are the same. */
+/* y[rows][n] again, the same bits, from what the forward kept; gamma and beta are unchanged. */
 void layernorm_output(exec *ex, float *y, int64_t rows, const layernorm *ln,
                       const layernorm_state *state);
 
