@@ -1,11 +1,12 @@
 /* Linear layer, forward and backward.  See linear.h. */
 #include "layers/linear.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "tensor/float_gemm.h"
 
-enum { STRIP = 64 }; /* columns of one bias-gradient job */
+enum { STRIP = 256 }; /* columns of one piece of the bias gradient */
 
 static gemm_plan plan_for(const exec *ex, int bits_a, int bits_b)
 {
@@ -79,7 +80,7 @@ static size_t params_scratch(const exec *ex, int64_t rows, int64_t out, int64_t 
     const gemm_plan plan = plan_for(ex, f->gradient_bits, f->activation_bits);
     const bool by_block = f->group == GROUP_BLOCK;
     return qmatrix_bytes(rows, out, f->gradient_bits, params_group(f)) +
-           arena_need((size_t)out, sizeof(float)) + arena_need((size_t)out, sizeof(uint32_t)) +
+           arena_need((size_t)out, sizeof(float)) +
            gemm_operand_bytes(&plan, GEMM_A, out, rows, by_block) +
            gemm_operand_bytes(&plan, GEMM_B, in, rows, by_block);
 }
@@ -95,7 +96,7 @@ size_t linear_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
     size_t most = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         most = parts[i] > most ? parts[i] : most;
-    return most;
+    return most + linear_gradient_bytes(ex, rows, out);
 }
 
 void linear_prepare(exec *ex, linear *lin)
@@ -135,28 +136,16 @@ void linear_prepare(exec *ex, linear *lin)
 
 typedef struct bias_job {
     const exec *ex;
-    float *y; /* forward: rows to add the bias to; backward: the bias gradient */
-    const float *x;
-    int64_t rows, cols;
+    float *y;
+    const float *bias;
+    int64_t cols;
 } bias_job;
 
 static void add_bias_rows(void *arg, int64_t begin, int64_t end)
 {
     const bias_job *job = arg;
     for (int64_t i = begin; i < end; i++)
-        job->ex->fk->accumulate(job->y + i * job->cols, job->x, job->cols);
-}
-
-static void sum_columns(void *arg, int64_t begin, int64_t end)
-{
-    const bias_job *job = arg;
-    float sum[STRIP] = {0};
-    for (int64_t t = 0; t < job->rows; t++)
-        job->ex->fk->accumulate(sum, job->x + t * job->cols + begin, end - begin);
-    if (job->ex->accumulate_grads)
-        job->ex->fk->accumulate(job->y + begin, sum, end - begin);
-    else
-        memcpy(job->y + begin, sum, (size_t)(end - begin) * sizeof(float));
+        job->ex->fk->accumulate(job->y + i * job->cols, job->bias, job->cols);
 }
 
 void linear_forward(exec *ex, float *y, const activation *x, linear *lin)
@@ -174,17 +163,74 @@ void linear_forward(exec *ex, float *y, const activation *x, linear *lin)
         else
             float_gemm(y, lin->out, x->f, lin->in, false, lin->weight->value, lin->in, true,
                        x->rows, lin->out, lin->in, false);
-        bias_job job = {ex, y, lin->bias->value, x->rows, lin->out};
+        bias_job job = {ex, y, lin->bias->value, lin->out};
         exec_parallel(ex, x->rows, 16, add_bias_rows, &job);
     }
     exec_release(ex, mark);
 }
 
-static map_args gradient_args(const exec *ex, const linear *lin, rng_use use, int64_t first_row)
+/* ------------------------------------------------------------------------------ backward ---- */
+
+static int64_t sums_of(int64_t rows)
+{
+    return (rows + LINEAR_SUM_ROWS - 1) / LINEAR_SUM_ROWS;
+}
+
+static bool folds_rows(const num_format *f)
+{
+    return f->kind == FORMAT_DFP && f->group == GROUP_ROW;
+}
+
+size_t linear_gradient_bytes(const exec *ex, int64_t rows, int64_t out)
+{
+    return arena_need((size_t)(sums_of(rows) * out), sizeof(float)) +
+           (folds_rows(&ex->format) ? arena_need((size_t)out, sizeof(uint32_t)) : 0);
+}
+
+void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, int64_t out)
+{
+    *g = (linear_gradient){.bias_sums = exec_take(ex, sums_of(rows) * out, sizeof(float))};
+    if (!folds_rows(&ex->format))
+        return;
+    g->col_max = exec_take(ex, out, sizeof(uint32_t));
+    memset(g->col_max, 0, (size_t)out * sizeof(uint32_t));
+}
+
+typedef struct collect_job {
+    const exec *ex;
+    const linear_gradient *g;
+    const float *dy;
+    const activation *x;
+    int64_t out;
+} collect_job;
+
+static void collect_rows(void *arg, int64_t begin, int64_t end)
+{
+    const collect_job *job = arg;
+    const int64_t n = job->out;
+    const float *dy = job->dy + begin * n;
+    float *sum = job->g->bias_sums + (job->x->first_row + begin) / LINEAR_SUM_ROWS * n;
+    memcpy(sum, dy, (size_t)n * sizeof(float));
+    for (int64_t i = 1; i < end - begin; i++)
+        job->ex->fk->accumulate(sum, dy + i * n, n);
+    if (job->g->col_max != NULL)
+        qmatrix_column_max(job->ex, job->g->col_max, dy, n, end - begin, n,
+                           job->x->q.scale + begin);
+}
+
+void linear_collect(exec *ex, const linear_gradient *g, const float *dy, const activation *x,
+                    const linear *lin)
+{
+    collect_job job = {ex, g, dy, x, lin->out};
+    assert(x->first_row % LINEAR_SUM_ROWS == 0);
+    exec_parallel(ex, x->rows, LINEAR_SUM_ROWS, collect_rows, &job);
+}
+
+static map_args gradient_args(const exec *ex, const activation *x, const linear *lin, rng_use use)
 {
     return (map_args){
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)lin->id, use),
-        .first_row = first_row,
+        .first_row = x->first_row,
         .stochastic = exec_stochastic(ex),
         .what = "the output gradient",
         .where = lin->name,
@@ -192,47 +238,49 @@ static map_args gradient_args(const exec *ex, const linear *lin, rng_use use, in
 }
 
 /* The gradient as dX = G W takes it. */
-static void map_for_input(exec *ex, qmatrix *g, const float *dy, int64_t rows, int64_t first_row,
+static void map_for_input(exec *ex, qmatrix *q, const float *dy, const activation *x,
                           const linear *lin)
 {
     const num_format *f = &ex->format;
-    map_args args = gradient_args(ex, lin, RNG_ROUND_GRADIENT_DX, first_row);
-    args.col_mul = f->group == GROUP_ROW ? lin->row_scale : NULL;
-    qmatrix_bind(g, &ex->scratch, rows, lin->out, f->gradient_bits, f->group);
-    qmatrix_map(ex, g, dy, lin->out, &args);
+    map_args args = gradient_args(ex, x, lin, RNG_ROUND_GRADIENT_DX);
+    args.col_mul = folds_rows(f) ? lin->row_scale : NULL;
+    qmatrix_bind(q, &ex->scratch, x->rows, lin->out, f->gradient_bits, f->group);
+    qmatrix_map(ex, q, dy, lin->out, &args);
 }
 
 /* The gradient as dW = G^T X takes it: one map for both products but in exponents by row. */
-static void map_for_params(exec *ex, qmatrix *g, const float *dy, const activation *x,
-                           const linear *lin)
+static void map_for_params(exec *ex, qmatrix *q, const linear_gradient *g, const float *dy,
+                           const activation *x, const linear *lin)
 {
     const num_format *f = &ex->format;
-    if (f->group != GROUP_ROW) {
-        map_for_input(ex, g, dy, x->rows, 0, lin);
+    if (!folds_rows(f)) {
+        map_for_input(ex, q, dy, x, lin);
         return;
     }
-    map_args args = gradient_args(ex, lin, RNG_ROUND_GRADIENT_DW, 0);
+    map_args args = gradient_args(ex, x, lin, RNG_ROUND_GRADIENT_DW);
     args.row_mul = x->q.scale;
-    qmatrix_bind(g, &ex->scratch, x->rows, lin->out, f->gradient_bits, params_group(f));
-    qmatrix_map(ex, g, dy, lin->out, &args);
+    args.col_max = g->col_max;
+    qmatrix_bind(q, &ex->scratch, x->rows, lin->out, f->gradient_bits, params_group(f));
+    qmatrix_map(ex, q, dy, lin->out, &args);
 }
 
-void linear_backward_input(exec *ex, float *dx, const float *dy, int64_t rows, int64_t first_row,
+void linear_backward_input(exec *ex, float *dx, const float *dy, const activation *x,
                            const linear *lin)
 {
     /* forward: Y = X W^T */
     const num_format *f = &ex->format;
+    const int64_t rows = x->rows;
     const size_t mark = exec_mark(ex);
     if (f->kind == FORMAT_DFP) {
-        qmatrix g;
+        qmatrix q;
         gemm_operand a;
-        map_for_input(ex, &g, dy, rows, first_row, lin);
-        gemm_pack(ex, &a, &ex->scratch, &lin->transposed.plan, GEMM_A, &g, false);
+        map_for_input(ex, &q, dy, x, lin);
+        gemm_pack(ex, &a, &ex->scratch, &lin->transposed.plan, GEMM_A, &q, false);
         gemm_run(ex, dx, lin->in, &a, &lin->transposed, NULL, false);
     } else if (f->kind == FORMAT_BF16) {
-        uint16_t *g = exec_take(ex, rows * lin->out, sizeof(uint16_t));
-        ex->fk->to_bf16(g, dy, rows * lin->out);
-        bf16_gemm(ex, dx, g, false, lin->bf16, false, rows, lin->in, lin->out, false);
+        uint16_t *b = exec_take(ex, rows * lin->out, sizeof(uint16_t));
+        ex->fk->to_bf16(b, dy, rows * lin->out);
+        bf16_gemm(ex, dx, b, false, lin->bf16, false, rows, lin->in, lin->out, false);
     } else {
         float_gemm(dx, lin->in, dy, lin->out, false, lin->weight->value, lin->in, false, rows,
                    lin->in, lin->out, false);
@@ -240,25 +288,26 @@ void linear_backward_input(exec *ex, float *dx, const float *dy, int64_t rows, i
     exec_release(ex, mark);
 }
 
-static void weight_gradient(exec *ex, const float *dy, const activation *x, const linear *lin)
+static void weight_gradient(exec *ex, const linear_gradient *g, const float *dy,
+                            const activation *x, const linear *lin)
 {
     const num_format *f = &ex->format;
     float *dw = lin->weight->grad;
     if (f->kind == FORMAT_DFP) {
         const gemm_plan plan = plan_for(ex, f->gradient_bits, f->activation_bits);
-        qmatrix g;
+        qmatrix q;
         gemm_operand a, b;
-        map_for_params(ex, &g, dy, x, lin);
-        gemm_pack(ex, &a, &ex->scratch, &plan, GEMM_A, &g, true);
+        map_for_params(ex, &q, g, dy, x, lin);
+        gemm_pack(ex, &a, &ex->scratch, &plan, GEMM_A, &q, true);
         gemm_pack(ex, &b, &ex->scratch, &plan, GEMM_B, &x->q, true);
         gemm_run(ex, dw, lin->in, &a, &b, NULL, ex->accumulate_grads);
         return;
     }
     exec_check_finite(ex, dy, x->rows * lin->out, "the output gradient", lin->name);
     if (f->kind == FORMAT_BF16) {
-        uint16_t *g = exec_take(ex, x->rows * lin->out, sizeof(uint16_t));
-        ex->fk->to_bf16(g, dy, x->rows * lin->out);
-        bf16_gemm(ex, dw, g, true, x->bf16, false, lin->out, lin->in, x->rows,
+        uint16_t *b = exec_take(ex, x->rows * lin->out, sizeof(uint16_t));
+        ex->fk->to_bf16(b, dy, x->rows * lin->out);
+        bf16_gemm(ex, dw, b, true, x->bf16, false, lin->out, lin->in, x->rows,
                   ex->accumulate_grads);
     } else {
         float_gemm(dw, lin->in, dy, lin->out, true, x->f, lin->in, false, lin->out, lin->in,
@@ -266,20 +315,48 @@ static void weight_gradient(exec *ex, const float *dy, const activation *x, cons
     }
 }
 
-void linear_backward_params(exec *ex, const float *dy, const activation *x, const linear *lin)
+typedef struct sum_job {
+    const exec *ex;
+    const linear_gradient *g;
+    float *grad;
+    int64_t sums, cols;
+} sum_job;
+
+static void add_sums(void *arg, int64_t begin, int64_t end)
+{
+    const sum_job *job = arg;
+    const float *sum = job->g->bias_sums + begin;
+    float total[STRIP] = {0};
+    for (int64_t s = 0; s < job->sums; s++)
+        job->ex->fk->accumulate(total, sum + s * job->cols, end - begin);
+    if (job->ex->accumulate_grads)
+        job->ex->fk->accumulate(job->grad + begin, total, end - begin);
+    else
+        memcpy(job->grad + begin, total, (size_t)(end - begin) * sizeof(float));
+}
+
+void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
+                            const activation *x, const linear *lin)
 {
     const size_t mark = exec_mark(ex);
-    weight_gradient(ex, dy, x, lin);
+    weight_gradient(ex, g, dy, x, lin);
     exec_release(ex, mark);
 
     /* forward: y[t] = ... + b */
-    bias_job job = {ex, lin->bias->grad, dy, x->rows, lin->out};
-    exec_parallel(ex, lin->out, STRIP, sum_columns, &job);
+    sum_job job = {ex, g, lin->bias->grad, sums_of(x->rows), lin->out};
+    exec_parallel(ex, lin->out, STRIP, add_sums, &job);
+    if (g->col_max != NULL)
+        memset(g->col_max, 0, (size_t)lin->out * sizeof(uint32_t));
 }
 
 void linear_backward(exec *ex, float *dx, const float *dy, const activation *x, const linear *lin)
 {
+    linear_gradient g;
+    const size_t mark = exec_mark(ex);
+    linear_gradient_take(ex, &g, x->rows, lin->out);
+    linear_collect(ex, &g, dy, x, lin);
     if (dx != NULL)
-        linear_backward_input(ex, dx, dy, x->rows, x->first_row, lin);
-    linear_backward_params(ex, dy, x, lin);
+        linear_backward_input(ex, dx, dy, x, lin);
+    linear_backward_params(ex, &g, dy, x, lin);
+    exec_release(ex, mark);
 }

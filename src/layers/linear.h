@@ -51,17 +51,36 @@ void linear_prepare(exec *ex, linear *lin);
 void linear_forward(exec *ex, float *y, const activation *x, linear *lin);
 
 /*
- * Backward in two parts, since the parameters need all rows and the input does not:
- *   linear_backward_input   dx[rows][in] of the rows from first_row on; overwritten
- *   linear_backward_params  weight and bias gradients, overwritten or accumulated as
- *                           ex->accumulate_grads says
- * dy[rows][out].
+ * Backward in two parts, since the parameters need all rows and the input does not.  Whoever makes
+ * dy collects beside it, piece by piece, what the second part must know of all rows.
  */
-void linear_backward_input(exec *ex, float *dx, const float *dy, int64_t rows, int64_t first_row,
-                           const linear *lin);
-void linear_backward_params(exec *ex, const float *dy, const activation *x, const linear *lin);
+typedef struct linear_gradient {
+    float *bias_sums;  /* [ceil(rows / LINEAR_SUM_ROWS)][out]: sums over so many rows, in order */
+    uint32_t *col_max; /* exponents by row: bits of the largest |dy[i][j] 2^eX[i]|; else NULL */
+} linear_gradient;
 
-/* Both parts; dx NULL: not wanted. */
+enum { LINEAR_SUM_ROWS = 32 };
+
+size_t linear_gradient_bytes(const exec *ex, int64_t rows, int64_t out);
+/* Storage from ex->scratch, ready for linear_collect. */
+void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, int64_t out);
+
+/* Collect dy[x->rows][out]; x->first_row is a multiple of LINEAR_SUM_ROWS.  Each row once; safe from
+ * several threads. */
+void linear_collect(exec *ex, const linear_gradient *g, const float *dy, const activation *x,
+                    const linear *lin);
+
+/* dx[x->rows][in] = dy W; overwritten.  x is the input of the forward (its place and shape count).
+ */
+void linear_backward_input(exec *ex, float *dx, const float *dy, const activation *x,
+                           const linear *lin);
+
+/* Weight and bias gradients from all of dy[x->rows][out] and what was collected of it; overwritten
+ * or accumulated as ex->accumulate_grads says.  g is ready for the next linear_collect then. */
+void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
+                            const activation *x, const linear *lin);
+
+/* All of it; dx NULL: not wanted. */
 void linear_backward(exec *ex, float *dx, const float *dy, const activation *x, const linear *lin);
 
 #endif

@@ -84,16 +84,18 @@ typedef struct bert_gradients {
     float *h1, *sum1;                /* of h1, and of what layer norm 1 normalises */
     float *a, *mixed, *qkv;          /* of a, of the attention's output, of its input */
     layernorm_gradient norm1, norm2; /* see layernorm.h */
+    linear_gradient of_qkv, of_out, of_up, of_down; /* see linear.h */
 } bert_gradients;
 
 void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens);
 size_t bert_gradients_bytes(const exec *ex, const model_config *cfg, int64_t tokens);
 
 /* The way back of bert_rows_forward: from g->qkv of layer index + 1 and g->sum1 (or from g->out of
- * the last layer) to g->mixed of layer `index`; with index -1, to g->out of the embeddings. */
+ * the last layer) to g->mixed of layer `index`; with index -1, to g->out of the embeddings.  With
+ * it the gradients of layer index + 1's query-key-value parameters. */
 void bert_rows_backward(bert *model, int64_t index, const bert_gradients *g, int64_t tokens);
 
-/* bert_rows_backward of layer `index`, its parameters' gradients, and its attention. */
+/* bert_rows_backward of layer `index`, the gradients of its other parameters, its attention. */
 void bert_layer_backward(bert *model, int64_t index, const bert_gradients *g, const sequences *seq);
 
 /* Scratch of one piece of bert_rows_forward or bert_rows_backward, each thread's. */

@@ -244,6 +244,10 @@ void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens)
     g->a = exec_take(ex, tokens * d, sizeof(float));
     g->mixed = exec_take(ex, tokens * d, sizeof(float));
     g->qkv = exec_take(ex, tokens * 3 * d, sizeof(float));
+    linear_gradient_take(ex, &g->of_qkv, tokens, 3 * d);
+    linear_gradient_take(ex, &g->of_out, tokens, d);
+    linear_gradient_take(ex, &g->of_up, tokens, f);
+    linear_gradient_take(ex, &g->of_down, tokens, d);
     layernorm_gradient_take(ex, &g->norm1, tokens, d);
     layernorm_gradient_take(ex, &g->norm2, tokens, d);
     g->norm1.dy = g->h1;
@@ -254,7 +258,9 @@ size_t bert_gradients_bytes(const exec *ex, const model_config *cfg, int64_t tok
 {
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
     return 6 * floats(tokens * d) + floats(tokens * (f > 3 * d ? f : 3 * d)) +
-           floats(tokens * 3 * d) + 2 * layernorm_gradient_bytes(ex, tokens, d);
+           floats(tokens * 3 * d) + linear_gradient_bytes(ex, tokens, 3 * d) +
+           2 * linear_gradient_bytes(ex, tokens, d) + linear_gradient_bytes(ex, tokens, f) +
+           2 * layernorm_gradient_bytes(ex, tokens, d);
 }
 
 /* forward: qkv = h Wqkv + b, and h is also the residual of `sum1` */
@@ -262,7 +268,9 @@ static void project_backward(exec *ex, const bert_layer *layer, const bert_gradi
                              int64_t begin, int64_t end)
 {
     const int64_t n = end - begin, d = layer->qkv.in, at = begin * d;
-    linear_backward_input(ex, g->out + at, g->qkv + 3 * at, n, begin, &layer->qkv);
+    const activation x = activation_rows(&layer->x, begin, end);
+    linear_collect(ex, &g->of_qkv, g->qkv + 3 * at, &x, &layer->qkv);
+    linear_backward_input(ex, g->out + at, g->qkv + 3 * at, &x, &layer->qkv);
     add(ex, g->out + at, g->out + at, g->sum1 + at, n * d);
 }
 
@@ -276,6 +284,9 @@ static void mix_backward(exec *ex, const bert *model, int64_t index, const bert_
     const size_t mark = exec_mark(ex);
     float *sum2 = exec_take(ex, n * d, sizeof(float)), *up = g->up + begin * f;
     float *dh1 = exec_take(ex, n * d, sizeof(float));
+    const activation context = activation_rows(&layer->context, begin, end);
+    const activation x1 = activation_rows(&layer->h1, begin, end);
+    const activation x2 = activation_rows(&layer->g, begin, end);
     const nonlinearity_state act = nonlinearity_state_from(ex, &layer->act_state, begin * f);
     const layernorm_state norm1 = layernorm_state_rows(&layer->norm1_state, d, begin);
     const layernorm_state norm2 = layernorm_state_rows(&layer->norm2_state, d, begin);
@@ -286,16 +297,19 @@ static void mix_backward(exec *ex, const bert *model, int64_t index, const bert_
     layernorm_backward_input(ex, sum2, g->out + at, n, &layer->norm2, &norm2, &g2);
     bert_drop(ex, g->down + at, sum2, n * d, at, p, bert_stream(index, STREAM_DROPOUT2));
     /* forward: f = gelu(u) Wdown + b, u = h1 Wup + b */
-    linear_backward_input(ex, up, g->down + at, n, begin, &layer->down);
+    linear_collect(ex, &g->of_down, g->down + at, &x2, &layer->down);
+    linear_backward_input(ex, up, g->down + at, &x2, &layer->down);
     nonlinearity_backward(ex, up, up, n * f, &layer->act, &act);
-    linear_backward_input(ex, dh1, up, n, begin, &layer->up);
+    linear_collect(ex, &g->of_up, up, &x1, &layer->up);
+    linear_backward_input(ex, dh1, up, &x1, &layer->up);
     add(ex, g->h1 + at, dh1, sum2, n * d);
 
     /* forward: h1 = LN(dropout(a) + h) */
     layernorm_backward_input(ex, g->sum1 + at, g->h1 + at, n, &layer->norm1, &norm1, &g1);
     bert_drop(ex, g->a + at, g->sum1 + at, n * d, at, p, bert_stream(index, STREAM_DROPOUT1));
     /* forward: a = mixed Wo + b */
-    linear_backward_input(ex, g->mixed + at, g->a + at, n, begin, &layer->out);
+    linear_collect(ex, &g->of_out, g->a + at, &context, &layer->out);
+    linear_backward_input(ex, g->mixed + at, g->a + at, &context, &layer->out);
     exec_release(ex, mark);
 }
 
@@ -321,6 +335,10 @@ void bert_rows_backward(bert *model, int64_t index, const bert_gradients *g, int
     backward_rows job = {model, index, g};
     exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens),
                        bert_rows_scratch(ex, &model->cfg, tokens), backward_piece, &job);
+    if (index + 1 < model->cfg.num_hidden_layers) {
+        const bert_layer *above = &model->layers[index + 1];
+        linear_backward_params(ex, &g->of_qkv, g->qkv, &above->x, &above->qkv);
+    }
 }
 
 void bert_layer_backward(bert *model, int64_t index, const bert_gradients *g, const sequences *seq)
@@ -330,10 +348,9 @@ void bert_layer_backward(bert *model, int64_t index, const bert_gradients *g, co
     const int64_t t = seq->tokens;
     bert_rows_backward(model, index, g, t);
     layernorm_backward_params(ex, &g->norm2, t, &layer->norm2, &layer->norm2_state);
-    linear_backward_params(ex, g->down, &layer->g, &layer->down);
-    linear_backward_params(ex, g->up, &layer->h1, &layer->up);
+    linear_backward_params(ex, &g->of_down, g->down, &layer->g, &layer->down);
+    linear_backward_params(ex, &g->of_up, g->up, &layer->h1, &layer->up);
     layernorm_backward_params(ex, &g->norm1, t, &layer->norm1, &layer->norm1_state);
-    linear_backward_params(ex, g->a, &layer->context, &layer->out);
+    linear_backward_params(ex, &g->of_out, g->a, &layer->context, &layer->out);
     attention_backward(ex, g->qkv, g->mixed, seq, &layer->at, &layer->at_state);
-    linear_backward_params(ex, g->qkv, &layer->x, &layer->qkv);
 }

@@ -156,21 +156,30 @@ static void row_map_rows(void *arg, int64_t begin, int64_t end)
     }
 }
 
+void qmatrix_column_max(const exec *ex, uint32_t *max, const float *x, int64_t ldx, int64_t rows,
+                        int64_t cols, const float *row_mul)
+{
+    enum { STRIP = 256 };
+    uint32_t local[STRIP];
+    for (int64_t j0 = 0; j0 < cols; j0 += STRIP) {
+        const int64_t n = cols - j0 < STRIP ? cols - j0 : STRIP;
+        memset(local, 0, sizeof local);
+        for (int64_t i = 0; i < rows; i++)
+            ex->fk->max_abs_columns(local, x + i * ldx + j0, row_mul == NULL ? 1.0f : row_mul[i],
+                                    n);
+#pragma omp critical(mts_qmatrix_max)
+        for (int64_t j = 0; j < n; j++)
+            if (local[j] > max[j0 + j])
+                max[j0 + j] = local[j];
+    }
+}
+
 static void column_max_rows(void *arg, int64_t begin, int64_t end)
 {
     map_job *job = arg;
-    enum { STRIP = 256 };
-    uint32_t local[STRIP];
-    for (int64_t j0 = 0; j0 < job->m->cols; j0 += STRIP) {
-        const int64_t n = job->m->cols - j0 < STRIP ? job->m->cols - j0 : STRIP;
-        memset(local, 0, sizeof local);
-        for (int64_t i = begin; i < end; i++)
-            job->ex->fk->max_abs_columns(local, job->x + i * job->ldx + j0, row_mul_at(job, i), n);
-#pragma omp critical(mts_qmatrix_max)
-        for (int64_t j = 0; j < n; j++)
-            if (local[j] > job->col_max[j0 + j])
-                job->col_max[j0 + j] = local[j];
-    }
+    const float *row_mul = job->args->row_mul;
+    qmatrix_column_max(job->ex, job->col_max, job->x + begin * job->ldx, job->ldx, end - begin,
+                       job->m->cols, row_mul == NULL ? NULL : row_mul + begin);
 }
 
 static void column_quantize_rows(void *arg, int64_t begin, int64_t end)
@@ -222,15 +231,18 @@ static void map_columns(exec *ex, map_job *job, int64_t grain)
     assert(job->args->col_mul == NULL);
     size_t mark = exec_mark(ex);
     float *col_scale = exec_take(ex, m->cols, sizeof(float));
-    job->col_max = exec_take(ex, m->cols, sizeof(uint32_t));
-    memset(job->col_max, 0, (size_t)m->cols * sizeof(uint32_t));
-    exec_parallel(ex, m->rows, grain, column_max_rows, job);
+    const uint32_t *max = job->args->col_max;
+    if (max == NULL) {
+        max = job->col_max = exec_take(ex, m->cols, sizeof(uint32_t));
+        memset(job->col_max, 0, (size_t)m->cols * sizeof(uint32_t));
+        exec_parallel(ex, m->rows, grain, column_max_rows, job);
+    }
     job->inverse = 1.0f;
     for (int64_t j = 0; j < m->cols; j++) {
-        int e = group_exponent(job, job->col_max[j]);
+        int e = group_exponent(job, max[j]);
         m->scale[j] = format_power(e);
         col_scale[j] = format_power(-e);
-        if (job->col_max[j] >= infinity_bits)
+        if (max[j] >= infinity_bits)
             job->inverse = 0.0f;
     }
     job->col_scale = col_scale;

@@ -34,10 +34,12 @@ qmatrix qmatrix_rows(const qmatrix *m, int64_t begin, int64_t end);
 
 /* What qmatrix_map needs beside the numbers. */
 typedef struct map_args {
-    const float *row_mul; /* powers of two multiplied into row i before mapping, or NULL */
-    const float *col_mul; /* the same for column j, or NULL (tensor, row and column groups) */
-    rng_key key;          /* draw of element (i, j): (first_row + i) * cols + j */
-    int64_t first_row;    /* of x within the matrix it is a part of */
+    const float *row_mul;    /* powers of two multiplied into row i before mapping, or NULL */
+    const float *col_mul;    /* the same for column j, or NULL (tensor, row and column groups) */
+    const uint32_t *col_max; /* column groups: bits of max |x row_mul| by column, or NULL: found
+                                here */
+    rng_key key;             /* draw of element (i, j): (first_row + i) * cols + j */
+    int64_t first_row;       /* of x within the matrix it is a part of */
     bool stochastic;
     const char *what, *where; /* for the report of NaN or infinity */
 } map_args;
@@ -52,5 +54,10 @@ void qmatrix_map(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_ar
 
 /* The same for a matrix that one thread maps inside a parallel region; group tensor only. */
 void qmatrix_map_serial(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args);
+
+/* max[j] = max(max[j], bits of |x[i][j] row_mul[i]|), row_mul NULL: 1, for col_max above.  Safe when
+ * several threads share max. */
+void qmatrix_column_max(const exec *ex, uint32_t *max, const float *x, int64_t ldx, int64_t rows,
+                        int64_t cols, const float *row_mul);
 
 #endif
