@@ -8,8 +8,8 @@
 
 #include "api/options.h"
 #include "base/file.h"
+#include "base/json_util.h"
 #include "cpu/cpu_features.h"
-#include "io/json_util.h"
 #include "io/safetensors.h"
 #include "models/bert.h"
 #include "optim/optimizer.h"

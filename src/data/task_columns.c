@@ -1,6 +1,7 @@
 /* Which columns of a table are the texts and the label.  Rules in task.h. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "data/task_internal.h"
 
 #define LENGTH(array) ((int64_t)(sizeof(array) / sizeof((array)[0])))
@@ -81,7 +82,7 @@ mts_status task_pick_columns(mts_ctx *ctx, const task_spec *spec, const table *t
                              task_columns *out)
 {
     mts_status st = MTS_OK;
-    char name[TABLE_QUOTE_BYTES];
+    char name[UTF8_QUOTE_BYTES];
     *out = (task_columns){.text_a = -1, .text_b = -1, .label = -1};
     if (need_label)
         MTS_TRY(pick_label(ctx, spec, t, &out->label));
@@ -93,8 +94,8 @@ mts_status task_pick_columns(mts_ctx *ctx, const task_spec *spec, const table *t
             (out->text_b < 0 || out->text_b != out->label),
         MTS_ERR_ARGUMENT, "%s: expected different columns for texts and label, found \"%s\" twice",
         t->path,
-        table_quote(
-            name,
+        utf8_quote(
+            name, sizeof name,
             t->names[out->text_b >= 0 && out->text_b == out->label ? out->text_b : out->text_a]));
 cleanup:
     return st;

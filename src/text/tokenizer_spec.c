@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json_util.h"
 #include "base/memory.h"
-#include "text/text_json.h"
 
 void tokenizer_spec_deinit(tokenizer_spec *spec)
 {
@@ -29,10 +29,10 @@ mts_status tokenizer_spec_read_flags(mts_ctx *ctx, const json_t *object, added_t
 {
     mts_status st = MTS_OK;
     bool single_word = false;
-    MTS_TRY(text_json_bool(ctx, object, "lstrip", &token->lstrip));
-    MTS_TRY(text_json_bool(ctx, object, "rstrip", &token->rstrip));
-    MTS_TRY(text_json_bool(ctx, object, "normalized", &token->normalized));
-    MTS_TRY(text_json_bool(ctx, object, "single_word", &single_word));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "lstrip", &token->lstrip));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "rstrip", &token->rstrip));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "normalized", &token->normalized));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "single_word", &single_word));
     MTS_CHECK(!single_word, MTS_ERR_UNSUPPORTED, "added tokens with single_word are not supported");
 cleanup:
     return st;

@@ -39,7 +39,7 @@ typedef enum special_token {
     SPECIAL_COUNT,
 } special_token;
 
-enum { TOKENIZER_MAX_ADDED = 16384 };
+enum { TOKENIZER_MAX_ADDED = 16384, TOKENIZER_FILE_BYTES_MAX = 256 * 1024 * 1024 };
 
 /* A token recognised in the text before it is cut into words. */
 typedef struct added_token {

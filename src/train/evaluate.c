@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "io/json_util.h"
+#include "base/json_util.h"
 #include "layers/loss.h"
 
 bert_input run_input(const run *r)

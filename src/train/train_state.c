@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json_util.h"
 #include "base/rng.h"
-#include "io/json_util.h"
 
 static const char file_name[] = "trainer_state.json";
 

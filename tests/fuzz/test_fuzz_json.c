@@ -18,7 +18,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include "io/json_util.h"
+#include "base/json_util.h"
 #include "io/model_config.h"
 
 enum { TEXT_MAX = 4096, MUTATIONS = 20000 };
