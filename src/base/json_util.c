@@ -35,6 +35,72 @@ mts_status json_util_parse(mts_ctx *ctx, const char *file, const char *text, siz
                       reason);
 }
 
+/* How many of the first bytes of text are in set. */
+static size_t span(const char *text, size_t bytes, const char *set)
+{
+    size_t n = 0;
+    while (n < bytes && text[n] != '\0' && strchr(set, text[n]) != NULL)
+        n++;
+    return n;
+}
+
+/* *out: a copy of text[bytes] in which every integer of more than 18 digits has ".0" behind it. */
+static mts_status widen_integers(mts_ctx *ctx, const char *text, size_t bytes, char **out,
+                                 size_t *out_bytes)
+{
+    mts_status st = MTS_OK;
+    char *wide = NULL;
+    size_t n = 0;
+    bool in_string = false;
+    MTS_TRY(mem_calloc(ctx, &wide, bytes + bytes / 8 + 16, 1, "JSON text")); /* 2 for every 19 */
+    for (size_t i = 0; i < bytes;) {
+        const size_t word = in_string ? 0 : span(text + i, bytes - i, "0123456789.eE+-");
+        const size_t sign = word > 0 && text[i] == '-';
+        const size_t digits = span(text + i + sign, word - sign, "0123456789");
+        const size_t take = word > 0 ? word : 1;
+        memcpy(wide + n, text + i, take);
+        n += take;
+        if (digits > 18 && sign + digits == word) {
+            memcpy(wide + n, ".0", 2);
+            n += 2;
+        }
+        if (in_string && text[i] == '\\' && i + 1 < bytes)
+            wide[n++] = text[++i];
+        else if (text[i] == '"')
+            in_string = !in_string;
+        i += take;
+    }
+    *out = wide;
+    *out_bytes = n;
+cleanup:
+    return st;
+}
+
+mts_status json_util_parse_wide(mts_ctx *ctx, const char *file, const char *text, size_t bytes,
+                                json_t **out)
+{
+    mts_status st = MTS_OK;
+    json_error_t error = {0};
+    char *wide = NULL;
+    size_t wide_bytes = 0;
+    *out = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    if (*out == NULL && json_error_code(&error) == json_error_numeric_overflow) {
+        MTS_TRY(widen_integers(ctx, text, bytes, &wide, &wide_bytes));
+        MTS_TRY(json_util_parse(ctx, file, wide, wide_bytes, out));
+    } else if (*out == NULL) {
+        MTS_TRY(json_util_parse(ctx, file, text, bytes, out)); /* says what is wrong */
+    }
+    MTS_CHECK(json_is_object(*out), MTS_ERR_BAD_FILE, "%s: expected an object, found %s", file,
+              json_util_type_name(*out));
+cleanup:
+    mem_free(wide);
+    if (st != MTS_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
 mts_status json_util_load(mts_ctx *ctx, const char *path, size_t limit, json_t **out)
 {
     mts_status st = MTS_OK;

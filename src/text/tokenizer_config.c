@@ -147,7 +147,7 @@ mts_status tokenizer_config_read(mts_ctx *ctx, const char *path, bool with_vocab
     json_t *root = NULL;
     const char *class_name = NULL;
 
-    MTS_TRY(json_util_load_object(ctx, path, TOKENIZER_FILE_BYTES_MAX, &root));
+    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
     if ((st = read_rules(ctx, root, &spec->normalizer)) == MTS_OK &&
         (st = read_names(ctx, root, spec)) == MTS_OK && with_vocab_txt &&
         (st = json_util_string(ctx, NULL, root, "tokenizer_class", &class_name)) == MTS_OK &&
@@ -164,7 +164,7 @@ mts_status special_tokens_map_read(mts_ctx *ctx, const char *path, tokenizer_spe
 {
     mts_status st = MTS_OK;
     json_t *root = NULL;
-    MTS_TRY(json_util_load_object(ctx, path, TOKENIZER_FILE_BYTES_MAX, &root));
+    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
     st = read_names(ctx, root, spec);
     if (st != MTS_OK)
         status_prefix(ctx, "%s", path);
@@ -201,7 +201,7 @@ mts_status added_tokens_read(mts_ctx *ctx, const char *path, tokenizer_spec *spe
     mts_status st = MTS_OK;
     json_t *root = NULL, *id = NULL;
     const char *content = NULL;
-    MTS_TRY(json_util_load_object(ctx, path, TOKENIZER_FILE_BYTES_MAX, &root));
+    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
     json_object_foreach(root, content, id)
     {
         st = read_added_token(ctx, content, id, spec);

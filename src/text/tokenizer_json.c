@@ -213,7 +213,7 @@ mts_status tokenizer_json_read(mts_ctx *ctx, const char *path, tokenizer_spec *s
     json_t *root = NULL;
     const json_t *splitter = NULL;
 
-    MTS_TRY(json_util_load_object(ctx, path, TOKENIZER_FILE_BYTES_MAX, &root));
+    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
     if ((st = read_model(ctx, root, spec)) == MTS_OK &&
         (st = read_normalizer(ctx, root, spec)) == MTS_OK &&
         (st = get_object(ctx, root, "pre_tokenizer", &splitter)) == MTS_OK &&

@@ -19,6 +19,19 @@ void tokenizer_spec_deinit(tokenizer_spec *spec)
     *spec = (tokenizer_spec){0};
 }
 
+mts_status tokenizer_spec_load(mts_ctx *ctx, const char *path, json_t **out)
+{
+    mts_status st = MTS_OK;
+    char *text = NULL;
+    size_t bytes = 0;
+    *out = NULL;
+    MTS_TRY(file_read_all(ctx, path, TOKENIZER_FILE_BYTES_MAX, &text, &bytes));
+    MTS_TRY(json_util_parse_wide(ctx, path, text, bytes, out));
+cleanup:
+    mem_free(text);
+    return st;
+}
+
 mts_status tokenizer_spec_name(mts_ctx *ctx, tokenizer_spec *spec, special_token which,
                                const char *name)
 {

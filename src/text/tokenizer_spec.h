@@ -70,6 +70,9 @@ void tokenizer_spec_deinit(tokenizer_spec *spec);
 
 /* ---- for the file readers ---- */
 
+/* *out: the JSON object in a file of at most TOKENIZER_FILE_BYTES_MAX; drop with json_decref. */
+MTS_NODISCARD mts_status tokenizer_spec_load(mts_ctx *ctx, const char *path, json_t **out);
+
 /*
  * Add a token, or replace the properties of the one with that id.  The token is also entered in the
  * vocabulary, unless its id is -1 or there with the same text already.  content is copied;

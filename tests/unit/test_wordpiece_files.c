@@ -276,6 +276,27 @@ static void test_settings_of_tokenizer_config(void **state)
     check_ids(&no, "\u4e2d\u4e2d", together, 4);
 }
 
+/* Python's int(1e30), for "no limit", does not fit in 64 bits. */
+static void test_huge_numbers(void **state)
+{
+    (void)state;
+    static const char *const fine[] = {
+        "{\"model_max_length\": 1000000000000000019884624838656}",
+        "{\"a\": [-99999999999999999999999, 1e5, 0.5], \"b\\\"1\": \"999999999999999999999999\"}",
+        "{\"a\":18446744073709551616,\"do_lower_case\":false}",
+    };
+    for (size_t i = 0; i < COUNT(fine); i++) {
+        file_case c = {
+            {"vocab.txt", "tokenizer_config.json"}, {SPECIALS "a\n", fine[i]}, MTS_OK, ""};
+        check(&c);
+    }
+    file_case bad = {{"vocab.txt", "tokenizer_config.json"},
+                     {SPECIALS "a\n", "{\"a\": 1000000000000000000000, \"b\": 01}"},
+                     MTS_ERR_BAD_FILE,
+                     "tokenizer_config.json:1:"};
+    check(&bad);
+}
+
 static void test_which_file_wins(void **state)
 {
     (void)state;
@@ -332,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_malformed_small_files),
         cmocka_unit_test(test_line_ends_and_byte_order_mark),
         cmocka_unit_test(test_settings_of_tokenizer_config),
+        cmocka_unit_test(test_huge_numbers),
         cmocka_unit_test(test_which_file_wins),
         cmocka_unit_test(test_added_tokens_of_old_folders),
     };
