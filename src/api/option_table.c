@@ -71,7 +71,9 @@ static const mts_option_info options[] = {
          "one or two column names, separated by a comma [found by name]"),
     TEXT(label_column_name, TRAIN | EVAL, "column of the label [label]"),
     SWITCH(do_regression, "false", TRAIN, "the label is a number to predict, not a class"),
-    TRISTATE(do_lower_case, RUN, "lower-case the text; auto: as the model's tokenizer says"),
+    TRISTATE(
+        do_lower_case, RUN,
+        "lower-case the text; auto: as the model's tokenizer says; train stores it in the folder"),
     INT(max_seq_length, "128", 3, 65536, RUN | INFO, "longer texts are cut to so many tokens"),
     INT(max_train_samples, "-1", -1, ROWS_MAX, TRAIN, "use the first so many rows; -1: all"),
     INT(max_eval_samples, "-1", -1, ROWS_MAX, TRAIN | EVAL, "use the first so many rows; -1: all"),

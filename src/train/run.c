@@ -225,6 +225,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
         wordpiece_set_lower_case(r->tokenizer, o->do_lower_case == 1);
     if (purpose.train)
         MTS_TRY(tokenizer_files_read(ctx, &r->tokenizer_files, r->model_dir));
+    if (purpose.train && o->do_lower_case >= 0)
+        MTS_TRY(tokenizer_files_set_lower_case(ctx, &r->tokenizer_files, o->do_lower_case == 1));
     MTS_TRY(task_resolve(ctx, o, &r->task));
     MTS_TRY(agree_on_labels(r, &cfg, purpose.train));
     MTS_TRY(load_data(r, purpose));
