@@ -134,7 +134,10 @@ static const mts_option_info options[] = {
     INT(save_total_limit, "0", 0, ROWS_MAX, TRAIN, "keep so many checkpoints; 0: all"),
     SWITCH(load_best_model_at_end, "false", TRAIN,
            "the final model is the best one evaluated, not the last"),
-    TEXT(metric_for_best_model, TRAIN, "e.g. eval_accuracy [eval_loss]"),
+    TEXT(metric_for_best_model, TRAIN,
+         "which is the best model: loss, accuracy, f1, ... as the evaluation names them [loss, as "
+         "in "
+         "transformers, for every task]"),
     TEXT(resume_from_checkpoint, TRAIN, "a checkpoint folder, or: last"),
     SWITCH(overwrite_output_dir, "false", TRAIN, "allow an output folder that is not empty"),
     TEXT(metrics_file, TRAIN, "JSON lines [metrics.jsonl in the output folder]"),
