@@ -38,7 +38,7 @@ broken 1 "$work/none.tsv" "${new[@]}" --train_file "$work/none.tsv"
 broken 1 "$work/none.tsv" "${new[@]}" --validation_file "$work/none.tsv"
 broken 1 "$work/none" "${new[@]}" --resume_from_checkpoint "$work/none"
 broken 2 "max_seq_length" "${new[@]}" --max_seq_length 33
-broken 2 "has no f1" "${new[@]}" --metric_for_best_model f1
+broken 2 "has no f1, expected one of loss, accuracy, f1_macro" "${new[@]}" --metric_for_best_model f1
 [ ! -e "$work/new/model.safetensors" ] || fail "a failed run wrote a model"
 
 # ---- an output folder that is in use, or no folder, or not to be written
