@@ -138,11 +138,19 @@ static mts_status create_model(run *r, model_config *cfg)
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               r->model_dir, (long long)cfg->type_vocab_size);
     MTS_TRY(plan_batches(r, &limits));
-    MTS_CHECK(limits.train_tokens < GEMM_DEPTH_MAX && limits.eval_tokens < GEMM_DEPTH_MAX,
-              MTS_ERR_ARGUMENT, "batches of %lld tokens are too large, the limit is %lld",
-              (long long)(limits.train_tokens > limits.eval_tokens ? limits.train_tokens
-                                                                   : limits.eval_tokens),
-              (long long)GEMM_DEPTH_MAX);
+    MTS_CHECK(
+        limits.train_tokens < GEMM_DEPTH_MAX &&
+                limits
+                    .eval_tokens<
+                        GEMM_DEPTH_MAX, MTS_ERR_ARGUMENT,
+                        "batches of %lld tokens are too large, the limit is %lld: give a smaller "
+                        "--per_device_%s_batch_size or --max_seq_length",
+                        (long long)(limits.train_tokens > limits.eval_tokens ? limits.train_tokens
+                                                                             : limits.eval_tokens),
+                        (long long)GEMM_DEPTH_MAX - 1, limits.train_tokens>
+                        limits.eval_tokens
+            ? "train"
+            : "eval");
     count = (size_t)(r->batch.plan.max_rows * labels);
     MTS_TRY(bert_create(ctx, cfg, &r->format, r->threads, (uint64_t)r->o->seed, &dropout, &limits,
                         &r->model));
