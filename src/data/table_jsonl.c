@@ -69,6 +69,9 @@ static mts_status parse_line(mts_ctx *ctx, const table *t, const char *text, siz
         (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory))
         MTS_TRY(status_set(ctx, MTS_ERR_MEMORY, "%s:%lld: out of memory: parsing JSON needs more",
                            t->path, (long long)line));
+    MTS_CHECK(*out != NULL || text[strspn(text, " \t")] != '[', MTS_ERR_BAD_FILE,
+              "%s:%lld: expected a JSON object on each line, found the beginning of an array",
+              t->path, (long long)line);
     MTS_CHECK(*out != NULL, MTS_ERR_BAD_FILE,
               "%s:%lld: expected a JSON object on one line, found an error at byte %d: %s", t->path,
               (long long)line, error.position, utf8_quote(quoted, sizeof quoted, error.text));

@@ -21,10 +21,14 @@ static mts_status find_glue_column(mts_ctx *ctx, const table *t, const glue_colu
 
 static mts_status pick_label(mts_ctx *ctx, const task_spec *spec, const table *t, int64_t *label)
 {
-    static const glue_column usual = {{"label"}};
     if (spec->label_column != NULL)
         return table_find_column(ctx, t, spec->label_column, label);
-    return find_glue_column(ctx, t, spec->glue != NULL ? &spec->glue->label : &usual, label);
+    if (spec->glue != NULL)
+        return find_glue_column(ctx, t, &spec->glue->label, label);
+    const mts_status st = table_find_column(ctx, t, "label", label);
+    if (st != MTS_OK)
+        status_prefix(ctx, "--label_column_name is not given");
+    return st;
 }
 
 /* Texts by names that are usual for them; false if the table has none of these. */
