@@ -56,6 +56,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
     const optimizer_options options = settings_optimizer(o);
     bert_plan plan;
     size_t state = 0;
+    MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
     MTS_TRY(bert_plan_make(ctx, cfg, &format, settings_threads(o), &limits, &plan));
     state = optimizer_bytes(&options, param_table_count_elements(cfg), param_table_count(cfg));
     MTS_TRY(put_bytes(ctx, out, "parameters_bytes", plan.parameters));

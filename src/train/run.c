@@ -132,25 +132,15 @@ static mts_status create_model(run *r, model_config *cfg)
               "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", r->model_dir,
               (long long)vocab, (long long)cfg->vocab_size);
     MTS_CHECK(r->o->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
-              "option --max_seq_length: the model has %lld positions, found %lld",
+              "option --max_seq_length: the model has %lld positions, found %lld: give at most "
+              "as many",
               (long long)cfg->max_position_embeddings, (long long)r->o->max_seq_length);
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               r->model_dir, (long long)cfg->type_vocab_size);
     MTS_TRY(plan_batches(r, &limits));
-    MTS_CHECK(
-        limits.train_tokens < GEMM_DEPTH_MAX &&
-                limits
-                    .eval_tokens<
-                        GEMM_DEPTH_MAX, MTS_ERR_ARGUMENT,
-                        "batches of %lld tokens are too large, the limit is %lld: give a smaller "
-                        "--per_device_%s_batch_size or --max_seq_length",
-                        (long long)(limits.train_tokens > limits.eval_tokens ? limits.train_tokens
-                                                                             : limits.eval_tokens),
-                        (long long)GEMM_DEPTH_MAX - 1, limits.train_tokens>
-                        limits.eval_tokens
-            ? "train"
-            : "eval");
+    MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
+    MTS_TRY(settings_check_tokens(ctx, limits.eval_tokens, "eval"));
     count = (size_t)(r->batch.plan.max_rows * labels);
     MTS_TRY(bert_create(ctx, cfg, &r->format, r->threads, (uint64_t)r->o->seed, &dropout, &limits,
                         &r->model));
