@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "models/bert_io.h"
 #include "train/checkpoint.h"
 #include "train/settings.h"
@@ -203,6 +204,23 @@ cleanup:
     return st;
 }
 
+/* A user's own files: what was taken for text and label, and as what. */
+static void note_columns(run *r)
+{
+    const task_spec *t = &r->task;
+    char a[UTF8_QUOTE_BYTES], b[UTF8_QUOTE_BYTES] = "", label[UTF8_QUOTE_BYTES], kind[32];
+    if (t->glue != NULL)
+        return;
+    utf8_quote(a, sizeof a, t->text_columns[0]);
+    if (t->text_columns[1] != NULL)
+        utf8_quote(b, sizeof b, t->text_columns[1]);
+    utf8_quote(label, sizeof label, t->label_column != NULL ? t->label_column : "label");
+    snprintf(kind, sizeof kind, "%lld classes", (long long)t->num_labels);
+    run_note(r, "text in column \"%s\"%s%s%s, label in column \"%s\": %s", a,
+             b[0] != '\0' ? " and \"" : "", b, b[0] != '\0' ? "\"" : "", label,
+             t->regression ? "a number" : kind);
+}
+
 mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_callbacks *callbacks,
                        run_purpose purpose)
 {
@@ -226,6 +244,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     if (purpose.train && o->do_lower_case >= 0)
         MTS_TRY(tokenizer_files_set_lower_case(ctx, &r->tokenizer_files, o->do_lower_case == 1));
     MTS_TRY(task_resolve(ctx, o, &r->task));
+    if (purpose.train)
+        note_columns(r);
     MTS_TRY(agree_on_labels(r, &cfg, purpose.train));
     MTS_TRY(load_data(r, purpose));
     MTS_TRY(create_model(r, &cfg));

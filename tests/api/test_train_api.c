@@ -112,8 +112,9 @@ static void test_events_and_results(void **state)
     mts_options o = small_run(out.text);
     char *trained = NULL, *evaluated = NULL;
     require(mts_train(ctx, &o, &callbacks, &trained));
-    /* rows are read; the head is new; 3 steps, evaluation, checkpoint, twice; final evaluation */
-    assert_string_equal(seen.letters, "pnssspmcssspmcpm");
+    /* columns; rows are read; the head is new; 3 steps, evaluation, checkpoint, twice; final
+     * evaluation */
+    assert_string_equal(seen.letters, "npnssspmcssspmcpm");
     assert_int_equal(number_of(trained, "eval_samples"), DEV_ROWS);
 
     mts_options again = run_folder_options();

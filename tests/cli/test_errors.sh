@@ -28,6 +28,7 @@ unchanged() { # WHAT
 
 tiny+=(--max_steps 6 --save_steps 2)
 run 0 train "${tiny[@]}" --output_dir "$work/good"
+has err 'note: text in column "text", label in column "label": 3 classes'
 snapshot "$work/good" >"$work/before"
 new=(--output_dir "$work/new")
 good=(--output_dir "$work/good")
