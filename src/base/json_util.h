@@ -27,8 +27,8 @@ MTS_NODISCARD mts_status json_util_parse(mts_ctx *ctx, const char *file, const c
                                          size_t bytes, json_t **out);
 
 /*
- * As json_util_parse, of an object, and an integer beyond 64 bits is taken for a real: Python writes
- * 10^30 where there is no limit (model_max_length).
+ * As json_util_parse, of an object, and an integer beyond 64 bits is taken for a real: Python
+ * writes 10^30 where there is no limit (model_max_length).
  */
 MTS_NODISCARD mts_status json_util_parse_wide(mts_ctx *ctx, const char *file, const char *text,
                                               size_t bytes, json_t **out);

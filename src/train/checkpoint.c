@@ -10,8 +10,8 @@
 #include "io/safetensors.h"
 #include "models/bert_io.h"
 
-/* A run that starts anew removes the checkpoints of its output folder: the model it starts from must
- * not be one of them. */
+/* A run that starts anew removes the checkpoints of its output folder: the model it starts from
+ * must not be one of them. */
 static mts_status check_source_stays(const run *r)
 {
     mts_status st = MTS_OK;

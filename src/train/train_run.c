@@ -38,8 +38,8 @@ static bool is_due(const run *r, const char *strategy, int64_t every)
     return is(strategy, "steps") && step % every == 0;
 }
 
-/* Remember the best evaluation; its checkpoint is the one this step writes.  Where the best model is
- * to be loaded at the end, those without a checkpoint cannot be it. */
+/* Remember the best evaluation; its checkpoint is the one this step writes.  Where the best model
+ * is to be loaded at the end, those without a checkpoint cannot be it. */
 static mts_status note_best(run *r, const json_t *results)
 {
     mts_status st = MTS_OK;

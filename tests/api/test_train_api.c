@@ -204,7 +204,7 @@ static void test_predictions_are_the_evaluation(void **state)
 /* ------------------------------------------------------------------------------- lower case ----
  */
 
-/* The files of a tiny model with a tokenizer.json and a tokenizer_config.json, if config is given. */
+/* The files of a tiny model; if config is given, with tokenizer.json and tokenizer_config.json. */
 static void write_cased_model(const char *name, const char *config)
 {
     static const char *const files[] = {"config.json", "model.safetensors", "vocab.txt"};
