@@ -34,14 +34,15 @@ static bool split_word(const char *text, word *out)
     return true;
 }
 
-static bool is_switch_value(const char *text)
+/* Whether text can be the value of a switch: otherwise it is the next word of the command line. */
+static bool is_switch_value(const mts_option_info *info, const char *text)
 {
     static const char *const values[] = {"true", "false", "True", "False", "TRUE", "FALSE", "yes",
                                          "no",   "y",     "n",    "t",     "f",    "1",     "0"};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         if (strcmp(text, values[i]) == 0)
             return true;
-    return false;
+    return info->type == MTS_OPTION_TRISTATE && strcmp(text, "auto") == 0;
 }
 
 /* Whether text is one of the '|'-separated choices. */
@@ -142,7 +143,7 @@ static bool set_option(const cli_command *command, cli_args *args, const mts_opt
     if (negated)
         value = "false";
     else if (value == NULL && is_switch(info))
-        value = *used < count && is_switch_value(words[*used]) ? words[(*used)++] : "true";
+        value = *used < count && is_switch_value(info, words[*used]) ? words[(*used)++] : "true";
     else if (value == NULL)
         value = take_value(w, count, words, used);
     return value != NULL && cli_report(args->ctx, mts_options_set(args->ctx, &args->options,

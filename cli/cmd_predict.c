@@ -2,8 +2,8 @@
  * mantissa predict: text lines in, a label (or score) and the logits of each out, in the order of
  * the lines.
  *
- * Lines are predicted in chunks, so that the predictor can put lines of similar length together;
- * from a terminal each line is answered at once.
+ * Lines are predicted in chunks of several batches, which all threads tokenize together; from a
+ * terminal each line is answered at once.
  */
 #include "cli.h"
 

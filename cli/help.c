@@ -53,8 +53,10 @@ static void print_flag(FILE *file, const char *name, const char *placeholder, co
 
 static const char *placeholder_of(const mts_option_info *info)
 {
-    if (info->type == MTS_OPTION_BOOL || info->type == MTS_OPTION_TRISTATE)
+    if (info->type == MTS_OPTION_BOOL)
         return "[true|false]";
+    if (info->type == MTS_OPTION_TRISTATE)
+        return "[true|false|auto]";
     if (info->type == MTS_OPTION_STRING)
         return info->choices != NULL ? "NAME" : "TEXT";
     return info->type == MTS_OPTION_INT ? "N" : "X";

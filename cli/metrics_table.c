@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <string.h>
 
-/* The text of a number or string; false for anything else. */
+/* The text of a number, string or null; false for anything else. */
 static bool format_value(const json_t *value, char *text, size_t bytes)
 {
     if (json_is_integer(value))
@@ -13,6 +13,8 @@ static bool format_value(const json_t *value, char *text, size_t bytes)
         snprintf(text, bytes, "%.6g", json_real_value(value));
     else if (json_is_string(value))
         snprintf(text, bytes, "%s", json_string_value(value));
+    else if (json_is_null(value)) /* JSON has no NaN: e.g. a correlation with a constant */
+        snprintf(text, bytes, "nan");
     else
         return false;
     return true;

@@ -27,8 +27,13 @@ bool output_open(output *o, const char *path)
         o->temp = malloc(bytes);
         if (o->temp != NULL) {
             snprintf(o->temp, bytes, "%s.tmp-%ld", path, (long)getpid());
+            unlink(o->temp); /* left by a killed process that had our number */
             const int fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
             o->file = fd >= 0 ? fdopen(fd, "w") : NULL;
+            if (fd >= 0 && o->file == NULL) {
+                close(fd);
+                unlink(o->temp);
+            }
         }
     }
     if (o->file == NULL) {

@@ -8,8 +8,8 @@
 
 #include "api/options.h"
 #include "base/file.h"
+#include "base/json_util.h"
 #include "cpu/cpu_features.h"
-#include "io/json_util.h"
 #include "io/safetensors.h"
 #include "models/bert.h"
 #include "optim/optimizer.h"
@@ -57,6 +57,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
     const optimizer_options options = settings_optimizer(o);
     bert_plan plan;
     size_t state = 0;
+    MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
     MTS_TRY(bert_plan_make(ctx, cfg, &format, settings_threads(o), &limits, &plan));
     state = optimizer_bytes(&options, param_table_count_elements(cfg), param_table_count(cfg));
     MTS_TRY(put_bytes(ctx, out, "parameters_bytes", plan.parameters));

@@ -101,6 +101,17 @@ cleanup:
     return st;
 }
 
+/* Our own option, so nobody pastes it with another optimizer by habit: it was meant to act. */
+static mts_status check_optimizer(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(o->sgd_momentum == 0 || !is(o->optim, "adamw"), MTS_ERR_ARGUMENT,
+              "--sgd_momentum needs --optim sgd or sgd_int16, found %s", o->optim);
+
+cleanup:
+    return st;
+}
+
 static mts_status check_data(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
@@ -189,6 +200,7 @@ mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
         MTS_TRY(check_row(ctx, options, mts_option_at(i)));
     MTS_TRY(check_bits(ctx, options));
     MTS_TRY(check_below_one(ctx, options));
+    MTS_TRY(check_optimizer(ctx, options));
     MTS_TRY(check_data(ctx, options));
     MTS_TRY(check_limits(ctx, options));
     MTS_TRY(check_schedule(ctx, options));

@@ -6,7 +6,7 @@
 #include "train/train.h"
 
 #include "api/options.h"
-#include "io/json_util.h"
+#include "base/json_util.h"
 
 /* Hand the metrics to the caller as text. */
 static mts_status give_metrics(mts_ctx *ctx, const json_t *results, char **text)

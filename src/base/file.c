@@ -160,6 +160,12 @@ bool dir_exists(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool file_is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 mts_status path_join(mts_ctx *ctx, char **out, const char *a, const char *b)
 {
     size_t na = strlen(a), nb = strlen(b);

@@ -36,6 +36,8 @@ MTS_NODISCARD mts_status file_read_all(mts_ctx *ctx, const char *path, size_t li
 /* Whether path is a regular file / a folder (links followed); false when it cannot be asked. */
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
+/* Whether two paths lead to one file or folder; false when it cannot be asked. */
+bool file_is_same(const char *a, const char *b);
 
 /* Names in a folder, without "." and "..", in ascending byte order. */
 typedef struct file_list {

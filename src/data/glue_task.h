@@ -27,7 +27,6 @@ typedef struct glue_task {
     int64_t num_labels; /* 1 for regression */
     bool regression;
     metric_kind metric;
-    const char *best_metric;              /* the one to choose a model by, without "eval_" */
     glue_column text_a, text_b, label;    /* text_b without names: single texts */
     const char *dev_files[GLUE_MAX_SETS]; /* the second may be NULL; likewise below */
     const char *test_files[GLUE_MAX_SETS];

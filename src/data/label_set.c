@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "data/number_parse.h"
 
 /* Bytes of an int64_t in decimal, with sign and NUL. */
@@ -36,7 +37,7 @@ static mts_status survey_labels(mts_ctx *ctx, const table *t, int64_t column, co
                                 label_survey *survey)
 {
     mts_status st = MTS_OK;
-    char name[TABLE_QUOTE_BYTES];
+    char name[UTF8_QUOTE_BYTES];
     *survey = (label_survey){.first_text_row = -1, .first_not_finite_row = -1};
     for (int64_t row = 0; row < t->n_rows; row++) {
         int64_t integer = 0;
@@ -44,7 +45,7 @@ static mts_status survey_labels(mts_ctx *ctx, const table *t, int64_t column, co
         MTS_TRY(table_cell(ctx, t, row, column, &labels[row]));
         MTS_CHECK(labels[row][0] != '\0', MTS_ERR_BAD_FILE,
                   "%s:%lld: \"%s\": expected a label, found an empty field", t->path,
-                  (long long)t->lines[row], table_quote(name, t->names[column]));
+                  (long long)t->lines[row], utf8_quote(name, sizeof name, t->names[column]));
         if (number_parse_integer(labels[row], &integer))
             continue;
         if (number_parse_real(labels[row], &real)) {
@@ -122,16 +123,17 @@ mts_status label_set_collect(mts_ctx *ctx, label_set *out, const table *t, int64
     mts_status st = MTS_OK;
     const char **labels = NULL;
     label_survey survey = {0};
-    char name[TABLE_QUOTE_BYTES], found[TABLE_QUOTE_BYTES];
+    char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES];
     int64_t bad = -1;
     *out = (label_set){0};
     MTS_TRY(mem_calloc(ctx, &labels, (size_t)t->n_rows, sizeof labels[0], "labels"));
     MTS_TRY(survey_labels(ctx, t, column, labels, &survey));
-    table_quote(name, t->names[column]);
+    utf8_quote(name, sizeof name, t->names[column]);
     bad = survey.has_text ? (do_regression ? survey.first_text_row : -1)
                           : survey.first_not_finite_row;
     MTS_CHECK(bad < 0, MTS_ERR_BAD_FILE, "%s:%lld: \"%s\": expected a finite number, found \"%s\"",
-              t->path, (long long)t->lines[bad], name, table_quote(found, labels[bad]));
+              t->path, (long long)t->lines[bad], name,
+              utf8_quote(found, sizeof found, labels[bad]));
     out->regression = do_regression || (survey.has_real && !survey.has_text);
     if (out->regression)
         goto cleanup;
@@ -142,7 +144,7 @@ mts_status label_set_collect(mts_ctx *ctx, label_set *out, const table *t, int64
         MTS_TRY(collect_integers(ctx, out, t, labels));
     MTS_CHECK(out->n >= 2, MTS_ERR_BAD_FILE,
               "%s: \"%s\": expected at least two different labels, found only \"%s\"", t->path,
-              name, table_quote(found, out->n == 0 ? "" : out->names[0]));
+              name, utf8_quote(found, sizeof found, out->n == 0 ? "" : out->names[0]));
 cleanup:
     mem_free(labels);
     return st;

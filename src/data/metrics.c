@@ -306,7 +306,9 @@ bool metric_list_find(const metric_list *list, const char *key, double *value)
 
 bool metric_greater_is_better(const char *key)
 {
-    const size_t n = strlen(key);
-    return !(n >= 4 && strcmp(key + n - 4, "loss") == 0) &&
-           !(n >= 3 && strcmp(key + n - 3, "mse") == 0);
+    size_t n = strlen(key);
+    if (n >= 3 && strcmp(key + n - 3, "_mm") == 0)
+        n -= 3;
+    return !(n >= 4 && memcmp(key + n - 4, "loss", 4) == 0) &&
+           !(n >= 3 && memcmp(key + n - 3, "mse", 3) == 0);
 }

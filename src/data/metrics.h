@@ -88,7 +88,8 @@ MTS_NODISCARD mts_status metrics_result(mts_ctx *ctx, const metrics *m, const ch
 /* The value of a key, with or without "eval_" in front; false if there is none. */
 bool metric_list_find(const metric_list *list, const char *key, double *value);
 
-/* Whether more is better: false for names that end in "loss" or "mse". */
+/* Whether more is better: false for names that end in "loss" or "mse", with or without "_mm" (the
+ * second set of MNLI) behind. */
 bool metric_greater_is_better(const char *key);
 
 /* The correlations of x[n] and y[n]; NaN where there is none. */

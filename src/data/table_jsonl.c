@@ -4,9 +4,10 @@
  */
 #include <string.h>
 
+#include "base/json_util.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "data/table_internal.h"
-#include "io/json_util.h"
 
 /* A growing text: bytes[used] of bytes[capacity]. */
 typedef struct growing_text {
@@ -62,15 +63,18 @@ static mts_status parse_line(mts_ctx *ctx, const table *t, const char *text, siz
 {
     mts_status st = MTS_OK;
     json_error_t error = {0};
-    char quoted[TABLE_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
     *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (*out == NULL &&
         (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory))
         MTS_TRY(status_set(ctx, MTS_ERR_MEMORY, "%s:%lld: out of memory: parsing JSON needs more",
                            t->path, (long long)line));
+    MTS_CHECK(*out != NULL || text[strspn(text, " \t")] != '[', MTS_ERR_BAD_FILE,
+              "%s:%lld: expected a JSON object on each line, found the beginning of an array",
+              t->path, (long long)line);
     MTS_CHECK(*out != NULL, MTS_ERR_BAD_FILE,
               "%s:%lld: expected a JSON object on one line, found an error at byte %d: %s", t->path,
-              (long long)line, error.position, table_quote(quoted, error.text));
+              (long long)line, error.position, utf8_quote(quoted, sizeof quoted, error.text));
     MTS_CHECK(json_is_object(*out), MTS_ERR_BAD_FILE, "%s:%lld: expected a JSON object, found %s",
               t->path, (long long)line, json_util_type_name(*out));
 cleanup:

@@ -6,8 +6,8 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "data/table_internal.h"
-#include "text/utf8.h"
 
 mts_status table_format_of_path(mts_ctx *ctx, const char *path, table_format *out)
 {
@@ -92,7 +92,7 @@ mts_status table_add_column(mts_ctx *ctx, table_builder *b, const char *name, si
 {
     mts_status st = MTS_OK;
     table *t = b->t;
-    char quoted[TABLE_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
     int64_t first = -1;
     if (t->names == NULL)
         MTS_TRY(mem_calloc(ctx, &t->names, TABLE_MAX_COLUMNS, sizeof(char *), "column names"));
@@ -104,8 +104,9 @@ mts_status table_add_column(mts_ctx *ctx, table_builder *b, const char *name, si
     t->n_columns++;
     MTS_CHECK(first < 0, MTS_ERR_BAD_FILE,
               "%s:%lld: expected different column names, found \"%s\" as column %lld and %lld",
-              t->path, (long long)line, table_quote(quoted, t->names[t->n_columns - 1]),
-              (long long)first + 1, (long long)t->n_columns);
+              t->path, (long long)line,
+              utf8_quote(quoted, sizeof quoted, t->names[t->n_columns - 1]), (long long)first + 1,
+              (long long)t->n_columns);
 cleanup:
     return st;
 }
@@ -137,24 +138,24 @@ int64_t table_column_index(const table *t, const char *name)
 mts_status table_find_column(mts_ctx *ctx, const table *t, const char *name, int64_t *column)
 {
     char list[400] = "";
-    char quoted[TABLE_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
     size_t used = 0;
     *column = table_column_index(t, name);
     if (*column >= 0)
         return MTS_OK;
-    for (int64_t i = 0; i < t->n_columns && used + TABLE_QUOTE_BYTES + 8 < sizeof list; i++) {
+    for (int64_t i = 0; i < t->n_columns && used + UTF8_QUOTE_BYTES + 8 < sizeof list; i++) {
         const int n = snprintf(list + used, sizeof list - used, "%s\"%s\"", i == 0 ? "" : ", ",
-                               table_quote(quoted, t->names[i]));
+                               utf8_quote(quoted, sizeof quoted, t->names[i]));
         used += (size_t)n;
     }
     return status_set(ctx, MTS_ERR_BAD_FILE, "%s: expected a column \"%s\", found the columns %s",
-                      t->path, table_quote(quoted, name), list);
+                      t->path, utf8_quote(quoted, sizeof quoted, name), list);
 }
 
 mts_status table_cell(mts_ctx *ctx, const table *t, int64_t row, int64_t column, const char **text)
 {
     const int64_t cell = t->cells[row * t->n_columns + column];
-    char quoted[TABLE_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
     const char *found = cell == TABLE_HOLE_NULL     ? "null"
                         : cell == TABLE_HOLE_ARRAY  ? "an array"
                         : cell == TABLE_HOLE_OBJECT ? "an object"
@@ -165,22 +166,6 @@ mts_status table_cell(mts_ctx *ctx, const table *t, int64_t row, int64_t column,
     }
     return status_set(ctx, MTS_ERR_BAD_FILE,
                       "%s:%lld: \"%s\": expected a string, a number, true or false, found %s",
-                      t->path, (long long)t->lines[row], table_quote(quoted, t->names[column]),
-                      found);
-}
-
-const char *table_quote(char quoted[TABLE_QUOTE_BYTES], const char *text)
-{
-    enum { LIMIT = 40 };
-    const size_t length = strlen(text);
-    size_t n = length < LIMIT ? length : LIMIT;
-    /* Do not cut inside a character: step back over continuation bytes. */
-    while (n > 0 && n < length && ((unsigned char)text[n] & 0xc0) == 0x80)
-        n--;
-    for (size_t i = 0; i < n; i++)
-        quoted[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? ' ' : text[i];
-    memcpy(quoted + n, "...", 4);
-    if (n == length)
-        quoted[n] = '\0';
-    return quoted;
+                      t->path, (long long)t->lines[row],
+                      utf8_quote(quoted, sizeof quoted, t->names[column]), found);
 }

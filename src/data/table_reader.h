@@ -19,8 +19,6 @@
 #include "base/status.h"
 
 #define TABLE_MAX_COLUMNS 1024
-/* Bytes of a quoted text, see table_quote. */
-#define TABLE_QUOTE_BYTES 64
 
 typedef enum table_format {
     TABLE_TSV,
@@ -79,11 +77,5 @@ int64_t table_column_index(const table *t, const char *name);
 /* *text: the cell, owned by the table.  MTS_ERR_BAD_FILE for a hole. */
 MTS_NODISCARD mts_status table_cell(mts_ctx *ctx, const table *t, int64_t row, int64_t column,
                                     const char **text);
-
-/*
- * quoted (out): the start of text on one line for an error message, at most 40 bytes of it and
- * whole characters, control characters as spaces, "..." where it was cut.  Returns quoted.
- */
-const char *table_quote(char quoted[TABLE_QUOTE_BYTES], const char *text);
 
 #endif

@@ -73,7 +73,6 @@ static mts_status resolve_glue(mts_ctx *ctx, const mts_options *o, task_spec *sp
               "do_regression: expected a task with scores, found task_name %s", glue->name);
     spec->glue = glue;
     spec->metric = glue->metric;
-    spec->best_metric = glue->best_metric;
     spec->regression = glue->regression;
     spec->label_by_number = !glue->regression;
     MTS_TRY(mem_strdup(ctx, &spec->name, glue->name));
@@ -94,12 +93,11 @@ cleanup:
     return st;
 }
 
-/* Metric, names and numbers of a task of own files, once its labels are known. */
+/* Metric of a task of own files, once its labels are known. */
 static void set_file_kind(task_spec *spec, bool regression)
 {
     spec->regression = regression;
     spec->metric = regression ? METRIC_REGRESSION : METRIC_CLASSES;
-    spec->best_metric = regression ? "mse" : "accuracy";
 }
 
 /* Columns and labels from the training file. */

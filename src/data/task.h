@@ -27,20 +27,19 @@
 /* Evaluation sets, and likewise test sets: MNLI has two. */
 #define TASK_MAX_SETS GLUE_MAX_SETS
 
-/* Owns the strings it holds, by task_deinit; glue and best_metric are constants. */
+/* Owns the strings it holds, by task_deinit; glue is a constant. */
 typedef struct task_spec {
     char *name;            /* "sst2", ...; "custom" for own files */
     const glue_task *glue; /* NULL for own files */
     int64_t num_labels;    /* outputs of the model: 1 for regression; 0: not known yet */
     char **label_names;    /* label_names[num_labels]; NULL for regression */
     bool regression;
-    bool label_by_number;    /* a label may be written as its class index */
-    int64_t positive_label;  /* class that F1 is about */
-    metric_kind metric;      /* for metrics_init */
-    const char *best_metric; /* to choose a model by, without "eval_" */
-    char *text_columns[2];   /* NULL: see above; [1] NULL with [0] given: single texts */
-    char *label_column;      /* NULL: as the task has it, or "label" */
-    char *train_path;        /* NULL if there is none; likewise below */
+    bool label_by_number;   /* a label may be written as its class index */
+    int64_t positive_label; /* class that F1 is about */
+    metric_kind metric;     /* for metrics_init */
+    char *text_columns[2];  /* NULL: see above; [1] NULL with [0] given: single texts */
+    char *label_column;     /* NULL: as the task has it, or "label" */
+    char *train_path;       /* NULL if there is none; likewise below */
     char *eval_paths[TASK_MAX_SETS];
     char *test_paths[TASK_MAX_SETS];
     /* Use the first so many rows; negative: all. */

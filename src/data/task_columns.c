@@ -1,6 +1,7 @@
 /* Which columns of a table are the texts and the label.  Rules in task.h. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "data/task_internal.h"
 
 #define LENGTH(array) ((int64_t)(sizeof(array) / sizeof((array)[0])))
@@ -20,10 +21,14 @@ static mts_status find_glue_column(mts_ctx *ctx, const table *t, const glue_colu
 
 static mts_status pick_label(mts_ctx *ctx, const task_spec *spec, const table *t, int64_t *label)
 {
-    static const glue_column usual = {{"label"}};
     if (spec->label_column != NULL)
         return table_find_column(ctx, t, spec->label_column, label);
-    return find_glue_column(ctx, t, spec->glue != NULL ? &spec->glue->label : &usual, label);
+    if (spec->glue != NULL)
+        return find_glue_column(ctx, t, &spec->glue->label, label);
+    const mts_status st = table_find_column(ctx, t, "label", label);
+    if (st != MTS_OK)
+        status_prefix(ctx, "--label_column_name is not given");
+    return st;
 }
 
 /* Texts by names that are usual for them; false if the table has none of these. */
@@ -81,7 +86,7 @@ mts_status task_pick_columns(mts_ctx *ctx, const task_spec *spec, const table *t
                              task_columns *out)
 {
     mts_status st = MTS_OK;
-    char name[TABLE_QUOTE_BYTES];
+    char name[UTF8_QUOTE_BYTES];
     *out = (task_columns){.text_a = -1, .text_b = -1, .label = -1};
     if (need_label)
         MTS_TRY(pick_label(ctx, spec, t, &out->label));
@@ -93,8 +98,8 @@ mts_status task_pick_columns(mts_ctx *ctx, const task_spec *spec, const table *t
             (out->text_b < 0 || out->text_b != out->label),
         MTS_ERR_ARGUMENT, "%s: expected different columns for texts and label, found \"%s\" twice",
         t->path,
-        table_quote(
-            name,
+        utf8_quote(
+            name, sizeof name,
             t->names[out->text_b >= 0 && out->text_b == out->label ? out->text_b : out->text_a]));
 cleanup:
     return st;

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "data/label_set.h"
 #include "data/number_parse.h"
 #include "data/task_internal.h"
@@ -61,13 +62,13 @@ static mts_status parse_score(mts_ctx *ctx, const table *t, int64_t row, int64_t
 {
     mts_status st = MTS_OK;
     const char *text = NULL;
-    char name[TABLE_QUOTE_BYTES], found[TABLE_QUOTE_BYTES];
+    char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES];
     double value = 0;
     MTS_TRY(table_cell(ctx, t, row, column, &text));
     MTS_CHECK(number_parse_real(text, &value) && fabs(value) <= (double)FLT_MAX, MTS_ERR_BAD_FILE,
               "%s:%lld: \"%s\": expected a finite number, found \"%s\"", t->path,
-              (long long)t->lines[row], table_quote(name, t->names[column]),
-              table_quote(found, text));
+              (long long)t->lines[row], utf8_quote(name, sizeof name, t->names[column]),
+              utf8_quote(found, sizeof found, text));
     *score = (float)value;
 cleanup:
     return st;
@@ -79,13 +80,13 @@ static void list_labels(char list[256], const task_spec *spec)
     size_t used = 0;
     list[0] = '\0';
     for (int64_t i = 0; i < spec->num_labels; i++) {
-        char quoted[TABLE_QUOTE_BYTES];
-        if (used + TABLE_QUOTE_BYTES + 16 > 256) {
+        char quoted[UTF8_QUOTE_BYTES];
+        if (used + UTF8_QUOTE_BYTES + 16 > 256) {
             snprintf(list + used, 256 - used, ", ...");
             return;
         }
         used += (size_t)snprintf(list + used, 256 - used, "%s\"%s\"", i == 0 ? "" : ", ",
-                                 table_quote(quoted, spec->label_names[i]));
+                                 utf8_quote(quoted, sizeof quoted, spec->label_names[i]));
     }
 }
 
@@ -104,7 +105,7 @@ static mts_status parse_class(mts_ctx *ctx, const task_spec *spec, const label_i
 {
     mts_status st = MTS_OK;
     const char *text = NULL;
-    char name[TABLE_QUOTE_BYTES], found[TABLE_QUOTE_BYTES], list[256] = "";
+    char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES], list[256] = "";
     int64_t class_ = -1;
     MTS_TRY(table_cell(ctx, t, row, column, &text));
     class_ = label_index_find(index, text);
@@ -113,8 +114,8 @@ static mts_status parse_class(mts_ctx *ctx, const task_spec *spec, const label_i
     if (class_ < 0)
         list_labels(list, spec);
     MTS_CHECK(class_ >= 0, MTS_ERR_BAD_FILE, "%s:%lld: \"%s\": expected one of %s, found \"%s\"",
-              t->path, (long long)t->lines[row], table_quote(name, t->names[column]), list,
-              table_quote(found, text));
+              t->path, (long long)t->lines[row], utf8_quote(name, sizeof name, t->names[column]),
+              list, utf8_quote(found, sizeof found, text));
     *label = (float)class_;
 cleanup:
     return st;

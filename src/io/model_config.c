@@ -11,10 +11,11 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json_util.h"
 #include "base/memory.h"
-#include "io/json_util.h"
+#include "base/utf8.h"
 
-enum { LABELS_MAX = 65536, LABEL_TEXT_BYTES = 32, QUOTE_BYTES = 65 };
+enum { LABELS_MAX = 65536, LABEL_TEXT_BYTES = 32 };
 
 typedef struct int_field {
     const char *key;
@@ -274,9 +275,9 @@ static mts_status check_string(mts_ctx *ctx, const char *file, const json_t *jso
 {
     mts_status st = MTS_OK;
     const char *found = expected;
-    char quote[QUOTE_BYTES];
+    char quote[UTF8_QUOTE_BYTES];
     MTS_TRY(json_util_string(ctx, file, json, key, &found));
-    json_util_quote(quote, sizeof quote, found);
+    utf8_quote(quote, sizeof quote, found);
     MTS_CHECK(strcmp(found, expected) == 0, MTS_ERR_UNSUPPORTED,
               "%s: %s: only \"%s\" is supported, found \"%s\"", file, key, expected, quote);
 cleanup:
@@ -328,7 +329,7 @@ cleanup:
 static mts_status load_hidden_act(mts_ctx *ctx, const char *file, model_config *cfg)
 {
     const char *name = activations[0].name;
-    char quote[QUOTE_BYTES];
+    char quote[UTF8_QUOTE_BYTES];
     mts_status st = json_util_string(ctx, file, cfg->json, "hidden_act", &name);
     if (st != MTS_OK)
         return st;
@@ -338,7 +339,7 @@ static mts_status load_hidden_act(mts_ctx *ctx, const char *file, model_config *
             return MTS_OK;
         }
     }
-    json_util_quote(quote, sizeof quote, name);
+    utf8_quote(quote, sizeof quote, name);
     return status_set(ctx, MTS_ERR_UNSUPPORTED,
                       "%s: hidden_act: expected gelu, gelu_new, gelu_pytorch_tanh, relu, silu, "
                       "swish or tanh, found \"%s\"",
@@ -349,14 +350,14 @@ static mts_status load_problem_type(mts_ctx *ctx, const char *file, model_config
 {
     mts_status st = MTS_OK;
     const char *name = NULL;
-    char quote[QUOTE_BYTES];
+    char quote[UTF8_QUOTE_BYTES];
     int problem = MODEL_PROBLEM_REGRESSION;
     MTS_TRY(json_util_string(ctx, file, cfg->json, "problem_type", &name));
     if (name == NULL)
         goto cleanup;
     while (problem <= MODEL_PROBLEM_MULTI_LABEL && strcmp(problem_names[problem], name) != 0)
         problem++;
-    json_util_quote(quote, sizeof quote, name);
+    utf8_quote(quote, sizeof quote, name);
     MTS_CHECK(problem <= MODEL_PROBLEM_MULTI_LABEL, MTS_ERR_BAD_FILE,
               "%s: problem_type: expected regression, single_label_classification or "
               "multi_label_classification, found \"%s\"",
@@ -386,6 +387,9 @@ mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config *cfg)
     char *file = NULL;
     json_t *json = NULL;
     MTS_TRY(model_config_init(ctx, cfg));
+    MTS_CHECK(dir_exists(dir), MTS_ERR_NOT_FOUND,
+              "%s: no such folder; a model is read from a local folder, nothing is downloaded",
+              dir);
     MTS_TRY(path_join(ctx, &file, dir, "config.json"));
     MTS_TRY(json_util_load_object(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
     json_decref(cfg->json);

@@ -13,14 +13,14 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json_util.h"
 #include "base/memory.h"
-#include "io/json_util.h"
+#include "base/utf8.h"
 
 #define INDEX_BYTES_MAX ((size_t)100000000)
 
 enum {
     LENGTH_BYTES = 8,
-    DTYPE_QUOTE_BYTES = 24,
     SHAPE_TEXT_BYTES = 4 + 22 * ST_DIMS_MAX, /* brackets; 20 digits and a comma per dimension */
 };
 
@@ -37,7 +37,7 @@ struct safetensors {
 static mts_status parse_dtype(mts_ctx *ctx, const json_t *entry, st_tensor *t)
 {
     const json_t *value = json_object_get(entry, "dtype");
-    char quote[DTYPE_QUOTE_BYTES];
+    char quote[UTF8_QUOTE_BYTES];
     if (!json_is_string(value))
         return status_set(ctx, MTS_ERR_BAD_FILE,
                           "%s: tensor %.200s: dtype: expected a string, found %s", t->file, t->name,
@@ -48,7 +48,7 @@ static mts_status parse_dtype(mts_ctx *ctx, const json_t *entry, st_tensor *t)
             return MTS_OK;
         }
     }
-    json_util_quote(quote, sizeof quote, json_string_value(value));
+    utf8_quote(quote, sizeof quote, json_string_value(value));
     return status_set(ctx, MTS_ERR_UNSUPPORTED, "%s: tensor %.200s: dtype \"%s\" is not known",
                       t->file, t->name, quote);
 }

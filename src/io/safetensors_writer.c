@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json_util.h"
 #include "base/memory.h"
-#include "io/json_util.h"
 
 enum { DATA_ALIGN = 8 };
 

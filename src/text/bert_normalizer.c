@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "text/bert_unicode.h"
-#include "text/utf8.h"
 
 void bert_text_deinit(bert_text *text)
 {

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/text_json.h"
+#include "base/json_util.h"
+#include "base/utf8.h"
 
 /* Classes that cut words as BERT does; with vocab.txt alone the class is all there is to go by. */
 static const char *const bert_classes[] = {
@@ -23,7 +24,7 @@ static const char *const bert_classes[] = {
 static mts_status check_class(mts_ctx *ctx, const char *class_name)
 {
     mts_status st = MTS_OK;
-    char quoted[TEXT_JSON_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
     bool known = false;
     for (size_t i = 0; i < sizeof bert_classes / sizeof bert_classes[0]; i++) {
         size_t n = strlen(bert_classes[i]);
@@ -32,7 +33,7 @@ static mts_status check_class(mts_ctx *ctx, const char *class_name)
     }
     MTS_CHECK(known, MTS_ERR_UNSUPPORTED,
               "tokenizer_class: %s does not cut words as BertTokenizer does",
-              text_json_quote(quoted, class_name));
+              utf8_quote(quoted, sizeof quoted, class_name));
 cleanup:
     return st;
 }
@@ -47,7 +48,7 @@ static mts_status get_name(mts_ctx *ctx, const json_t *value, const char *key, c
     else if (value == NULL || json_is_null(value))
         return MTS_OK;
     MTS_CHECK(json_is_string(value), MTS_ERR_BAD_FILE, "%s: expected a token, found %s", key,
-              text_json_type_name(value));
+              json_util_type_name(value));
     *name = json_string_value(value);
 cleanup:
     return st;
@@ -96,9 +97,10 @@ static mts_status read_rules(mts_ctx *ctx, const json_t *root, bert_normalizer *
     mts_status st = MTS_OK;
     bool strip = false;
     const json_t *given = json_object_get(root, "strip_accents");
-    MTS_TRY(text_json_bool(ctx, root, "do_lower_case", &rules->lower_case));
-    MTS_TRY(text_json_bool(ctx, root, "tokenize_chinese_chars", &rules->handle_chinese_chars));
-    MTS_TRY(text_json_bool(ctx, root, "strip_accents", &strip));
+    MTS_TRY(json_util_bool(ctx, NULL, root, "do_lower_case", &rules->lower_case));
+    MTS_TRY(
+        json_util_bool(ctx, NULL, root, "tokenize_chinese_chars", &rules->handle_chinese_chars));
+    MTS_TRY(json_util_bool(ctx, NULL, root, "strip_accents", &strip));
     if (json_is_null(given))
         rules->strip_accents = BERT_STRIP_AS_LOWER;
     else if (given != NULL)
@@ -113,10 +115,10 @@ static mts_status read_decoder(mts_ctx *ctx, json_t *decoder, tokenizer_spec *sp
     mts_status st = MTS_OK;
     const char *key = NULL;
     json_t *item = NULL;
-    char quoted[TEXT_JSON_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
 
     MTS_CHECK(decoder == NULL || json_is_object(decoder), MTS_ERR_BAD_FILE,
-              "expected an object, found %s", text_json_type_name(decoder));
+              "expected an object, found %s", json_util_type_name(decoder));
     json_object_foreach(decoder, key, item)
     {
         const char *name = NULL;
@@ -124,7 +126,8 @@ static mts_status read_decoder(mts_ctx *ctx, json_t *decoder, tokenizer_spec *sp
         added_token token = {0};
         long long id = strtoll(key, &end, 10);
         MTS_CHECK(*key != '\0' && *end == '\0' && id >= 0 && id < VOCAB_MAX_TOKENS,
-                  MTS_ERR_BAD_FILE, "\"%s\" is not a token id", text_json_quote(quoted, key));
+                  MTS_ERR_BAD_FILE, "\"%s\" is not a token id",
+                  utf8_quote(quoted, sizeof quoted, key));
         MTS_TRY(get_name(ctx, item, key, &name));
         MTS_CHECK(name != NULL, MTS_ERR_BAD_FILE, "%lld: content is missing", id);
         MTS_TRY(tokenizer_spec_read_flags(ctx, item, &token));
@@ -144,10 +147,10 @@ mts_status tokenizer_config_read(mts_ctx *ctx, const char *path, bool with_vocab
     json_t *root = NULL;
     const char *class_name = NULL;
 
-    MTS_TRY(text_json_read(ctx, path, &root));
+    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
     if ((st = read_rules(ctx, root, &spec->normalizer)) == MTS_OK &&
         (st = read_names(ctx, root, spec)) == MTS_OK && with_vocab_txt &&
-        (st = text_json_string(ctx, root, "tokenizer_class", &class_name)) == MTS_OK &&
+        (st = json_util_string(ctx, NULL, root, "tokenizer_class", &class_name)) == MTS_OK &&
         (st = class_name != NULL ? check_class(ctx, class_name) : MTS_OK) == MTS_OK)
         st = read_decoder(ctx, json_object_get(root, "added_tokens_decoder"), spec);
     if (st != MTS_OK)
@@ -161,7 +164,7 @@ mts_status special_tokens_map_read(mts_ctx *ctx, const char *path, tokenizer_spe
 {
     mts_status st = MTS_OK;
     json_t *root = NULL;
-    MTS_TRY(text_json_read(ctx, path, &root));
+    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
     st = read_names(ctx, root, spec);
     if (st != MTS_OK)
         status_prefix(ctx, "%s", path);
@@ -175,12 +178,12 @@ static mts_status read_added_token(mts_ctx *ctx, const char *content, const json
                                    tokenizer_spec *spec)
 {
     mts_status st = MTS_OK;
-    char quoted[TEXT_JSON_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
     added_token token = {.normalized = true};
     MTS_CHECK(json_is_integer(id) && json_integer_value(id) >= 0 &&
                   json_integer_value(id) < VOCAB_MAX_TOKENS,
               MTS_ERR_BAD_FILE, "\"%s\": expected a token id from 0 to %d",
-              text_json_quote(quoted, content), (int)VOCAB_MAX_TOKENS - 1);
+              utf8_quote(quoted, sizeof quoted, content), (int)VOCAB_MAX_TOKENS - 1);
     token.id = (int32_t)json_integer_value(id);
     for (int64_t i = 0; i < spec->added_count; i++)
         if (spec->added[i].id == token.id) /* the newer added_tokens_decoder knows it better */
@@ -198,7 +201,7 @@ mts_status added_tokens_read(mts_ctx *ctx, const char *path, tokenizer_spec *spe
     mts_status st = MTS_OK;
     json_t *root = NULL, *id = NULL;
     const char *content = NULL;
-    MTS_TRY(text_json_read(ctx, path, &root));
+    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
     json_object_foreach(root, content, id)
     {
         st = read_added_token(ctx, content, id, spec);

@@ -10,8 +10,9 @@
 
 #include <string.h>
 
+#include "base/json_util.h"
 #include "base/memory.h"
-#include "text/text_json.h"
+#include "base/utf8.h"
 
 enum { MAX_WORD_CHARS = 1024 }; /* greatest max_input_chars_per_word */
 
@@ -22,7 +23,7 @@ static mts_status get_object(mts_ctx *ctx, const json_t *object, const char *key
     mts_status st = MTS_OK;
     const json_t *value = json_object_get(object, key);
     MTS_CHECK(value == NULL || json_is_null(value) || json_is_object(value), MTS_ERR_BAD_FILE,
-              "%s: expected an object, found %s", key, text_json_type_name(value));
+              "%s: expected an object, found %s", key, json_util_type_name(value));
     *out = json_is_null(value) ? NULL : value;
 cleanup:
     return st;
@@ -34,12 +35,12 @@ static mts_status check_type(mts_ctx *ctx, const json_t *part, const char *what,
 {
     mts_status st = MTS_OK;
     const char *type = optional ? expected : "absent";
-    char quoted[TEXT_JSON_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
     if (part != NULL)
-        MTS_TRY(text_json_string(ctx, part, "type", &type));
+        MTS_TRY(json_util_string(ctx, NULL, part, "type", &type));
     MTS_CHECK(strcmp(type, expected) == 0, MTS_ERR_UNSUPPORTED,
-              "%s: type %s is not supported, only %s", what, text_json_quote(quoted, type),
-              expected);
+              "%s: type %s is not supported, only %s", what,
+              utf8_quote(quoted, sizeof quoted, type), expected);
 cleanup:
     return st;
 }
@@ -57,21 +58,21 @@ static mts_status read_model(mts_ctx *ctx, const json_t *root, tokenizer_spec *s
     old = json_object_get(model, "continuing_subword_prefix") != NULL &&
           json_object_get(model, "merges") == NULL;
     MTS_TRY(check_type(ctx, model, "model", "WordPiece", old));
-    MTS_TRY(text_json_string(ctx, model, "unk_token", &unk));
+    MTS_TRY(json_util_string(ctx, NULL, model, "unk_token", &unk));
     MTS_TRY(tokenizer_spec_name(ctx, spec, SPECIAL_UNK, unk));
-    MTS_TRY(text_json_string(ctx, model, "continuing_subword_prefix", &prefix));
+    MTS_TRY(json_util_string(ctx, NULL, model, "continuing_subword_prefix", &prefix));
     MTS_TRY(mem_strdup(ctx, &spec->prefix, prefix));
-    MTS_TRY(text_json_int(ctx, model, "max_input_chars_per_word", 1, MAX_WORD_CHARS,
+    MTS_TRY(json_util_int(ctx, NULL, model, "max_input_chars_per_word", 1, MAX_WORD_CHARS,
                           &spec->max_input_chars));
     MTS_TRY(get_object(ctx, model, "vocab", &tokens));
     MTS_CHECK(json_object_size(tokens) > 0, MTS_ERR_BAD_FILE, "model: vocab: empty");
     iterated = json_object_get(model, "vocab");
     json_object_foreach(iterated, token, id)
     {
-        char quoted[TEXT_JSON_QUOTE_BYTES];
+        char quoted[UTF8_QUOTE_BYTES];
         MTS_CHECK(json_is_integer(id), MTS_ERR_BAD_FILE,
                   "model: vocab: \"%s\": expected an integer id, found %s",
-                  text_json_quote(quoted, token), text_json_type_name(id));
+                  utf8_quote(quoted, sizeof quoted, token), json_util_type_name(id));
         MTS_TRY(vocab_put(ctx, &spec->vocabulary, (int64_t)json_integer_value(id), token,
                           strlen(token), true));
     }
@@ -88,10 +89,11 @@ static mts_status read_normalizer(mts_ctx *ctx, const json_t *root, tokenizer_sp
 
     MTS_TRY(get_object(ctx, root, "normalizer", &object));
     MTS_TRY(check_type(ctx, object, "normalizer", "BertNormalizer", false));
-    MTS_TRY(text_json_bool(ctx, object, "clean_text", &rules->clean_text));
-    MTS_TRY(text_json_bool(ctx, object, "handle_chinese_chars", &rules->handle_chinese_chars));
-    MTS_TRY(text_json_bool(ctx, object, "lowercase", &rules->lower_case));
-    MTS_TRY(text_json_bool(ctx, object, "strip_accents", &strip));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "clean_text", &rules->clean_text));
+    MTS_TRY(
+        json_util_bool(ctx, NULL, object, "handle_chinese_chars", &rules->handle_chinese_chars));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "lowercase", &rules->lower_case));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "strip_accents", &strip));
     if (json_is_boolean(json_object_get(object, "strip_accents")))
         rules->strip_accents = strip ? BERT_STRIP_YES : BERT_STRIP_NO;
 cleanup:
@@ -106,8 +108,8 @@ static mts_status read_piece(mts_ctx *ctx, const json_t *pieces, size_t index, c
     const json_t *piece = json_object_get(json_array_get(pieces, index), kind);
     int64_t found = -1;
     *id = NULL;
-    MTS_TRY(text_json_string(ctx, piece, "id", id));
-    MTS_TRY(text_json_int(ctx, piece, "type_id", 0, INT32_MAX, &found));
+    MTS_TRY(json_util_string(ctx, NULL, piece, "id", id));
+    MTS_TRY(json_util_int(ctx, NULL, piece, "type_id", 0, INT32_MAX, &found));
     MTS_CHECK(*id != NULL && found == type, MTS_ERR_UNSUPPORTED,
               "piece %zu: expected %s of type %lld, as in [CLS] A [SEP] B [SEP]", index, kind,
               (long long)type);
@@ -162,7 +164,7 @@ static mts_status read_post_processor(mts_ctx *ctx, const json_t *root, tokenize
     MTS_TRY(get_object(ctx, root, "post_processor", &processor));
     if (processor == NULL)
         return MTS_OK;
-    MTS_TRY(text_json_string(ctx, processor, "type", &type));
+    MTS_TRY(json_util_string(ctx, NULL, processor, "type", &type));
     if (strcmp(type, "BertProcessing") == 0) {
         MTS_TRY(read_bert_processing(ctx, processor, "cls", SPECIAL_CLS, spec));
         MTS_TRY(read_bert_processing(ctx, processor, "sep", SPECIAL_SEP, spec));
@@ -184,15 +186,15 @@ static mts_status read_added(mts_ctx *ctx, const json_t *root, tokenizer_spec *s
     size_t i = 0;
 
     MTS_CHECK(array == NULL || json_is_array(array), MTS_ERR_BAD_FILE,
-              "expected an array, found %s", text_json_type_name(array));
+              "expected an array, found %s", json_util_type_name(array));
     for (; i < json_array_size(array); i++) {
         const json_t *item = json_array_get(array, i);
         const char *content = NULL;
         int64_t id = -1;
         added_token token = {0};
         MTS_CHECK(json_is_object(item), MTS_ERR_BAD_FILE, "entry %zu: expected an object", i);
-        MTS_TRY(text_json_string(ctx, item, "content", &content));
-        MTS_TRY(text_json_int(ctx, item, "id", 0, VOCAB_MAX_TOKENS - 1, &id));
+        MTS_TRY(json_util_string(ctx, NULL, item, "content", &content));
+        MTS_TRY(json_util_int(ctx, NULL, item, "id", 0, VOCAB_MAX_TOKENS - 1, &id));
         MTS_CHECK(content != NULL && id >= 0, MTS_ERR_BAD_FILE,
                   "entry %zu: content or id is missing", i);
         MTS_TRY(tokenizer_spec_read_flags(ctx, item, &token));
@@ -211,7 +213,7 @@ mts_status tokenizer_json_read(mts_ctx *ctx, const char *path, tokenizer_spec *s
     json_t *root = NULL;
     const json_t *splitter = NULL;
 
-    MTS_TRY(text_json_read(ctx, path, &root));
+    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
     if ((st = read_model(ctx, root, spec)) == MTS_OK &&
         (st = read_normalizer(ctx, root, spec)) == MTS_OK &&
         (st = get_object(ctx, root, "pre_tokenizer", &splitter)) == MTS_OK &&

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json_util.h"
 #include "base/memory.h"
-#include "text/text_json.h"
 
 void tokenizer_spec_deinit(tokenizer_spec *spec)
 {
@@ -19,6 +19,19 @@ void tokenizer_spec_deinit(tokenizer_spec *spec)
     *spec = (tokenizer_spec){0};
 }
 
+mts_status tokenizer_spec_load(mts_ctx *ctx, const char *path, json_t **out)
+{
+    mts_status st = MTS_OK;
+    char *text = NULL;
+    size_t bytes = 0;
+    *out = NULL;
+    MTS_TRY(file_read_all(ctx, path, TOKENIZER_FILE_BYTES_MAX, &text, &bytes));
+    MTS_TRY(json_util_parse_wide(ctx, path, text, bytes, out));
+cleanup:
+    mem_free(text);
+    return st;
+}
+
 mts_status tokenizer_spec_name(mts_ctx *ctx, tokenizer_spec *spec, special_token which,
                                const char *name)
 {
@@ -29,10 +42,10 @@ mts_status tokenizer_spec_read_flags(mts_ctx *ctx, const json_t *object, added_t
 {
     mts_status st = MTS_OK;
     bool single_word = false;
-    MTS_TRY(text_json_bool(ctx, object, "lstrip", &token->lstrip));
-    MTS_TRY(text_json_bool(ctx, object, "rstrip", &token->rstrip));
-    MTS_TRY(text_json_bool(ctx, object, "normalized", &token->normalized));
-    MTS_TRY(text_json_bool(ctx, object, "single_word", &single_word));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "lstrip", &token->lstrip));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "rstrip", &token->rstrip));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "normalized", &token->normalized));
+    MTS_TRY(json_util_bool(ctx, NULL, object, "single_word", &single_word));
     MTS_CHECK(!single_word, MTS_ERR_UNSUPPORTED, "added tokens with single_word are not supported");
 cleanup:
     return st;

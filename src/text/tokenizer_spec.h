@@ -39,7 +39,7 @@ typedef enum special_token {
     SPECIAL_COUNT,
 } special_token;
 
-enum { TOKENIZER_MAX_ADDED = 16384 };
+enum { TOKENIZER_MAX_ADDED = 16384, TOKENIZER_FILE_BYTES_MAX = 256 * 1024 * 1024 };
 
 /* A token recognised in the text before it is cut into words. */
 typedef struct added_token {
@@ -69,6 +69,9 @@ MTS_NODISCARD mts_status tokenizer_spec_read(mts_ctx *ctx, const char *model_dir
 void tokenizer_spec_deinit(tokenizer_spec *spec);
 
 /* ---- for the file readers ---- */
+
+/* *out: the JSON object in a file of at most TOKENIZER_FILE_BYTES_MAX; drop with json_decref. */
+MTS_NODISCARD mts_status tokenizer_spec_load(mts_ctx *ctx, const char *path, json_t **out);
 
 /*
  * Add a token, or replace the properties of the one with that id.  The token is also entered in the

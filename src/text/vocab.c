@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "text/text_json.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 static const uint32_t hash_begin = 2166136261u;
 
@@ -48,7 +47,7 @@ cleanup:
 mts_status vocab_put(mts_ctx *ctx, vocab *v, int64_t id, const char *text, size_t n, bool in_model)
 {
     mts_status st = MTS_OK;
-    char quoted[TEXT_JSON_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
 
     MTS_CHECK(n > 0, MTS_ERR_BAD_FILE, "id %lld: empty token", (long long)id);
     MTS_CHECK(n <= VOCAB_MAX_TOKEN_BYTES, MTS_ERR_UNSUPPORTED,
@@ -67,7 +66,7 @@ mts_status vocab_put(mts_ctx *ctx, vocab *v, int64_t id, const char *text, size_
         v->room = room;
     }
     MTS_CHECK(!v->entries[id].present, MTS_ERR_BAD_FILE, "id %lld is given to two tokens, \"%s\"",
-              (long long)id, text_json_quote(quoted, v->bytes + v->entries[id].offset));
+              (long long)id, utf8_quote(quoted, sizeof quoted, v->bytes + v->entries[id].offset));
     v->entries[id] = (vocab_entry){v->bytes_used, (uint32_t)n, true, in_model};
     MTS_TRY(put_bytes(ctx, v, text, n));
     v->count = id >= v->count ? id + 1 : v->count;
@@ -115,7 +114,7 @@ cleanup:
 mts_status vocab_finish(mts_ctx *ctx, vocab *v, const char *prefix)
 {
     mts_status st = MTS_OK;
-    char quoted[TEXT_JSON_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
 
     v->prefix_bytes = strlen(prefix);
     MTS_CHECK(v->count > 0, MTS_ERR_BAD_FILE, "the vocabulary is empty");
@@ -129,7 +128,7 @@ mts_status vocab_finish(mts_ctx *ctx, vocab *v, const char *prefix)
         uint32_t hash = hash_text(text, entry->bytes);
         int32_t other = find(v, &v->whole, 0, hash, text, entry->bytes);
         MTS_CHECK(other < 0, MTS_ERR_BAD_FILE, "token \"%s\" appears twice, as id %d and as id %d",
-                  text_json_quote(quoted, text), other, id);
+                  utf8_quote(quoted, sizeof quoted, text), other, id);
         insert(&v->whole, hash, id);
         if (entry->bytes > v->prefix_bytes && memcmp(text, prefix, v->prefix_bytes) == 0) {
             text += v->prefix_bytes;

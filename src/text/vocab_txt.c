@@ -13,9 +13,8 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "text/bert_unicode.h"
-#include "text/text_json.h"
-#include "text/utf8.h"
 
 /* Bytes of line[n] without the whitespace at its end; n if it is whitespace throughout. */
 static size_t trim_end(const char *line, size_t n)
@@ -37,7 +36,7 @@ mts_status vocab_txt_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec)
     size_t bytes = 0, at = 0;
     int64_t id = 0;
 
-    MTS_TRY(file_read_all(ctx, path, TEXT_MAX_FILE_BYTES, &content, &bytes));
+    MTS_TRY(file_read_all(ctx, path, TOKENIZER_FILE_BYTES_MAX, &content, &bytes));
     if (bytes >= 3 && memcmp(content, "\xEF\xBB\xBF", 3) == 0)
         at = 3;
     while (bytes > at && (content[bytes - 1] == '\n' || content[bytes - 1] == '\r'))

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "text/text_json.h"
+#include "base/utf8.h"
 
 void wordpiece_close(wordpiece *wp)
 {
@@ -48,12 +48,12 @@ cleanup:
 static mts_status find_special(mts_ctx *ctx, wordpiece *wp, const tokenizer_spec *spec)
 {
     mts_status st = MTS_OK;
-    char quoted[TEXT_JSON_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
     for (int i = 0; i < SPECIAL_COUNT; i++) {
         const char *name = spec->special[i];
         wp->special[i] = vocab_find(&wp->vocabulary, name, strlen(name));
         MTS_CHECK(wp->special[i] >= 0 || i == SPECIAL_PAD || i == SPECIAL_MASK, MTS_ERR_BAD_FILE,
-                  "the vocabulary has no %s token", text_json_quote(quoted, name));
+                  "the vocabulary has no %s token", utf8_quote(quoted, sizeof quoted, name));
     }
 cleanup:
     return st;
@@ -63,14 +63,14 @@ cleanup:
 static mts_status build_added(mts_ctx *ctx, wordpiece *wp, const tokenizer_spec *spec)
 {
     mts_status st = MTS_OK;
-    char quoted[TEXT_JSON_QUOTE_BYTES];
+    char quoted[UTF8_QUOTE_BYTES];
     bool listed[SPECIAL_COUNT] = {false};
 
     for (int64_t i = 0; i < spec->added_count; i++) {
         const added_token *token = &spec->added[i];
         int32_t id = vocab_find(&wp->vocabulary, token->content, strlen(token->content));
         MTS_CHECK(id >= 0, MTS_ERR_BAD_FILE, "special token \"%s\" is not in the vocabulary",
-                  text_json_quote(quoted, token->content));
+                  utf8_quote(quoted, sizeof quoted, token->content));
         for (int k = 0; k < SPECIAL_COUNT; k++)
             listed[k] = listed[k] || id == wp->special[k];
         MTS_TRY(add_pattern(ctx, wp, token, id));

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "text/bert_unicode.h"
-#include "text/utf8.h"
 
 typedef struct token {
     int32_t id, begin, end;

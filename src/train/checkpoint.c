@@ -10,6 +10,34 @@
 #include "io/safetensors.h"
 #include "models/bert_io.h"
 
+/* A run that starts anew removes the checkpoints of its output folder: the model it starts from
+ * must not be one of them. */
+static mts_status check_source_stays(const run *r)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    file_list list = {0};
+    char *path = NULL;
+    if (!dir_exists(r->o->output_dir))
+        return MTS_OK;
+    MTS_TRY(file_list_dir(ctx, r->o->output_dir, &list));
+    for (size_t i = 0; i < list.count; i++) {
+        if (checkpoint_folder_step(list.names[i]) < 0)
+            continue;
+        mem_free(path);
+        path = NULL;
+        MTS_TRY(path_join(ctx, &path, r->o->output_dir, list.names[i]));
+        MTS_CHECK(!file_is_same(path, r->o->model_name_or_path), MTS_ERR_ARGUMENT,
+                  "--overwrite_output_dir would remove %s, the model to start from: give "
+                  "--resume_from_checkpoint, or another --output_dir",
+                  path);
+    }
+cleanup:
+    mem_free(path);
+    file_list_deinit(&list);
+    return st;
+}
+
 mts_status checkpoint_find_resume(run *r)
 {
     mts_status st = MTS_OK;
@@ -27,6 +55,7 @@ mts_status checkpoint_find_resume(run *r)
                   "%s already holds a training run: give --overwrite_output_dir, "
                   "--resume_from_checkpoint last, or another --output_dir",
                   o->output_dir);
+        MTS_TRY(check_source_stays(r));
     } else if (strcmp(wanted, "last") == 0) {
         MTS_CHECK(range.count > 0, MTS_ERR_NOT_FOUND,
                   "%s: no checkpoint-<step> folder to resume from", o->output_dir);

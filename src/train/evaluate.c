@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "io/json_util.h"
+#include "base/json_util.h"
 #include "layers/loss.h"
 
 bert_input run_input(const run *r)
@@ -140,8 +140,12 @@ cleanup:
     return st;
 }
 
-/* Whether set has the metric `key`: the keys of a single row are those of all. */
-static mts_status has_metric(run *r, int64_t set, const char *key, bool *found)
+enum { METRIC_NAMES_BYTES = 512 };
+
+/* Append the names of the metrics of a set to names, and look for `key` among them: the keys of a
+ * single row are those of all. */
+static mts_status list_metrics(run *r, int64_t set, const char *key, bool *found,
+                               char names[METRIC_NAMES_BYTES])
 {
     mts_status st = MTS_OK;
     const char *suffix = task_set_suffix(&r->task, set);
@@ -149,14 +153,20 @@ static mts_status has_metric(run *r, int64_t set, const char *key, bool *found)
     double ignored;
     metrics m = {0};
     metric_list list;
+    size_t used = strlen(names);
     char loss[METRIC_KEY_BYTES];
     snprintf(loss, sizeof loss, "eval_loss%s", suffix);
     MTS_TRY(
         metrics_init(r->ctx, &m, r->task.metric, r->task.num_labels, r->task.positive_label, 1));
     metrics_add(&m, r->logits, &label, 1);
     MTS_TRY(metrics_result(r->ctx, &m, suffix, &list));
-    *found = strcmp(key, loss) == 0 || strcmp(key, loss + 5) == 0 ||
+    *found = *found || strcmp(key, loss) == 0 || strcmp(key, loss + 5) == 0 ||
              metric_list_find(&list, key, &ignored);
+    used += (size_t)snprintf(names + used, METRIC_NAMES_BYTES - used, "%s%s", used == 0 ? "" : ", ",
+                             loss + 5);
+    for (int64_t i = 0; i < list.n; i++) /* at most 5 of METRIC_KEY_BYTES in each of two sets */
+        used += (size_t)snprintf(names + used, METRIC_NAMES_BYTES - used, ", %s",
+                                 list.items[i].key + 5);
 cleanup:
     metrics_deinit(&m);
     return st;
@@ -167,13 +177,15 @@ mts_status run_check_best_metric(run *r)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const char *wanted = r->o->metric_for_best_model;
+    char names[METRIC_NAMES_BYTES] = "";
     bool found = false;
     if (wanted == NULL)
         return MTS_OK;
-    for (int64_t i = 0; i < r->eval_sets && !found; i++)
-        MTS_TRY(has_metric(r, i, wanted, &found));
+    for (int64_t i = 0; i < r->eval_sets; i++)
+        MTS_TRY(list_metrics(r, i, wanted, &found, names));
     MTS_CHECK(found || r->eval_sets == 0, MTS_ERR_ARGUMENT,
-              "option --metric_for_best_model: the evaluation has no %s", wanted);
+              "option --metric_for_best_model: the evaluation has no %s, expected one of %s",
+              wanted, names);
 cleanup:
     return st;
 }
@@ -208,19 +220,24 @@ static mts_status write_predictions(run *r, void *user)
     mts_status st = MTS_OK;
     test_output *out = user;
     const int64_t labels = r->task.num_labels;
-    char line[512];
     MTS_TRY(run_check_numeric(r, 0.0));
     for (int64_t i = 0; i < r->batch.n; i++) {
         const float *z = r->logits + i * labels;
         int64_t best = 0;
         for (int64_t c = 1; c < labels; c++)
             best = z[c] > z[best] ? c : best;
-        int n = r->task.regression
-                    ? snprintf(line, sizeof line, "%lld\t%.3f\n", (long long)out->row, (double)z[0])
-                    : snprintf(line, sizeof line, "%lld\t%.480s\n", (long long)out->row,
-                               r->task.label_names[best]);
+        char text[64];
+        const int n = snprintf(text, sizeof text, "%lld\t", (long long)out->row);
+        MTS_TRY(file_writer_write(out->file, text, (size_t)n));
+        if (r->task.regression) {
+            const int digits = snprintf(text, sizeof text, "%.3f", (double)z[0]);
+            MTS_TRY(file_writer_write(out->file, text, (size_t)digits));
+        } else {
+            const char *label = r->task.label_names[best];
+            MTS_TRY(file_writer_write(out->file, label, strlen(label)));
+        }
+        MTS_TRY(file_writer_write(out->file, "\n", 1));
         out->row++;
-        MTS_TRY(file_writer_write(out->file, line, (size_t)n));
     }
 cleanup:
     return st;

@@ -22,7 +22,8 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
                              .max_len = limits.max_length};
     bert_load_report report;
     MTS_CHECK(p->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
-              "option --max_seq_length: the model has %lld positions, found %lld",
+              "option --max_seq_length: the model has %lld positions, found %lld: give at most "
+              "as many",
               (long long)cfg->max_position_embeddings, (long long)p->max_seq_length);
     MTS_CHECK(wordpiece_vocab_size(p->tokenizer) <= cfg->vocab_size, MTS_ERR_BAD_FILE,
               "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld",
@@ -31,6 +32,7 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               o->model_name_or_path, (long long)cfg->type_vocab_size);
+    MTS_TRY(settings_check_tokens(ctx, limits.eval_tokens, "eval"));
     MTS_TRY(bert_create(ctx, cfg, &format, p->threads, 0, &dropout, &limits, &p->model));
     MTS_TRY(bert_load(ctx, p->model, o->model_name_or_path, true, &report));
     MTS_TRY(batch_init(ctx, &p->batch, &plan));

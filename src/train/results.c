@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "io/json_util.h"
+#include "base/json_util.h"
 #include "models/bert_io.h"
 #include "train/train_state.h"
 

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "models/bert_io.h"
 #include "train/checkpoint.h"
 #include "train/settings.h"
@@ -133,17 +134,15 @@ static mts_status create_model(run *r, model_config *cfg)
               "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", r->model_dir,
               (long long)vocab, (long long)cfg->vocab_size);
     MTS_CHECK(r->o->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
-              "option --max_seq_length: the model has %lld positions, found %lld",
+              "option --max_seq_length: the model has %lld positions, found %lld: give at most "
+              "as many",
               (long long)cfg->max_position_embeddings, (long long)r->o->max_seq_length);
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               r->model_dir, (long long)cfg->type_vocab_size);
     MTS_TRY(plan_batches(r, &limits));
-    MTS_CHECK(limits.train_tokens < GEMM_DEPTH_MAX && limits.eval_tokens < GEMM_DEPTH_MAX,
-              MTS_ERR_ARGUMENT, "batches of %lld tokens are too large, the limit is %lld",
-              (long long)(limits.train_tokens > limits.eval_tokens ? limits.train_tokens
-                                                                   : limits.eval_tokens),
-              (long long)GEMM_DEPTH_MAX);
+    MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
+    MTS_TRY(settings_check_tokens(ctx, limits.eval_tokens, "eval"));
     count = (size_t)(r->batch.plan.max_rows * labels);
     MTS_TRY(bert_create(ctx, cfg, &r->format, r->threads, (uint64_t)r->o->seed, &dropout, &limits,
                         &r->model));
@@ -206,6 +205,23 @@ cleanup:
     return st;
 }
 
+/* A user's own files: what was taken for text and label, and as what. */
+static void note_columns(run *r)
+{
+    const task_spec *t = &r->task;
+    char a[UTF8_QUOTE_BYTES], b[UTF8_QUOTE_BYTES] = "", label[UTF8_QUOTE_BYTES], kind[32];
+    if (t->glue != NULL)
+        return;
+    utf8_quote(a, sizeof a, t->text_columns[0]);
+    if (t->text_columns[1] != NULL)
+        utf8_quote(b, sizeof b, t->text_columns[1]);
+    utf8_quote(label, sizeof label, t->label_column != NULL ? t->label_column : "label");
+    snprintf(kind, sizeof kind, "%lld classes", (long long)t->num_labels);
+    run_note(r, "text in column \"%s\"%s%s%s, label in column \"%s\": %s", a,
+             b[0] != '\0' ? " and \"" : "", b, b[0] != '\0' ? "\"" : "", label,
+             t->regression ? "a number" : kind);
+}
+
 mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_callbacks *callbacks,
                        run_purpose purpose)
 {
@@ -226,7 +242,11 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
         wordpiece_set_lower_case(r->tokenizer, o->do_lower_case == 1);
     if (purpose.train)
         MTS_TRY(tokenizer_files_read(ctx, &r->tokenizer_files, r->model_dir));
+    if (purpose.train && o->do_lower_case >= 0)
+        MTS_TRY(tokenizer_files_set_lower_case(ctx, &r->tokenizer_files, o->do_lower_case == 1));
     MTS_TRY(task_resolve(ctx, o, &r->task));
+    if (purpose.train)
+        note_columns(r);
     MTS_TRY(agree_on_labels(r, &cfg, purpose.train));
     MTS_TRY(load_data(r, purpose));
     MTS_TRY(create_model(r, &cfg));

@@ -64,6 +64,17 @@ optimizer_options settings_optimizer(const mts_options *o)
     };
 }
 
+mts_status settings_check_tokens(mts_ctx *ctx, int64_t tokens, const char *which)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(tokens < GEMM_DEPTH_MAX, MTS_ERR_ARGUMENT,
+              "batches of %lld tokens are too large, the limit is %lld: give a smaller "
+              "--per_device_%s_batch_size or --max_seq_length",
+              (long long)tokens, (long long)GEMM_DEPTH_MAX - 1, which);
+cleanup:
+    return st;
+}
+
 int settings_threads(const mts_options *o)
 {
     if (o->num_threads > 0)

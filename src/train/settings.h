@@ -19,6 +19,10 @@ bert_dropout settings_dropout(const mts_options *o, const model_config *cfg);
 /* The optimizer that checked options ask for. */
 optimizer_options settings_optimizer(const mts_options *o);
 
+/* MTS_ERR_ARGUMENT unless batches of so many tokens can be multiplied; which: "train" or "eval",
+ * the batch size that the text names. */
+MTS_NODISCARD mts_status settings_check_tokens(mts_ctx *ctx, int64_t tokens, const char *which);
+
 /* num_threads, or all processors this process may use. */
 int settings_threads(const mts_options *o);
 

@@ -1,7 +1,10 @@
 /* The tokenizer's files, kept for writing.  See tokenizer_files.h. */
 #include "train/tokenizer_files.h"
 
+#include <string.h>
+
 #include "base/file.h"
+#include "base/json_util.h"
 #include "base/memory.h"
 #include "text/wordpiece.h"
 
@@ -28,6 +31,59 @@ mts_status tokenizer_files_read(mts_ctx *ctx, tokenizer_files *out, const char *
     }
 cleanup:
     mem_free(path);
+    return st;
+}
+
+/* The file of that name in the set, or NULL. */
+static tokenizer_file *find_file(const tokenizer_files *files, const char *name)
+{
+    for (int64_t i = 0; i < files->count; i++)
+        if (strcmp(files->items[i].name, name) == 0)
+            return &files->items[i];
+    return NULL;
+}
+
+/* object[key] = value; the file gets the text of root.  A file that says so already stays as it is.
+ */
+static mts_status set_flag(mts_ctx *ctx, tokenizer_file *file, const json_t *root, json_t *object,
+                           const char *key, bool value)
+{
+    mts_status st = MTS_OK;
+    char *text = NULL;
+    if (json_equal(json_object_get(object, key), value ? json_true() : json_false()))
+        return MTS_OK;
+    MTS_TRY(json_util_set(ctx, object, key, json_boolean(value)));
+    MTS_TRY(json_util_dump(ctx, root, 2, false, &text));
+    mem_free(file->bytes);
+    file->bytes = text;
+    file->count = strlen(text);
+cleanup:
+    return st;
+}
+
+mts_status tokenizer_files_set_lower_case(mts_ctx *ctx, tokenizer_files *files, bool lower_case)
+{
+    static const char config_name[] = "tokenizer_config.json", json_name[] = "tokenizer.json";
+    mts_status st = MTS_OK;
+    tokenizer_file *config = find_file(files, config_name), *json = find_file(files, json_name);
+    json_t *config_root = NULL, *json_root = NULL;
+    if (config == NULL) {
+        config = &files->items[files->count]; /* there is room for every name */
+        MTS_TRY(mem_strdup(ctx, &config->bytes, "{}"));
+        config->count = 2;
+        config->name = config_name;
+        files->count++;
+    }
+    MTS_TRY(json_util_parse_wide(ctx, config_name, config->bytes, config->count, &config_root));
+    MTS_TRY(set_flag(ctx, config, config_root, config_root, "do_lower_case", lower_case));
+    if (json != NULL) {
+        MTS_TRY(json_util_parse_wide(ctx, json_name, json->bytes, json->count, &json_root));
+        MTS_TRY(set_flag(ctx, json, json_root, json_object_get(json_root, "normalizer"),
+                         "lowercase", lower_case));
+    }
+cleanup:
+    json_decref(config_root);
+    json_decref(json_root);
     return st;
 }
 

@@ -1,6 +1,6 @@
 /*
  * The files of a run's tokenizer, in memory: read once when the run begins, written into every
- * checkpoint and into the final folder.
+ * checkpoint and into the final folder, with --do_lower_case in them if it was given.
  *
  * A resumed run reads them from its checkpoint, which rotation may remove before the next one is
  * written; hence no copying from folder to folder.
@@ -27,6 +27,14 @@ typedef struct tokenizer_files {
 /* *out: those of wordpiece_file_names that are in dir.  deinit is safe after failure.
  * MTS_ERR_IO, MTS_ERR_MEMORY; MTS_ERR_BAD_FILE: larger than any tokenizer. */
 MTS_NODISCARD mts_status tokenizer_files_read(mts_ctx *ctx, tokenizer_files *out, const char *dir);
+
+/*
+ * Let the files say lower_case, where tokenizer programs look for it: do_lower_case of
+ * tokenizer_config.json (made if there is none), and the normalizer of tokenizer.json.  Everything
+ * else in them is kept.  MTS_ERR_BAD_FILE: not what wordpiece_open accepts; MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD mts_status tokenizer_files_set_lower_case(mts_ctx *ctx, tokenizer_files *files,
+                                                        bool lower_case);
 
 /* Write them into dir, which exists, each one whole or not at all.  MTS_ERR_IO, MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status tokenizer_files_write(mts_ctx *ctx, const tokenizer_files *files,

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "io/json_util.h"
+#include "base/json_util.h"
 
 static mts_status log_path(const run *r, char **out)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "io/json_util.h"
+#include "base/json_util.h"
 #include "models/bert_io.h"
 #include "train/checkpoint.h"
 #include "train/results.h"
@@ -38,7 +38,8 @@ static bool is_due(const run *r, const char *strategy, int64_t every)
     return is(strategy, "steps") && step % every == 0;
 }
 
-/* Remember the best evaluation; its checkpoint is the one this step writes. */
+/* Remember the best evaluation; its checkpoint is the one this step writes.  Where the best model
+ * is to be loaded at the end, those without a checkpoint cannot be it. */
 static mts_status note_best(run *r, const json_t *results)
 {
     mts_status st = MTS_OK;
@@ -48,19 +49,20 @@ static mts_status note_best(run *r, const json_t *results)
     char key[128];
     snprintf(key, sizeof key, "%s%s", strncmp(wanted, "eval_", 5) == 0 ? "" : "eval_", wanted);
     const json_t *value = json_object_get(results, key);
+    const bool saved = is_due(r, r->o->save_strategy, r->o->save_steps);
     double now = NAN;
     bool better = false;
     MTS_CHECK(value != NULL, MTS_ERR_ARGUMENT,
               "option --metric_for_best_model: the evaluation has no %s", key);
     now = json_is_number(value) ? json_number_value(value) : NAN;
     better = metric_greater_is_better(key) ? now > s->best_metric : now < s->best_metric;
-    if (isnan(now) || (s->has_best && !better))
+    if (isnan(now) || (s->has_best && !better) || (r->o->load_best_model_at_end && !saved))
         return MTS_OK;
     s->has_best = true;
     s->best_metric = now;
     mem_free(s->best_checkpoint);
     s->best_checkpoint = NULL;
-    if (is(r->o->save_strategy, "no") || !is_due(r, r->o->save_strategy, r->o->save_steps))
+    if (!saved)
         return MTS_OK;
     snprintf(key, sizeof key, "checkpoint-%lld", (long long)s->global_step);
     MTS_TRY(path_join(ctx, &s->best_checkpoint, r->o->output_dir, key));

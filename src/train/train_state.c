@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json_util.h"
 #include "base/rng.h"
-#include "io/json_util.h"
 
 static const char file_name[] = "trainer_state.json";
 
@@ -179,10 +179,16 @@ cleanup:
 static mts_status find_best(run *r, const char *stored)
 {
     mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
     char *path = NULL;
     const char *slash = strrchr(stored, '/');
-    MTS_TRY(path_join(r->ctx, &path, r->o->output_dir, slash == NULL ? stored : slash + 1));
-    MTS_TRY(mem_strdup(r->ctx, &r->state.best_checkpoint, dir_exists(path) ? path : stored));
+    MTS_TRY(path_join(ctx, &path, r->o->output_dir, slash == NULL ? stored : slash + 1));
+    MTS_CHECK(!r->o->load_best_model_at_end || dir_exists(path) || dir_exists(stored),
+              MTS_ERR_NOT_FOUND,
+              "%s: the best checkpoint so far is neither here nor at %s, and "
+              "--load_best_model_at_end asks for it",
+              path, stored);
+    MTS_TRY(mem_strdup(ctx, &r->state.best_checkpoint, dir_exists(path) ? path : stored));
 cleanup:
     mem_free(path);
     return st;

@@ -13,7 +13,8 @@
 MTS_NODISCARD mts_status train_state_save(const run *r, const char *dir);
 
 /* Read it into r->state.  MTS_ERR_BAD_FILE: malformed, or of a run with other data, batch size,
- * seed, optimizer, schedule length or number format: the text says which. */
+ * seed, optimizer, schedule length or number format: the text says which.  MTS_ERR_NOT_FOUND: the
+ * best checkpoint is gone, and it is to be loaded at the end. */
 MTS_NODISCARD mts_status train_state_load(run *r, const char *dir);
 
 #endif

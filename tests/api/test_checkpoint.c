@@ -216,6 +216,44 @@ static void test_best_model_is_kept(void **state)
     assert_int_not_equal(by_accuracy, 12);
 }
 
+/* Of evaluations without a checkpoint none can be loaded: the best of the others is. */
+static void test_best_of_those_saved(void **state)
+{
+    (void)state;
+    const run_path out = run_folder_path("sparse");
+    mts_options o = run_folder_options();
+    o.max_steps = 12;
+    o.learning_rate = 0.05;
+    o.eval_strategy = o.save_strategy = "steps";
+    o.eval_steps = 1;
+    o.save_steps = 4;
+    o.load_best_model_at_end = true;
+    train(&o, out.text);
+    int64_t best = 4;
+    for (int64_t step = 4; step <= 12; step += 4)
+        if (log_value(out.text, step, "eval_loss") < log_value(out.text, best, "eval_loss"))
+            best = step;
+    const int64_t of_all = best_step(out.text, "eval_loss", false, 12);
+    printf("best of all: step %d, of those saved: step %d\n", (int)of_all, (int)best);
+    assert_true(of_all % 4 != 0 && best != 12); /* else this test shows nothing */
+    const run_path kept = run_folder_path("sparse/checkpoint-%d", (int)best);
+    run_folder_assert_same(out.text, kept.text, "model.safetensors");
+    json_t *root = load_json(out.text, "trainer_state.json");
+    assert_string_equal(json_string_value(json_object_get(root, "best_model_checkpoint")),
+                        kept.text);
+    json_decref(root);
+
+    /* Without that checkpoint a resumed run could not end as asked: it does not begin. */
+    const run_path last = run_folder_path("sparse/checkpoint-12");
+    o.output_dir = out.text;
+    o.resume_from_checkpoint = last.text;
+    assert_int_equal(file_remove_tree(ctx, kept.text), MTS_OK);
+    assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_ERR_NOT_FOUND);
+    assert_non_null(strstr(mts_error_text(ctx), "best checkpoint"));
+    o.load_best_model_at_end = false;
+    train(&o, out.text);
+}
+
 /* The folder was moved between kill and resumption: the best checkpoint is still found. */
 static void test_best_model_of_a_moved_folder(void **state)
 {
@@ -315,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_limit_keeps_the_last),
         cmocka_unit_test(test_best_model_is_kept),
+        cmocka_unit_test(test_best_of_those_saved),
         cmocka_unit_test(test_best_model_of_a_moved_folder),
         cmocka_unit_test(test_steps_of_an_epoch),
         cmocka_unit_test(test_accumulation_is_a_larger_batch),

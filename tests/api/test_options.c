@@ -236,6 +236,8 @@ static void test_combinations(void **state)
     combine("below 1", "adam_beta2", "1", NULL);
     combine("below 1", "hidden_dropout", "1", NULL);
     combine("expected -1", "attention_dropout", "-0.5", NULL);
+    combine("needs --optim sgd", "sgd_momentum", "0.5", NULL);
+    combine(NULL, "sgd_momentum", "0.5", "optim", "sgd", NULL);
     combine("contradicts", "eval_strategy", "epoch", "do_eval", "false", NULL);
     combine("needs --eval_strategy", "load_best_model_at_end", "true", NULL);
     combine("needs equal", "load_best_model_at_end", "true", "eval_strategy", "epoch", NULL);

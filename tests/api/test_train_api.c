@@ -112,8 +112,9 @@ static void test_events_and_results(void **state)
     mts_options o = small_run(out.text);
     char *trained = NULL, *evaluated = NULL;
     require(mts_train(ctx, &o, &callbacks, &trained));
-    /* rows are read; the head is new; 3 steps, evaluation, checkpoint, twice; final evaluation */
-    assert_string_equal(seen.letters, "pnssspmcssspmcpm");
+    /* columns; rows are read; the head is new; 3 steps, evaluation, checkpoint, twice; final
+     * evaluation */
+    assert_string_equal(seen.letters, "npnssspmcssspmcpm");
     assert_int_equal(number_of(trained, "eval_samples"), DEV_ROWS);
 
     mts_options again = run_folder_options();
@@ -198,6 +199,115 @@ static void test_predictions_are_the_evaluation(void **state)
     mts_predictor_close(NULL);
     mts_string_free(metrics);
     mem_free(content);
+}
+
+/* ------------------------------------------------------------------------------- lower case ----
+ */
+
+/* The files of a tiny model; if config is given, with tokenizer.json and tokenizer_config.json. */
+static void write_cased_model(const char *name, const char *config)
+{
+    static const char *const files[] = {"config.json", "model.safetensors", "vocab.txt"};
+    const run_path to = run_folder_path("%s", name);
+    require(file_make_dirs(ctx, to.text));
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const run_path a = run_folder_path("model/%s", files[i]);
+        const run_path b = run_folder_path("%s/%s", name, files[i]);
+        require(file_copy(ctx, a.text, b.text));
+    }
+    if (config == NULL)
+        return;
+    const run_path vocab = run_folder_path("model/vocab.txt");
+    const run_path config_path = run_folder_path("%s/tokenizer_config.json", name);
+    const run_path json_path = run_folder_path("%s/tokenizer.json", name);
+    json_t *ids = json_object();
+    json_t *root = json_pack("{s:{s:s, s:n, s:b}, s:{s:s}, s:{s:s}, s:f}", "normalizer", "type",
+                             "BertNormalizer", "strip_accents", "lowercase", 1, "pre_tokenizer",
+                             "type", "BertPreTokenizer", "model", "type", "WordPiece", "kept", 0.1);
+    char *content = NULL, *line = NULL;
+    require(file_read_all(ctx, vocab.text, 1 << 16, &content, NULL));
+    json_int_t id = 0;
+    for (line = strtok(content, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        assert_int_equal(json_object_set_new(ids, line, json_integer(id++)), 0);
+    assert_int_equal(json_object_set_new(json_object_get(root, "model"), "vocab", ids), 0);
+    assert_int_equal(json_dump_file(root, json_path.text, 0), 0);
+    json_decref(root);
+    mem_free(content);
+    json_t *settings = json_loads(config, 0, NULL);
+    assert_int_equal(json_dump_file(settings, config_path.text, 0), 0);
+    json_decref(settings);
+}
+
+static json_t *load(const char *dir, const char *name)
+{
+    char path[RUN_PATH_BYTES + 32];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return json_load_file(path, 0, NULL);
+}
+
+/* Tokens of "CAT" in a folder, with the folder's own settings: as those of "cat"? */
+static bool knows_upper_case(const char *dir)
+{
+    mts_tokenizer *t = NULL;
+    mts_encoding upper, lower;
+    require(mts_tokenizer_open(ctx, dir, &t));
+    require(mts_tokenizer_encode(t, "CAT", NULL, 0, &upper));
+    require(mts_tokenizer_encode(t, "cat", NULL, 0, &lower));
+    const bool same = upper.length == lower.length && upper.ids[1] == lower.ids[1];
+    mts_encoding_free(&upper);
+    mts_encoding_free(&lower);
+    mts_tokenizer_close(t);
+    return same;
+}
+
+/* Train with do_lower_case `wanted`: the folder and its checkpoint tokenise as the training did. */
+static void train_cased(const char *model, int64_t wanted)
+{
+    const run_path from = run_folder_path("%s", model), out = run_folder_path("lower");
+    const run_path checkpoint = run_folder_path("lower/checkpoint-3");
+    mts_options o = small_run(out.text), again = small_run(NULL);
+    char *trained = NULL, *evaluated = NULL;
+    o.model_name_or_path = from.text;
+    o.do_lower_case = wanted;
+    o.load_best_model_at_end = false;
+    o.overwrite_output_dir = true;
+    require(mts_train(ctx, &o, NULL, &trained));
+    assert_int_equal(knows_upper_case(out.text), wanted == 1);
+    assert_int_equal(knows_upper_case(checkpoint.text), wanted == 1);
+    again.model_name_or_path = out.text;
+    require(mts_eval(ctx, &again, NULL, &evaluated)); /* "The" and "A" are cased */
+    assert_true(number_of(evaluated, "eval_loss") == number_of(trained, "eval_loss"));
+    mts_string_free(trained);
+    mts_string_free(evaluated);
+}
+
+static void test_lower_case_is_stored(void **state)
+{
+    (void)state;
+    const run_path out = run_folder_path("lower"), from = run_folder_path("fast");
+    write_cased_model("plain", NULL);
+    write_cased_model("fast", "{\"model_max_length\": 512, \"do_lower_case\": true}");
+    train_cased("plain", 0);
+    train_cased("plain", 1);
+    train_cased("fast", 0);
+    json_t *before = load(from.text, "tokenizer.json"), *after = load(out.text, "tokenizer.json");
+    json_t *config = load(out.text, "tokenizer_config.json");
+    const json_t *rules = json_object_get(after, "normalizer");
+    assert_true(json_is_false(json_object_get(rules, "lowercase")));
+    assert_true(json_is_null(json_object_get(rules, "strip_accents")));
+    assert_true(json_is_false(json_object_get(config, "do_lower_case")));
+    assert_int_equal(json_integer_value(json_object_get(config, "model_max_length")), 512);
+    /* all else is as it was */
+    assert_int_equal(json_object_set(json_object_get(before, "normalizer"), "lowercase",
+                                     json_object_get(rules, "lowercase")),
+                     0);
+    assert_true(json_equal(before, after));
+    json_decref(before);
+    json_decref(after);
+    json_decref(config);
+    train_cased("fast", 1); /* as it was: the same bytes */
+    run_folder_assert_same(from.text, out.text, "tokenizer.json");
+    run_folder_assert_same(from.text, out.text, "tokenizer_config.json");
 }
 
 /* ---------------------------------------------------------------------------------- stopping ----
@@ -362,6 +472,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_and_results),
         cmocka_unit_test(test_predictions_are_the_evaluation),
+        cmocka_unit_test(test_lower_case_is_stored),
         cmocka_unit_test(test_stop_at_each_event),
         cmocka_unit_test(test_wrong_calls),
         cmocka_unit_test(test_each_allocation_fails),

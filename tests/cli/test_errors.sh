@@ -28,6 +28,7 @@ unchanged() { # WHAT
 
 tiny+=(--max_steps 6 --save_steps 2)
 run 0 train "${tiny[@]}" --output_dir "$work/good"
+has err 'note: text in column "text", label in column "label": 3 classes'
 snapshot "$work/good" >"$work/before"
 new=(--output_dir "$work/new")
 good=(--output_dir "$work/good")
@@ -38,7 +39,15 @@ broken 1 "$work/none.tsv" "${new[@]}" --train_file "$work/none.tsv"
 broken 1 "$work/none.tsv" "${new[@]}" --validation_file "$work/none.tsv"
 broken 1 "$work/none" "${new[@]}" --resume_from_checkpoint "$work/none"
 broken 2 "max_seq_length" "${new[@]}" --max_seq_length 33
-broken 2 "has no f1" "${new[@]}" --metric_for_best_model f1
+broken 2 "has no f1, expected one of loss, accuracy, f1_macro" "${new[@]}" --metric_for_best_model f1
+broken 1 "nothing is downloaded" "${new[@]}" --model_name_or_path bert-base-uncased
+mkdir "$work/wide"
+cp "$task/model/"* "$work/wide"
+sed -i 's/"max_position_embeddings": 32/"max_position_embeddings": 512/' "$work/wide/config.json"
+for words in "info train" "predict eval"; do
+    refuse 2 "batches of 33554432 tokens are too large" "${words% *}" "$work/wide" \
+        "--per_device_${words#* }_batch_size" 65536 --max_seq_length 512
+done
 [ ! -e "$work/new/model.safetensors" ] || fail "a failed run wrote a model"
 
 # ---- an output folder that is in use, or no folder, or not to be written
@@ -51,6 +60,8 @@ if [ "$(id -u)" -ne 0 ]; then
     mkdir -m 500 "$work/closed"
     broken 1 "$work/closed" --output_dir "$work/closed"
 fi
+broken 2 "the model to start from" "${good[@]}" --overwrite_output_dir \
+    --model_name_or_path "$work/good/../good/checkpoint-4/"
 unchanged "an output folder in use"
 
 # ---- data
@@ -60,6 +71,12 @@ printf 'text\tlabel\n' >"$work/head.tsv"
 broken 1 "$work/head.tsv" "${new[@]}" --train_file "$work/head.tsv"
 printf 'text\tlabel\nA cat sleeps\tanimal\nA cat\n' >"$work/short.tsv"
 broken 1 "$work/short.tsv:3" "${new[@]}" --train_file "$work/short.tsv"
+printf 'text\tkind\nA cat sleeps\tanimal\n' >"$work/kind.tsv"
+broken 1 "--label_column_name is not given: $work/kind.tsv" "${new[@]}" \
+    --train_file "$work/kind.tsv"
+printf '[{"text": "A cat", "label": "animal"},\n{"text": "A saw", "label": "tool"}]\n' >"$work/array.json"
+broken 1 "array.json:1: expected a JSON object on each line" "${new[@]}" \
+    --train_file "$work/array.json"
 printf 'text\tlabel\nA cat sleeps\tplanet\n' >"$work/label.tsv"
 broken 1 "planet" "${new[@]}" --validation_file "$work/label.tsv"
 printf 'text\tlabel\nA cat sleeps\tnan\n' >"$work/nan.tsv"

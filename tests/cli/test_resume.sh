@@ -4,8 +4,8 @@
 # what killed runs leave behind, and the limit on checkpoints.
 # shellcheck source=tests/cli/tiny.sh
 . "$(dirname "$0")/tiny.sh"
-RANDOM=${TEST_SEED:=1}
-echo "TEST_SEED=$TEST_SEED"
+RANDOM=${MANTISSA_TEST_SEED:=1}
+echo "MANTISSA_TEST_SEED=$MANTISSA_TEST_SEED"
 
 lines_of() { # FILE
     if [ -e "$1" ]; then wc -l <"$1"; else echo 0; fi

@@ -41,6 +41,12 @@ refuse 2 "has no effect in 'mantissa predict'" predict --learning_rate 1
 refuse 2 "expected one of tsv|jsonl, found 'tsv|jsonl'" predict --format 'tsv|jsonl'
 refuse 2 "--max_length: expected 0 to" tokenize --max-length two
 refuse 2 "nothing to do" train --no_do_train
+refuse 2 "nothing to do" train --do_train false --do_eval auto
+refuse 2 "unexpected argument 'auto'" train --do_train auto
+refuse 2 "--sgd_momentum needs --optim sgd or sgd_int16" train --sgd_momentum 0.9
+refuse 2 "has no effect in 'mantissa eval'" eval --rounding nearest
+refuse 2 "option --logging_strategy is not available: use --logging_steps" train \
+    --logging_strategy steps
 refuse 2 "--model_name_or_path is missing" train
 refuse 2 "--model_name_or_path is missing" tokenize
 refuse 2 "--output_dir is missing" train --model_name_or_path m

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json_util.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include "io/json_util.h"
 #include "io/model_config.h"
 
 enum { TEXT_MAX = 4096, MUTATIONS = 20000 };
@@ -102,10 +102,16 @@ static void assert_refusal(mts_status st)
 /* As JSON: what is accepted must come back equal from either form of the dump. */
 static void try_parse(const char *data, size_t bytes)
 {
-    json_t *json = NULL, *back = NULL;
+    json_t *json = NULL, *back = NULL, *wide = NULL;
     char *text = NULL;
     ctx.error[0] = '\0';
-    mts_status st = json_util_parse(&ctx, "input", data, bytes, &json);
+    mts_status st = json_util_parse_wide(&ctx, "input", data, bytes, &wide);
+    assert_true((st == MTS_OK) == json_is_object(wide));
+    if (st != MTS_OK)
+        assert_refusal(st);
+    json_decref(wide);
+    ctx.error[0] = '\0';
+    st = json_util_parse(&ctx, "input", data, bytes, &json);
     if (st != MTS_OK) {
         assert_refusal(st);
         return;

@@ -25,10 +25,10 @@ static mts_ctx ctx;
 
 uint64_t test_print_seed(void)
 {
-    const char *text = getenv("TEST_SEED");
+    const char *text = getenv("MANTISSA_TEST_SEED");
     if (text != NULL)
         seed = strtoull(text, NULL, 10);
-    printf("seed %llu (TEST_SEED)\n", (unsigned long long)seed);
+    printf("seed %llu (MANTISSA_TEST_SEED)\n", (unsigned long long)seed);
     return seed;
 }
 

@@ -16,7 +16,7 @@ typedef struct test_random {
     uint64_t state;
 } test_random;
 
-/* TEST_SEED of the environment, or 1; printed once.  Call it first in main. */
+/* MANTISSA_TEST_SEED of the environment, or 1; printed once.  Call it first in main. */
 uint64_t test_print_seed(void);
 /* A stream of its own for each `name`. */
 test_random test_random_make(const char *name);

@@ -251,6 +251,9 @@ static void test_keys_and_reset(void **state)
     assert_true(metric_greater_is_better("eval_accuracy"));
     assert_false(metric_greater_is_better("eval_loss"));
     assert_false(metric_greater_is_better("mse"));
+    assert_false(metric_greater_is_better("eval_loss_mm"));
+    assert_true(metric_greater_is_better("accuracy_mm"));
+    assert_true(metric_greater_is_better("_mm"));
     metrics_deinit(&m);
 }
 

@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "io/json_util.h"
+#include "base/json_util.h"
 #include "io/model_config.h"
 
 static mts_ctx ctx;

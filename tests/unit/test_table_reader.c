@@ -247,21 +247,6 @@ static void test_columns_and_formats(void **state)
     assert_int_equal(table_format_of_path(&ctx, ".csv", &format), MTS_ERR_ARGUMENT);
 }
 
-static void test_quote(void **state)
-{
-    char quoted[TABLE_QUOTE_BYTES], text[64];
-    (void)state;
-    assert_string_equal(table_quote(quoted, "a\nb\x7f"), "a b ");
-    assert_string_equal(table_quote(quoted, ""), "");
-    memset(text, 'x', 41);
-    text[41] = '\0';
-    assert_int_equal(strlen(table_quote(quoted, text)), 43);
-    text[40] = '\0';
-    assert_string_equal(table_quote(quoted, text), text);
-    memcpy(text + 39, "\xe2\x82\xac", 4);
-    assert_int_equal(strlen(table_quote(quoted, text)), 42);
-}
-
 static void test_integers(void **state)
 {
     static const char *const wrong[] = {"",
@@ -386,7 +371,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_jsonl),
         cmocka_unit_test(test_jsonl_errors),
         cmocka_unit_test(test_columns_and_formats),
-        cmocka_unit_test(test_quote),
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_reals),
         cmocka_unit_test(test_memory_failure),

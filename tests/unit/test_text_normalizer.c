@@ -12,7 +12,7 @@
 
 #include "text/bert_normalizer.h"
 #include "text/bert_unicode.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -76,6 +76,24 @@ static void test_utf8_malformed(void **state)
     assert_false(utf8_is_valid("ab\xC3", 3, &bad));
     assert_int_equal(bad, 2);
     assert_true(utf8_is_valid("\xEF\xBF\xBD", 3, NULL)); /* a genuine U+FFFD */
+}
+
+static void test_utf8_quote(void **state)
+{
+    (void)state;
+    char quoted[UTF8_QUOTE_BYTES], small[8], text[80];
+    assert_string_equal(utf8_quote(quoted, sizeof quoted, "a\nb\x7f"), "a b ");
+    assert_string_equal(utf8_quote(quoted, sizeof quoted, ""), "");
+    assert_string_equal(utf8_quote(quoted, sizeof quoted, "a\xff\xc3(\xe2\x82"), "a?\?(?\?");
+    assert_string_equal(utf8_quote(small, sizeof small, "abcd"), "abcd");
+    assert_string_equal(utf8_quote(small, sizeof small, "abcde"), "abcd...");
+    memset(text, 'x', 61);
+    text[61] = '\0';
+    assert_int_equal(strlen(utf8_quote(quoted, sizeof quoted, text)), 63);
+    text[60] = '\0';
+    assert_string_equal(utf8_quote(quoted, sizeof quoted, text), text);
+    memcpy(text + 59, "\xe2\x82\xac", 4); /* is not cut apart */
+    assert_int_equal(strlen(utf8_quote(quoted, sizeof quoted, text)), 62);
 }
 
 static void test_how_many_of_each_kind(void **state)
@@ -233,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_utf8_round_trip),
         cmocka_unit_test(test_utf8_malformed),
+        cmocka_unit_test(test_utf8_quote),
         cmocka_unit_test(test_how_many_of_each_kind),
         cmocka_unit_test(test_versions_of_unicode),
         cmocka_unit_test(test_rules),

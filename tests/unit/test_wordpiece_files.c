@@ -111,7 +111,7 @@ static void test_malformed_json(void **state)
     static const char *const bad[][2] = {
         {"", "tokenizer.json:1:0:"},
         {"{\"model\":", "tokenizer.json:1:"},
-        {"[]", "expected a JSON object, found an array"},
+        {"[]", "expected an object, found an array"},
         {"{\"a\":1,\"a\":2}", "duplicate object key"},
         {"{" RULES SPLIT "\"model\":5}", "model: expected an object, found an integer"},
         {"{" RULES SPLIT MODEL_BEGIN "}}}", "model: vocab: empty"},
@@ -125,7 +125,7 @@ static void test_malformed_json(void **state)
         {"{" RULES SPLIT MODEL_BEGIN "\"a\":0,\"b\":2}}}", "no token has id 1"},
         {"{" RULES SPLIT MODEL_BEGIN "\"\":0}}}", "id 0: empty token"},
         {"{" RULES SPLIT MODEL_BEGIN "\"a\":0}}}", "the vocabulary has no [UNK] token"},
-        {"{" RULES SPLIT MODEL_BEGIN VOCAB "},\"max_input_chars_per_word\":0}}", "1 to 1024"},
+        {"{" RULES SPLIT MODEL_BEGIN VOCAB "},\"max_input_chars_per_word\":0}}", "1..1024"},
         {"{" RULES SPLIT MODEL_BEGIN VOCAB "},\"unk_token\":3}}", "unk_token: expected a string"},
         {"{" RULES SPLIT MODEL ",\"added_tokens\":5}", "added_tokens: expected an array"},
         {"{" RULES SPLIT MODEL ",\"added_tokens\":[5]}", "entry 0: expected an object"},
@@ -134,7 +134,7 @@ static void test_malformed_json(void **state)
         {"{" RULES SPLIT MODEL ",\"added_tokens\":[{\"id\":9,\"content\":\"b\"}]}", "has id 4"},
         {"{" RULES SPLIT MODEL ",\"added_tokens\":[{\"id\":4,\"content\":\"a\"}]}", "twice"},
         {"{\"normalizer\":{\"type\":\"BertNormalizer\",\"lowercase\":1}," SPLIT MODEL "}",
-         "lowercase: expected a boolean, found an integer"},
+         "lowercase: expected true or false, found an integer"},
     };
     check_all("tokenizer.json", bad, COUNT(bad), MTS_ERR_BAD_FILE);
 }
@@ -177,7 +177,7 @@ static void test_malformed_small_files(void **state)
         mts_status status;
     } bad[] = {
         {"tokenizer_config.json", "{\"do_lower_case\":\"yes\"}",
-         "tokenizer_config.json: do_lower_case: expected a boolean, found a string",
+         "tokenizer_config.json: do_lower_case: expected true or false, found a string",
          MTS_ERR_BAD_FILE},
         {"tokenizer_config.json", "{\"unk_token\":5}", "unk_token: expected a token, found",
          MTS_ERR_BAD_FILE},
@@ -276,6 +276,27 @@ static void test_settings_of_tokenizer_config(void **state)
     check_ids(&no, "\u4e2d\u4e2d", together, 4);
 }
 
+/* Python's int(1e30), for "no limit", does not fit in 64 bits. */
+static void test_huge_numbers(void **state)
+{
+    (void)state;
+    static const char *const fine[] = {
+        "{\"model_max_length\": 1000000000000000019884624838656}",
+        "{\"a\": [-99999999999999999999999, 1e5, 0.5], \"b\\\"1\": \"999999999999999999999999\"}",
+        "{\"a\":18446744073709551616,\"do_lower_case\":false}",
+    };
+    for (size_t i = 0; i < COUNT(fine); i++) {
+        file_case c = {
+            {"vocab.txt", "tokenizer_config.json"}, {SPECIALS "a\n", fine[i]}, MTS_OK, ""};
+        check(&c);
+    }
+    file_case bad = {{"vocab.txt", "tokenizer_config.json"},
+                     {SPECIALS "a\n", "{\"a\": 1000000000000000000000, \"b\": 01}"},
+                     MTS_ERR_BAD_FILE,
+                     "tokenizer_config.json:1:"};
+    check(&bad);
+}
+
 static void test_which_file_wins(void **state)
 {
     (void)state;
@@ -332,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_malformed_small_files),
         cmocka_unit_test(test_line_ends_and_byte_order_mark),
         cmocka_unit_test(test_settings_of_tokenizer_config),
+        cmocka_unit_test(test_huge_numbers),
         cmocka_unit_test(test_which_file_wins),
         cmocka_unit_test(test_added_tokens_of_old_folders),
     };

@@ -1,14 +1,15 @@
 /*
  * JSON in and out, with checks: jansson behind one-line errors.
  *
- * Path: config.json, safetensors headers, checkpoint state and metrics go through here.
+ * Path: config.json, tokenizer files, safetensors headers, checkpoint state and metrics go through
+ * here.
  * Input is hostile: duplicate keys, invalid UTF-8, NUL in strings, numbers out of range and nesting
  * above 2048 are refused by the parser.
  * Output is as Python's json.dumps writes it: ASCII, and each real number in the fewest of 15, 16
  * or 17 digits that give the same double back.
  */
-#ifndef MTS_IO_JSON_UTIL_H
-#define MTS_IO_JSON_UTIL_H
+#ifndef MTS_BASE_JSON_UTIL_H
+#define MTS_BASE_JSON_UTIL_H
 
 #include <jansson.h>
 
@@ -25,6 +26,13 @@
 MTS_NODISCARD mts_status json_util_parse(mts_ctx *ctx, const char *file, const char *text,
                                          size_t bytes, json_t **out);
 
+/*
+ * As json_util_parse, of an object, and an integer beyond 64 bits is taken for a real: Python
+ * writes 10^30 where there is no limit (model_max_length).
+ */
+MTS_NODISCARD mts_status json_util_parse_wide(mts_ctx *ctx, const char *file, const char *text,
+                                              size_t bytes, json_t **out);
+
 /* As json_util_parse, of a file of at most limit bytes.  Also MTS_ERR_NOT_FOUND, MTS_ERR_IO. */
 MTS_NODISCARD mts_status json_util_load(mts_ctx *ctx, const char *path, size_t limit, json_t **out);
 
@@ -35,7 +43,8 @@ MTS_NODISCARD mts_status json_util_load_object(mts_ctx *ctx, const char *path, s
 /*
  * Typed fields of an object.  *value holds the default: it is unchanged if key is absent or null.
  * Otherwise the field must have the type (and min <= field <= max), or MTS_ERR_BAD_FILE:
- * "file: key: expected an integer 1..512, found a string".  A string is owned by object.
+ * "file: key: expected an integer 1..512, found a string".  A string is owned by object.  file may
+ * be NULL where the caller knows the place better (status_prefix): then the text begins with key.
  */
 MTS_NODISCARD mts_status json_util_int(mts_ctx *ctx, const char *file, const json_t *object,
                                        const char *key, int64_t min, int64_t max, int64_t *value);
@@ -52,9 +61,6 @@ MTS_NODISCARD mts_status json_util_require(mts_ctx *ctx, const char *file, const
 
 /* "string", "an array", ..., of NULL "nothing": for error texts. */
 const char *json_util_type_name(const json_t *value);
-
-/* text[bytes]: as much of value as fits, other than printable ASCII as '?': for error texts. */
-void json_util_quote(char *text, size_t bytes, const char *value);
 
 /* *out: a new JSON string.  MTS_ERR_ARGUMENT if text is not UTF-8; what names it in the text. */
 MTS_NODISCARD mts_status json_util_new_string(mts_ctx *ctx, const char *what, const char *text,

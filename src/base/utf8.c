@@ -1,5 +1,7 @@
-/* UTF-8: decode, encode, check.  See utf8.h. */
-#include "text/utf8.h"
+/* UTF-8: decode, encode, check, quote.  See utf8.h. */
+#include "base/utf8.h"
+
+#include <string.h>
 
 /* As utf8_decode; *ok tells a malformed sequence from a genuine U+FFFD. */
 static size_t decode(const char *text, size_t n, int32_t *code, bool *ok)
@@ -84,4 +86,22 @@ bool utf8_is_valid(const char *text, size_t n, size_t *bad_at)
         i += used;
     }
     return true;
+}
+
+const char *utf8_quote(char *out, size_t bytes, const char *text)
+{
+    const size_t length = strlen(text), limit = bytes - 4;
+    size_t n = 0;
+    while (n < length) {
+        int32_t code;
+        bool ok;
+        const size_t used = decode(text + n, length - n, &code, &ok);
+        if (n + used > limit)
+            break;
+        for (size_t i = n; i < n + used; i++)
+            out[i] = !ok ? '?' : code < 0x20 || code == 0x7f ? ' ' : text[i];
+        n += used;
+    }
+    memcpy(out + n, n == length ? "" : "...", n == length ? 1 : 4);
+    return out;
 }

@@ -5,7 +5,7 @@
  * memory.  The dump is our own walk because jansson prints all reals with one precision: 17 digits
  * turn 0.1 into 0.10000000000000001, fewer lose bits.
  */
-#include "io/json_util.h"
+#include "base/json_util.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,18 +14,11 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
-enum { DUMP_DEPTH_MAX = 2048, REAL_TEXT_BYTES = 64 };
+enum { DUMP_DEPTH_MAX = 2048, REAL_TEXT_BYTES = 64, FIELD_TEXT_BYTES = 80 };
 
 /* ------------------------------------------------------------------------------ reading ---- */
-
-void json_util_quote(char *text, size_t bytes, const char *value)
-{
-    size_t n = 0;
-    for (; n + 1 < bytes && value[n] != '\0'; n++)
-        text[n] = value[n] >= 0x20 && value[n] <= 0x7e ? value[n] : '?';
-    text[n] = '\0';
-}
 
 mts_status json_util_parse(mts_ctx *ctx, const char *file, const char *text, size_t bytes,
                            json_t **out)
@@ -37,9 +30,75 @@ mts_status json_util_parse(mts_ctx *ctx, const char *file, const char *text, siz
         return MTS_OK;
     if (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory)
         return status_set(ctx, MTS_ERR_MEMORY, "%s: out of memory in parsing JSON", file);
-    json_util_quote(reason, sizeof reason, error.text);
+    utf8_quote(reason, sizeof reason, error.text);
     return status_set(ctx, MTS_ERR_BAD_FILE, "%s:%d:%d: %s", file, error.line, error.column,
                       reason);
+}
+
+/* How many of the first bytes of text are in set. */
+static size_t span(const char *text, size_t bytes, const char *set)
+{
+    size_t n = 0;
+    while (n < bytes && text[n] != '\0' && strchr(set, text[n]) != NULL)
+        n++;
+    return n;
+}
+
+/* *out: a copy of text[bytes] in which every integer of more than 18 digits has ".0" behind it. */
+static mts_status widen_integers(mts_ctx *ctx, const char *text, size_t bytes, char **out,
+                                 size_t *out_bytes)
+{
+    mts_status st = MTS_OK;
+    char *wide = NULL;
+    size_t n = 0;
+    bool in_string = false;
+    MTS_TRY(mem_calloc(ctx, &wide, bytes + bytes / 8 + 16, 1, "JSON text")); /* 2 for every 19 */
+    for (size_t i = 0; i < bytes;) {
+        const size_t word = in_string ? 0 : span(text + i, bytes - i, "0123456789.eE+-");
+        const size_t sign = word > 0 && text[i] == '-';
+        const size_t digits = span(text + i + sign, word - sign, "0123456789");
+        const size_t take = word > 0 ? word : 1;
+        memcpy(wide + n, text + i, take);
+        n += take;
+        if (digits > 18 && sign + digits == word) {
+            memcpy(wide + n, ".0", 2);
+            n += 2;
+        }
+        if (in_string && text[i] == '\\' && i + 1 < bytes)
+            wide[n++] = text[++i];
+        else if (text[i] == '"')
+            in_string = !in_string;
+        i += take;
+    }
+    *out = wide;
+    *out_bytes = n;
+cleanup:
+    return st;
+}
+
+mts_status json_util_parse_wide(mts_ctx *ctx, const char *file, const char *text, size_t bytes,
+                                json_t **out)
+{
+    mts_status st = MTS_OK;
+    json_error_t error = {0};
+    char *wide = NULL;
+    size_t wide_bytes = 0;
+    *out = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    if (*out == NULL && json_error_code(&error) == json_error_numeric_overflow) {
+        MTS_TRY(widen_integers(ctx, text, bytes, &wide, &wide_bytes));
+        MTS_TRY(json_util_parse(ctx, file, wide, wide_bytes, out));
+    } else if (*out == NULL) {
+        MTS_TRY(json_util_parse(ctx, file, text, bytes, out)); /* says what is wrong */
+    }
+    MTS_CHECK(json_is_object(*out), MTS_ERR_BAD_FILE, "%s: expected an object, found %s", file,
+              json_util_type_name(*out));
+cleanup:
+    mem_free(wide);
+    if (st != MTS_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return st;
 }
 
 mts_status json_util_load(mts_ctx *ctx, const char *path, size_t limit, json_t **out)
@@ -84,40 +143,48 @@ static const json_t *present(const json_t *object, const char *key)
     return json_is_null(value) ? NULL : value;
 }
 
+/* "file: key: expected ..., found ..." */
+static mts_status wrong_field(mts_ctx *ctx, const char *file, const char *key, const char *expected,
+                              const char *found)
+{
+    return status_set(ctx, MTS_ERR_BAD_FILE, "%s%s%s: expected %s, found %s",
+                      file == NULL ? "" : file, file == NULL ? "" : ": ", key, expected, found);
+}
+
 mts_status json_util_int(mts_ctx *ctx, const char *file, const json_t *object, const char *key,
                          int64_t min, int64_t max, int64_t *value)
 {
+    char expected[FIELD_TEXT_BYTES], found[FIELD_TEXT_BYTES];
     const json_t *field = present(object, key);
     if (field == NULL)
         return MTS_OK;
-    if (!json_is_integer(field))
-        return status_set(ctx, MTS_ERR_BAD_FILE,
-                          "%s: %s: expected an integer %" PRId64 "..%" PRId64 ", found %s", file,
-                          key, min, max, json_util_type_name(field));
-    int64_t found = (int64_t)json_integer_value(field);
-    if (found < min || found > max)
-        return status_set(ctx, MTS_ERR_BAD_FILE,
-                          "%s: %s: expected an integer %" PRId64 "..%" PRId64 ", found %" PRId64,
-                          file, key, min, max, found);
-    *value = found;
-    return MTS_OK;
+    const int64_t number = (int64_t)json_integer_value(field);
+    if (json_is_integer(field) && number >= min && number <= max) {
+        *value = number;
+        return MTS_OK;
+    }
+    snprintf(expected, sizeof expected, "an integer %" PRId64 "..%" PRId64, min, max);
+    snprintf(found, sizeof found, "%" PRId64, number);
+    return wrong_field(ctx, file, key, expected,
+                       json_is_integer(field) ? found : json_util_type_name(field));
 }
 
 mts_status json_util_real(mts_ctx *ctx, const char *file, const json_t *object, const char *key,
                           double min, double max, double *value)
 {
+    char expected[FIELD_TEXT_BYTES], found[FIELD_TEXT_BYTES];
     const json_t *field = present(object, key);
     if (field == NULL)
         return MTS_OK;
-    if (!json_is_number(field))
-        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected a number %g..%g, found %s", file,
-                          key, min, max, json_util_type_name(field));
-    double found = json_number_value(field);
-    if (!(found >= min && found <= max))
-        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected a number %g..%g, found %g", file,
-                          key, min, max, found);
-    *value = found;
-    return MTS_OK;
+    const double number = json_number_value(field);
+    if (json_is_number(field) && number >= min && number <= max) {
+        *value = number;
+        return MTS_OK;
+    }
+    snprintf(expected, sizeof expected, "a number %g..%g", min, max);
+    snprintf(found, sizeof found, "%g", number);
+    return wrong_field(ctx, file, key, expected,
+                       json_is_number(field) ? found : json_util_type_name(field));
 }
 
 mts_status json_util_bool(mts_ctx *ctx, const char *file, const json_t *object, const char *key,
@@ -127,8 +194,7 @@ mts_status json_util_bool(mts_ctx *ctx, const char *file, const json_t *object, 
     if (field == NULL)
         return MTS_OK;
     if (!json_is_boolean(field))
-        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected true or false, found %s", file,
-                          key, json_util_type_name(field));
+        return wrong_field(ctx, file, key, "true or false", json_util_type_name(field));
     *value = json_is_true(field);
     return MTS_OK;
 }
@@ -140,8 +206,7 @@ mts_status json_util_string(mts_ctx *ctx, const char *file, const json_t *object
     if (field == NULL)
         return MTS_OK;
     if (!json_is_string(field))
-        return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected a string, found %s", file, key,
-                          json_util_type_name(field));
+        return wrong_field(ctx, file, key, "a string", json_util_type_name(field));
     *value = json_string_value(field);
     return MTS_OK;
 }
@@ -155,43 +220,15 @@ mts_status json_util_require(mts_ctx *ctx, const char *file, const json_t *objec
 
 /* ------------------------------------------------------------------------------ writing ---- */
 
-/* Length of the UTF-8 character at s, or 0 if it is none: overlong, surrogate, above U+10FFFF, cut.
- * (jansson checks this too, but answers NULL for it as for lack of memory.) */
-static size_t utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    size_t n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    unsigned char low = 0x80, high = 0xbf; /* range of the second byte */
-    if (s[0] == 0xe0)
-        low = 0xa0;
-    else if (s[0] == 0xed)
-        high = 0x9f;
-    else if (s[0] == 0xf0)
-        low = 0x90;
-    else if (s[0] == 0xf4)
-        high = 0x8f;
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i < n; i++) {
-        if (s[i] < 0x80 || s[i] > 0xbf)
-            return 0;
-    }
-    return n;
-}
-
 mts_status json_util_new_string(mts_ctx *ctx, const char *what, const char *text, json_t **out)
 {
     mts_status st = MTS_OK;
+    size_t bad = 0;
     *out = NULL;
-    for (size_t i = 0; text[i] != '\0';) {
-        size_t n = utf8_length((const unsigned char *)text + i);
-        MTS_CHECK(n > 0, MTS_ERR_ARGUMENT, "%s: expected UTF-8, found 0x%02x at byte %zu", what,
-                  (unsigned)(unsigned char)text[i], i);
-        i += n;
-    }
+    /* jansson checks this too, but answers NULL for it as for lack of memory */
+    const bool valid = utf8_is_valid(text, strlen(text), &bad);
+    MTS_CHECK(valid, MTS_ERR_ARGUMENT, "%s: expected UTF-8, found 0x%02x at byte %zu", what,
+              (unsigned)(unsigned char)text[bad], bad);
     *out = json_string_nocheck(text);
     MTS_CHECK(*out != NULL, MTS_ERR_MEMORY, "out of memory: %s", what);
 cleanup:

@@ -1,16 +1,17 @@
 /*
- * UTF-8: decode, encode, check.  [Unicode 15.0, section 3.9, table 3-7]
+ * UTF-8: decode, encode, check, quote.  [Unicode 15.0, section 3.9, table 3-7]
  *
- * Path: bytes of a text -> code points -> bert_normalizer.  Does not normalise.
+ * Path: bytes of a text -> code points -> bert_normalizer; data files, JSON and error texts.
+ * Does not normalise.
  */
-#ifndef MTS_TEXT_UTF8_H
-#define MTS_TEXT_UTF8_H
+#ifndef MTS_BASE_UTF8_H
+#define MTS_BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { UTF8_REPLACEMENT = 0xFFFD, UTF8_MAX_BYTES = 4 };
+enum { UTF8_REPLACEMENT = 0xFFFD, UTF8_MAX_BYTES = 4, UTF8_QUOTE_BYTES = 64 };
 
 /*
  * Decode the code point at text[0]; returns the number of bytes used, 1..4.
@@ -27,5 +28,14 @@ size_t utf8_encode(int32_t code, char out[UTF8_MAX_BYTES]);
 
 /* Whether all n bytes are well-formed UTF-8.  *bad_at (may be NULL): offset of the first error. */
 bool utf8_is_valid(const char *text, size_t n, size_t *bad_at);
+
+/*
+ * The start of a text of unknown origin, for an error message.  Returns out.
+ *
+ * out   out  bytes (> 4, usually UTF8_QUOTE_BYTES) with the NUL: text on one line, in whole
+ *            characters; a control character is a space, a malformed byte '?', and "..." stands
+ *            behind a text of more than bytes - 4 bytes, where it was cut.
+ */
+const char *utf8_quote(char *out, size_t bytes, const char *text);
 
 #endif
