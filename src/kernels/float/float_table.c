@@ -35,6 +35,7 @@ const float_kernels FK(float_kernels) = {
     .dequantize_s16 = FK(dequantize_s16),
     .sum_squares = FK(sum_squares),
     .adamw = FK(adamw),
+    .adamw_8bit = FK(adamw_8bit),
     .sgd = FK(sgd),
     .to_bf16 = FK(to_bf16),
     .from_bf16 = FK(from_bf16),
