@@ -156,6 +156,19 @@ cleanup:
     return st;
 }
 
+/* Where sqrt(v) is 0 the step is divided by epsilon alone; a quotient must not overflow. */
+static mts_status check_optimizer(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(!is(o->optim, "adamw_8bit") || o->adam_epsilon >= 1e-30, MTS_ERR_ARGUMENT,
+              "--optim adamw_8bit needs --adam_epsilon 1e-30 or more, found %.9g: a second moment "
+              "of 8 bits may be 0",
+              o->adam_epsilon);
+
+cleanup:
+    return st;
+}
+
 static mts_status check_strategies(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
@@ -192,6 +205,7 @@ mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
     MTS_TRY(check_data(ctx, options));
     MTS_TRY(check_limits(ctx, options));
     MTS_TRY(check_schedule(ctx, options));
+    MTS_TRY(check_optimizer(ctx, options));
     MTS_TRY(check_strategies(ctx, options));
 
 cleanup:

@@ -282,6 +282,10 @@ static void plan_is_kept(void **state)
         assert_int_equal(plan.packed_weights, t.model->packed.bytes);
         assert_int_equal(plan.activations, t.model->acts.bytes);
         assert_int_equal(plan.scratch, t.model->ex.scratch.bytes);
+        assert_int_equal(t.model->params.count, param_table_count(&t.model->cfg));
+        for (int64_t p = 0; p < t.model->params.count; p++)
+            assert_int_equal(t.model->params.items[p].rows * t.model->params.items[p].cols,
+                             param_table_elements_at(&t.model->cfg, p));
         test_bert_gradient(&t);
         assert_int_equal(t.model->acts.used, t.model->acts.bytes); /* no more than needed */
         test_bert_deinit(&t);
