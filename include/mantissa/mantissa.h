@@ -106,7 +106,7 @@ typedef struct mts_options {
     int64_t data_seed; /* -1: as seed */
 
     /* optimizer */
-    const char *optim; /* adamw | sgd | sgd_int16 */
+    const char *optim; /* adamw | adamw_8bit | sgd | sgd_int16 */
     double weight_decay;
     double adam_beta1;
     double adam_beta2;
@@ -181,8 +181,8 @@ MTS_API const mts_option_info *mts_option_find(const char *name);
 MTS_API void mts_options_default(mts_options *options);
 /*
  * Parse text into the named field, range-checked.  text is borrowed for STRING.  Names and values
- * that transformers spells otherwise are accepted (optim adamw_torch is adamw).  MTS_ERR_ARGUMENT:
- * the text of an unknown name suggests the nearest one.
+ * that transformers spells otherwise are accepted (optim adamw_torch is adamw, adamw_bnb_8bit is
+ * adamw_8bit).  MTS_ERR_ARGUMENT: the text of an unknown name suggests the nearest one.
  */
 MTS_NODISCARD MTS_API mts_status mts_options_set(mts_ctx *ctx, mts_options *options,
                                                  const char *name, const char *text);

@@ -55,11 +55,14 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
         .recompute = o->gradient_checkpointing,
     };
     const optimizer_options options = settings_optimizer(o);
+    optimizer_sizes sizes = {0};
     bert_plan plan;
     size_t state = 0;
     MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
     MTS_TRY(bert_plan_make(ctx, cfg, &format, settings_threads(o), &limits, &plan));
-    state = optimizer_bytes(&options, param_table_count_elements(cfg), param_table_count(cfg));
+    for (int64_t i = 0; i < param_table_count(cfg); i++)
+        optimizer_sizes_add(&sizes, param_table_elements_at(cfg, i));
+    state = optimizer_bytes(&options, &sizes);
     MTS_TRY(put_bytes(ctx, out, "parameters_bytes", plan.parameters));
     MTS_TRY(put_bytes(ctx, out, "gradients_bytes", plan.gradients));
     MTS_TRY(put_bytes(ctx, out, "optimizer_state_bytes", state));

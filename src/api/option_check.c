@@ -101,12 +101,18 @@ cleanup:
     return st;
 }
 
-/* Our own option, so nobody pastes it with another optimizer by habit: it was meant to act. */
 static mts_status check_optimizer(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
-    MTS_CHECK(o->sgd_momentum == 0 || !is(o->optim, "adamw"), MTS_ERR_ARGUMENT,
+    const bool adam = is(o->optim, "adamw") || is(o->optim, "adamw_8bit");
+    /* our own option, so nobody pastes it with another optimizer by habit: it was meant to act */
+    MTS_CHECK(o->sgd_momentum == 0 || !adam, MTS_ERR_ARGUMENT,
               "--sgd_momentum needs --optim sgd or sgd_int16, found %s", o->optim);
+    /* where sqrt(v) is 0 the step is divided by epsilon alone; a quotient must not overflow */
+    MTS_CHECK(!is(o->optim, "adamw_8bit") || o->adam_epsilon >= 1e-30, MTS_ERR_ARGUMENT,
+              "--optim adamw_8bit needs --adam_epsilon 1e-30 or more, found %.9g: a second moment "
+              "of 8 bits may be 0",
+              o->adam_epsilon);
 
 cleanup:
     return st;

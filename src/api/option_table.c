@@ -99,8 +99,9 @@ static const mts_option_info options[] = {
 #undef GROUP
 
 #define GROUP "Optimizer"
-    CHOICE(optim, "adamw", "adamw|sgd|sgd_int16", TRAIN | INFO,
-           "adamw and sgd keep fp32 master weights; sgd_int16 keeps 16-bit integer state"),
+    CHOICE(optim, "adamw", "adamw|adamw_8bit|sgd|sgd_int16", TRAIN | INFO,
+           "adamw, adamw_8bit (both moments in 8 bits) and sgd keep fp32 master weights; "
+           "sgd_int16 keeps 16-bit integer state"),
     REAL(weight_decay, "0", 0, 1000, TRAIN, "not applied to biases and LayerNorm"),
     REAL(adam_beta1, "0.9", 0, 1, TRAIN, "below 1"),
     REAL(adam_beta2, "0.999", 0, 1, TRAIN, "below 1"),
@@ -161,6 +162,7 @@ const option_alias option_value_aliases[] = {
     {"optim", "adamw_torch", "adamw"},
     {"optim", "adamw_torch_fused", "adamw"},
     {"optim", "adamw_hf", "adamw"},
+    {"optim", "adamw_bnb_8bit", "adamw_8bit"},
     {"resume_from_checkpoint", "true", "last"},
     {"resume_from_checkpoint", "True", "last"},
     {"task_name", "CoLA", "cola"},

@@ -36,6 +36,37 @@ typedef struct adamw_args {
     float grad_scale;  /* every gradient is multiplied by this first (clipping) */
 } adamw_args;
 
+/*
+ * The 256 numbers in [-1, 1] or [0, 1] that an 8-bit code stands for, and how to find the nearest.
+ *                                                         FORMATS.md (12), made by dynamic_map_make
+ * value   [code], rising
+ * rank    A magnitude 0 <= x <= 1 has rank r if it is nearest to the r-th positive number, or to 0
+ *         (r = 0); the code is r, or 127 + r and 127 - r where there are signs.  With
+ *         b = max(bits of x, DYNAMIC_FIRST << 16):  r = (rank[(b >> 16) - DYNAMIC_FIRST] + b) >> 16
+ */
+enum {
+    DYNAMIC_BLOCK = 256,    /* elements that share a scale */
+    DYNAMIC_FIRST = 0x3400, /* upper halves of the bits of 2^-23, below which the rank is 0 ... */
+    DYNAMIC_LAST = 0x3f80,  /* ... and of 1 */
+    DYNAMIC_BUCKETS = DYNAMIC_LAST - DYNAMIC_FIRST + 1,
+};
+
+typedef struct dynamic_map {
+    float value[256];
+    uint32_t rank[DYNAMIC_BUCKETS];
+} dynamic_map;
+
+/* Both moments of AdamW, m = signs.value[code] * max and v = squares.value[code] * max; one max,
+ * finite and not negative, for every DYNAMIC_BLOCK elements. */
+typedef struct adamw_8bit_maps {
+    dynamic_map signs, squares; /* with and without negative numbers */
+} adamw_8bit_maps;
+
+typedef struct adamw_8bit_state {
+    uint8_t *m, *v;       /* codes[n] */
+    float *m_max, *v_max; /* [ceil(n / DYNAMIC_BLOCK)] */
+} adamw_8bit_state;
+
 typedef enum activation_kind {
     ACTIVATION_GELU,      /* x Phi(x) */
     ACTIVATION_GELU_TANH, /* the tanh approximation */
@@ -129,6 +160,10 @@ typedef struct float_kernels {
 
     double (*sum_squares)(const float *x, int64_t n);
     void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const adamw_args *args);
+    /* adamw on the numbers that the state stands for, whose results are rounded to the nearest of
+     * the maps, a magnitude halfway between two to the smaller; an overflow becomes FLT_MAX */
+    void (*adamw_8bit)(float *w, const adamw_8bit_state *state, const float *g, int64_t n,
+                       const adamw_args *args, const adamw_8bit_maps *maps);
     /* buf = momentum * buf + (g + decay * w); w -= lr * buf (buf = gradient when momentum is 0) */
     void (*sgd)(float *w, float *buf, const float *g, int64_t n, float learning_rate,
                 float momentum, float weight_decay, float grad_scale);

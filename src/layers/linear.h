@@ -65,8 +65,8 @@ size_t linear_gradient_bytes(const exec *ex, int64_t rows, int64_t out);
 /* Storage from ex->scratch, ready for linear_collect. */
 void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, int64_t out);
 
-/* Collect dy[x->rows][out]; x->first_row is a multiple of LINEAR_SUM_ROWS.  Each row once; safe from
- * several threads. */
+/* Collect dy[x->rows][out]; x->first_row is a multiple of LINEAR_SUM_ROWS.  Each row once; several
+ * threads may share g. */
 void linear_collect(exec *ex, const linear_gradient *g, const float *dy, const activation *x,
                     const linear *lin);
 

@@ -86,6 +86,16 @@ int64_t param_table_count(const model_config *cfg)
     return PARAM_LAYERS + cfg->num_hidden_layers * PARAM_PER_LAYER + PARAM_HEADS;
 }
 
+int64_t param_table_elements_at(const model_config *cfg, int64_t i)
+{
+    const int64_t head = i - PARAM_LAYERS - cfg->num_hidden_layers * PARAM_PER_LAYER;
+    const param_row *row = i < PARAM_LAYERS ? &embedding_rows[i]
+                           : head < 0       ? &layer_rows[(i - PARAM_LAYERS) % PARAM_PER_LAYER]
+                                            : &head_rows[head];
+    assert(i >= 0 && head < PARAM_HEADS);
+    return extent(cfg, row->rows) * extent(cfg, row->cols);
+}
+
 /* Append one row of the description to the table. */
 static void append(param_table *t, const model_config *cfg, const param_row *row, int64_t layer)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* In the order of optimizer_kind. */
-static const char *const kind_names[] = {"adamw", "sgd", "sgd_int16"};
+static const char *const kind_names[] = {"adamw", "adamw_8bit", "sgd", "sgd_int16"};
 
 optimizer_kind optimizer_kind_of(const char *text)
 {
@@ -25,9 +25,17 @@ typedef enum state_extent {
     EXTENT_TWO,
     EXTENT_TENSORS,
     EXTENT_ELEMENTS,
+    EXTENT_LARGE, /* elements in 8 bits, their blocks, and the other elements */
+    EXTENT_BLOCKS,
+    EXTENT_SMALL,
 } state_extent;
 
-enum { ADAMW = 1 << OPTIMIZER_ADAMW, SGD = 1 << OPTIMIZER_SGD, INT16 = 1 << OPTIMIZER_SGD_INT16 };
+enum {
+    ADAMW = 1 << OPTIMIZER_ADAMW,
+    EIGHT = 1 << OPTIMIZER_ADAMW_8BIT,
+    SGD = 1 << OPTIMIZER_SGD,
+    INT16 = 1 << OPTIMIZER_SGD_INT16,
+};
 
 /* Every array of every kind: drives allocation, the plan of memory and checkpoints. */
 static const struct state_row {
@@ -37,10 +45,16 @@ static const struct state_row {
     unsigned kinds;
     bool with_momentum; /* only if momentum > 0 */
 } state_rows[] = {
-    {"step", OPTIMIZER_I64, EXTENT_ONE, ADAMW | SGD | INT16, false},
+    {"step", OPTIMIZER_I64, EXTENT_ONE, ADAMW | EIGHT | SGD | INT16, false},
     {"exp_avg", OPTIMIZER_F32, EXTENT_ELEMENTS, ADAMW, false},
     {"exp_avg_sq", OPTIMIZER_F32, EXTENT_ELEMENTS, ADAMW, false},
-    {"beta_powers", OPTIMIZER_F64, EXTENT_TWO, ADAMW, false},
+    {"exp_avg_code", OPTIMIZER_U8, EXTENT_LARGE, EIGHT, false},
+    {"exp_avg_absmax", OPTIMIZER_F32, EXTENT_BLOCKS, EIGHT, false},
+    {"exp_avg_sq_code", OPTIMIZER_U8, EXTENT_LARGE, EIGHT, false},
+    {"exp_avg_sq_absmax", OPTIMIZER_F32, EXTENT_BLOCKS, EIGHT, false},
+    {"exp_avg", OPTIMIZER_F32, EXTENT_SMALL, EIGHT, false},
+    {"exp_avg_sq", OPTIMIZER_F32, EXTENT_SMALL, EIGHT, false},
+    {"beta_powers", OPTIMIZER_F64, EXTENT_TWO, ADAMW | EIGHT, false},
     {"momentum_buffer", OPTIMIZER_F32, EXTENT_ELEMENTS, SGD, true},
     {"weight", OPTIMIZER_I16, EXTENT_ELEMENTS, INT16, false},
     {"weight_exponent", OPTIMIZER_I32, EXTENT_TENSORS, INT16, false},
@@ -55,7 +69,7 @@ static bool has_row(const optimizer_options *o, const struct state_row *row)
     return (row->kinds & 1u << o->kind) != 0 && (!row->with_momentum || o->momentum > 0.0);
 }
 
-static int64_t extent_count(state_extent extent, int64_t elements, int64_t tensors)
+static int64_t extent_count(state_extent extent, const optimizer_sizes *sizes)
 {
     switch (extent) {
     case EXTENT_ONE:
@@ -63,16 +77,24 @@ static int64_t extent_count(state_extent extent, int64_t elements, int64_t tenso
     case EXTENT_TWO:
         return 2;
     case EXTENT_TENSORS:
-        return tensors;
+        return sizes->tensors;
+    case EXTENT_LARGE:
+        return sizes->large;
+    case EXTENT_BLOCKS:
+        return sizes->blocks;
+    case EXTENT_SMALL:
+        return sizes->elements - sizes->large;
     case EXTENT_ELEMENTS:
         break;
     }
-    return elements;
+    return sizes->elements;
 }
 
 static size_t dtype_bytes(optimizer_dtype dtype)
 {
     switch (dtype) {
+    case OPTIMIZER_U8:
+        return 1;
     case OPTIMIZER_I16:
         return 2;
     case OPTIMIZER_F32:
@@ -85,23 +107,38 @@ static size_t dtype_bytes(optimizer_dtype dtype)
     return 8;
 }
 
-size_t optimizer_bytes(const optimizer_options *options, int64_t elements, int64_t tensors)
+void optimizer_sizes_add(optimizer_sizes *sizes, int64_t elements)
 {
-    const int64_t pieces = elements / OPTIMIZER_PIECE + tensors;
-    size_t bytes = sizeof(optimizer) + (size_t)pieces * sizeof(param_piece);
+    sizes->elements += elements;
+    sizes->tensors++;
+    sizes->pieces += (elements + OPTIMIZER_PIECE - 1) / OPTIMIZER_PIECE;
+    if (elements >= OPTIMIZER_8BIT_MIN) {
+        sizes->large += elements;
+        sizes->blocks += (elements + DYNAMIC_BLOCK - 1) / DYNAMIC_BLOCK;
+    }
+}
+
+size_t optimizer_bytes(const optimizer_options *options, const optimizer_sizes *sizes)
+{
+    size_t bytes = sizeof(optimizer) + (size_t)sizes->pieces * sizeof(param_piece);
     for (int r = 0; r < STATE_ROWS; r++) {
         const struct state_row *row = &state_rows[r];
         if (has_row(options, row))
-            bytes += (size_t)extent_count(row->extent, elements, tensors) * dtype_bytes(row->dtype);
+            bytes += (size_t)extent_count(row->extent, sizes) * dtype_bytes(row->dtype);
     }
     if (options->kind == OPTIMIZER_SGD_INT16)
-        bytes += sgd_int16_bytes(tensors, pieces);
+        bytes += sgd_int16_bytes(sizes->tensors, sizes->pieces);
+    if (options->kind == OPTIMIZER_ADAMW_8BIT)
+        bytes += adamw_8bit_bytes(sizes->tensors);
     return bytes;
 }
 
-static mts_status make_states(mts_ctx *ctx, optimizer *opt)
+static mts_status make_states(mts_ctx *ctx, optimizer *opt, const param *params)
 {
     mts_status st = MTS_OK;
+    optimizer_sizes sizes = {0};
+    for (int64_t p = 0; p < opt->count; p++)
+        optimizer_sizes_add(&sizes, params[p].rows * params[p].cols);
     for (int r = 0; r < STATE_ROWS; r++) {
         const struct state_row *row = &state_rows[r];
         optimizer_state *state = &opt->states[opt->state_count];
@@ -110,7 +147,7 @@ static mts_status make_states(mts_ctx *ctx, optimizer *opt)
         *state = (optimizer_state){
             .name = row->name,
             .dtype = row->dtype,
-            .count = extent_count(row->extent, opt->pieces.elements, opt->count),
+            .count = extent_count(row->extent, &sizes),
         };
         MTS_TRY(mem_calloc(ctx, &state->data, (size_t)state->count, dtype_bytes(row->dtype),
                            "optimizer state"));
@@ -161,9 +198,11 @@ mts_status optimizer_create(mts_ctx *ctx, const optimizer_options *options, cons
     opt->options = *options;
     opt->count = count;
     MTS_TRY(param_pieces_init(ctx, &opt->pieces, params, count, OPTIMIZER_PIECE));
-    MTS_TRY(make_states(ctx, opt));
+    MTS_TRY(make_states(ctx, opt, params));
     if (options->kind == OPTIMIZER_ADAMW)
         adamw_init(opt);
+    else if (options->kind == OPTIMIZER_ADAMW_8BIT)
+        MTS_TRY(adamw_8bit_init(ctx, opt, params));
     else if (options->kind == OPTIMIZER_SGD_INT16)
         MTS_TRY(sgd_int16_init(ctx, opt, params));
     *out = opt;
@@ -178,6 +217,7 @@ void optimizer_destroy(optimizer *opt)
     if (opt == NULL)
         return;
     sgd_int16_destroy(opt->work);
+    adamw_8bit_destroy(opt->work_8bit);
     for (int i = 0; i < opt->state_count; i++)
         mem_free(opt->states[i].data);
     param_pieces_deinit(&opt->pieces);
@@ -193,6 +233,9 @@ void optimizer_step(exec *ex, optimizer *opt, const param *params, int64_t count
     case OPTIMIZER_ADAMW:
         adamw_step(ex, opt, params, learning_rate, grad_scale);
         break;
+    case OPTIMIZER_ADAMW_8BIT:
+        adamw_8bit_step(ex, opt, params, learning_rate, grad_scale);
+        break;
     case OPTIMIZER_SGD:
         sgd_step(ex, opt, params, learning_rate, grad_scale);
         break;
@@ -204,12 +247,15 @@ void optimizer_step(exec *ex, optimizer *opt, const param *params, int64_t count
 
 /* ----------------------------------------------------------------------------- restoring ---- */
 
-/* The real arrays: finite; squares and powers of the betas not negative; the latter at most 1. */
+/* The real arrays: finite; squares, largest magnitudes and powers of the betas not negative; the
+ * last at most 1. */
 static mts_status check_reals(mts_ctx *ctx, const optimizer_state *state)
 {
     mts_status st = MTS_OK;
     const bool powers = state->dtype == OPTIMIZER_F64;
-    const double low = powers || strcmp(state->name, "exp_avg_sq") == 0 ? 0.0 : -HUGE_VAL;
+    const bool any =
+        strcmp(state->name, "exp_avg") == 0 || strcmp(state->name, "momentum_buffer") == 0;
+    const double low = any ? -HUGE_VAL : 0.0;
     const double high = powers ? 1.0 : HUGE_VAL;
     for (int64_t i = 0; i < state->count; i++) {
         const double x =
@@ -217,9 +263,9 @@ static mts_status check_reals(mts_ctx *ctx, const optimizer_state *state)
         MTS_CHECK(isfinite(x) && x >= low && x <= high, MTS_ERR_BAD_FILE,
                   "optimizer state %s, element %lld: expected a finite number%s, found %g",
                   state->name, (long long)i,
-                  powers       ? " from 0 to 1"
-                  : low == 0.0 ? " not below 0"
-                               : "",
+                  powers ? " from 0 to 1"
+                  : any  ? ""
+                         : " not below 0",
                   x);
     }
 cleanup:

@@ -53,21 +53,13 @@ static void step_pieces(void *arg, int64_t begin, int64_t end)
     }
 }
 
-void adamw_step(exec *ex, optimizer *opt, const param *params, double learning_rate,
-                float grad_scale)
+void adamw_begin(optimizer *opt, double learning_rate, float grad_scale, adamw_args args[2])
 {
     const optimizer_options *o = &opt->options;
     double *powers = optimizer_state_data(opt, "beta_powers");
-    adamw_job job = {
-        .ex = ex,
-        .params = params,
-        .pieces = opt->pieces.items,
-        .m = optimizer_state_data(opt, "exp_avg"),
-        .v = optimizer_state_data(opt, "exp_avg_sq"),
-    };
     powers[0] *= o->beta1;
     powers[1] *= o->beta2;
-    job.args[0] = (adamw_args){
+    args[0] = (adamw_args){
         .learning_rate = (float)learning_rate,
         .beta1 = beta_float(o->beta1),
         .beta2 = beta_float(o->beta2),
@@ -77,7 +69,20 @@ void adamw_step(exec *ex, optimizer *opt, const param *params, double learning_r
         .correction2 = (float)sqrt(correction(o->beta2, powers[1])),
         .grad_scale = grad_scale,
     };
-    job.args[1] = job.args[0];
-    job.args[1].weight_decay = (float)o->weight_decay;
+    args[1] = args[0];
+    args[1].weight_decay = (float)o->weight_decay;
+}
+
+void adamw_step(exec *ex, optimizer *opt, const param *params, double learning_rate,
+                float grad_scale)
+{
+    adamw_job job = {
+        .ex = ex,
+        .params = params,
+        .pieces = opt->pieces.items,
+        .m = optimizer_state_data(opt, "exp_avg"),
+        .v = optimizer_state_data(opt, "exp_avg_sq"),
+    };
+    adamw_begin(opt, learning_rate, grad_scale, job.args);
     exec_parallel(ex, opt->pieces.count, 1, step_pieces, &job);
 }

@@ -55,8 +55,8 @@ void qmatrix_map(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_ar
 /* The same for a matrix that one thread maps inside a parallel region; group tensor only. */
 void qmatrix_map_serial(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args);
 
-/* max[j] = max(max[j], bits of |x[i][j] row_mul[i]|), row_mul NULL: 1, for col_max above.  Safe when
- * several threads share max. */
+/* max[j] = max(max[j], bits of |x[i][j] row_mul[i]|), row_mul NULL: 1; for col_max above.  Several
+ * threads may share max. */
 void qmatrix_column_max(const exec *ex, uint32_t *max, const float *x, int64_t ldx, int64_t rows,
                         int64_t cols, const float *row_mul);
 

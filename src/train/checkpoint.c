@@ -76,6 +76,8 @@ static st_dtype dtype_of(optimizer_dtype dtype)
         return ST_DTYPE_F32;
     case OPTIMIZER_F64:
         return ST_DTYPE_F64;
+    case OPTIMIZER_U8:
+        break;
     case OPTIMIZER_I16:
         return ST_DTYPE_I16;
     case OPTIMIZER_I32:

@@ -88,6 +88,7 @@ typedef struct resume_case {
 
 static const resume_case resume_cases[] = {
     {"adamw", "adamw", "int8", "cosine", 0, 0.5, 1, 4, false, false},
+    {"adamw_8bit", "adamw_8bit", "int8", "cosine", 0, 0.5, 1, 4, false, false},
     {"sgd", "sgd", "int12", "linear", 0.9, 0.5, 1, 4, false, false},
     {"sgd_int16", "sgd_int16", "int8", "linear", 0.9, 0.5, 1, 4, false, false},
     {"sgd_int16 plain", "sgd_int16", "int16", "constant", 0, 0.5, 1, 4, false, false},

@@ -132,6 +132,8 @@ static void test_aliases_of_transformers(void **state)
     assert_string_equal(o.eval_strategy, "epoch");
     assert_int_equal(mts_options_set(ctx, &o, "optim", "adamw_torch"), MTS_OK);
     assert_string_equal(o.optim, "adamw");
+    assert_int_equal(mts_options_set(ctx, &o, "optim", "adamw_bnb_8bit"), MTS_OK);
+    assert_string_equal(o.optim, "adamw_8bit");
     assert_int_equal(mts_options_set(ctx, &o, "task_name", "SST-2"), MTS_OK);
     assert_string_equal(o.task_name, "sst2");
     assert_int_equal(mts_options_set(ctx, &o, "resume_from_checkpoint", "True"), MTS_OK);
@@ -234,6 +236,10 @@ static void test_combinations(void **state)
     combine("--num_train_epochs", "num_train_epochs", "0", NULL);
     combine(NULL, "num_train_epochs", "0", "max_steps", "7", NULL);
     combine("below 1", "adam_beta2", "1", NULL);
+    combine("--adam_epsilon 1e-30 or more, found 0", "optim", "adamw_8bit", "adam_epsilon", "0",
+            NULL);
+    combine(NULL, "optim", "adamw_8bit", "adam_epsilon", "1e-30", NULL);
+    combine(NULL, "optim", "adamw", "adam_epsilon", "0", NULL);
     combine("below 1", "hidden_dropout", "1", NULL);
     combine("expected -1", "attention_dropout", "-0.5", NULL);
     combine("needs --optim sgd", "sgd_momentum", "0.5", NULL);

@@ -43,6 +43,7 @@ has_family ref || fail "the reference kernels do not run"
 count=0
 cases=("int8" "int12" "int16" "int8 --exponent_group tensor" "int12 --exponent_group block"
     "int8 --gradient_bits 12 --attention_bits 5" "int8 --optim sgd_int16 --sgd_momentum 0.9"
+    "int8 --optim adamw_8bit"
     "int10 --gradient_accumulation_steps 2 --group_by_length"
     "int8 --gradient_checkpointing --gradient_accumulation_steps 2")
 if sanitized; then cases=("int8" "int16 --exponent_group block"); fi

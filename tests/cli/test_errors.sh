@@ -203,4 +203,16 @@ broken 1 "exp_avg" "${new[@]}"
 restore
 poison "$work/other/checkpoint-4/optimizer.safetensors" exp_avg_sq
 broken 1 "exp_avg_sq" "${new[@]}"
+
+# ---- the same of an optimizer with 8-bit moments
+eight=(--optim adamw_8bit)
+run 0 train "${tiny[@]}" "${eight[@]}" --output_dir "$work/eight" --save_steps 2
+for name in exp_avg_absmax exp_avg_sq_absmax exp_avg; do
+    rm -rf "$work/other"
+    mkdir "$work/other"
+    cp -r "$work/eight/checkpoint-4" "$work/other"
+    poison "$work/other/checkpoint-4/optimizer.safetensors" "$name"
+    broken 1 "optimizer state $name, element 0: expected a finite number" "${new[@]}" "${eight[@]}"
+done
+broken 1 "optim=adamw_8bit, this run optim=adamw" "${new[@]}"
 unchanged "all of this"

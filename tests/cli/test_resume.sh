@@ -75,7 +75,7 @@ kill_three_times() { # FOLDER REFERENCE WORDS...
 killed=0 killed_in_save=0 limit=0
 cases=("int8" "int12" "int16" "int8 --optim sgd --sgd_momentum 0.9 --group_by_length"
     "int8 --optim sgd_int16 --sgd_momentum 0.9 --gradient_accumulation_steps 2"
-    "int8 --gradient_checkpointing")
+    "int8 --optim adamw_8bit --gradient_checkpointing")
 if sanitized; then cases=("int8" "int12 --optim sgd_int16 --sgd_momentum 0.9"); fi
 for case in "${cases[@]}"; do
     read -ra words <<<"--precision $case --save_steps 1"

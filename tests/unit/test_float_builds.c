@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cpu/cpu_features.h"
+#include "optim/dynamic_map.h"
 #include "support/test_model.h"
 
 static const float_kernels *const generic = &float_kernels__generic;
@@ -27,6 +28,7 @@ typedef struct numbers {
     int32_t tile[ROOM];
     int16_t a[ROOM], b[ROOM], c[ROOM];
     int8_t q[ROOM];
+    uint8_t s[ROOM], u[ROOM]; /* codes */
     uint16_t h[ROOM];
     uint32_t max[ROOM];
     double scalars[SCALARS];
@@ -41,6 +43,7 @@ static const struct array {
     {offsetof(numbers, d), 8}, {offsetof(numbers, e), 8},        {offsetof(numbers, tile), 4},
     {offsetof(numbers, a), 2}, {offsetof(numbers, b), 2},        {offsetof(numbers, c), 2},
     {offsetof(numbers, q), 1}, {offsetof(numbers, h), 2},        {offsetof(numbers, max), 4},
+    {offsetof(numbers, s), 1}, {offsetof(numbers, u), 1},
 };
 
 /* Normal numbers of many sizes with zeros, denormals and ties in between. */
@@ -78,6 +81,8 @@ static void fill(numbers *v, test_random *r)
         v->b[i] = (int16_t)(test_random_below(r, 65535) - 32767);
         v->c[i] = (int16_t)(test_random_below(r, 4095) - 2047);
         v->q[i] = (int8_t)(test_random_below(r, 255) - 127);
+        v->s[i] = (uint8_t)test_random_bits(r);
+        v->u[i] = (uint8_t)test_random_bits(r);
         v->h[i] = (uint16_t)test_random_bits(r);
         v->max[i] = (uint32_t)test_random_below(r, 0x41000000);
     }
@@ -292,6 +297,17 @@ static void run_adamw(const float_kernels *fk, numbers *v, int64_t n, int varian
     fk->adamw(v->w, v->z, v->positive, v->x, n, &args);
 }
 
+static void run_adamw_8bit(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    static adamw_8bit_maps maps;
+    const adamw_args args = {1e-3f, 0.9f, 0.999f,  1e-8f,
+                             0.01f, 0.1f, 0.0316f, variant == 0 ? 1.0f : 0.3f};
+    const adamw_8bit_state state = {v->s, v->u, v->positive, v->powers};
+    dynamic_map_make(&maps.signs, true);
+    dynamic_map_make(&maps.squares, false);
+    fk->adamw_8bit(v->w, &state, v->x, n, &args, &maps);
+}
+
 static void run_sgd(const float_kernels *fk, numbers *v, int64_t n, int variant)
 {
     fk->sgd(v->w, v->z, v->x, n, 0.01f, variant == 0 ? 0.0f : 0.9f, 0.1f, 0.5f);
@@ -346,6 +362,7 @@ static const struct entry {
     {"dequantize_s16", run_dequantize_s16, 2},
     {"sum_squares", run_sum_squares, 1},
     {"adamw", run_adamw, 2},
+    {"adamw_8bit", run_adamw_8bit, 2},
     {"sgd", run_sgd, 2},
     {"to_bf16", run_to_bf16, 1},
     {"from_bf16", run_from_bf16, 1},

@@ -279,6 +279,10 @@ static void check_plan(const test_shape *shape, const num_format *format)
     assert_int_equal(plan.packed_weights, t.model->packed.bytes);
     assert_int_equal(plan.activations, t.model->acts.bytes);
     assert_int_equal(plan.scratch, t.model->ex.scratch.bytes);
+    assert_int_equal(t.model->params.count, param_table_count(&t.model->cfg));
+    for (int64_t p = 0; p < t.model->params.count; p++)
+        assert_int_equal(t.model->params.items[p].rows * t.model->params.items[p].cols,
+                         param_table_elements_at(&t.model->cfg, p));
     test_bert_gradient(&t);
     /* no more than needed; with an odd number of layers the last one sits in the first of two
      * places */

@@ -4,6 +4,7 @@
  *
  *   test_optimizer           the tests; golden values by tools/check_optimizer.py --golden
  *   test_optimizer --dump    JSON cases from stdin, results to stdout: for tools/check_optimizer.py
+ *   test_optimizer --maps    the maps of adamw_8bit, 2 times 256 numbers: likewise
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 
 #include "base/memory.h"
 #include "optim/clip.h"
+#include "optim/dynamic_map.h"
 #include "optim/optimizer.h"
 #include "support/test_params.h"
 
@@ -32,6 +34,7 @@ static const optimizer_options all_options[] = {
     {OPTIMIZER_SGD, 0.0, 0.0, 0.0, 0.0, 0.01},
     {OPTIMIZER_SGD_INT16, 0.0, 0.0, 0.0, 0.9, 0.01},
     {OPTIMIZER_SGD_INT16, 0.0, 0.0, 0.0, 0.0, 0.01},
+    {OPTIMIZER_ADAMW_8BIT, 0.9, 0.999, 1e-8, 0.0, 0.01},
 };
 enum { ALL_OPTIONS = sizeof all_options / sizeof all_options[0] };
 
@@ -96,6 +99,8 @@ static void test_golden_sgd(void **state)
 
 static size_t element_bytes(optimizer_dtype dtype)
 {
+    if (dtype == OPTIMIZER_U8)
+        return 1;
     return dtype == OPTIMIZER_I16 ? 2 : dtype == OPTIMIZER_F32 || dtype == OPTIMIZER_I32 ? 4 : 8;
 }
 
@@ -186,18 +191,25 @@ static void test_resume_is_exact(void **state)
 /* The names and shapes that checkpoints rely on, and the plan of memory. */
 static void test_states_and_bytes(void **state)
 {
-    static const char *const names[ALL_OPTIONS][6] = {
+    static const char *const names[ALL_OPTIONS][9] = {
         {"step", "exp_avg", "exp_avg_sq", "beta_powers"},
         {"step", "momentum_buffer"},
         {"step"},
         {"step", "weight", "weight_exponent", "momentum_buffer", "momentum_exponent"},
         {"step", "weight", "weight_exponent"},
+        {"step", "exp_avg_code", "exp_avg_absmax", "exp_avg_sq_code", "exp_avg_sq_absmax",
+         "exp_avg", "exp_avg_sq", "beta_powers"},
     };
+    optimizer_sizes sizes = {0};
     test_params t = test_params_mixed();
     (void)state;
+    for (int64_t p = 0; p < t.count; p++)
+        optimizer_sizes_add(&sizes, t.items[p].rows * t.items[p].cols);
+    assert_int_equal(sizes.elements, t.elements);
     for (int o = 0; o < ALL_OPTIONS; o++) {
+        const bool eight = all_options[o].kind == OPTIMIZER_ADAMW_8BIT;
         optimizer *opt = NULL;
-        size_t bytes = 0;
+        size_t bytes = eight ? sizeof(adamw_8bit_maps) : 0;
         int i = 0;
         assert_ok(optimizer_create(&ctx, &all_options[o], t.items, t.count, &opt));
         for (; names[o][i] != NULL; i++) {
@@ -206,7 +218,7 @@ static void test_states_and_bytes(void **state)
             bytes += (size_t)s.count * element_bytes(s.dtype);
         }
         assert_int_equal(optimizer_state_count(opt), i);
-        const size_t planned = optimizer_bytes(&all_options[o], t.elements, t.count);
+        const size_t planned = optimizer_bytes(&all_options[o], &sizes);
         assert_true(planned > bytes && planned < bytes + 8192);
         optimizer_destroy(opt);
     }
@@ -268,6 +280,42 @@ static void test_bad_states_are_refused(void **state)
     test_params_free(&t);
 }
 
+static void test_bad_8bit_states_are_refused(void **state)
+{
+    static const char *const names[] = {"exp_avg_absmax", "exp_avg_sq_absmax"};
+    test_params t = test_params_mixed();
+    optimizer *opt = NULL;
+    (void)state;
+    assert_ok(optimizer_create(&ctx, &all_options[5], t.items, t.count, &opt));
+    assert_ok(optimizer_restored(&ctx, opt, t.items, t.count));
+    for (int i = 0; i < 2; i++) {
+        char text[80];
+        float *absmax = state_data(opt, names[i]);
+        snprintf(text, sizeof text, "%s, element 366: expected a finite number not below 0, found ",
+                 names[i]);
+        absmax[366] = -1e-3f; /* the last block: 65 + 302 of them */
+        refuse(opt, &t, text);
+        absmax[366] = INFINITY;
+        refuse(opt, &t, text);
+        absmax[366] = NAN;
+        refuse(opt, &t, text);
+        absmax[366] = 2.0f;
+        assert_ok(optimizer_restored(&ctx, opt, t.items, t.count));
+    }
+    ((float *)state_data(opt, "exp_avg_sq"))[3] = -1.0f;
+    refuse(opt, &t, "exp_avg_sq, element 3: expected a finite number not below 0, found -1");
+    ((float *)state_data(opt, "exp_avg_sq"))[3] = 1.0f;
+    ((float *)state_data(opt, "exp_avg"))[163] = NAN;
+    refuse(opt, &t, "exp_avg, element 163: expected a finite number, found ");
+    ((float *)state_data(opt, "exp_avg"))[163] = -1.0f;
+    /* every code is a number */
+    memset(state_data(opt, "exp_avg_code"), 0xff, 1000);
+    memset(state_data(opt, "exp_avg_sq_code"), 0xff, 1000);
+    assert_ok(optimizer_restored(&ctx, opt, t.items, t.count));
+    optimizer_destroy(opt);
+    test_params_free(&t);
+}
+
 static void test_memory_failure(void **state)
 {
     test_params t = test_params_mixed();
@@ -297,6 +345,7 @@ static void test_names(void **state)
 {
     (void)state;
     assert_int_equal(optimizer_kind_of("adamw"), OPTIMIZER_ADAMW);
+    assert_int_equal(optimizer_kind_of("adamw_8bit"), OPTIMIZER_ADAMW_8BIT);
     assert_int_equal(optimizer_kind_of("sgd"), OPTIMIZER_SGD);
     assert_int_equal(optimizer_kind_of("sgd_int16"), OPTIMIZER_SGD_INT16);
 }
@@ -369,6 +418,17 @@ static int dump(void)
     return 0;
 }
 
+static int dump_maps(void)
+{
+    static dynamic_map map;
+    for (int with_signs = 1; with_signs >= 0; with_signs--) {
+        dynamic_map_make(&map, with_signs != 0);
+        for (int c = 0; c < 256; c++)
+            printf("%.9g\n", (double)map.value[c]);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -378,10 +438,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_states_and_bytes),
         cmocka_unit_test(test_bad_states_are_refused),
+        cmocka_unit_test(test_bad_8bit_states_are_refused),
         cmocka_unit_test(test_memory_failure),
         cmocka_unit_test(test_names),
     };
     if (argc == 2 && strcmp(argv[1], "--dump") == 0)
         return dump();
+    if (argc == 2 && strcmp(argv[1], "--maps") == 0)
+        return dump_maps();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,7 @@ const float_kernels FK(float_kernels) = {
     .multiply_s16 = FK(multiply_s16),
     .sum_squares = FK(sum_squares),
     .adamw = FK(adamw),
+    .adamw_8bit = FK(adamw_8bit),
     .sgd = FK(sgd),
     .to_bf16 = FK(to_bf16),
     .from_bf16 = FK(from_bf16),

@@ -49,6 +49,8 @@ void FK(multiply_s8)(float *y, const float *x, const int8_t *q, int64_t n, float
 void FK(multiply_s16)(float *y, const float *x, const int16_t *q, int64_t n, float scale);
 double FK(sum_squares)(const float *x, int64_t n);
 void FK(adamw)(float *w, float *m, float *v, const float *g, int64_t n, const adamw_args *args);
+void FK(adamw_8bit)(float *w, const adamw_8bit_state *state, const float *g, int64_t n,
+                    const adamw_args *args, const adamw_8bit_maps *maps);
 void FK(sgd)(float *w, float *buf, const float *g, int64_t n, float learning_rate, float momentum,
              float weight_decay, float grad_scale);
 void FK(to_bf16)(uint16_t *y, const float *x, int64_t n);
