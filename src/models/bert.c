@@ -79,39 +79,38 @@ static void head_backward(bert *model, const bert_input *in, const float *dlogit
     exec_release(ex, mark);
 }
 
-/* Whether layers share two places, in turn, for what they keep beside their output. */
-static bool layers_share(const bert *model)
+/* Bind one part of what the layers keep, in `places` places that the layers use in turn. */
+static void bind_part(bert *model, const sequences *seq, int64_t places, bert_bind_fn *bind)
 {
-    return !model->ex.training || model->recompute;
+    arena *a = &model->acts;
+    const size_t start = a->used;
+    size_t end = start;
+    for (int64_t l = 0; l < model->cfg.num_hidden_layers; l++) {
+        if (l % places == 0)
+            a->used = start;
+        bind(model, &model->layers[l], seq);
+        end = a->used > end ? a->used : end;
+    }
+    a->used = end;
 }
 
-/* Bind everything the forward keeps.  Two places in turn: a layer's output is the next one's
- * input.  In evaluation the outputs take turns too. */
+/* Bind everything the forward keeps.  Where the layers need not keep a part they share it: two
+ * places for inputs and outputs, as a layer's output is the next one's input. */
 static void bind_batch(bert *model, const bert_input *in)
 {
     const exec *ex = &model->ex;
     const int64_t t = in->seq.tokens, n = in->seq.count, d = model->cfg.hidden_size;
     const int64_t layers = model->cfg.num_hidden_layers;
+    const bool keep = ex->training && !model->recompute;
     arena *a = &model->acts;
     a->used = 0;
     layernorm_state_bind(ex, &model->embedding_norm_state, a, t, d);
     activation_bind(&model->pooled_in, a, &ex->format, n, d);
     activation_bind(&model->pooled, a, &ex->format, n, d);
     model->pooler_out = arena_take(a, (size_t)(n * d), sizeof(float));
-    const size_t outputs = a->used;
-    for (int64_t l = 0; l < layers; l++) {
-        if (!ex->training && l % 2 == 0)
-            a->used = outputs;
-        bert_layer_bind_output(model, &model->layers[l], t);
-    }
-    if (!ex->training && layers > 1)
-        a->used = outputs + 2 * layernorm_state_bytes(ex, t, d);
-    const size_t rest = a->used;
-    for (int64_t l = 0; l < layers; l++) {
-        if (layers_share(model) && l % 2 == 0)
-            a->used = rest;
-        bert_layer_bind(model, &model->layers[l], t, n);
-    }
+    bind_part(model, &in->seq, ex->training ? layers : 2, bert_layer_bind_output);
+    bind_part(model, &in->seq, keep ? layers : 2, bert_layer_bind_input);
+    bind_part(model, &in->seq, keep ? layers : 1, bert_layer_bind_inner);
 }
 
 void bert_forward(bert *model, const bert_input *in, float *logits)
@@ -154,7 +153,7 @@ static void recompute_layer(bert *model, int64_t index, const bert_gradients *g,
 {
     exec *ex = &model->ex;
     const int64_t t = in->seq.tokens;
-    float *h = activation_source(ex, &model->layers[index].x, g->h1);
+    float *h = activation_source(ex, &model->layers[index].x, g->a);
     if (index == 0) {
         layernorm_output(ex, h, t, &model->embedding_norm, &model->embedding_norm_state);
         bert_drop(ex, h, h, t * model->cfg.hidden_size, 0, model->dropout.hidden,

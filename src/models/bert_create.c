@@ -34,24 +34,19 @@ static size_t plan_packed(const exec *ex, const model_config *cfg)
            linear_bytes(ex, d, d) + linear_bytes(ex, cfg->num_labels, d);
 }
 
-/* What one layer keeps beside its output (bert_layer_bind). */
-static size_t plan_layer_state(const exec *ex, const model_config *cfg, const attention *at,
-                               int64_t tokens, int64_t rows)
+/* What bind_batch in bert.c takes: in how many places layers keep their outputs, their inputs, and
+ * what is between. */
+static size_t plan_activations(const exec *ex, const model_config *cfg, const attention *at,
+                               int64_t tokens, int64_t rows, const int64_t places[3])
 {
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    return 3 * activation_bytes(&ex->format, tokens, d) + activation_bytes(&ex->format, tokens, f) +
-           attention_state_bytes(ex, at, tokens, rows) + layernorm_state_bytes(ex, tokens, d) +
-           nonlinearity_state_bytes(ex, tokens * f);
-}
-
-/* As bind_batch in bert.c: `outputs` places for outputs of layers, `states` for the rest. */
-static size_t plan_activations(const exec *ex, const model_config *cfg, const attention *at,
-                               int64_t tokens, int64_t rows, int64_t outputs, int64_t states)
-{
-    const int64_t d = cfg->hidden_size;
-    return 2 * activation_bytes(&ex->format, rows, d) + floats(rows * d) +
-           (size_t)(outputs + 1) * layernorm_state_bytes(ex, tokens, d) +
-           (size_t)states * plan_layer_state(ex, cfg, at, tokens, rows);
+    const size_t narrow = activation_bytes(&ex->format, tokens, d);
+    const size_t norm = layernorm_state_bytes(ex, tokens, d);
+    const size_t input = narrow + attention_state_bytes(ex, at, tokens, rows);
+    const size_t inner = 2 * narrow + norm + nonlinearity_state_bytes(ex, tokens * f) +
+                         activation_bytes(&ex->format, tokens, f);
+    return norm + 2 * activation_bytes(&ex->format, rows, d) + floats(rows * d) +
+           (size_t)places[0] * norm + (size_t)places[1] * input + (size_t)places[2] * inner;
 }
 
 /* Scratch of the deepest point of forward or backward. */
@@ -87,17 +82,19 @@ static attention make_attention(const model_config *cfg, const bert_dropout *dro
 static bert_plan plan_for(const exec *ex, const model_config *cfg, const bert_limits *l)
 {
     const attention at = make_attention(cfg, NULL);
-    const int64_t layers = cfg->num_hidden_layers, shared = layers < 2 ? layers : 2;
+    const int64_t layers = cfg->num_hidden_layers, pair = layers < 2 ? layers : 2;
+    const int64_t evaluating[3] = {pair, pair, 1}, keeping[3] = {layers, layers, layers};
+    const int64_t recomputing[3] = {layers, pair, 1};
     const bool training = l->train_tokens > 0;
     const size_t elements = (size_t)param_table_count_elements(cfg) * sizeof(float);
     bert_plan plan = {.parameters = elements};
     plan.gradients = training ? elements : 0;
     plan.packed_weights = plan_packed(ex, cfg);
-    plan.activations = plan_activations(ex, cfg, &at, l->eval_tokens, l->eval_rows, shared, shared);
+    plan.activations = plan_activations(ex, cfg, &at, l->eval_tokens, l->eval_rows, evaluating);
     if (training)
         plan.activations = max_size(plan.activations,
                                     plan_activations(ex, cfg, &at, l->train_tokens, l->train_rows,
-                                                     layers, l->recompute ? shared : layers));
+                                                     l->recompute ? recomputing : keeping));
     plan.scratch =
         max_size(plan_scratch(ex, cfg, &at, l->eval_tokens, l->eval_rows, l->max_length, false),
                  plan_scratch(ex, cfg, &at, l->train_tokens, l->train_rows, l->max_length, true));

@@ -45,10 +45,10 @@ static inline int bert_stream(int64_t layer, int which)
  * x; p 0 or evaluation: a copy. */
 void bert_drop(exec *ex, float *y, const float *x, int64_t n, int64_t first, float p, int stream);
 
-/* Bind what one layer keeps for a batch of `tokens` in `rows` sequences: its output, or all that
- * its backward needs beside that. */
-void bert_layer_bind_output(bert *model, bert_layer *layer, int64_t tokens);
-void bert_layer_bind(bert *model, bert_layer *layer, int64_t tokens, int64_t rows);
+/* Bind what one layer keeps of a batch: its output's layer norm; its input and what attention
+ * keeps; what is between attention and output. */
+typedef void bert_bind_fn(bert *model, bert_layer *layer, const sequences *seq);
+bert_bind_fn bert_layer_bind_output, bert_layer_bind_input, bert_layer_bind_inner;
 
 /*
  * The forward from the attention of layer `mix` (-1: from the embeddings) to the attention of layer
@@ -81,7 +81,8 @@ typedef struct bert_gradients {
     float *out;                      /* [tokens][hidden]: of the layer's output */
     float *down, *up;                /* of f, [tokens][hidden]; of u, [tokens][intermediate], with
                                         room for [tokens][3 hidden] */
-    float *h1, *sum1;                /* of h1, and of what layer norm 1 normalises */
+    float *h1;                       /* of h1; NULL where layer norm keeps its own copy */
+    float *sum1;                     /* of what layer norm 1 normalises */
     float *a, *mixed, *qkv;          /* of a, of the attention's output, of its input */
     layernorm_gradient norm1, norm2; /* see layernorm.h */
     linear_gradient of_qkv, of_out, of_up, of_down; /* see linear.h */

@@ -77,19 +77,25 @@ static void add(exec *ex, float *y, const float *a, const float *b, int64_t n)
     exec_parallel(ex, n, GRAIN, add_piece, &job);
 }
 
-void bert_layer_bind_output(bert *model, bert_layer *layer, int64_t tokens)
+void bert_layer_bind_output(bert *model, bert_layer *layer, const sequences *seq)
 {
-    layernorm_state_bind(&model->ex, &layer->norm2_state, &model->acts, tokens,
+    layernorm_state_bind(&model->ex, &layer->norm2_state, &model->acts, seq->tokens,
                          model->cfg.hidden_size);
 }
 
-void bert_layer_bind(bert *model, bert_layer *layer, int64_t tokens, int64_t rows)
+void bert_layer_bind_input(bert *model, bert_layer *layer, const sequences *seq)
 {
     const exec *ex = &model->ex;
+    activation_bind(&layer->x, &model->acts, &ex->format, seq->tokens, model->cfg.hidden_size);
+    attention_state_bind(ex, &layer->at_state, &model->acts, &layer->at, seq->tokens, seq->count);
+}
+
+void bert_layer_bind_inner(bert *model, bert_layer *layer, const sequences *seq)
+{
+    const exec *ex = &model->ex;
+    const int64_t tokens = seq->tokens;
     const int64_t d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
     arena *a = &model->acts;
-    activation_bind(&layer->x, a, &ex->format, tokens, d);
-    attention_state_bind(ex, &layer->at_state, a, &layer->at, tokens, rows);
     activation_bind(&layer->context, a, &ex->format, tokens, d);
     layernorm_state_bind(ex, &layer->norm1_state, a, tokens, d);
     activation_bind(&layer->h1, a, &ex->format, tokens, d);
@@ -239,7 +245,7 @@ void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens)
     g->out = exec_take(ex, tokens * d, sizeof(float));
     g->down = exec_take(ex, tokens * d, sizeof(float));
     g->up = exec_take(ex, tokens * (f > 3 * d ? f : 3 * d), sizeof(float));
-    g->h1 = exec_take(ex, tokens * d, sizeof(float));
+    g->h1 = ex->format.kind == FORMAT_DFP ? NULL : exec_take(ex, tokens * d, sizeof(float));
     g->sum1 = exec_take(ex, tokens * d, sizeof(float));
     g->a = exec_take(ex, tokens * d, sizeof(float));
     g->mixed = exec_take(ex, tokens * d, sizeof(float));
@@ -257,10 +263,10 @@ void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens)
 size_t bert_gradients_bytes(const exec *ex, const model_config *cfg, int64_t tokens)
 {
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    return 6 * floats(tokens * d) + floats(tokens * (f > 3 * d ? f : 3 * d)) +
-           floats(tokens * 3 * d) + linear_gradient_bytes(ex, tokens, 3 * d) +
-           2 * linear_gradient_bytes(ex, tokens, d) + linear_gradient_bytes(ex, tokens, f) +
-           2 * layernorm_gradient_bytes(ex, tokens, d);
+    return (ex->format.kind == FORMAT_DFP ? 5 : 6) * floats(tokens * d) +
+           floats(tokens * (f > 3 * d ? f : 3 * d)) + floats(tokens * 3 * d) +
+           linear_gradient_bytes(ex, tokens, 3 * d) + 2 * linear_gradient_bytes(ex, tokens, d) +
+           linear_gradient_bytes(ex, tokens, f) + 2 * layernorm_gradient_bytes(ex, tokens, d);
 }
 
 /* forward: qkv = h Wqkv + b, and h is also the residual of `sum1` */
@@ -284,6 +290,7 @@ static void mix_backward(exec *ex, const bert *model, int64_t index, const bert_
     const size_t mark = exec_mark(ex);
     float *sum2 = exec_take(ex, n * d, sizeof(float)), *up = g->up + begin * f;
     float *dh1 = exec_take(ex, n * d, sizeof(float));
+    float *h1 = g->h1 != NULL ? g->h1 + at : dh1;
     const activation context = activation_rows(&layer->context, begin, end);
     const activation x1 = activation_rows(&layer->h1, begin, end);
     const activation x2 = activation_rows(&layer->g, begin, end);
@@ -302,10 +309,10 @@ static void mix_backward(exec *ex, const bert *model, int64_t index, const bert_
     nonlinearity_backward(ex, up, up, n * f, &layer->act, &act);
     linear_collect(ex, &g->of_up, up, &x1, &layer->up);
     linear_backward_input(ex, dh1, up, &x1, &layer->up);
-    add(ex, g->h1 + at, dh1, sum2, n * d);
+    add(ex, h1, dh1, sum2, n * d);
 
     /* forward: h1 = LN(dropout(a) + h) */
-    layernorm_backward_input(ex, g->sum1 + at, g->h1 + at, n, &layer->norm1, &norm1, &g1);
+    layernorm_backward_input(ex, g->sum1 + at, h1, n, &layer->norm1, &norm1, &g1);
     bert_drop(ex, g->a + at, g->sum1 + at, n * d, at, p, bert_stream(index, STREAM_DROPOUT1));
     /* forward: a = mixed Wo + b */
     linear_collect(ex, &g->of_out, g->a + at, &context, &layer->out);
