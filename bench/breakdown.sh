@@ -119,11 +119,12 @@ awk -v threads="$threads" -v seconds="$seconds" -v list="$list" '
             f ~ /^(tensor_q|block_map|find_tensor_exponent|format_|max_piece|make_operand)/ ||
             f ~ /^(to_bf16|from_bf16|activation_set|measure_)/)
             return "mapping"
-        if (f ~ /^(adamw|sgd|int16_|step_piece|step_strip|param_|optimizer_)/ ||
+        if (f ~ /^(adamw|sgd|int16_|step_piece|step_strip|param_piece|optimizer_)/ ||
             all ~ / (optimizer_step|clip_gradients|step_pieces?|sum_pieces)/)
             return "optimizer and clipping"
         if (f ~ /^(add|softmax|activation_|dropout|drop|layernorm|norm_|accumulate|act_)/ ||
             f ~ /^(embedding|forward_row|backward_rows|sum_|finite_piece|isqrt|loss_)/ ||
+            f ~ /^(nonlinearity_|collect_rows|add_sums|mix_|project_|output_row|param_strip)/ ||
             f ~ /^(multiply|kept_part|probabilities|attention_|run_heads|exec_|linear_|bert_)/)
             return "element-wise"
         if (dso[1] ~ /kernel|^\(\[/) return "system"
