@@ -322,8 +322,8 @@ void test_bert_init(test_bert *t, const test_shape *shape, const num_format *for
     make_batch(t, &s);
     test_config_init(&cfg, &s);
     const int64_t train = s.train_sequences < 0 ? 0 : given_or(s.train_sequences, s.sequences);
-    const bert_limits limits = {train, t->offset[train], s.sequences, t->in.seq.tokens,
-                                t->in.seq.max_length, s.recompute};
+    const bert_limits limits = {
+        train, t->offset[train], s.sequences, t->in.seq.tokens, t->in.seq.max_length, s.recompute};
     const mts_status status = bert_create(&ctx, &cfg, format, threads, seed,
                                           dropout == NULL ? &none : dropout, &limits, &t->model);
     if (status != MTS_OK)
