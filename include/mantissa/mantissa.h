@@ -97,7 +97,7 @@ typedef struct mts_options {
     int64_t per_device_eval_batch_size;
     int64_t gradient_accumulation_steps;
     bool group_by_length;
-    bool gradient_checkpointing; /* less memory, about a quarter more time, the same weights */
+    bool gradient_checkpointing;   /* less memory, about a quarter more time, the same weights */
     const char *lr_scheduler_type; /* linear | cosine | constant | constant_with_warmup */
     double learning_rate;
     double warmup_ratio;
