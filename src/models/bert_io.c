@@ -85,25 +85,44 @@ cleanup:
     return st;
 }
 
+static bool has_place(const bert *model, const safetensors *file, const st_tensor *t)
+{
+    for (int64_t i = 0; i < model->params.count; i++)
+        if (find_tensor(file, model->params.items[i].name) == t)
+            return true;
+    return false;
+}
+
+static void report_unused(const bert *model, const safetensors *file, bert_load_report *report)
+{
+    static const char buffer[] = "position_ids";
+    for (size_t i = 0; i < safetensors_count(file); i++) {
+        const st_tensor *t = safetensors_at(file, i);
+        const size_t n = strlen(t->name), b = sizeof buffer - 1;
+        if (has_place(model, file, t) || (n >= b && strcmp(t->name + n - b, buffer) == 0))
+            continue;
+        if (report->unused++ == 0)
+            snprintf(report->first_unused, sizeof report->first_unused, "%s", t->name);
+    }
+}
+
 mts_status bert_load(mts_ctx *ctx, bert *model, const char *dir, bool need_head,
                      bert_load_report *report)
 {
     mts_status st = MTS_OK;
     safetensors *file = NULL;
     const int64_t heads = model->params.count - PARAM_HEADS;
-    int64_t used = 0;
     *report = (bert_load_report){0};
     MTS_TRY(safetensors_open_dir(ctx, dir, &file));
     for (int64_t i = 0; i < model->params.count; i++) {
         bool initialized;
         MTS_TRY(load_param(ctx, model, file, dir, i, i >= heads && !need_head, &initialized));
-        used += !initialized;
         if (initialized && i < heads + PARAM_CLASSIFIER_WEIGHT)
             report->pooler_initialized = true;
         else if (initialized)
             report->classifier_initialized = true;
     }
-    report->unused = (int64_t)safetensors_count(file) - used;
+    report_unused(model, file, report);
     bert_weights_changed(model);
 cleanup:
     safetensors_close(file);

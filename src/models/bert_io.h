@@ -10,10 +10,12 @@
 #include "models/bert.h"
 
 /* Which parts were not in the file and got initial values: weights normal with the configuration's
- * initializer_range (a sum of 12 uniforms, keyed by the seed), biases zero. */
+ * initializer_range (a sum of 12 uniforms, keyed by the seed), biases zero.  And which tensors of
+ * the file the model has no place for; not counted: position_ids, which are no weights. */
 typedef struct bert_load_report {
     bool pooler_initialized, classifier_initialized;
-    int64_t unused; /* tensors of the file that this model has no place for */
+    int64_t unused;
+    char first_unused[128]; /* name of the first one in byte order, cut to fit */
 } bert_load_report;
 
 /*

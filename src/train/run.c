@@ -163,6 +163,9 @@ static mts_status load_weights(run *r)
     if (report.classifier_initialized)
         run_note(r, "%s has no head for %lld label%s: it was initialised", r->model_dir,
                  (long long)r->model->cfg.num_labels, r->model->cfg.num_labels == 1 ? "" : "s");
+    if (report.unused > 0)
+        run_note(r, "%s: %lld tensor%s of the file not used, the first is %s", r->model_dir,
+                 (long long)report.unused, report.unused == 1 ? "" : "s", report.first_unused);
 cleanup:
     return st;
 }

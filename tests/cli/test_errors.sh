@@ -216,3 +216,10 @@ for name in exp_avg_absmax exp_avg_sq_absmax exp_avg; do
 done
 broken 1 "optim=adamw_8bit, this run optim=adamw" "${new[@]}"
 unchanged "all of this"
+
+# ---- not an error: weights that config.json has no place for are said to be left out
+cp -r "$task/model" "$work/deep"
+sed -i 's/"num_hidden_layers": *2/"num_hidden_layers": 1/' "$work/deep/config.json"
+run 0 train "${tiny[@]}" --model_name_or_path "$work/deep" --output_dir "$work/shallow" --max_steps 1
+has err "16 tensors of the file not used, the first is"
+has err "encoder.layer.1."
