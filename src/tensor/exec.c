@@ -85,11 +85,16 @@ void exec_parallel_fork(exec *ex, int64_t n, int64_t grain, size_t scratch,
         fork.threads = 1;
         fork.owner = ex->owner == NULL ? ex : ex->owner;
         fork.scratch = (arena){base + thread * stride, stride, 0};
+        fork.thread_ready = true;
+        if (ex->family->thread_begin != NULL)
+            ex->family->thread_begin();
 #pragma omp for schedule(dynamic)
         for (int64_t p = 0; p < pieces; p++) {
             fork.scratch.used = 0;
             fn(arg, &fork, p * grain, (p + 1) * grain < n ? (p + 1) * grain : n);
         }
+        if (ex->family->thread_end != NULL)
+            ex->family->thread_end();
     }
     exec_release(ex, mark);
 }

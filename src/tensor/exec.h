@@ -23,6 +23,7 @@ typedef struct exec {
     bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
     arena scratch;           /* a stack: take, use, release to a mark */
     struct exec *owner;      /* of a fork (exec_parallel_fork): whom to report to; else NULL */
+    bool thread_ready;       /* the family's thread_begin was called (in a fork) */
     char anomaly[192];       /* "" or the first NaN / infinity met: what and where */
 } exec;
 

@@ -132,10 +132,12 @@ void gemm_run_serial(const exec *ex, float *c, int64_t ldc, const gemm_operand *
                      const gemm_operand *b, const float *bias, bool accumulate)
 {
     const gemm_job job = make_job(ex, c, ldc, a, b, bias, accumulate);
-    threads_begin(ex->family);
+    if (!ex->thread_ready)
+        threads_begin(ex->family);
     for (int64_t i = 0; i < job.blocks; i++)
         run_job(&job, i);
-    threads_end(ex->family);
+    if (!ex->thread_ready)
+        threads_end(ex->family);
 }
 
 void gemm_run(exec *ex, float *c, int64_t ldc, const gemm_operand *a, const gemm_operand *b,
