@@ -117,7 +117,8 @@ def run_torch(o, run):
     decay = [p for n, p in model.named_parameters() if "bias" not in n and "LayerNorm" not in n]
     plain = [p for n, p in model.named_parameters() if "bias" in n or "LayerNorm" in n]
     optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": 0.01},
-                                   {"params": plain, "weight_decay": 0.0}], lr=run["lr"])
+                                   {"params": plain, "weight_decay": 0.0}], lr=run["lr"],
+                                  fused=True)
     rows = read_rows(o, task, "train")
     per_epoch = math.ceil(len(rows) / run["batch"])
     steps = math.ceil(per_epoch * run["epochs"])
