@@ -9,7 +9,9 @@
  * A precision is fp32, bf16, int8..int16, or a12w8: weights of 8 bits, all else of 12; with +gc
  * behind it, gradient checkpointing, with +adam8, 8-bit AdamW (int8+gc+adam8).  Weights are
  * random, and so are tokens, unless FILE has them: int32 [batch][length].  Sequences have their
- * full length.  Prints one JSON line per format: medians, quartiles, the ratio to the first.
+ * full length.  Prints one JSON line per format: medians, quartiles, parts of the step, the ratio
+ * to the first; and beside them, from loops that run in between, how long the products would take
+ * at the peak of their instruction, what share of the step that is, a roofline (step_cost.h).
  *
  * --serve: one format.  Says in one line of JSON that it is ready; then a step, and a line of JSON
  * with its seconds, for every line that it reads, to the end of the input.  bench/peers and
@@ -19,13 +21,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/memory.h"
 #include "layers/loss.h"
 #include "models/bert.h"
 #include "optim/clip.h"
 #include "optim/optimizer.h"
+#include "cpu/cpu_features.h"
+#include "peak.h"
+#include "step_cost.h"
 
 enum { MAX_FORMATS = 8, MAX_STEPS = 200, CLASSES = 2 };
 
@@ -49,6 +53,13 @@ typedef struct contender {
     double forward[MAX_STEPS], backward[MAX_STEPS], update[MAX_STEPS], total[MAX_STEPS];
 } contender;
 
+/* What the processor did at most beside each round of steps. */
+typedef struct unit_rates {
+    uint8_t *data; /* to read from DRAM */
+    size_t bytes;
+    double unit[STEP_COST_UNITS][MAX_STEPS], memory[MAX_STEPS];
+} unit_rates;
+
 /* The one batch that all contenders run. */
 typedef struct input_data {
     int64_t *offset;
@@ -70,13 +81,6 @@ typedef struct settings {
     const char *tokens; /* file, or NULL */
     bool serve;
 } settings;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void die(const mts_ctx *ctx, const char *what)
 {
@@ -212,18 +216,18 @@ static step_times run_step(contender *c, const input_data *d, int64_t step)
     step_times took;
     ex->training = true;
     ex->step = (uint64_t)step;
-    const double t0 = now();
+    const double t0 = peak_now();
     bert_forward(c->model, &d->in, d->logits);
     took.loss =
         loss_cross_entropy(ex, d->dlogits, d->logits, d->labels, d->in.seq.count, CLASSES, 1.0f);
-    const double t1 = now();
+    const double t1 = peak_now();
     bert_backward(c->model, &d->in, d->dlogits);
-    const double t2 = now();
+    const double t2 = peak_now();
     const param_table *t = &c->model->params;
     const clip_result clip = clip_gradients(ex, t->items, t->count, 1.0);
     optimizer_step(ex, c->opt, t->items, t->count, 1e-5, clip.factor);
     bert_weights_changed(c->model);
-    const double t3 = now();
+    const double t3 = peak_now();
     took.forward = t1 - t0;
     took.backward = t2 - t1;
     took.update = t3 - t2;
@@ -247,25 +251,75 @@ static double quantile(double *v, int n, double q)
     return v[(int)(q * (n - 1) + 0.5)];
 }
 
-static void report(contender *c, int n, const shape *s, const contender *first, double first_median)
+static void rates_init(mts_ctx *ctx, unit_rates *l)
+{
+    const size_t l3 = peak_cache_bytes(3), least = (size_t)256 << 20;
+    l->bytes = 4 * l3 < least ? least : 4 * l3;
+    if (mem_calloc(ctx, &l->data, l->bytes, 1, "memory to read") != MTS_OK)
+        die(ctx, "memory");
+    memset(l->data, 1, l->bytes); /* else every page is the one page of zeros */
+}
+
+static void rates_measure(unit_rates *l, int step, int threads)
+{
+    enum { WINDOWS = 5 };
+    int units;
+    const peak_unit *unit = peak_units(&units);
+    for (int u = 0; u < units; u++) {
+        const bool runs = unit[u].loop != NULL && (unit[u].features & ~cpu_features()) == 0;
+        double windows[WINDOWS];
+        for (int w = 0; runs && w < WINDOWS; w++)
+            windows[w] = peak_run(&unit[u], threads);
+        l->unit[u][step] = runs ? quantile(windows, WINDOWS, 0.5) : 0.0;
+    }
+    l->memory[step] = peak_read(l->data, l->bytes, 1, threads);
+}
+
+static step_rates rates_median(unit_rates *l, int n)
+{
+    step_rates rates = {.memory = quantile(l->memory, n, 0.5)};
+    for (int u = 0; u < STEP_COST_UNITS; u++)
+        rates.unit[u] = quantile(l->unit[u], n, 0.5);
+    return rates;
+}
+
+/* The bound of the step beside its median; a unit that is not known has no share. */
+static void report_bound(const contender *c, const shape *s, const step_rates *rates, double median)
+{
+    const step_cost cost = step_cost_make(c->model, c->opt, s->rows, s->length);
+    const step_bound bound = step_cost_bound(&cost, rates);
+    printf("\"products_gop\": %.1f, ", 1e-9 * cost.operations);
+    if (bound.products_s > 0.0)
+        printf("\"products_at_peak_s\": %.4f, \"share_of_peak\": %.3f, ", bound.products_s,
+               bound.products_s / median);
+    printf("\"memory_s\": %.4f, ", bound.memory_s);
+    if (bound.products_s > 0.0)
+        printf("\"roofline_s\": %.4f, \"over_roofline\": %.2f, ", bound.roofline_s,
+               median / bound.roofline_s);
+}
+
+static void report(contender *c, int n, const shape *s, const step_rates *rates,
+                   const contender *first, double first_median)
 {
     const double median = quantile(c->total, n, 0.5);
     const double tokens = (double)(s->rows * s->length);
     printf("{\"precision\": \"%s\", \"family\": \"%s\", \"threads\": %d, \"steps\": %d, "
            "\"median_s\": %.4f, \"q1_s\": %.4f, \"q3_s\": %.4f, \"tokens_per_s\": %.0f, "
-           "\"forward_s\": %.4f, \"backward_s\": %.4f, \"update_s\": %.4f, "
-           "\"speedup_over_%s\": %.2f}\n",
+           "\"forward_s\": %.4f, \"backward_s\": %.4f, \"update_s\": %.4f, ",
            c->name, c->model->ex.family->name, c->model->ex.threads, n, median,
            quantile(c->total, n, 0.25), quantile(c->total, n, 0.75), tokens / median,
-           quantile(c->forward, n, 0.5), quantile(c->backward, n, 0.5), quantile(c->update, n, 0.5),
-           first->name, first_median / median);
+           quantile(c->forward, n, 0.5), quantile(c->backward, n, 0.5),
+           quantile(c->update, n, 0.5));
+    report_bound(c, s, rates, median);
+    printf("\"speedup_over_%s\": %.2f}\n", first->name, first_median / median);
 }
 
 /* All formats in turn, then the report. */
-static void compare(contender *contenders, int count, const settings *o, const input_data *data)
+static void compare(contender *contenders, int count, const settings *o, const input_data *data,
+                    unit_rates *l)
 {
     struct rusage usage;
-    for (int step = -o->warmup; step < o->steps; step++)
+    for (int step = -o->warmup; step < o->steps; step++) {
         for (int k = 0; k < count; k++) {
             contender *c = &contenders[k];
             const step_times took = run_step(c, data, step + o->warmup);
@@ -276,11 +330,16 @@ static void compare(contender *contenders, int count, const settings *o, const i
             c->update[step] = took.update;
             c->total[step] = took.total;
         }
+        if (step >= 0)
+            rates_measure(l, step, o->threads);
+    }
+    const step_rates rates = rates_median(l, o->steps);
     const double first = quantile(contenders[0].total, o->steps, 0.5);
     for (int k = 0; k < count; k++)
-        report(&contenders[k], o->steps, &o->shape, &contenders[0], first);
+        report(&contenders[k], o->steps, &o->shape, &rates, &contenders[0], first);
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"peak_rss_mib_all_formats\": %ld}\n", usage.ru_maxrss / 1024);
+    printf("{\"peak_rss_mib_all_formats\": %ld, \"read_gbytes_per_s\": %.1f}\n",
+           usage.ru_maxrss / 1024 - (long)(l->bytes >> 20), 1e-9 * rates.memory);
 }
 
 /* One step for every line of standard input. */
@@ -383,6 +442,7 @@ int main(int argc, char **argv)
     settings o;
     mts_ctx ctx = {0};
     input_data data = {0};
+    static unit_rates peaks;
     int count = 0;
     if (!parse_arguments(argc, argv, &o)) {
         fprintf(stderr, "usage: bench_step [--shape base|squad|minilm|small] [--precision LIST] "
@@ -398,10 +458,12 @@ int main(int argc, char **argv)
         return 2;
     }
     make_input(&ctx, &o, contenders[0].model->cfg.vocab_size, &data);
-    if (o.serve)
+    if (o.serve) {
         serve(&contenders[0], &o, &data);
-    else
-        compare(contenders, count, &o, &data);
+    } else {
+        rates_init(&ctx, &peaks);
+        compare(contenders, count, &o, &data, &peaks);
+    }
     for (int k = 0; k < count; k++) {
         bert_destroy(contenders[k].model);
         optimizer_destroy(contenders[k].opt);
@@ -413,5 +475,6 @@ int main(int argc, char **argv)
     mem_free(data.logits);
     mem_free(data.dlogits);
     mem_free(data.labels);
+    mem_free(peaks.data);
     return 0;
 }
