@@ -297,7 +297,7 @@ static void pack_one(bench *b, const bench_case *k, gemm_side side, int64_t inde
         const qmatrix m = {lines, length, bits, GROUP_TENSOR, q, &one};
         gemm_pack(&ex, op, storage, &k->plan, side, &m, transposed);
     } else {
-        const qview view = {q, lines, length, length, bits, one};
+        const qview view = {q, lines, length, length, bits, one, NULL};
         gemm_pack_view(op, storage, &k->plan, side, &view, transposed);
     }
 }

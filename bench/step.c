@@ -102,7 +102,8 @@ static bool parse_bits(const char *name, int *bits, int *weight_bits)
 
 static num_format parse_format(const char *name, group_kind group)
 {
-    num_format f = {.kind = FORMAT_DFP, .stochastic = true, .group = group, .norm_bits = 16};
+    num_format f = {
+        .kind = FORMAT_DFP, .rounding = ROUNDING_MIXED, .group = group, .norm_bits = 16};
     int bits;
     if (strcmp(name, "fp32") == 0)
         return (num_format){.kind = FORMAT_FP32};

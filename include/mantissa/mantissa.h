@@ -124,7 +124,7 @@ typedef struct mts_options {
     int64_t gradient_bits;
     int64_t attention_bits;
     int64_t norm_bits;
-    const char *rounding;       /* stochastic | nearest */
+    const char *rounding;       /* mixed | stochastic | nearest */
     const char *exponent_group; /* tensor | row | block */
 
     /* evaluation, logging, checkpoints */

@@ -122,8 +122,9 @@ static const mts_option_info options[] = {
     INT(attention_bits, "0", 0, 16, RUN | INFO,
         "of the products Q K' and P V; 4 to 16; 0: as --precision says"),
     INT(norm_bits, "0", 0, 16, RUN | INFO, "of LayerNorm; 4 to 16; 0: 16, which costs nothing"),
-    CHOICE(rounding, "stochastic", "stochastic|nearest", TRAIN,
-           "when mapping to integers; stochastic is unbiased; evaluation rounds to nearest"),
+    CHOICE(rounding, "mixed", "mixed|stochastic|nearest", TRAIN,
+           "when mapping to integers; mixed: gradients stochastically (unbiased), the rest to "
+           "nearest; evaluation rounds to nearest"),
     CHOICE(exponent_group, "row", "tensor|row|block", RUN | INFO,
            "elements that share an exponent"),
 #undef GROUP

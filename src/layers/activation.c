@@ -65,7 +65,7 @@ void activation_set(exec *ex, activation *act, const float *x)
         const map_args args = {
             .key = rng_make_key(ex->seed, ex->step, (uint64_t)act->id, RNG_ROUND_ACTIVATION),
             .first_row = act->first_row,
-            .stochastic = exec_stochastic(ex),
+            .stochastic = exec_stochastic_values(ex),
             .what = "the input",
             .where = act->where,
         };

@@ -23,7 +23,18 @@ typedef enum direction {
 } direction;
 
 /* Random streams inside one head. */
-enum { STREAM_Q = 0, STREAM_P = 3, STREAM_DO, STREAM_DS, STREAMS };
+enum { STREAM_Q = 0, STREAM_P = 3, STREAM_DO, STREAM_DS, STREAM_DO_FOLDED, STREAMS };
+
+/* What becomes an operand: x[length][cols] at row stride ldx. */
+typedef struct source {
+    const float *x;
+    int64_t ldx, cols;
+    int stream;
+    const char *what;
+    void *q;              /* where the mantissas go; NULL: to scratch */
+    bool by_row;          /* one exponent for each row, where the format is not `tensor` */
+    const float *row_mul; /* [length]: scales folded into the rows, or NULL */
+} source;
 
 static gemm_plan head_plan(const exec *ex)
 {
@@ -40,54 +51,66 @@ size_t attention_head_scratch(const exec *ex, const attention *at, int64_t max_l
         return matrices;
     const gemm_plan plan = head_plan(ex);
     const int bits = ex->format.attention_bits;
-    return matrices + 2 * qmatrix_bytes(l, l, bits, GROUP_TENSOR) +
-           qmatrix_bytes(l, dh, bits, GROUP_TENSOR) +
+    return matrices + 2 * qmatrix_bytes(l, l, bits, GROUP_ROW) +
+           2 * qmatrix_bytes(l, dh, bits, GROUP_ROW) +
            gemm_operand_bytes(&plan, GEMM_A, l, wide, false) +
            gemm_operand_bytes(&plan, GEMM_B, wide, wide, false);
 }
 
-/* x[length][cols] at row stride ldx in the working format; mantissas go to `q` (or to scratch if
- * NULL), floats are rounded to bfloat16 into scratch in bf16 and borrowed in fp32. */
-static operand make_operand(attention_head *hd, void *q, const float *x, int64_t ldx, int64_t cols,
-                            int stream, const char *what)
+/* The bfloat16 values of a source, as floats in scratch. */
+static const float *round_to_bf16(attention_head *hd, const source *from)
 {
     exec *ex = hd->ex;
-    const int64_t rows = hd->length;
+    float *f = exec_take(ex, hd->length * from->cols, sizeof(float));
+    for (int64_t i = 0; i < hd->length; i++) {
+        uint16_t row[512];
+        for (int64_t j = 0; j < from->cols; j += 512) {
+            const int64_t n = from->cols - j < 512 ? from->cols - j : 512;
+            ex->fk->to_bf16(row, from->x + i * from->ldx + j, n);
+            ex->fk->from_bf16(f + i * from->cols + j, row, n);
+        }
+    }
+    return f;
+}
+
+/* A matrix in the working format; in fp32 its floats are borrowed. */
+static operand make_operand(attention_head *hd, const source *from)
+{
+    exec *ex = hd->ex;
+    const int64_t rows = hd->length, cols = from->cols;
     operand op = {.view = {.rows = rows, .cols = cols, .ld = cols}};
     if (ex->format.kind == FORMAT_FP32) {
-        op.view.ld = ldx;
-        op.f = x;
+        op.view.ld = from->ldx;
+        op.f = from->x;
         return op;
     }
     if (ex->format.kind == FORMAT_BF16) {
-        float *f = exec_take(ex, rows * cols, sizeof(float));
-        for (int64_t i = 0; i < rows; i++) {
-            uint16_t row[512];
-            for (int64_t j = 0; j < cols; j += 512) {
-                const int64_t n = cols - j < 512 ? cols - j : 512;
-                ex->fk->to_bf16(row, x + i * ldx + j, n);
-                ex->fk->from_bf16(f + i * cols + j, row, n);
-            }
-        }
-        op.f = f;
+        op.f = round_to_bf16(hd, from);
         return op;
     }
-    qmatrix m = {
-        .rows = rows, .cols = cols, .group = GROUP_TENSOR, .q = q, .scale = &op.view.scale};
-    m.bits = ex->format.attention_bits;
-    if (q == NULL)
+    const bool by_row = from->by_row && ex->format.group != GROUP_TENSOR;
+    qmatrix m = {.rows = rows,
+                 .cols = cols,
+                 .bits = ex->format.attention_bits,
+                 .group = by_row ? GROUP_ROW : GROUP_TENSOR,
+                 .q = from->q};
+    if (m.q == NULL)
         m.q = exec_take(ex, rows * cols, (size_t)format_elem_bytes(m.bits));
-    const uint64_t tensor = ((uint64_t)hd->job->at->id * STREAMS + (uint64_t)stream) << 32 |
+    m.scale = by_row ? exec_take(ex, rows, sizeof(float)) : &op.view.scale;
+    const uint64_t tensor = ((uint64_t)hd->job->at->id * STREAMS + (uint64_t)from->stream) << 32 |
                             (uint64_t)(hd->sequence * hd->job->at->heads + hd->head);
     const map_args args = {
         .key = rng_make_key(ex->seed, ex->step, tensor, RNG_ROUND_ACTIVATION),
-        .stochastic = exec_stochastic(ex),
-        .what = what,
+        .stochastic =
+            from->stream <= STREAM_P ? exec_stochastic_values(ex) : exec_stochastic_gradients(ex),
+        .row_mul = from->row_mul,
+        .what = from->what,
         .where = hd->job->at->name,
     };
-    qmatrix_map_serial(ex, &m, x, ldx, &args);
+    qmatrix_map_serial(ex, &m, from->x, from->ldx, &args);
     op.view.q = m.q;
     op.view.bits = m.bits;
+    op.view.row_scale = by_row ? m.scale : NULL;
     return op;
 }
 
@@ -135,9 +158,11 @@ static operand kept_part(attention_head *hd, int part)
     const attention_job *job = hd->job;
     const int64_t width = job->at->width;
     if (hd->ex->format.kind != FORMAT_DFP)
-        return make_operand(
-            hd, NULL, job->state->qkv + hd->first * 3 * width + part * width + hd->head * hd->dh,
-            3 * width, hd->dh, STREAM_Q + part, "");
+        return make_operand(hd, &(source){.x = job->state->qkv + hd->first * 3 * width +
+                                               part * width + hd->head * hd->dh,
+                                          .ldx = 3 * width,
+                                          .cols = hd->dh,
+                                          .stream = STREAM_Q + part});
     return (operand){.view = {.q = part_mantissas(hd, part),
                               .rows = hd->length,
                               .cols = hd->dh,
@@ -176,6 +201,17 @@ static void probabilities(attention_head *hd, float *p, const operand *q, const 
         hd->ex->fk->softmax_forward(p + i * l, p + i * l, l, logit_scale(hd));
 }
 
+/* D as an operand: the rows of different tokens differ much in size. */
+static operand dropped_probabilities(attention_head *hd, const float *d)
+{
+    return make_operand(hd, &(source){.x = d,
+                                      .ldx = hd->length,
+                                      .cols = hd->length,
+                                      .stream = STREAM_P,
+                                      .what = "the probabilities",
+                                      .by_row = true});
+}
+
 void attention_head_forward(attention_head *hd)
 {
     const attention_job *job = hd->job;
@@ -183,15 +219,19 @@ void attention_head_forward(attention_head *hd)
     operand part[3];
     for (int i = PART_Q; i <= PART_V; i++) {
         const float *x = job->in + hd->first * 3 * width + i * width + hd->head * hd->dh;
-        part[i] = make_operand(hd, part_mantissas(hd, i), x, 3 * width, hd->dh, STREAM_Q + i,
-                               "query, key or value");
+        part[i] = make_operand(hd, &(source){.x = x,
+                                             .ldx = 3 * width,
+                                             .cols = hd->dh,
+                                             .stream = STREAM_Q + i,
+                                             .what = "query, key or value",
+                                             .q = part_mantissas(hd, i)});
         if (hd->ex->format.kind == FORMAT_DFP)
             *part_scale(hd, i) = part[i].view.scale;
     }
     float *p = exec_take(hd->ex, l * l, sizeof(float));
     probabilities(hd, p, &part[PART_Q], &part[PART_K]);
     drop(hd, p, p);
-    const operand dropped = make_operand(hd, NULL, p, l, l, STREAM_P, "the probabilities");
+    const operand dropped = dropped_probabilities(hd, p);
     /* O = D V */
     multiply(hd, job->out + hd->first * width + hd->head * hd->dh, width, &dropped, STRAIGHT,
              &part[PART_V], TRANSPOSED);
@@ -208,17 +248,31 @@ void attention_head_backward(attention_head *hd)
 
     probabilities(hd, p, &q, &k);
     drop(hd, d, p);
-    const operand dropped = make_operand(hd, NULL, d, l, l, STREAM_P, "the probabilities");
-    const operand g = make_operand(hd, NULL, job->in + hd->first * width + hd->head * hd->dh, width,
-                                   hd->dh, STREAM_DO, "the output gradient");
+    const operand dropped = dropped_probabilities(hd, d);
+    source out = {.x = job->in + hd->first * width + hd->head * hd->dh,
+                  .ldx = width,
+                  .cols = hd->dh,
+                  .stream = STREAM_DO,
+                  .what = "the output gradient",
+                  .by_row = true};
+    const operand g = make_operand(hd, &out);
+    operand folded = g; /* with the scales of the rows of D, over which dV = D^T dO adds */
+    if (dropped.view.row_scale != NULL) {
+        out.stream = STREAM_DO_FOLDED;
+        out.by_row = false;
+        out.row_mul = dropped.view.row_scale;
+        folded = make_operand(hd, &out);
+    }
     /* forward: O = D V */
-    multiply(hd, dv, ld, &dropped, TRANSPOSED, &g, TRANSPOSED);
+    multiply(hd, dv, ld, &dropped, TRANSPOSED, &folded, TRANSPOSED);
     multiply(hd, d, l, &g, STRAIGHT, &v, STRAIGHT);
     /* forward: D = dropout(P), P = softmax(S / sqrt(dh)) */
     drop(hd, d, d);
     for (int64_t i = 0; i < l; i++)
         hd->ex->fk->softmax_backward(d + i * l, d + i * l, p + i * l, l, logit_scale(hd));
-    const operand ds = make_operand(hd, NULL, d, l, l, STREAM_DS, "the score gradient");
+    const operand ds = make_operand(
+        hd,
+        &(source){.x = d, .ldx = l, .cols = l, .stream = STREAM_DS, .what = "the score gradient"});
     /* forward: S = Q K^T */
     multiply(hd, dq, ld, &ds, STRAIGHT, &k, TRANSPOSED);
     multiply(hd, dk, ld, &ds, TRANSPOSED, &q, TRANSPOSED);

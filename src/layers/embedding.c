@@ -71,7 +71,7 @@ static void forward_row(const forward_job *job, float *y, int64_t row)
     quantize_args args = {
         .scale = format_power(-exponent),
         .limit = format_limit(ex->format.weight_bits),
-        .stochastic = exec_stochastic(ex),
+        .stochastic = exec_stochastic_values(ex),
         .key = rng_make_key(ex->seed, ex->weight_version, (uint64_t)e->id, RNG_ROUND_WEIGHT),
     };
     for (int64_t j = 0; j < cols; j += SEGMENT) {
@@ -131,7 +131,7 @@ void embedding_map_gradient(exec *ex, embedding_gradient *g, const float *dy, in
     qmatrix_bind(&g->q, &ex->scratch, n, cols, ex->format.gradient_bits, gradient_group(ex));
     const map_args args = {
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)e->id, RNG_ROUND_GRADIENT_DW),
-        .stochastic = exec_stochastic(ex),
+        .stochastic = exec_stochastic_gradients(ex),
         .what = "the output gradient",
         .where = e->name,
     };

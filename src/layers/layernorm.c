@@ -103,7 +103,7 @@ static float map_vector(exec *ex, int16_t *q, const float *x, int64_t n, const l
     const quantize_args args = {
         .scale = format_power(-e),
         .limit = format_limit(ex->format.norm_bits),
-        .stochastic = exec_stochastic(ex),
+        .stochastic = exec_stochastic_values(ex),
         .key = rng_make_key(ex->seed, ex->weight_version, (uint64_t)ln->id, RNG_ROUND_WEIGHT),
         .first = (uint32_t)(stream * n),
     };
@@ -150,7 +150,8 @@ static void find_tensor_exponent(norm_job *job, const char *what)
 }
 
 /* Map row t of job->in; returns the exponent of its unit. */
-static int map_row(const norm_job *job, int16_t *q, int64_t t, rng_use use, const char *what)
+static int map_row(const norm_job *job, int16_t *q, int64_t t, rng_use use, bool stochastic,
+                   const char *what)
 {
     const int64_t n = job->ln->n;
     const float *x = job->in + t * n;
@@ -172,7 +173,7 @@ static int map_row(const norm_job *job, int16_t *q, int64_t t, rng_use use, cons
     const quantize_args args = {
         .scale = format_power(-e),
         .limit = format_limit(bits),
-        .stochastic = exec_stochastic(job->ex),
+        .stochastic = stochastic,
         .key = rng_make_key(job->ex->seed, job->ex->step, (uint64_t)job->ln->id, use),
         .first = (uint32_t)((job->state->first_row + t) * n),
     };
@@ -218,7 +219,8 @@ static void forward_row(norm_job *job, int64_t t)
     const int64_t n = job->ln->n;
     int16_t *xq = job->state->xhat_q + t * n;
     norm_sums s;
-    const int e = map_row(job, xq, t, RNG_ROUND_ACTIVATION, "the input");
+    const int e =
+        map_row(job, xq, t, RNG_ROUND_ACTIVATION, exec_stochastic_values(ex), "the input");
     ex->fk->norm_sums(&s, xq, n);
     int down, half_shift; /* sigma = root * 2^(down - half_shift) */
     const int64_t variance = variance_units(&s, n, job->ln->epsilon, e, &down);
@@ -236,7 +238,7 @@ static void forward_row(norm_job *job, int64_t t)
     const double reciprocal = ldexp(1.0 / sigma, RECIPROCAL_SHIFT - ex_unit);
     const quantize_args args = {
         .limit = format_limit(ex->format.norm_bits),
-        .stochastic = exec_stochastic(ex),
+        .stochastic = exec_stochastic_values(ex),
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)job->ln->id, RNG_ROUND_NORM),
         .first = (uint32_t)((job->state->first_row + t) * n),
     };
@@ -290,7 +292,8 @@ static void backward_row(norm_job *job, int64_t t)
     const int64_t n = job->ln->n;
     const int16_t *xq = job->state->xhat_q + t * n;
     int16_t *q = job->g.q + t * n;
-    const int e = map_row(job, q, t, RNG_ROUND_GRADIENT_DX, "the output gradient");
+    const int e = map_row(job, q, t, RNG_ROUND_GRADIENT_DX, exec_stochastic_gradients(ex),
+                          "the output gradient");
     const float xs = job->state->xhat_scale[t];
     job->g.scale[t] = format_power(e);
     /* forward: y = gamma x^ + beta, x^ = (x - mean) / std */

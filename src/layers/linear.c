@@ -119,7 +119,7 @@ void linear_prepare(exec *ex, linear *lin)
     qmatrix_bind(&w, &ex->scratch, lin->out, lin->in, f->weight_bits, f->group);
     const map_args args = {
         .key = rng_make_key(ex->seed, ex->weight_version, (uint64_t)lin->id, RNG_ROUND_WEIGHT),
-        .stochastic = exec_stochastic(ex),
+        .stochastic = exec_stochastic_values(ex),
         .what = "the weight",
         .where = lin->name,
     };
@@ -231,7 +231,7 @@ static map_args gradient_args(const exec *ex, const activation *x, const linear 
     return (map_args){
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)lin->id, use),
         .first_row = x->first_row,
-        .stochastic = exec_stochastic(ex),
+        .stochastic = exec_stochastic_gradients(ex),
         .what = "the output gradient",
         .where = lin->name,
     };

@@ -60,7 +60,7 @@ static void forward_strip(const nonlinearity_job *job, int64_t begin, int64_t n)
     const quantize_args args = {
         .scale = format_power(-slope_exponent(ex)),
         .limit = format_limit(bits),
-        .stochastic = exec_stochastic(ex),
+        .stochastic = exec_stochastic_values(ex),
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)job->f->id, RNG_ROUND_ACTIVATION),
         .first = (uint32_t)(job->state->first + begin),
     };

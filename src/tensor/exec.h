@@ -38,10 +38,15 @@ MTS_INLINE void exec_release(exec *ex, size_t mark)
 }
 void *exec_take(exec *ex, int64_t count, size_t size);
 
-/* Whether this pass rounds stochastically. */
-MTS_INLINE bool exec_stochastic(const exec *ex)
+/* Whether this pass rounds weights and activations stochastically. */
+MTS_INLINE bool exec_stochastic_values(const exec *ex)
 {
-    return ex->training && ex->format.stochastic;
+    return ex->training && ex->format.rounding == ROUNDING_STOCHASTIC;
+}
+/* Whether it rounds gradients so. */
+MTS_INLINE bool exec_stochastic_gradients(const exec *ex)
+{
+    return ex->training && ex->format.rounding != ROUNDING_NEAREST;
 }
 
 /* Remember the first anomaly; safe from several threads. */

@@ -31,13 +31,20 @@ typedef enum group_kind {
 
 enum { GROUP_BLOCK_SIZE = 64, FORMAT_MIN_BITS = 4, FORMAT_MAX_BITS = 16 };
 
+/* How training rounds reals to mantissas; evaluation rounds to nearest.          FORMATS.md (1) */
+typedef enum rounding_kind {
+    ROUNDING_NEAREST,
+    ROUNDING_STOCHASTIC,
+    ROUNDING_MIXED, /* weights and activations to nearest, gradients stochastically */
+} rounding_kind;
+
 typedef struct num_format {
     format_kind kind;
     int weight_bits, activation_bits, gradient_bits; /* linear layers and embeddings */
     int attention_bits;                              /* Q K^T and P V and their gradients */
     int norm_bits;                                   /* layer norm */
-    bool stochastic;
-    group_kind group; /* tensor, row or block */
+    rounding_kind rounding;                          /* in training */
+    group_kind group;                                /* tensor, row or block */
 } num_format;
 
 /* Bits of the integer precision named "int8", "int10", "int12" or "int16"; 0 for other names. */

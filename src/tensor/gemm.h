@@ -63,12 +63,14 @@ void gemm_pack(exec *ex, gemm_operand *op, arena *a, const gemm_plan *plan, gemm
                const qmatrix *m, bool transposed);
 
 /* A view of part of a matrix, for products inside attention: rows x cols mantissas at row stride ld
- * with one scale.  Serial; storage from the arena a. */
+ * with one scale, or one for each row; packed transposed, those are ignored (the caller folded them
+ * into the other operand).  Serial; storage from the arena a. */
 typedef struct qview {
     const void *q;
     int64_t rows, cols, ld;
     int bits;
     float scale;
+    const float *row_scale; /* [rows], or NULL: `scale` */
 } qview;
 void gemm_pack_view(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
                     const qview *view, bool transposed);

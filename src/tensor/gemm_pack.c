@@ -119,7 +119,9 @@ void gemm_pack_view(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side
     *op = shape_operand(plan, side, rows, depth, false);
     take_storage(op, a);
     for (int64_t r = 0; r < rows; r++)
-        op->scale[r] = view->scale;
+        op->scale[r] = view->row_scale == NULL ? view->scale
+                       : transposed            ? 1.0f
+                                               : view->row_scale[r];
     pack_job job = {op, {view->q, view->ld, format_elem_bytes(view->bits), transposed}};
     pack_panels(&job, 0, plan->pieces[side] * op->chunks * op->panels);
 }

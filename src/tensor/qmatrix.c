@@ -275,6 +275,9 @@ void qmatrix_map(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_ar
 void qmatrix_map_serial(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args)
 {
     map_job job = {.ex = ex, .m = m, .x = x, .ldx = ldx, .args = args};
-    assert(m->group == GROUP_TENSOR);
-    map_tensor(ex, &job, m->rows, true);
+    assert(m->group == GROUP_TENSOR || m->group == GROUP_ROW);
+    if (m->group == GROUP_TENSOR)
+        map_tensor(ex, &job, m->rows, true);
+    else
+        row_map_rows(&job, 0, m->rows);
 }

@@ -52,7 +52,7 @@ typedef struct map_args {
  */
 void qmatrix_map(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args);
 
-/* The same for a matrix that one thread maps inside a parallel region; group tensor only. */
+/* The same for a matrix that one thread maps inside a parallel region; group tensor or row. */
 void qmatrix_map_serial(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args);
 
 /* max[j] = max(max[j], bits of |x[i][j] row_mul[i]|), row_mul NULL: 1; for col_max above.  Several

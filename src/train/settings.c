@@ -23,6 +23,13 @@ static group_kind group_of(const char *name)
     return strcmp(name, "block") == 0 ? GROUP_BLOCK : GROUP_ROW;
 }
 
+static rounding_kind rounding_of(const char *name)
+{
+    if (strcmp(name, "nearest") == 0)
+        return ROUNDING_NEAREST;
+    return strcmp(name, "stochastic") == 0 ? ROUNDING_STOCHASTIC : ROUNDING_MIXED;
+}
+
 num_format settings_format(const mts_options *o)
 {
     num_format f = {.kind = FORMAT_DFP};
@@ -36,7 +43,7 @@ num_format settings_format(const mts_options *o)
     f.gradient_bits = bits_or(o->gradient_bits, bits);
     f.attention_bits = bits_or(o->attention_bits, bits);
     f.norm_bits = bits_or(o->norm_bits, NORM_BITS);
-    f.stochastic = strcmp(o->rounding, "stochastic") == 0;
+    f.rounding = rounding_of(o->rounding);
     f.group = group_of(o->exponent_group);
     return f;
 }

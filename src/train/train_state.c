@@ -45,7 +45,7 @@ static void make_signature(const run *r, char text[SIGNATURE_BYTES])
              o->group_by_length, o->seed, o->data_seed, o->optim, o->learning_rate, o->weight_decay,
              o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->sgd_momentum, o->max_grad_norm,
              o->lr_scheduler_type, o->warmup_ratio, o->warmup_steps, (int)f->kind, f->weight_bits,
-             f->activation_bits, f->gradient_bits, f->attention_bits, f->norm_bits, f->stochastic,
+             f->activation_bits, f->gradient_bits, f->attention_bits, f->norm_bits, f->rounding,
              (int)f->group, (double)r->model->dropout.hidden, (double)r->model->dropout.attention,
              (double)r->model->dropout.classifier);
 }

@@ -225,6 +225,16 @@ static void test_best_of_those_saved(void **state)
     mts_options o = run_folder_options();
     o.max_steps = 12;
     o.learning_rate = 0.05;
+    o.seed = 4;
+    o.lr_scheduler_type = "constant";
+    o.seed = 4;
+    o.lr_scheduler_type = "constant";
+    o.seed = 4;
+    o.lr_scheduler_type = "constant";
+    o.seed = 4;
+    o.lr_scheduler_type = "constant";
+    o.seed = 4;
+    o.lr_scheduler_type = "constant";
     o.eval_strategy = o.save_strategy = "steps";
     o.eval_steps = 1;
     o.save_steps = 4;

@@ -267,7 +267,7 @@ static void test_filled_by_hand(void **state)
     o = defaults();
     o.rounding = "up";
     assert_int_equal(mts_options_check(ctx, &o), MTS_ERR_ARGUMENT);
-    assert_text_has("stochastic|nearest, found 'up'");
+    assert_text_has("mixed|stochastic|nearest, found 'up'");
     o = defaults();
     o.optim = NULL;
     assert_int_equal(mts_options_check(ctx, &o), MTS_ERR_ARGUMENT);

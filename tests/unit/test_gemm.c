@@ -355,8 +355,8 @@ static void views(void **state)
         product_init(&p, &s);
         p.a.rows = m; /* of a transposed source only the first columns are used: ld > cols */
         p.b.rows = n;
-        const qview va = {p.a.m.q, ta ? k : m, ta ? m : k, p.a.m.cols, bits, p.a.m.scale[0]};
-        const qview vb = {p.b.m.q, tb ? k : n, tb ? n : k, p.b.m.cols, bits, p.b.m.scale[0]};
+        const qview va = {p.a.m.q, ta ? k : m, ta ? m : k, p.a.m.cols, bits, p.a.m.scale[0], NULL};
+        const qview vb = {p.b.m.q, tb ? k : n, tb ? n : k, p.b.m.cols, bits, p.b.m.scale[0], NULL};
         for (int f = 0; f < count; f++) {
             gemm_operand a, b;
             const size_t mark = p.storage.used;

@@ -26,11 +26,28 @@
         (result) = lanes_sum(acc_);                                                                \
     } while (0)
 
+/* The largest of s[n]; NaN is passed over, but at the start of a lane.  Which of -0 and 0 it is
+ * changes no difference to it that matters: exp of both is 1. */
+static float row_max(const float *s, int64_t n)
+{
+    float lanes[LANES];
+    int64_t base = 0;
+    for (int l = 0; l < LANES; l++)
+        lanes[l] = s[l < n ? l : 0];
+    for (; base + LANES <= n; base += LANES)
+        for (int l = 0; l < LANES; l++)
+            lanes[l] = s[base + l] > lanes[l] ? s[base + l] : lanes[l];
+    for (int64_t i = base; i < n; i++)
+        lanes[i - base] = s[i] > lanes[i - base] ? s[i] : lanes[i - base];
+    float max = lanes[0];
+    for (int l = 1; l < LANES; l++)
+        max = lanes[l] > max ? lanes[l] : max;
+    return max;
+}
+
 void FK(softmax_forward)(float *p, const float *s, int64_t n, float scale)
 {
-    float max = s[0];
-    for (int64_t i = 1; i < n; i++)
-        max = s[i] > max ? s[i] : max;
+    const float max = row_max(s, n);
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
         p[i] = float_exp((s[i] - max) * scale);
