@@ -26,23 +26,17 @@
         (result) = lanes_sum(acc_);                                                                \
     } while (0)
 
-/* The largest of s[n]; NaN is passed over, but at the start of a lane.  Which of -0 and 0 it is
- * changes no difference to it that matters: exp of both is 1. */
+/* The largest of s[n] by a key that orders integers like their floats: integer maxima become vector
+ * code.  NaN is above or below all; a row that holds one becomes NaN in any case. */
 static float row_max(const float *s, int64_t n)
 {
-    float lanes[LANES];
-    int64_t base = 0;
-    for (int l = 0; l < LANES; l++)
-        lanes[l] = s[l < n ? l : 0];
-    for (; base + LANES <= n; base += LANES)
-        for (int l = 0; l < LANES; l++)
-            lanes[l] = s[base + l] > lanes[l] ? s[base + l] : lanes[l];
-    for (int64_t i = base; i < n; i++)
-        lanes[i - base] = s[i] > lanes[i - base] ? s[i] : lanes[i - base];
-    float max = lanes[0];
-    for (int l = 1; l < LANES; l++)
-        max = lanes[l] > max ? lanes[l] : max;
-    return max;
+    int32_t max = INT32_MIN;
+    for (int64_t i = 0; i < n; i++) {
+        const int32_t bits = (int32_t)float_bits(s[i]);
+        const int32_t key = bits ^ ((bits >> 31) & INT32_MAX);
+        max = key > max ? key : max;
+    }
+    return float_from_bits((uint32_t)(max ^ ((max >> 31) & INT32_MAX)));
 }
 
 void FK(softmax_forward)(float *p, const float *s, int64_t n, float scale)
