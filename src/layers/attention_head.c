@@ -73,6 +73,18 @@ static const float *round_to_bf16(attention_head *hd, const source *from)
     return f;
 }
 
+/* The rows of a source one behind the other: mapped as one run, not one short row by one. */
+static const float *gather(attention_head *hd, const source *from)
+{
+    const int64_t cols = from->cols;
+    if (from->ldx == cols)
+        return from->x;
+    float *rows = exec_take(hd->ex, hd->length * cols, sizeof(float));
+    for (int64_t i = 0; i < hd->length; i++)
+        memcpy(rows + i * cols, from->x + i * from->ldx, (size_t)cols * sizeof(float));
+    return rows;
+}
+
 /* A matrix in the working format; in fp32 its floats are borrowed. */
 static operand make_operand(attention_head *hd, const source *from)
 {
@@ -88,6 +100,7 @@ static operand make_operand(attention_head *hd, const source *from)
         op.f = round_to_bf16(hd, from);
         return op;
     }
+    const float *x = gather(hd, from);
     const bool by_row = from->by_row && ex->format.group != GROUP_TENSOR;
     qmatrix m = {.rows = rows,
                  .cols = cols,
@@ -107,7 +120,7 @@ static operand make_operand(attention_head *hd, const source *from)
         .what = from->what,
         .where = hd->job->at->name,
     };
-    qmatrix_map_serial(ex, &m, from->x, from->ldx, &args);
+    qmatrix_map_serial(ex, &m, x, cols, &args);
     op.view.q = m.q;
     op.view.bits = m.bits;
     op.view.row_scale = by_row ? m.scale : NULL;

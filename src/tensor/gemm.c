@@ -55,14 +55,41 @@ static void add_chunk(const gemm_job *job, double *acc, int32_t *tile, int64_t c
         }
 }
 
-/* One tile of C: A panel pa, B panel pb. */
+/* Where panels [begin, end) of both operands meet. */
+typedef struct panel_range {
+    int64_t a0, a1, b0, b1;
+} panel_range;
+
+/* All tiles of a range whose sum is one int32 tile: the usual case.  What the tiles share is at
+ * hand before the loops; the panels stream through the L1 cache and leave nothing else in it. */
+static void run_whole_tiles(const gemm_job *job, const panel_range *at)
+{
+    MTS_ALIGN64 int32_t tile[TILE_MAX];
+    const gemm_operand *a = job->a, *b = job->b;
+    const gemm_kernel *kernel = a->plan.kernel;
+    gemm_tile_fn *multiply = kernel->tile[0][0];
+    const float_kernels *fk = job->ex->fk;
+    const int64_t mr = kernel->mr, nr = kernel->nr, depth = a->depth;
+    for (int64_t pb = at->b0; pb < at->b1; pb++) {
+        const uint8_t *panel_b = panel_at(b, 0, 0, pb);
+        const int64_t j0 = pb * nr, cols = b->rows - j0 < nr ? b->rows - j0 : nr;
+        const float *bias = job->bias == NULL ? NULL : job->bias + j0;
+        for (int64_t pa = at->a0; pa < at->a1; pa++) {
+            const int64_t i0 = pa * mr, rows = a->rows - i0 < mr ? a->rows - i0 : mr;
+            multiply(tile, panel_at(a, 0, 0, pa), panel_b, depth);
+            fk->tile_store_s32(job->c + i0 * job->ldc + j0, job->ldc, tile, nr, rows, cols,
+                               a->scale + i0, b->scale + j0, bias, job->accumulate);
+        }
+    }
+}
+
+/* One tile of C of several chunks or pieces: A panel pa, B panel pb. */
 static void run_tile(const gemm_job *job, int64_t pa, int64_t pb)
 {
     MTS_ALIGN64 int32_t tile[TILE_MAX];
     MTS_ALIGN64 double acc[TILE_MAX];
     const gemm_operand *a = job->a, *b = job->b;
     const gemm_kernel *kernel = a->plan.kernel;
-    const float_kernels *fk = job->ex->fk;
     const int64_t i0 = pa * kernel->mr, j0 = pb * kernel->nr;
     const int64_t rows = a->rows - i0 < kernel->mr ? a->rows - i0 : kernel->mr;
     const int64_t cols = b->rows - j0 < kernel->nr ? b->rows - j0 : kernel->nr;
@@ -70,37 +97,37 @@ static void run_tile(const gemm_job *job, int64_t pa, int64_t pb)
     const float *bias = job->bias == NULL ? NULL : job->bias + j0;
     const int64_t elements = (int64_t)kernel->mr * kernel->nr;
     const bool by_block = a->scale_chunks > 1 || b->scale_chunks > 1;
-
-    if (a->chunks == 1 && a->plan.pieces[GEMM_A] == 1 && a->plan.pieces[GEMM_B] == 1) {
-        kernel->tile[0][0](tile, panel_at(a, 0, 0, pa), panel_at(b, 0, 0, pb), a->depth);
-        fk->tile_store_s32(c, job->ldc, tile, kernel->nr, rows, cols, a->scale + i0, b->scale + j0,
-                           bias, job->accumulate);
-        return;
-    }
     for (int64_t chunk = 0; chunk < a->chunks; chunk++) {
         if (chunk == 0 || by_block)
             for (int64_t e = 0; e < elements; e++)
                 acc[e] = 0.0;
         add_chunk(job, acc, tile, chunk, pa, pb);
         if (by_block || chunk == a->chunks - 1)
-            fk->tile_store_f64(c, job->ldc, acc, kernel->nr, rows, cols,
-                               a->scale + (by_block ? chunk : 0) * a->rows + i0,
-                               b->scale + (by_block ? chunk : 0) * b->rows + j0,
-                               chunk == 0 || !by_block ? bias : NULL,
-                               job->accumulate || (by_block && chunk > 0));
+            job->ex->fk->tile_store_f64(c, job->ldc, acc, kernel->nr, rows, cols,
+                                        a->scale + (by_block ? chunk : 0) * a->rows + i0,
+                                        b->scale + (by_block ? chunk : 0) * b->rows + j0,
+                                        chunk == 0 || !by_block ? bias : NULL,
+                                        job->accumulate || (by_block && chunk > 0));
     }
 }
 
 static void run_job(const gemm_job *job, int64_t index)
 {
+    const gemm_operand *a = job->a, *b = job->b;
     const int64_t block = index / job->splits, split = index % job->splits;
     const int64_t a0 = block * job->block_panels;
-    const int64_t a1 =
-        a0 + job->block_panels < job->a->panels ? a0 + job->block_panels : job->a->panels;
-    const int64_t b0 = job->b->panels * split / job->splits;
-    const int64_t b1 = job->b->panels * (split + 1) / job->splits;
-    for (int64_t pb = b0; pb < b1; pb++)
-        for (int64_t pa = a0; pa < a1; pa++)
+    const panel_range at = {
+        .a0 = a0,
+        .a1 = a0 + job->block_panels < a->panels ? a0 + job->block_panels : a->panels,
+        .b0 = b->panels * split / job->splits,
+        .b1 = b->panels * (split + 1) / job->splits,
+    };
+    if (a->chunks == 1 && a->plan.pieces[GEMM_A] == 1 && a->plan.pieces[GEMM_B] == 1) {
+        run_whole_tiles(job, &at);
+        return;
+    }
+    for (int64_t pb = at.b0; pb < at.b1; pb++)
+        for (int64_t pa = at.a0; pa < at.a1; pa++)
             run_tile(job, pa, pb);
 }
 

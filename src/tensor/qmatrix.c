@@ -86,7 +86,14 @@ static int group_exponent(map_job *job, uint32_t bits)
     return format_unit_exponent(bits, job->m->bits);
 }
 
-/* Mantissas of columns [j0, j0 + n) of row i; a scale of 0 gives zeros. */
+/* Whether all rows are one run of numbers, treated alike. */
+static bool is_flat(const map_job *job)
+{
+    return job->ldx == job->m->cols && job->args->row_mul == NULL && job->args->col_mul == NULL;
+}
+
+/* Mantissas of columns [j0, j0 + n) of row i, or of n elements from there on if the job is flat; a
+ * scale of 0 gives zeros. */
 static void quantize_segment(const map_job *job, int64_t i, int64_t j0, int64_t n, float scale,
                              const float *col_scale)
 {
@@ -128,7 +135,9 @@ static void tensor_max_rows(void *arg, int64_t begin, int64_t end)
 {
     map_job *job = arg;
     uint32_t max = 0;
-    for (int64_t i = begin; i < end; i++) {
+    if (is_flat(job))
+        max = job->ex->fk->max_abs_bits(job->x + begin * job->ldx, (end - begin) * job->ldx);
+    for (int64_t i = begin; i < end && !is_flat(job); i++) {
         uint32_t bits = row_max_bits(job, i);
         max = bits > max ? bits : max;
     }
@@ -140,7 +149,9 @@ static void tensor_max_rows(void *arg, int64_t begin, int64_t end)
 static void tensor_quantize_rows(void *arg, int64_t begin, int64_t end)
 {
     map_job *job = arg;
-    for (int64_t i = begin; i < end; i++)
+    if (is_flat(job))
+        quantize_segment(job, begin, 0, (end - begin) * job->m->cols, job->inverse, NULL);
+    for (int64_t i = begin; i < end && !is_flat(job); i++)
         quantize_segment(job, i, 0, job->m->cols, job->inverse, job->args->col_mul);
 }
 
