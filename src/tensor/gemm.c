@@ -9,7 +9,7 @@
 
 #include <assert.h>
 
-enum { BLOCK_BYTES = 512 << 10, JOBS_PER_THREAD = 4, TILE_MAX = 64 * 64 };
+enum { BLOCK_BYTES = 512 << 10, JOBS_PER_THREAD = 16, TILE_MAX = 64 * 64 };
 
 typedef struct gemm_job {
     const exec *ex;
