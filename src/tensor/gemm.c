@@ -60,27 +60,49 @@ typedef struct panel_range {
     int64_t a0, a1, b0, b1;
 } panel_range;
 
-/* All tiles of a range whose sum is one int32 tile: the usual case.  What the tiles share is at
- * hand before the loops; the panels stream through the L1 cache and leave nothing else in it. */
+/* Where a finished tile goes. */
+typedef struct tile_place {
+    const int32_t *tile;
+    int64_t pa, pb;
+} tile_place;
+
+static void store_tile(const gemm_job *job, const tile_place *t)
+{
+    const gemm_operand *a = job->a, *b = job->b;
+    const int64_t mr = a->plan.kernel->mr, nr = a->plan.kernel->nr;
+    const int64_t i0 = t->pa * mr, j0 = t->pb * nr;
+    const int64_t rows = a->rows - i0 < mr ? a->rows - i0 : mr;
+    const int64_t cols = b->rows - j0 < nr ? b->rows - j0 : nr;
+    job->ex->fk->tile_store_s32(job->c + i0 * job->ldc + j0, job->ldc, t->tile, nr, rows, cols,
+                                a->scale + i0, b->scale + j0,
+                                job->bias == NULL ? NULL : job->bias + j0, job->accumulate);
+}
+
+/*
+ * All tiles of a range whose sum is one int32 tile: the usual case.  A tile is stored while the
+ * next is being multiplied, so that a matrix unit does not idle until the last sums are out and
+ * converted; to vector kernels it makes no difference.
+ */
 static void run_whole_tiles(const gemm_job *job, const panel_range *at)
 {
-    MTS_ALIGN64 int32_t tile[TILE_MAX];
+    MTS_ALIGN64 int32_t tile[2][TILE_MAX];
     const gemm_operand *a = job->a, *b = job->b;
-    const gemm_kernel *kernel = a->plan.kernel;
-    gemm_tile_fn *multiply = kernel->tile[0][0];
-    const float_kernels *fk = job->ex->fk;
-    const int64_t mr = kernel->mr, nr = kernel->nr, depth = a->depth;
+    gemm_tile_fn *multiply = a->plan.kernel->tile[0][0];
+    const int64_t depth = a->depth;
+    tile_place last = {.tile = NULL};
+    int turn = 0;
     for (int64_t pb = at->b0; pb < at->b1; pb++) {
         const uint8_t *panel_b = panel_at(b, 0, 0, pb);
-        const int64_t j0 = pb * nr, cols = b->rows - j0 < nr ? b->rows - j0 : nr;
-        const float *bias = job->bias == NULL ? NULL : job->bias + j0;
         for (int64_t pa = at->a0; pa < at->a1; pa++) {
-            const int64_t i0 = pa * mr, rows = a->rows - i0 < mr ? a->rows - i0 : mr;
-            multiply(tile, panel_at(a, 0, 0, pa), panel_b, depth);
-            fk->tile_store_s32(job->c + i0 * job->ldc + j0, job->ldc, tile, nr, rows, cols,
-                               a->scale + i0, b->scale + j0, bias, job->accumulate);
+            multiply(tile[turn], panel_at(a, 0, 0, pa), panel_b, depth);
+            if (last.tile != NULL)
+                store_tile(job, &last);
+            last = (tile_place){tile[turn], pa, pb};
+            turn = 1 - turn;
         }
     }
+    if (last.tile != NULL)
+        store_tile(job, &last);
 }
 
 /* One tile of C of several chunks or pieces: A panel pa, B panel pb. */
