@@ -8,6 +8,7 @@
 #define MTS_UNUSED __attribute__((unused))
 #define MTS_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define MTS_ALIGN64 __attribute__((aligned(64)))
+#define MTS_PREFETCH(address) __builtin_prefetch(address)
 #else
 #error "Mantissa needs gcc or clang"
 #endif

@@ -6,7 +6,7 @@
 
 #include "tensor/isqrt.h"
 
-enum { RECIPROCAL_SHIFT = 44, ROW_GRAIN = 16, STRIP = 64, MIN_XHAT_EXPONENT = -100 };
+enum { RECIPROCAL_SHIFT = 44, ROW_GRAIN = 16, STRIP = 64, AHEAD = 8, MIN_XHAT_EXPONENT = -100 };
 
 static const uint32_t infinity_bits = UINT32_C(0x7f800000);
 
@@ -320,6 +320,15 @@ static void backward_rows_float(void *arg, int64_t begin, int64_t end)
                                         job->ln->gamma->value, job->state->rstd[t], n);
 }
 
+/* A strip of a row is too short for the processor to foresee the next. */
+static void prefetch_strip(const norm_job *job, int64_t at, int64_t n)
+{
+    for (int64_t j = 0; j < n; j += 32) {
+        MTS_PREFETCH(job->g.q + at + j);
+        MTS_PREFETCH(job->state->xhat_q + at + j);
+    }
+}
+
 /* Parameter gradients of columns [begin, end): rows in order, sums in double. */
 static void param_strip(void *arg, int64_t begin, int64_t end)
 {
@@ -332,6 +341,8 @@ static void param_strip(void *arg, int64_t begin, int64_t end)
         const int64_t at = t * n + begin;
         if (ex->format.kind == FORMAT_DFP) {
             const double s = (double)job->g.scale[t];
+            if (t + AHEAD < job->rows)
+                prefetch_strip(job, at + AHEAD * n, end - begin);
             ex->fk->norm_grad_params(dgamma, dbeta, job->g.q + at, job->state->xhat_q + at,
                                      end - begin, s * (double)job->state->xhat_scale[t], s);
         } else {
