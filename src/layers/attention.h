@@ -5,9 +5,10 @@
  *     S = Q K^T,  P = softmax(S / sqrt(dh)),  D = dropout(P),  O = D V
  *     dV = D^T dO   dD = dO V^T   dS = P (dP - sum dP P) / sqrt(dh)   dQ = dS K   dK = dS^T Q
  *
- * In dynamic fixed point every product is an integer product at attention_bits, with one exponent
- * per operand, sequence and head.  The backward keeps no float copy: it recomputes P from the same
- * mantissas of Q and K, which gives the same bits.  FORMATS.md (8).
+ * In dynamic fixed point every product is an integer product at attention_bits.  Q, K, V and dS
+ * have one exponent per sequence and head; D and dO one per row, unless the format has one for the
+ * whole tensor.  The backward keeps no float copy: it recomputes P from the same mantissas of Q and
+ * K, which gives the same bits.  FORMATS.md (8).
  *
  * Path: bert_forward -> attention_forward -> gemm_run_serial -> micro-kernel.
  */

@@ -3,7 +3,9 @@
  *
  *   fp32      every element of dQ, dK, dV against central differences of L = sum C out, with and
  *             without dropout (its draws depend on seed and step only)
- *   integers  signal-to-noise ratio of out, dQ, dK, dV against fp32 by width and rounding
+ *   integers  signal-to-noise ratio of out, dQ, dK, dV against fp32 by width, group and rounding
+ *   mixed     rounding: out as of nearest rounding, the gradients as of stochastic, bit for bit
+ *   peaked    probabilities by row keep the small ones beside a row that is nearly 1
  *   bits      the same from 1, 2 and 3 threads
  */
 #include <stdarg.h>
@@ -117,20 +119,30 @@ static void dropout_steps(void **state)
     case_deinit(&c);
 }
 
-/* SNR of part `which` (0..2) of dqkv. */
+/* Part `which` (0..2) of dqkv by itself; freed by the caller. */
+static float *part_of(const head_case *c, int which)
+{
+    const int64_t width = c->at.width;
+    float *x = test_floats(c->seq.tokens * width);
+    for (int64_t t = 0; t < c->seq.tokens; t++)
+        memcpy(x + t * width, c->dqkv + t * 3 * width + which * width,
+               (size_t)width * sizeof(float));
+    return x;
+}
+
 static double part_snr(const head_case *a, const head_case *b, int which)
 {
-    const int64_t width = a->at.width, tokens = a->seq.tokens;
-    float *x = test_floats(tokens * width), *y = test_floats(tokens * width);
-    for (int64_t t = 0; t < tokens; t++) {
-        const int64_t from = t * 3 * width + which * width;
-        memcpy(x + t * width, a->dqkv + from, (size_t)width * sizeof(float));
-        memcpy(y + t * width, b->dqkv + from, (size_t)width * sizeof(float));
-    }
-    const double snr = test_snr_db(x, y, tokens * width);
+    float *x = part_of(a, which), *y = part_of(b, which);
+    const double snr = test_snr_db(x, y, a->seq.tokens * a->at.width);
     mem_free(x);
     mem_free(y);
     return snr;
+}
+
+static void assert_gradients_differ(const head_case *a, const head_case *b)
+{
+    for (int which = 0; which < 3; which++)
+        assert_true(part_snr(a, b, which) < 200.0); /* equal: 300 */
 }
 
 static void measure(const num_format *format, float dropout, const double bound[4])
@@ -152,23 +164,166 @@ static void measure(const num_format *format, float dropout, const double bound[
 }
 
 /* Bounds in dB at 8 bits for out, dQ, dK, dV; 6.02 dB more for each bit. */
+static const struct noise_bound {
+    group_kind group;
+    rounding_kind rounding;
+    double bound[4];
+} noise_bounds[] = {
+    {GROUP_TENSOR, ROUNDING_NEAREST, {25, 22.5, 23, 24}},
+    {GROUP_TENSOR, ROUNDING_STOCHASTIC, {22, 19.5, 20, 21}},
+    {GROUP_ROW, ROUNDING_NEAREST, {31.5, 22, 22.5, 25.5}},
+    {GROUP_ROW, ROUNDING_STOCHASTIC, {28.5, 19, 19.5, 22.5}},
+    {GROUP_ROW, ROUNDING_MIXED, {31.5, 19.5, 20, 22.5}},
+};
+
 static void noise(void **state)
 {
     static const int widths[] = {8, 10, 12, 16};
-    static const double nearest[4] = {25, 22.5, 23, 24};
-    static const double stochastic[4] = {22, 19.5, 20, 21};
+    static const char *const names[] = {"nearest", "stochastic", "mixed"};
     (void)state;
-    for (int s = 0; s < 2; s++)
+    for (size_t i = 0; i < sizeof noise_bounds / sizeof noise_bounds[0]; i++)
         for (int w = 0; w < 4; w++)
             for (int d = 0; d < 2; d++) {
-                const num_format f = test_format_dfp(widths[w], GROUP_TENSOR, s == 1);
+                const struct noise_bound *b = &noise_bounds[i];
+                num_format f = test_format_dfp(widths[w], b->group, false);
                 double bound[4];
-                for (int i = 0; i < 4; i++)
-                    bound[i] = (s == 1 ? stochastic : nearest)[i] + 6.02 * (widths[w] - 8);
-                printf("  %s, %d bits%s\n", s == 1 ? "stochastic" : "nearest", widths[w],
-                       d == 1 ? ", dropout" : "");
+                f.rounding = b->rounding;
+                for (int k = 0; k < 4; k++)
+                    bound[k] = b->bound[k] + 6.02 * (widths[w] - 8);
+                printf("  %s %s, %d bits%s\n", test_group_name(b->group), names[b->rounding],
+                       widths[w], d == 1 ? ", dropout" : "");
                 measure(&f, d == 1 ? 0.1f : 0.0f, bound);
             }
+}
+
+/* Mixed rounding: out has the bits of nearest rounding in every step, the gradients are drawn. */
+static void mixed_rounding(void **state)
+{
+    static const int64_t lengths[] = {17, 40, 9};
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW};
+    (void)state;
+    for (int bits = 8; bits <= 12; bits += 4)
+        for (int g = 0; g < 2; g++) {
+            head_case c[3]; /* nearest; mixed in two steps */
+            num_format f = test_format_dfp(bits, groups[g], false);
+            for (int i = 0; i < 3; i++) {
+                case_init(&c[i], &f, 1, 24, 2, lengths, 3);
+                c[i].ex.step = i == 2;
+                run(&c[i]);
+                test_assert_same("out", c[i].out, c[0].out, 66 * 24);
+                for (int k = 0; k < i; k++)
+                    assert_gradients_differ(&c[i], &c[k]);
+                f.rounding = ROUNDING_MIXED;
+            }
+            for (int i = 0; i < 3; i++)
+                case_deinit(&c[i]);
+        }
+}
+
+/*
+ * Where the format holds Q, K, V and D exactly, however they are rounded, mixed rounding has the
+ * bits of stochastic rounding: dO, its second mapping and dS are all drawn.  All keys of a sequence
+ * are the same, so that its probabilities are 1 / L.
+ */
+static void mixed_gradients(void **state)
+{
+    enum { WIDTH = 24, DH = 12 };
+    static const int64_t lengths[] = {16, 4, 32};
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW};
+    static const rounding_kind roundings[] = {ROUNDING_NEAREST, ROUNDING_STOCHASTIC,
+                                              ROUNDING_MIXED};
+    (void)state;
+    for (int bits = 8; bits <= 12; bits += 4)
+        for (int g = 0; g < 2; g++) {
+            head_case c[3];
+            for (int i = 0; i < 3; i++) {
+                num_format f = test_format_dfp(bits, groups[g], false);
+                f.rounding = roundings[i];
+                test_random r = test_random_make("exact");
+                case_init(&c[i], &f, 1, WIDTH, WIDTH / DH, lengths, 3);
+                test_fill_exact(&r, c[i].qkv, c[i].seq.tokens * 3 * WIDTH, bits);
+                for (int64_t e = 0; e < 3; e++)
+                    for (int64_t t = c[i].offset[e]; t < c[i].offset[e + 1]; t++)
+                        memcpy(c[i].qkv + t * 3 * WIDTH + WIDTH,
+                               c[i].qkv + c[i].offset[e] * 3 * WIDTH + WIDTH,
+                               WIDTH * sizeof(float));
+                run(&c[i]);
+                test_assert_same("out", c[i].out, c[0].out, c[i].seq.tokens * WIDTH);
+            }
+            test_assert_same("dqkv", c[2].dqkv, c[1].dqkv, c[2].seq.tokens * 3 * WIDTH);
+            assert_gradients_differ(&c[2], &c[0]);
+            for (int i = 0; i < 3; i++)
+                case_deinit(&c[i]);
+        }
+}
+
+/* Of the head with a peak: its size, and the outputs of all rows but the first. */
+enum { KEYS = 300, PEAK_WIDTH = 32, OTHERS = (KEYS - 1) * PEAK_WIDTH };
+
+/* One sequence and head: the first query finds the first key, the others prefer none; the gradient
+ * of the first output is 1000 times that of the others. */
+static void peaked_run(head_case *c, const num_format *format)
+{
+    static const int64_t lengths[] = {KEYS};
+    test_random r = test_random_make("peaked");
+    case_init(c, format, 1, PEAK_WIDTH, 1, lengths, 1);
+    for (int64_t t = 0; t < KEYS; t++)
+        test_fill_normal(&r, c->qkv + t * 3 * PEAK_WIDTH, PEAK_WIDTH, 0.0, 0.1);
+    for (int64_t j = 0; j < PEAK_WIDTH; j++) {
+        c->qkv[j] = j % 3 == 0 ? 4.0f : -4.0f;
+        c->qkv[PEAK_WIDTH + j] = 0.5f * c->qkv[j];
+        c->dout[j] *= 1000.0f;
+    }
+    run(c);
+}
+
+static int count_zeros(const float *x)
+{
+    int zeros = 0;
+    for (int i = 0; i < OTHERS; i++)
+        zeros += x[i] == 0.0f;
+    return zeros;
+}
+
+/*
+ * What the exponents by row are for.  Beside a row of probabilities that is 1 at one key the
+ * others, each about 1 / 300, are below half a unit of 8 bits if all share an exponent; so are
+ * output gradients beside one that is 1000 times as large.  (The score gradients of the first row
+ * are zero, they have an exponent in common.)
+ */
+static void peaked_row(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    const num_format fp32 = test_format_float(FORMAT_FP32);
+    head_case exact;
+    (void)state;
+    peaked_run(&exact, &fp32);
+    test_assert_at_least("the first row: its own value",
+                         test_snr_db(exact.out, exact.qkv + 2 * PEAK_WIDTH, PEAK_WIDTH), 40, "dB");
+    float *exact_dq = part_of(&exact, 0);
+    for (int g = 0; g < 3; g++) {
+        const num_format f = test_format_dfp(8, groups[g], false);
+        head_case c;
+        peaked_run(&c, &f);
+        float *dq = part_of(&c, 0);
+        const int zeros = count_zeros(c.out + PEAK_WIDTH), dq_zeros = count_zeros(dq + PEAK_WIDTH);
+        printf("  %s: of %d elements in the other rows zero: %d of out, %d of dQ\n",
+               test_group_name(groups[g]), OTHERS, zeros, dq_zeros);
+        if (groups[g] == GROUP_TENSOR) {
+            assert_true(zeros > OTHERS / 2 && dq_zeros > OTHERS / 2);
+        } else {
+            test_assert_at_least("out, the other rows",
+                                 test_snr_db(c.out + PEAK_WIDTH, exact.out + PEAK_WIDTH, OTHERS),
+                                 33, "dB");
+            test_assert_at_least("dQ, the other rows",
+                                 test_snr_db(dq + PEAK_WIDTH, exact_dq + PEAK_WIDTH, OTHERS), 26,
+                                 "dB");
+        }
+        mem_free(dq);
+        case_deinit(&c);
+    }
+    mem_free(exact_dq);
+    case_deinit(&exact);
 }
 
 static void bfloat16(void **state)
@@ -224,8 +379,11 @@ static void anomalies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences), cmocka_unit_test(dropout_steps), cmocka_unit_test(noise),
-        cmocka_unit_test(bfloat16),    cmocka_unit_test(threads),       cmocka_unit_test(anomalies),
+        cmocka_unit_test(differences),     cmocka_unit_test(dropout_steps),
+        cmocka_unit_test(noise),           cmocka_unit_test(mixed_rounding),
+        cmocka_unit_test(mixed_gradients), cmocka_unit_test(peaked_row),
+        cmocka_unit_test(bfloat16),        cmocka_unit_test(threads),
+        cmocka_unit_test(anomalies),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

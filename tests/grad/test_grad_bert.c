@@ -4,7 +4,8 @@
  *
  *   fp32      directional derivative along a random direction of each parameter by itself and of
  *             all together, with and without dropout, classification and regression
- *   formats   cosine and signal-to-noise ratio of the whole gradient against fp32 by width
+ *   formats   cosine and signal-to-noise ratio of the whole gradient against fp32 by width; mixed
+ *             rounding gives the logits of nearest rounding, bit for bit
  *   bits      logits and gradients by memcmp
  */
 #include <stdarg.h>
@@ -163,18 +164,46 @@ static void formats(void **state)
         int bits;
         double cosine, snr;
     } bounds[] = {{8, 0.985, 15.5}, {10, 0.999, 28}, {12, 0.9999, 40}, {16, 0.999999, 63}};
+    static const rounding_kind roundings[] = {ROUNDING_NEAREST, ROUNDING_STOCHASTIC,
+                                              ROUNDING_MIXED};
+    static const char *const names[] = {"nearest", "stochastic", "mixed"};
     const num_format bf16 = test_format_float(FORMAT_BF16);
     (void)state;
     for (int g = 0; g < 3; g++)
-        for (int s = 0; s < 2; s++)
+        for (int r = 0; r < 3; r++)
             for (size_t i = 0; i < 4; i++) {
                 char what[64];
-                const num_format f = test_format_dfp(bounds[i].bits, groups[g], s == 1);
+                num_format f = test_format_dfp(bounds[i].bits, groups[g], false);
+                f.rounding = roundings[r];
                 snprintf(what, sizeof what, "int%d %s %s", bounds[i].bits,
-                         test_group_name(groups[g]), s == 1 ? "stochastic" : "nearest");
+                         test_group_name(groups[g]), names[r]);
                 compare_with_fp32(&f, what, bounds[i].cosine, bounds[i].snr);
             }
     compare_with_fp32(&bf16, "bf16", 0.9998, 38);
+}
+
+/* Mixed rounding: the logits of nearest rounding, bit for bit; another gradient in each step. */
+static void mixed_rounding(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    (void)state;
+    for (int g = 0; g < 3; g++) {
+        test_bert t[3]; /* nearest; mixed; mixed again, in the next micro-batch */
+        num_format f = test_format_dfp(8, groups[g], false);
+        for (int i = 0; i < 3; i++) {
+            test_bert_init(&t[i], &plain_shape, &f, 1, NULL);
+            t[i].model->ex.step = i == 2;
+            test_bert_gradient(&t[i]);
+            test_assert_same("logits", t[i].logits, t[0].logits, t[0].outputs);
+            const param_table *table = &t[i].model->params;
+            for (int k = 0; k < i; k++)
+                assert_memory_not_equal(table->grad, t[k].model->params.grad,
+                                        (size_t)table->elements * sizeof(float));
+            f.rounding = ROUNDING_MIXED;
+        }
+        for (int i = 0; i < 3; i++)
+            test_bert_deinit(&t[i]);
+    }
 }
 
 /* ------------------------------------------------------------------------------- same bits ---- */
@@ -200,13 +229,15 @@ static const test_shape odd_shape = {.width = 84,
 
 static const num_format *bit_formats(int *count)
 {
-    static num_format formats[10];
+    static num_format formats[11];
     static const int widths[] = {8, 12, 16};
     static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
     for (int i = 0; i < 9; i++)
         formats[i] = test_format_dfp(widths[i % 3], groups[i / 3], true);
-    formats[9] = (num_format){FORMAT_DFP, 8, 12, 10, 9, 16, false, GROUP_ROW};
-    *count = 10;
+    formats[9] = (num_format){FORMAT_DFP, 8, 12, 10, 9, 16, ROUNDING_NEAREST, GROUP_ROW};
+    formats[10] = test_format_dfp(8, GROUP_ROW, false);
+    formats[10].rounding = ROUNDING_MIXED;
+    *count = 11;
     return formats;
 }
 
@@ -384,15 +415,11 @@ static void steps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences),
-        cmocka_unit_test(each_element),
-        cmocka_unit_test(formats),
-        cmocka_unit_test(threads),
-        cmocka_unit_test(pieces),
-        cmocka_unit_test(families),
-        cmocka_unit_test(batch_independence),
-        cmocka_unit_test(evaluation),
-        cmocka_unit_test(steps),
+        cmocka_unit_test(differences), cmocka_unit_test(each_element),
+        cmocka_unit_test(formats),     cmocka_unit_test(mixed_rounding),
+        cmocka_unit_test(threads),     cmocka_unit_test(pieces),
+        cmocka_unit_test(families),    cmocka_unit_test(batch_independence),
+        cmocka_unit_test(evaluation),  cmocka_unit_test(steps),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

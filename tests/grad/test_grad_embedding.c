@@ -4,6 +4,7 @@
  *   fp32      y and dW against a plain double loop; dW against central differences of L = sum C y
  *   integers  signal-to-noise ratio against fp32 by width, group and rounding; exact where the
  *             numbers are representable; the mapping of a row is that of the whole table
+ *   mixed     rounding: y as of nearest rounding, bit for bit; the gradient is drawn
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -171,6 +172,30 @@ static void noise(void **state)
     case_deinit(&exact);
 }
 
+/* Mixed rounding: y has the bits of nearest rounding in every step, the gradient is drawn. */
+static void mixed_rounding(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    (void)state;
+    for (int bits = 8; bits <= 12; bits += 4)
+        for (int g = 0; g < 3; g++) {
+            table_case c[3]; /* nearest; mixed in two steps */
+            num_format f = test_format_dfp(bits, groups[g], false);
+            for (int i = 0; i < 3; i++) {
+                case_init(&c[i], &f);
+                c[i].ex.step = c[i].ex.weight_version = i == 2;
+                run(&c[i]);
+                test_assert_same("y", c[i].y, c[0].y, TOKENS * COLS);
+                for (int k = 0; k < i; k++)
+                    assert_memory_not_equal(c[i].table.grad, c[k].table.grad,
+                                            WORDS * COLS * sizeof(float));
+                f.rounding = ROUNDING_MIXED;
+            }
+            for (int i = 0; i < 3; i++)
+                case_deinit(&c[i]);
+        }
+}
+
 /* A row looked up by itself has the mantissas that the mapping of the whole table gives it. */
 static void rows_as_the_table(void **state)
 {
@@ -230,8 +255,12 @@ static void anomalies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences),       cmocka_unit_test(exact_sums), cmocka_unit_test(noise),
-        cmocka_unit_test(rows_as_the_table), cmocka_unit_test(anomalies),
+        cmocka_unit_test(differences),
+        cmocka_unit_test(exact_sums),
+        cmocka_unit_test(noise),
+        cmocka_unit_test(mixed_rounding),
+        cmocka_unit_test(rows_as_the_table),
+        cmocka_unit_test(anomalies),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

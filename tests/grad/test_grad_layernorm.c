@@ -3,6 +3,7 @@
  *
  *   fp32      every element of dx, dgamma, dbeta against central differences of L = sum C y
  *   integers  signal-to-noise ratio of y, dx, dgamma, dbeta against fp32 by width, group, rounding
+ *   mixed     rounding: y as of nearest rounding, bit for bit; the gradients are drawn
  *   rows      of extreme magnitude, constant rows, one column: as the float layer says
  */
 #include <stdarg.h>
@@ -148,6 +149,33 @@ static void noise(void **state)
         }
 }
 
+/* Mixed rounding: y has the bits of nearest rounding in every step, the gradients are drawn. */
+static void mixed_rounding(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    (void)state;
+    for (int bits = 8; bits <= 16; bits += 4)
+        for (size_t g = 0; g < 3; g++) {
+            norm_case c[3]; /* nearest; mixed in two steps */
+            num_format f = test_format_dfp(bits, groups[g], false);
+            for (int i = 0; i < 3; i++) {
+                case_init(&c[i], &f, 20, 150);
+                c[i].ex.step = c[i].ex.weight_version = i == 2;
+                run(&c[i]);
+                test_assert_same("y", c[i].y, c[0].y, 20 * 150);
+                for (int k = 0; k < i; k++) {
+                    const size_t row = 150 * sizeof(float);
+                    assert_memory_not_equal(c[i].dx, c[k].dx, 20 * row);
+                    assert_memory_not_equal(c[i].gamma.grad, c[k].gamma.grad, row);
+                    assert_memory_not_equal(c[i].beta.grad, c[k].beta.grad, row);
+                }
+                f.rounding = ROUNDING_MIXED;
+            }
+            for (int i = 0; i < 3; i++)
+                case_deinit(&c[i]);
+        }
+}
+
 /* Rows by row: the scale of a row changes nothing but its own gradient; powers of two even exactly.
  */
 static void magnitudes(void **state)
@@ -263,8 +291,10 @@ static void anomalies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences),   cmocka_unit_test(noise),    cmocka_unit_test(magnitudes),
-        cmocka_unit_test(constant_rows), cmocka_unit_test(in_place), cmocka_unit_test(anomalies),
+        cmocka_unit_test(differences),    cmocka_unit_test(noise),
+        cmocka_unit_test(mixed_rounding), cmocka_unit_test(magnitudes),
+        cmocka_unit_test(constant_rows),  cmocka_unit_test(in_place),
+        cmocka_unit_test(anomalies),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

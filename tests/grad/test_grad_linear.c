@@ -5,6 +5,8 @@
  *   integers  signal-to-noise ratio against fp32 by width, group and rounding: each bit is worth
  *             6.02 dB, so the bounds are those of 8 bits plus 6 dB for each bit more
  *   mean      of dW and dX over many steps of stochastic rounding: the fp32 gradient
+ *   mixed     rounding: Y as of nearest rounding, bit for bit; the mean of dW and dX is that of
+ *             the rounded X and W
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -252,6 +254,24 @@ static void keep_case_off_the_limit(layer_case *c)
     keep_off_the_limit(c->weight.value, c->out * c->in);
 }
 
+/* E[dW] and E[dX] over steps are those of `expected`, in fp32. */
+static void check_means(layer_case *c, layer_case *expected)
+{
+    moments dw, dx;
+    run(expected);
+    moments_init(&dw, c->out * c->in);
+    moments_init(&dx, c->rows * c->in);
+    for (int step = 0; step < STEPS; step++) {
+        c->ex.step = c->ex.weight_version = (uint64_t)step;
+        run(c);
+        moments_add(&dw, c->weight.grad);
+        moments_add(&dx, c->dx);
+    }
+    printf("  %s\n", test_group_name(c->ex.format.group));
+    moments_check(&dw, "dW", expected->weight.grad);
+    moments_check(&dx, "dX", expected->dx);
+}
+
 /* E[dW] and E[dX] over steps are the exact gradients: the operands' roundings are independent.  As
  * many inputs as outputs, so that a stream shared by two operands would meet itself in every row.
  */
@@ -262,24 +282,78 @@ static void unbiased(void **state)
     (void)state;
     for (size_t g = 0; g < 3; g++) {
         layer_case a, b;
-        moments dw, dx;
         const num_format f = test_format_dfp(4, groups[g], true);
         case_init(&a, &f, 13, WIDTH, WIDTH);
         case_init(&b, &fp32, 13, WIDTH, WIDTH);
         keep_case_off_the_limit(&a);
         keep_case_off_the_limit(&b);
-        run(&b);
-        moments_init(&dw, WIDTH * WIDTH);
-        moments_init(&dx, 13 * WIDTH);
-        for (int step = 0; step < STEPS; step++) {
-            a.ex.step = a.ex.weight_version = (uint64_t)step;
-            run(&a);
-            moments_add(&dw, a.weight.grad);
-            moments_add(&dx, a.dx);
+        check_means(&a, &b);
+        case_deinit(&a);
+        case_deinit(&b);
+    }
+}
+
+/* x becomes what its mantissas stand for, of 4 bits and rounded to nearest. */
+static void round_to_nearest(exec *ex, float *x, int64_t rows, int64_t cols, group_kind group)
+{
+    arena a;
+    qmatrix m;
+    const map_args args = {.what = "", .where = ""};
+    assert_int_equal(arena_init(NULL, &a, qmatrix_bytes(rows, cols, 4, group), ""), MTS_OK);
+    qmatrix_bind(&m, &a, rows, cols, 4, group);
+    qmatrix_map(ex, &m, x, cols, &args);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j++) {
+            const int64_t block = i / 64 * ((cols + 63) / 64) + j / 64;
+            const int64_t at = group == GROUP_ROW ? i : group == GROUP_BLOCK ? block : 0;
+            x[i * cols + j] = (float)((const int8_t *)m.q)[i * cols + j] * m.scale[at];
         }
-        printf("  %s\n", test_group_name(groups[g]));
-        moments_check(&dw, "dW", b.weight.grad);
-        moments_check(&dx, "dX", b.dx);
+    arena_deinit(&a);
+}
+
+/* Mixed rounding: Y has the bits of nearest rounding in every step, the gradients are drawn. */
+static void mixed_draws(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    (void)state;
+    for (int bits = 8; bits <= 12; bits += 4)
+        for (size_t g = 0; g < 3; g++) {
+            layer_case c[3]; /* nearest; mixed in two steps */
+            num_format f = test_format_dfp(bits, groups[g], false);
+            for (int i = 0; i < 3; i++) {
+                case_init(&c[i], &f, 70, 67, 66);
+                c[i].ex.step = c[i].ex.weight_version = i == 2;
+                run(&c[i]);
+                test_assert_same("Y", c[i].y, c[0].y, 70 * 67);
+                for (int k = 0; k < i; k++) {
+                    assert_memory_not_equal(c[i].dx, c[k].dx, 70 * 66 * sizeof(float));
+                    assert_memory_not_equal(c[i].weight.grad, c[k].weight.grad,
+                                            67 * 66 * sizeof(float));
+                }
+                f.rounding = ROUNDING_MIXED;
+            }
+            for (int i = 0; i < 3; i++)
+                case_deinit(&c[i]);
+        }
+}
+
+/* Mixed rounding: E[dW] and E[dX] are the exact gradients of the rounded X and W. */
+static void mixed_unbiased(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    const num_format fp32 = test_format_float(FORMAT_FP32);
+    (void)state;
+    for (size_t g = 0; g < 3; g++) {
+        layer_case a, b;
+        num_format f = test_format_dfp(4, groups[g], false);
+        f.rounding = ROUNDING_MIXED;
+        case_init(&a, &f, 13, WIDTH, WIDTH);
+        case_init(&b, &fp32, 13, WIDTH, WIDTH);
+        keep_case_off_the_limit(&a);
+        keep_case_off_the_limit(&b);
+        round_to_nearest(&b.ex, b.x, 13, WIDTH, groups[g]);
+        round_to_nearest(&b.ex, b.weight.value, WIDTH, WIDTH, groups[g]);
+        check_means(&a, &b);
         case_deinit(&a);
         case_deinit(&b);
     }
@@ -314,8 +388,10 @@ static void anomalies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences), cmocka_unit_test(accumulation), cmocka_unit_test(noise),
-        cmocka_unit_test(bfloat16),    cmocka_unit_test(unbiased),     cmocka_unit_test(anomalies),
+        cmocka_unit_test(differences),    cmocka_unit_test(accumulation),
+        cmocka_unit_test(noise),          cmocka_unit_test(bfloat16),
+        cmocka_unit_test(unbiased),       cmocka_unit_test(mixed_draws),
+        cmocka_unit_test(mixed_unbiased), cmocka_unit_test(anomalies),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
  *
  *   fp32      dx against central differences of L = sum C y
  *   integers  each slope within one unit (half a unit, nearest) of the exact one, unbiased when
- *             stochastic; y the same as in fp32
+ *             stochastic; y the same as in fp32; mixed rounding keeps the slopes of nearest
  *   parts     the same bits as the whole; evaluation keeps nothing
  */
 #include <stdarg.h>
@@ -126,6 +126,27 @@ static void slopes(void **state)
         }
 }
 
+/* Mixed rounding: slopes are rounded to nearest, and the gradient is not mapped here. */
+static void mixed_rounding(void **state)
+{
+    (void)state;
+    for (int bits = 8; bits <= 12; bits += 4)
+        for (int kind = 0; kind < KINDS; kind++) {
+            act_case c[2];
+            num_format format = test_format_dfp(bits, GROUP_ROW, false);
+            for (int i = 0; i < 2; i++) {
+                case_init(&c[i], &format, kind);
+                nonlinearity_forward(&c[i].ex, c[i].y, c[i].x, N, &c[i].f, &c[i].state);
+                nonlinearity_backward(&c[i].ex, c[i].dx, c[i].dy, N, &c[i].f, &c[i].state);
+                format.rounding = ROUNDING_MIXED;
+            }
+            test_assert_same("y", c[1].y, c[0].y, N);
+            test_assert_same("dx", c[1].dx, c[0].dx, N);
+            case_deinit(&c[0]);
+            case_deinit(&c[1]);
+        }
+}
+
 static void parts(void **state)
 {
     (void)state;
@@ -166,9 +187,8 @@ static void evaluation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences),
-        cmocka_unit_test(slopes),
-        cmocka_unit_test(parts),
+        cmocka_unit_test(differences),    cmocka_unit_test(slopes),
+        cmocka_unit_test(mixed_rounding), cmocka_unit_test(parts),
         cmocka_unit_test(evaluation),
     };
     test_print_seed();

@@ -179,7 +179,8 @@ num_format test_format_float(format_kind kind)
 
 num_format test_format_dfp(int bits, group_kind group, bool stochastic)
 {
-    return (num_format){FORMAT_DFP, bits, bits, bits, bits, bits, stochastic, group};
+    const rounding_kind rounding = stochastic ? ROUNDING_STOCHASTIC : ROUNDING_NEAREST;
+    return (num_format){FORMAT_DFP, bits, bits, bits, bits, bits, rounding, group};
 }
 
 int test_families(const gemm_family *out[8])

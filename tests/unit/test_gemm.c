@@ -5,7 +5,8 @@
  *              accumulation: C = (float)sum * row_scale * col_scale (+ bias), bit for bit
  *   families   every family that runs here (AMX by emulation) gives the bits of the reference
  *   depth      products longer than one exact int32 tile
- *   threads    1, 2, 3: the same bits; the serial and the view variants too
+ *   threads    1, 2, 3: the same bits; the serial variant too
+ *   views      parts of a matrix with one scale, or one for each row, in every orientation
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -332,6 +333,59 @@ static void threads(void **state)
         }
 }
 
+/* A view with the scale of the matrix, or with those of its rows: then `scale` must not be read. */
+static qview view_of(const side *s, int64_t rows)
+{
+    const bool by_row = s->m.group == GROUP_ROW;
+    return (qview){
+        .q = s->m.q,
+        .rows = s->transposed ? s->depth : rows,
+        .cols = s->transposed ? rows : s->depth,
+        .ld = s->m.cols,
+        .bits = s->m.bits,
+        .scale = by_row ? NAN : s->m.scale[0],
+        .row_scale = by_row ? s->m.scale : NULL,
+    };
+}
+
+/* Products of views, with sizes, widths and orientations by `turn`. */
+static void check_views(test_random *r, int turn, group_kind group_a, group_kind group_b,
+                        const gemm_family *const *families, int count)
+{
+    const int bits = widths[turn % WIDTHS];
+    const int64_t m = 1 + test_random_below(r, 40), n = 1 + test_random_below(r, 40);
+    const int64_t k = 1 + test_random_below(r, 90);
+    const bool ta = turn % 2 == 1, tb = turn % 4 >= 2;
+    product p;
+    const product_shape s = {.m = ta ? m + 3 : m,
+                             .n = tb ? n + 5 : n,
+                             .k = k,
+                             .bits_a = bits,
+                             .bits_b = bits,
+                             .group_a = group_a,
+                             .group_b = group_b,
+                             .transposed_a = ta,
+                             .transposed_b = tb};
+    product_init(&p, &s);
+    p.a.rows = m; /* of a transposed source only the first columns are used: ld > cols */
+    p.b.rows = n;
+    const qview va = view_of(&p.a, m), vb = view_of(&p.b, n);
+    for (int f = 0; f < count; f++) {
+        gemm_operand a, b;
+        const size_t mark = p.storage.used;
+        const gemm_plan plan = gemm_plan_make(families[f], bits, bits, false);
+        p.ex.family = families[f];
+        p.ex.fk = float_kernels_for(families[f]);
+        memcpy(p.c, p.start, (size_t)(m * (n + 3)) * sizeof(float));
+        gemm_pack_view(&a, &p.storage, &plan, GEMM_A, &va, ta);
+        gemm_pack_view(&b, &p.storage, &plan, GEMM_B, &vb, tb);
+        gemm_run_serial(&p.ex, p.c, n + 3, &a, &b, NULL, false);
+        check_model(&p, families[f]->name);
+        p.storage.used = mark;
+    }
+    product_deinit(&p);
+}
+
 /* Views: part of a wider matrix of mantissas with one scale, as in attention. */
 static void views(void **state)
 {
@@ -339,45 +393,29 @@ static void views(void **state)
     const int count = test_families(families);
     test_random r = test_random_make("views");
     (void)state;
-    for (int turn = 0; turn < 60; turn++) {
-        const int bits = widths[turn % WIDTHS];
-        const int64_t m = 1 + test_random_below(&r, 40), n = 1 + test_random_below(&r, 40);
-        const int64_t k = 1 + test_random_below(&r, 90);
-        const bool ta = turn % 2 == 1, tb = turn % 4 >= 2;
-        product p;
-        const product_shape s = {.m = ta ? m + 3 : m,
-                                 .n = tb ? n + 5 : n,
-                                 .k = k,
-                                 .bits_a = bits,
-                                 .bits_b = bits,
-                                 .transposed_a = ta,
-                                 .transposed_b = tb};
-        product_init(&p, &s);
-        p.a.rows = m; /* of a transposed source only the first columns are used: ld > cols */
-        p.b.rows = n;
-        const qview va = {p.a.m.q, ta ? k : m, ta ? m : k, p.a.m.cols, bits, p.a.m.scale[0], NULL};
-        const qview vb = {p.b.m.q, tb ? k : n, tb ? n : k, p.b.m.cols, bits, p.b.m.scale[0], NULL};
-        for (int f = 0; f < count; f++) {
-            gemm_operand a, b;
-            const size_t mark = p.storage.used;
-            const gemm_plan plan = gemm_plan_make(families[f], bits, bits, false);
-            p.ex.family = families[f];
-            p.ex.fk = float_kernels_for(families[f]);
-            memcpy(p.c, p.start, (size_t)(m * (n + 3)) * sizeof(float));
-            gemm_pack_view(&a, &p.storage, &plan, GEMM_A, &va, ta);
-            gemm_pack_view(&b, &p.storage, &plan, GEMM_B, &vb, tb);
-            gemm_run_serial(&p.ex, p.c, n + 3, &a, &b, NULL, false);
-            check_model(&p, families[f]->name);
-            p.storage.used = mark;
-        }
-        product_deinit(&p);
+    for (int turn = 0; turn < 60; turn++)
+        check_views(&r, turn, GROUP_TENSOR, GROUP_TENSOR, families, count);
+}
+
+/* With a scale for each row on either side; of what is packed transposed they are ignored. */
+static void views_by_row(void **state)
+{
+    const gemm_family *families[8];
+    const int count = test_families(families);
+    test_random r = test_random_make("views by row");
+    (void)state;
+    for (int turn = 0; turn < 4 * WIDTHS; turn++) {
+        check_views(&r, turn, GROUP_ROW, GROUP_TENSOR, families, count);
+        check_views(&r, turn, GROUP_TENSOR, GROUP_ROW, families, count);
+        check_views(&r, turn, GROUP_ROW, GROUP_ROW, families, count);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plans),         cmocka_unit_test(linear_products), cmocka_unit_test(views),
+        cmocka_unit_test(plans),         cmocka_unit_test(linear_products),
+        cmocka_unit_test(views),         cmocka_unit_test(views_by_row),
         cmocka_unit_test(long_products), cmocka_unit_test(threads),
     };
     test_print_seed();

@@ -4,7 +4,8 @@
  *   model       every group, 4..16 bits, both roundings, strides, multipliers: mantissas and scales
  *   borders     zeros, denormals, saturation, NaN and infinity
  *   statistics  stochastic rounding is unbiased; two streams are independent
- *   bits        the same from any number of threads and any build of the float kernels
+ *   bits        the same from any number of threads, by the serial variant, and from any build of
+ *               the float kernels
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -206,21 +207,36 @@ static void multipliers(void **state)
             }
 }
 
+static void assert_same_mapping(const qmatrix *a, const qmatrix *b)
+{
+    const int64_t scales = qmatrix_scale_count(a->rows, a->cols, a->group);
+    const size_t bytes = (size_t)(a->rows * a->cols * format_elem_bytes(a->bits));
+    test_assert_same("scales", a->scale, b->scale, scales);
+    assert_memory_equal(a->q, b->q, bytes);
+}
+
+/* What one thread maps by itself has the bits of what several map. */
 static void serial(void **state)
 {
+    static const int widths[] = {4, 7, 8, 9, 11, 16};
     test_random r = test_random_make("serial");
-    map_case a, b;
     (void)state;
-    case_init(&a, 77, 50, 11, GROUP_TENSOR, true, 2);
-    case_init(&b, 77, 50, 11, GROUP_TENSOR, true, 1);
-    fill(&r, &a);
-    memcpy(b.x, a.x, (size_t)(77 * a.ld) * sizeof(float));
-    map(&a);
-    qmatrix_map_serial(&b.ex, &b.m, b.x, b.ld, &b.args);
-    assert_memory_equal(a.m.q, b.m.q, 77 * 50 * sizeof(int16_t));
-    assert_true(a.m.scale[0] == b.m.scale[0]);
-    case_deinit(&a);
-    case_deinit(&b);
+    for (int g = 0; g < 2; g++) /* tensor and row */
+        for (int w = 0; w < 6; w++)
+            for (int variant = 0; variant < 4; variant++) {
+                map_case a, b;
+                case_init(&a, 777, 50, widths[w], groups[g], variant % 2 == 1, 2);
+                case_init(&b, 777, 50, widths[w], groups[g], variant % 2 == 1, 1);
+                fill(&r, &a);
+                memcpy(b.x, a.x, (size_t)(777 * a.ld) * sizeof(float));
+                a.row_mul = variant >= 2 ? some_powers(&r, 777) : NULL;
+                b.args.row_mul = a.row_mul;
+                map(&a);
+                qmatrix_map_serial(&b.ex, &b.m, b.x, b.ld, &b.args);
+                assert_same_mapping(&b.m, &a.m);
+                case_deinit(&a);
+                case_deinit(&b);
+            }
 }
 
 /* -------------------------------------------------------------------------------- borders ---- */
@@ -400,14 +416,6 @@ static void independent_streams(void **state)
 
 /* -------------------------------------------------------------------------------- same bits ----
  */
-
-static void assert_same_mapping(const qmatrix *a, const qmatrix *b)
-{
-    const int64_t scales = qmatrix_scale_count(a->rows, a->cols, a->group);
-    const size_t bytes = (size_t)(a->rows * a->cols * format_elem_bytes(a->bits));
-    test_assert_same("scales", a->scale, b->scale, scales);
-    assert_memory_equal(a->q, b->q, bytes);
-}
 
 /* Large enough for several pieces of work; 1, 2, 3 and 7 threads, every build. */
 static void threads_and_builds(void **state)
