@@ -124,7 +124,7 @@ static const mts_option_info options[] = {
     INT(norm_bits, "0", 0, 16, RUN | INFO, "of LayerNorm; 4 to 16; 0: 16, which costs nothing"),
     CHOICE(rounding, "mixed", "mixed|stochastic|nearest", TRAIN,
            "when mapping to integers; mixed: gradients stochastically (unbiased), the rest to "
-           "nearest; evaluation rounds to nearest"),
+           "nearest; stochastic: everything, as in the paper; evaluation rounds to nearest"),
     CHOICE(exponent_group, "row", "tensor|row|block", RUN | INFO,
            "elements that share an exponent"),
 #undef GROUP

@@ -227,14 +227,6 @@ static void test_best_of_those_saved(void **state)
     o.learning_rate = 0.05;
     o.seed = 4;
     o.lr_scheduler_type = "constant";
-    o.seed = 4;
-    o.lr_scheduler_type = "constant";
-    o.seed = 4;
-    o.lr_scheduler_type = "constant";
-    o.seed = 4;
-    o.lr_scheduler_type = "constant";
-    o.seed = 4;
-    o.lr_scheduler_type = "constant";
     o.eval_strategy = o.save_strategy = "steps";
     o.eval_steps = 1;
     o.save_steps = 4;
@@ -358,6 +350,27 @@ static void test_grouping_changes_the_run(void **state)
     assert_true(log_value(plain.text, 1, "loss") != log_value(grouped.text, 1, "loss"));
 }
 
+/* --rounding: the first forward of "mixed", the default, is that of "nearest", its update is not. */
+static void test_rounding_changes_the_run(void **state)
+{
+    static const char *const names[] = {"mixed", "stochastic", "nearest"};
+    double first[3], second[3];
+    (void)state;
+    assert_string_equal(run_folder_options().rounding, "mixed");
+    for (int i = 0; i < 3; i++) {
+        const run_path out = run_folder_path("rounding-%d", i);
+        mts_options o = run_folder_options();
+        o.max_steps = 2;
+        o.save_strategy = "no";
+        o.rounding = names[i];
+        train(&o, out.text);
+        first[i] = log_value(out.text, 1, "loss");
+        second[i] = log_value(out.text, 2, "loss");
+    }
+    assert_true(first[0] == first[2] && first[0] != first[1]);
+    assert_true(second[0] != second[2] && second[0] != second[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_steps_of_an_epoch),
         cmocka_unit_test(test_accumulation_is_a_larger_batch),
         cmocka_unit_test(test_grouping_changes_the_run),
+        cmocka_unit_test(test_rounding_changes_the_run),
     };
     return cmocka_run_group_tests(tests, open_folder, close_folder);
 }
