@@ -350,7 +350,7 @@ static void test_grouping_changes_the_run(void **state)
     assert_true(log_value(plain.text, 1, "loss") != log_value(grouped.text, 1, "loss"));
 }
 
-/* --rounding: the first forward of "mixed", the default, is that of "nearest", its update is not. */
+/* The first forward of "mixed", the default rounding, is that of "nearest"; its update is not. */
 static void test_rounding_changes_the_run(void **state)
 {
     static const char *const names[] = {"mixed", "stochastic", "nearest"};
