@@ -108,7 +108,7 @@ awk -v threads="$threads" -v seconds="$seconds" -v list="$list" '
         f = name[1]
         for (i = 1; i <= frames; i++) all = all " " name[i]
         if (dso[1] ~ /libgomp|libomp|libiomp/ || all ~ / [a-z_]*futex/) return "waiting"
-        if (f ~ /^(gemm_[spu][0-9]|tile_store|tile_add|run_tile|run_whole|run_job|add_chunk|gemm_run)/ ||
+        if (f ~ /^(gemm_[spu][0-9]|tile_store|tile_add|store_tile|run_tile|run_whole|run_job|add_chunk|gemm_run)/ ||
             f ~ /^(configure_tiles|release_tiles|make_job)/ || dso[1] ~ /dnnl/)
             return all ~ / (attention_[a-z]*ward|attention_head|run_heads)/ ? \
                 "products of attention" : "products of layers"
