@@ -43,18 +43,19 @@ MTS_INLINE float lanes_sum(const float *acc)
 }
 
 /*
- * e^x, x limited to [-87, 88], relative error below 2e-7; NaN for NaN.
+ * e^x, x limited to [-86, 88], relative error below 2e-7; NaN for NaN.
  * x = n ln2 + r, |r| <= ln2/2, a polynomial of degree 6 in r (coefficients of Cephes' expf,
  * Moshier), times 2^n.  Without branches, so that loops over it become vector code.
+ * e^-86 leaves room: e^-87 / sqrt(2 pi) would be a denormal number, and a compiler that computes
+ * what it then does not select makes every vector wait for one.
  */
 MTS_INLINE float float_exp(float x)
 {
-    float limited = x < -87.0f ? -87.0f : x;
-    limited = limited > 88.0f ? 88.0f : limited;
-    float clamped = limited > -88.0f ? limited : -87.0f; /* NaN becomes -87: n is defined */
+    float limited = x > -86.0f ? x : -86.0f; /* NaN becomes -86: n is defined */
+    limited = limited < 88.0f ? limited : 88.0f;
     /* adding and subtracting 1.5 * 2^23 rounds to an integer */
-    float fn = (clamped * 1.44269504f + 12582912.0f) - 12582912.0f;
-    float r = (clamped - fn * 0.693359375f) - fn * -2.12194440e-4f;
+    float fn = (limited * 1.44269504f + 12582912.0f) - 12582912.0f;
+    float r = (limited - fn * 0.693359375f) - fn * -2.12194440e-4f;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
@@ -62,7 +63,8 @@ MTS_INLINE float float_exp(float x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    return p * float_from_bits((uint32_t)((int32_t)fn + 127) << 23) + (limited - limited);
+    p = p * float_from_bits((uint32_t)((int32_t)fn + 127) << 23);
+    return x == x ? p : x;
 }
 
 #endif
