@@ -174,7 +174,7 @@ static bool parse_flag(const cli_command *command, cli_args *args, int count, ch
     return cli_report(args->ctx, mts_options_set(args->ctx, &args->options, w.name, "")) == EXIT_OK;
 }
 
-args_result args_parse(const cli_command *command, cli_args *args, int count, char **words)
+static args_result parse_words(const cli_command *command, cli_args *args, int count, char **words)
 {
     int used = 0;
     while (used < count) {
@@ -193,4 +193,40 @@ args_result args_parse(const cli_command *command, cli_args *args, int count, ch
         }
     }
     return ARGS_RUN;
+}
+
+/*
+ * Defaults of a command that goes by the model's training: what its folder says.  A --precision
+ * that is given is another number format, of which the folder says nothing; the length stays.
+ */
+static args_result take_training(cli_args *args, bool other_format)
+{
+    mts_options *o = &args->options;
+    mts_options stored = *o;
+    const mts_status st = mts_options_from_model(args->ctx, &stored, o->model_name_or_path);
+    if (cli_report(args->ctx, st) != EXIT_OK)
+        return ARGS_FAILED;
+    if (other_format)
+        o->max_seq_length = stored.max_seq_length;
+    else
+        *o = stored;
+    return ARGS_RUN;
+}
+
+args_result args_parse(const cli_command *command, cli_args *args, int count, char **words)
+{
+    const cli_args fresh = *args;
+    if (command->as_trained)
+        args->options.precision = NULL;
+    args_result result = parse_words(command, args, count, words);
+    if (result != ARGS_RUN || !command->as_trained)
+        return result;
+    /* Once more, on top of what the folder says. */
+    const char *dir = args->options.model_name_or_path;
+    const bool other_format = args->options.precision != NULL;
+    *args = fresh;
+    args->options.model_name_or_path = dir;
+    result = dir == NULL ? ARGS_RUN : take_training(args, other_format);
+    args->options.model_name_or_path = NULL;
+    return result == ARGS_RUN ? parse_words(command, args, count, words) : result;
 }

@@ -47,6 +47,7 @@ typedef struct cli_command {
     const char *about;     /* a paragraph for --help */
     unsigned use;          /* set of mts_use: which library options it takes */
     bool takes_model;      /* --model_name_or_path, or the folder as the one bare argument */
+    bool as_trained;       /* options not given are those the model was trained with */
     const cli_flag *flags; /* ends with a NULL name; may be NULL */
     int (*run)(cli_args *args);
 } cli_command;
@@ -67,9 +68,10 @@ int cli_report(const mts_ctx *ctx, mts_status status);
 
 /* ---- args.c, help.c ---- */
 
-typedef enum args_result { ARGS_RUN, ARGS_HELP, ARGS_BAD } args_result;
+typedef enum args_result { ARGS_RUN, ARGS_HELP, ARGS_BAD, ARGS_FAILED } args_result;
 
-/* Fill args from the words behind the sub-command's name.  ARGS_BAD: the error was printed. */
+/* Fill args from the words behind the sub-command's name; args->options hold the defaults.
+ * ARGS_BAD, ARGS_FAILED (a file): the error was printed. */
 args_result args_parse(const cli_command *command, cli_args *args, int count, char **words);
 
 void help_print_program(FILE *file, const cli_command *const *commands);

@@ -36,9 +36,10 @@ const cli_command command_eval = {
     .summary = "evaluate a fine-tuned model",
     .about = "Evaluates the fine-tuned folder DIR (or --model_name_or_path) on a GLUE task's dev "
              "set or on a file.\nWith --output_dir the metrics are written there as well "
-             "(eval_results.json).",
+             "(eval_results.json).\nPrecision and length are those of the training unless given.",
     .use = MTS_USE_EVAL,
     .takes_model = true,
+    .as_trained = true,
     .flags = flags,
     .run = run_eval,
 };

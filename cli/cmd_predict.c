@@ -252,9 +252,12 @@ const cli_command command_predict = {
     .usage = "predict DIR [--input FILE] [--output FILE] [options]",
     .summary = "label texts with a fine-tuned model",
     .about = "Labels lines of text with the fine-tuned folder DIR (or --model_name_or_path): the "
-             "label, its\nprobability, and all logits. A regression model gives the score.",
+             "label, its\nprobability, and all logits. A regression model gives the score. "
+             "Precision and "
+             "length are those of\nthe training unless given.",
     .use = MTS_USE_PREDICT,
     .takes_model = true,
+    .as_trained = true,
     .flags = flags,
     .run = run_predict,
 };

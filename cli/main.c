@@ -71,6 +71,9 @@ static int run_command(const cli_command *command, int count, char **words)
         break;
     case ARGS_BAD:
         break;
+    case ARGS_FAILED:
+        code = EXIT_FAILED;
+        break;
     }
     mts_ctx_destroy(args.ctx);
     return code;

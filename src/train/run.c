@@ -77,7 +77,8 @@ cleanup:
     return st;
 }
 
-/* The model's labels: set from the task before training, taken from the model otherwise. */
+/* The model's labels: set from the task before training, taken from the model otherwise.  What
+ * evaluation will need to know of the training is noted beside them. */
 static mts_status agree_on_labels(run *r, model_config *cfg, bool train)
 {
     mts_status st = MTS_OK;
@@ -86,6 +87,7 @@ static mts_status agree_on_labels(run *r, model_config *cfg, bool train)
                                         r->task.num_labels, r->task.regression));
         if (r->task.glue != NULL)
             MTS_TRY(model_config_set_string(r->ctx, cfg, "finetuning_task", r->task.name));
+        MTS_TRY(settings_store(r->ctx, r->o, cfg));
     } else {
         MTS_TRY(task_set_labels(r->ctx, &r->task, (const char *const *)cfg->labels, cfg->num_labels,
                                 model_config_is_regression(cfg)));

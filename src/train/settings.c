@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/json_util.h"
+
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
@@ -46,6 +48,40 @@ num_format settings_format(const mts_options *o)
     f.rounding = rounding_of(o->rounding);
     f.group = group_of(o->exponent_group);
     return f;
+}
+
+const char *const settings_stored[] = {"precision",      "weight_bits", "activation_bits",
+                                       "attention_bits", "norm_bits",   "exponent_group",
+                                       "max_seq_length", NULL};
+
+/* In the order of settings_stored. */
+static mts_status fill_stored(mts_ctx *ctx, const mts_options *o, json_t *object)
+{
+    mts_status st = MTS_OK;
+    const num_format f = settings_format(o);
+    MTS_TRY(json_util_set(ctx, object, "precision", json_string(o->precision)));
+    if (f.kind == FORMAT_DFP) {
+        MTS_TRY(json_util_set(ctx, object, "weight_bits", json_integer(f.weight_bits)));
+        MTS_TRY(json_util_set(ctx, object, "activation_bits", json_integer(f.activation_bits)));
+        MTS_TRY(json_util_set(ctx, object, "attention_bits", json_integer(f.attention_bits)));
+        MTS_TRY(json_util_set(ctx, object, "norm_bits", json_integer(f.norm_bits)));
+        MTS_TRY(json_util_set(ctx, object, "exponent_group", json_string(o->exponent_group)));
+    }
+    MTS_TRY(json_util_set(ctx, object, "max_seq_length", json_integer(o->max_seq_length)));
+cleanup:
+    return st;
+}
+
+mts_status settings_store(mts_ctx *ctx, const mts_options *o, model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    json_t *object = json_object();
+    MTS_CHECK(object != NULL, MTS_ERR_MEMORY, "out of memory: settings");
+    MTS_TRY(fill_stored(ctx, o, object));
+    MTS_TRY(json_util_set(ctx, cfg->json, SETTINGS_KEY, json_incref(object)));
+cleanup:
+    json_decref(object);
+    return st;
 }
 
 bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)

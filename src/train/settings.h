@@ -13,6 +13,16 @@
  * norm has 16 bits. */
 num_format settings_format(const mts_options *o);
 
+/*
+ * The key of config.json under which a fine-tuned folder keeps what evaluation needs to know of its
+ * training, and the options kept there; ends with NULL.
+ */
+#define SETTINGS_KEY "mantissa"
+extern const char *const settings_stored[];
+
+/* Put them into cfg: those of an integer format by their widths, of fp32 and bf16 no widths. */
+MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, model_config *cfg);
+
 /* Dropout of config.json, replaced where an option says otherwise. */
 bert_dropout settings_dropout(const mts_options *o, const model_config *cfg);
 

@@ -38,7 +38,7 @@ has "$work/model/config.json" '"animal"'
     fail "header of predict_results.txt"
 [ "$(wc -l <"$work/model/predict_results.txt")" -eq 17 ] || fail "rows of predict_results.txt"
 
-run 0 eval "$work/model" --validation_file "$work/few.csv" --max_seq_length 16 --json
+run 0 eval "$work/model" --validation_file "$work/few.csv" --json
 has out '"eval_accuracy": 1.0'
 
 printf 'a goat runs\nI eat soup\n\n' >"$work/lines"
@@ -53,6 +53,23 @@ run 0 predict "$work/model" --input "$work/lines" --format jsonl --output "$work
 printf 'one\ttwo\nthree\n' >"$work/lines"
 run 1 predict "$work/model" --input "$work/lines"
 has err "$work/lines:2: expected two texts"
+
+# The folder knows what it was trained with: nothing needs to be repeated, but may be.
+run 0 train "${options[@]}" --output_dir "$work/int12" --max_steps 3 --precision int12 \
+    --attention_bits 10 --exponent_group tensor
+has "$work/int12/config.json" '"precision": "int12"'
+printf 'a goat runs and runs and runs and runs and runs through the garden and eats soup\n' >"$work/lines"
+predict() {
+    run 0 predict "$work/int12" --input "$work/lines" "$@"
+    cp "$work/out" "$work/$name"
+}
+name=stored predict
+name=given predict --precision int12 --attention_bits 10 --exponent_group tensor --max_seq_length 16
+name=other predict --precision int8
+name=longer predict --max_seq_length 64
+cmp "$work/stored" "$work/given" || fail "predict does not compute as the model was trained"
+! cmp -s "$work/stored" "$work/other" || fail "--precision int8 makes no difference"
+! cmp -s "$work/stored" "$work/longer" || fail "--max_seq_length 64 makes no difference"
 
 run 0 info "$work/model"
 has out "parameters"

@@ -1,0 +1,132 @@
+/* mts_options_from_model: what a fine-tuned folder says of its training, and hostile folders. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include <mantissa/mantissa.h>
+
+#include "support/run_folder.h"
+
+static mts_ctx *ctx;
+
+static int open_all(void **state)
+{
+    (void)state;
+    run_folder_create();
+    return mts_ctx_create(&ctx) == MTS_OK ? 0 : -1;
+}
+
+static int close_all(void **state)
+{
+    (void)state;
+    run_folder_remove();
+    mts_ctx_destroy(ctx);
+    return 0;
+}
+
+/* A folder whose config.json is this text. */
+static mts_status read_text(const char *text, mts_options *o)
+{
+    const run_path dir = run_folder_path("%s", "."), file = run_folder_path("config.json");
+    FILE *f = fopen(file.text, "wb");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    return mts_options_from_model(ctx, o, dir.text);
+}
+
+/* Training with these options, then reading the folder: they are what evaluation is told. */
+static void check_round_trip(const char *precision, int64_t attention, const char *group)
+{
+    const run_path out = run_folder_path("out");
+    mts_options o = run_folder_options(), read;
+    o.precision = precision;
+    o.attention_bits = attention;
+    o.exponent_group = group;
+    o.max_steps = 1;
+    o.output_dir = out.text;
+    o.overwrite_output_dir = true;
+    assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_OK);
+    mts_options_default(&read);
+    assert_int_equal(mts_options_from_model(ctx, &read, out.text), MTS_OK);
+    assert_string_equal(read.precision, precision);
+    assert_string_equal(read.exponent_group, group);
+    assert_int_equal(read.max_seq_length, o.max_seq_length);
+    assert_true(attention == 0 || read.attention_bits == attention);
+    assert_int_equal(mts_options_check(ctx, &read), MTS_OK);
+}
+
+static void round_trip(void **state)
+{
+    (void)state;
+    check_round_trip("int8", 12, "row");
+    check_round_trip("int12", 0, "tensor");
+    check_round_trip("fp32", 0, "row");
+}
+
+/* What is not said, or not known here, changes nothing. */
+static void absent(void **state)
+{
+    mts_options o, before;
+    (void)state;
+    mts_options_default(&o);
+    before = o;
+    assert_int_equal(read_text("{}", &o), MTS_OK);
+    assert_memory_equal(&o, &before, sizeof o);
+    assert_int_equal(read_text("{\"mantissa\": {\"later\": [1], \"precision\": null}}", &o),
+                     MTS_OK);
+    assert_memory_equal(&o, &before, sizeof o);
+    assert_int_equal(read_text("{\"mantissa\": {\"max_seq_length\": 77}}", &o), MTS_OK);
+    before.max_seq_length = 77;
+    assert_memory_equal(&o, &before, sizeof o);
+}
+
+static void hostile(void **state)
+{
+    static const struct {
+        const char *text, *part;
+    } cases[] = {
+        {"{\"mantissa\": 3}", "expected an object"},
+        {"{\"mantissa\": {\"max_seq_length\": 20, \"precision\": \"int7\"}}", "expected one of"},
+        {"{\"mantissa\": {\"max_seq_length\": 20, \"precision\": 8}}", "precision"},
+        {"{\"mantissa\": {\"max_seq_length\": 20, \"precision\": \"row\"}}", "expected one of"},
+        {"{\"mantissa\": {\"weight_bits\": 17}}", "weight_bits"},
+        {"{\"mantissa\": {\"norm_bits\": -1}}", "norm_bits"},
+        {"{\"mantissa\": {\"max_seq_length\": 1e30}}", "max_seq_length"},
+        {"{\"mantissa\": {\"max_seq_length\": \"16\"}}", "max_seq_length"},
+        {"{\"mantissa\": {\"exponent_group\": \"\"}}", "expected one of"},
+        {"[]", "config.json"},
+        {"{\"mantissa\": ", "config.json"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mts_options o, before;
+        mts_options_default(&o);
+        before = o;
+        assert_int_equal(read_text(cases[i].text, &o), MTS_ERR_BAD_FILE);
+        assert_memory_equal(&o, &before, sizeof o);
+        assert_non_null(strstr(mts_error_text(ctx), "config.json"));
+        if (strstr(mts_error_text(ctx), cases[i].part) == NULL)
+            fail_msg("'%s' is not in '%s'", cases[i].part, mts_error_text(ctx));
+    }
+    mts_options o;
+    const run_path nowhere = run_folder_path("nowhere");
+    mts_options_default(&o);
+    assert_int_equal(mts_options_from_model(ctx, &o, nowhere.text), MTS_ERR_NOT_FOUND);
+    assert_int_equal(mts_options_from_model(ctx, &o, NULL), MTS_ERR_ARGUMENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(absent),
+        cmocka_unit_test(hostile),
+        cmocka_unit_test(round_trip),
+    };
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
