@@ -188,7 +188,7 @@ const peak_unit *peak_unit_of(const gemm_kernel *kernel)
     const char *isa = strstr(kernel->name, "__");
     for (size_t i = 0; isa != NULL && i < sizeof units / sizeof units[0]; i++)
         if (units[i].isa != NULL && strcmp(units[i].isa, isa + 2) == 0 &&
-            units[i].elem_bytes == kernel->elem_bytes)
+            units[i].elem_bytes == kernel->elem_bytes_a)
             return &units[i];
     return NULL;
 }

@@ -69,17 +69,31 @@ typedef void gemm_pack_fn(void *dst, const pack_source *src, int64_t first_row, 
 typedef void gemm_tile_fn(int32_t *restrict c, const void *restrict a, const void *restrict b,
                           int64_t depth);
 
+/*
+ * The tiles of one B panel with several A panels, for kernels that gain by it (the B panel is read
+ * or converted once for all of them).
+ *
+ * c            out  int32 c[panels * mr][nr], else like that of gemm_tile_fn.
+ * a            in   1 .. strip_panels A panels, panel_bytes apart.
+ * b, depth     in   as in gemm_tile_fn.
+ */
+typedef void gemm_strip_fn(int32_t *restrict c, const void *restrict a, size_t panel_bytes,
+                           int64_t panels, const void *restrict b, int64_t depth);
+
 typedef struct gemm_kernel {
     const char *name; /* <op>_<types>_<tile>__<isa> */
     int mr, nr;       /* rows of an A panel, rows (columns of C) of a B panel; both <= 64 */
     int depth_step;   /* the packed depth is padded to a multiple of this */
-    int elem_bytes;   /* of a packed element: 1 or 2 */
-    size_t header_a;  /* bytes in front of each A / B panel that are not elements (corrections) */
+    int elem_bytes_a; /* of a packed element of side A, B: 1 or 2 */
+    int elem_bytes_b;
+    size_t header_a; /* bytes in front of each A / B panel that are not elements (corrections) */
     size_t header_b;
     int max_piece_bits; /* 8: operands over 8 bits are packed as PIECE_HI + PIECE_LO on both sides;
                            16: PIECE_ALL, unless the sum of bits is over 25: then side B in two */
     gemm_pack_fn *pack_a, *pack_b;
     gemm_tile_fn *tile[2][2]; /* [a is PIECE_LO][b is PIECE_LO] */
+    gemm_strip_fn *strip;     /* of tile[0][0], or NULL */
+    int strip_panels;         /* the most that it takes: strip_panels * mr * nr <= 64 * 64 */
 } gemm_kernel;
 
 typedef struct gemm_family {

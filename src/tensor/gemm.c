@@ -22,14 +22,18 @@ typedef struct gemm_job {
     int64_t splits;               /* ranges of B panels */
 } gemm_job;
 
+static size_t chunk_panel_bytes(const gemm_operand *op, int64_t chunk)
+{
+    return chunk == op->chunks - 1 ? op->last_panel_bytes : op->panel_bytes;
+}
+
 static const uint8_t *panel_at(const gemm_operand *op, int64_t which, int64_t chunk, int64_t panel)
 {
     const size_t full = (size_t)op->panels * op->panel_bytes;
     const size_t one_piece =
         (size_t)(op->chunks - 1) * full + (size_t)op->panels * op->last_panel_bytes;
-    const bool last = chunk == op->chunks - 1;
     return op->data + (size_t)which * one_piece + (size_t)chunk * full +
-           (size_t)panel * (last ? op->last_panel_bytes : op->panel_bytes);
+           (size_t)panel * chunk_panel_bytes(op, chunk);
 }
 
 static int64_t chunk_depth(const gemm_operand *op, int64_t chunk)
@@ -60,49 +64,70 @@ typedef struct panel_range {
     int64_t a0, a1, b0, b1;
 } panel_range;
 
-/* Where a finished tile goes. */
+/* Where finished tiles go: those of A panels pa, pa + 1, ..., one above the other. */
 typedef struct tile_place {
     const int32_t *tile;
-    int64_t pa, pb;
+    int64_t pa, pb, panels, chunk;
 } tile_place;
 
-static void store_tile(const gemm_job *job, const tile_place *t)
+static void store_tiles(const gemm_job *job, const tile_place *t)
 {
     const gemm_operand *a = job->a, *b = job->b;
     const int64_t mr = a->plan.kernel->mr, nr = a->plan.kernel->nr;
     const int64_t i0 = t->pa * mr, j0 = t->pb * nr;
-    const int64_t rows = a->rows - i0 < mr ? a->rows - i0 : mr;
+    const int64_t rows = a->rows - i0 < t->panels * mr ? a->rows - i0 : t->panels * mr;
     const int64_t cols = b->rows - j0 < nr ? b->rows - j0 : nr;
-    job->ex->fk->tile_store_s32(job->c + i0 * job->ldc + j0, job->ldc, t->tile, nr, rows, cols,
-                                a->scale + i0, b->scale + j0,
-                                job->bias == NULL ? NULL : job->bias + j0, job->accumulate);
+    const bool first = t->chunk == 0;
+    job->ex->fk->tile_store_s32(
+        job->c + i0 * job->ldc + j0, job->ldc, t->tile, nr, rows, cols,
+        a->scale + t->chunk * a->rows + i0, b->scale + t->chunk * b->rows + j0,
+        first && job->bias != NULL ? job->bias + j0 : NULL, job->accumulate || !first);
 }
 
 /*
- * All tiles of a range whose sum is one int32 tile: the usual case.  A tile is stored while the
- * next is being multiplied, so that a matrix unit does not idle until the last sums are out and
- * converted; to vector kernels it makes no difference.
+ * All tiles of a range whose sums are int32 tiles: the usual case.  One tile, or with scales by
+ * block one for each chunk, which adds to what the chunks before have left in C.
+ *
+ * A tile is stored while the next is being multiplied, so that a matrix unit does not idle until
+ * the last sums are out and converted; to vector kernels it makes no difference.
  */
 static void run_whole_tiles(const gemm_job *job, const panel_range *at)
 {
     MTS_ALIGN64 int32_t tile[2][TILE_MAX];
     const gemm_operand *a = job->a, *b = job->b;
     gemm_tile_fn *multiply = a->plan.kernel->tile[0][0];
-    const int64_t depth = a->depth;
     tile_place last = {.tile = NULL};
     int turn = 0;
-    for (int64_t pb = at->b0; pb < at->b1; pb++) {
-        const uint8_t *panel_b = panel_at(b, 0, 0, pb);
-        for (int64_t pa = at->a0; pa < at->a1; pa++) {
-            multiply(tile[turn], panel_at(a, 0, 0, pa), panel_b, depth);
-            if (last.tile != NULL)
-                store_tile(job, &last);
-            last = (tile_place){tile[turn], pa, pb};
-            turn = 1 - turn;
-        }
-    }
+    for (int64_t pb = at->b0; pb < at->b1; pb++)
+        for (int64_t pa = at->a0; pa < at->a1; pa++)
+            for (int64_t chunk = 0; chunk < a->chunks; chunk++) {
+                multiply(tile[turn], panel_at(a, 0, chunk, pa), panel_at(b, 0, chunk, pb),
+                         chunk_depth(a, chunk));
+                if (last.tile != NULL)
+                    store_tiles(job, &last);
+                last = (tile_place){tile[turn], pa, pb, 1, chunk};
+                turn = 1 - turn;
+            }
     if (last.tile != NULL)
-        store_tile(job, &last);
+        store_tiles(job, &last);
+}
+
+/* The same with a kernel that multiplies several A panels with one B panel. */
+static void run_whole_strips(const gemm_job *job, const panel_range *at)
+{
+    MTS_ALIGN64 int32_t tiles[TILE_MAX];
+    const gemm_operand *a = job->a, *b = job->b;
+    const gemm_kernel *kernel = a->plan.kernel;
+    for (int64_t pb = at->b0; pb < at->b1; pb++)
+        for (int64_t pa = at->a0; pa < at->a1; pa += kernel->strip_panels) {
+            const int64_t left = at->a1 - pa;
+            const int64_t panels = left < kernel->strip_panels ? left : kernel->strip_panels;
+            for (int64_t chunk = 0; chunk < a->chunks; chunk++) {
+                kernel->strip(tiles, panel_at(a, 0, chunk, pa), chunk_panel_bytes(a, chunk), panels,
+                              panel_at(b, 0, chunk, pb), chunk_depth(a, chunk));
+                store_tiles(job, &(tile_place){tiles, pa, pb, panels, chunk});
+            }
+        }
 }
 
 /* One tile of C of several chunks or pieces: A panel pa, B panel pb. */
@@ -144,8 +169,13 @@ static void run_job(const gemm_job *job, int64_t index)
         .b0 = b->panels * split / job->splits,
         .b1 = b->panels * (split + 1) / job->splits,
     };
-    if (a->chunks == 1 && a->plan.pieces[GEMM_A] == 1 && a->plan.pieces[GEMM_B] == 1) {
-        run_whole_tiles(job, &at);
+    const bool one_piece = a->plan.pieces[GEMM_A] == 1 && a->plan.pieces[GEMM_B] == 1;
+    const bool one_sum = a->chunks == 1 || a->scale_chunks > 1 || b->scale_chunks > 1;
+    if (one_piece && one_sum) {
+        if (a->plan.kernel->strip != NULL)
+            run_whole_strips(job, &at);
+        else
+            run_whole_tiles(job, &at);
         return;
     }
     for (int64_t pb = at.b0; pb < at.b1; pb++)

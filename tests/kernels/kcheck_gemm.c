@@ -348,6 +348,43 @@ static void check_chunk(const gemm_family *family, struct bits_class bits)
     }
 }
 
+/* A strip of every number of panels is their tiles, one above the other, and nothing else. */
+static void check_strip_of(const gemm_kernel *k, int64_t panels, int64_t depth, fill how)
+{
+    operand a = {.bits = 8, .how = how, .rows = panels * k->mr, .depth = depth};
+    operand b = {.bits = 8, .how = FILL_RANDOM, .rows = k->nr, .depth = depth};
+    const size_t bytes_a = gemm_panel_bytes_a(k, depth), bytes_b = gemm_panel_bytes_b(k, depth);
+    const size_t tile_bytes = (size_t)(k->mr * k->nr) * sizeof(int32_t);
+    uint8_t *all = guarded_alloc(bytes_a * (size_t)panels);
+    uint8_t *strip = guarded_alloc(tile_bytes * (size_t)panels), *tile = guarded_alloc(tile_bytes);
+    make_operand(&a);
+    make_operand(&b);
+    uint8_t *panel_b = pack_guarded(k->pack_b, bytes_b, &b, 0, k->nr, PIECE_ALL);
+    for (int64_t i = 0; i < panels; i++)
+        k->pack_a(all + (size_t)i * bytes_a, &a.src, a.first_row + i * k->mr, k->mr, a.first_depth,
+                  depth, PIECE_ALL);
+    memset(strip, 0xaa, tile_bytes * (size_t)panels);
+    k->strip((int32_t *)(void *)strip, all, bytes_a, panels, panel_b, depth);
+    for (int64_t i = 0; i < panels; i++) {
+        k->tile[0][0]((int32_t *)(void *)tile, all + (size_t)i * bytes_a, panel_b, depth);
+        assert_memory_equal(strip + (size_t)i * tile_bytes, tile, tile_bytes);
+    }
+    guarded_free(all, bytes_a * (size_t)panels);
+    guarded_free(strip, tile_bytes * (size_t)panels);
+    guarded_free(tile, tile_bytes);
+    guarded_free(panel_b, bytes_b);
+    free_operand(&a);
+    free_operand(&b);
+}
+
+static void check_strips(const gemm_kernel *k)
+{
+    static const int64_t depths[] = {1, 3, 64, 383, 384, 385, 1000, 4097};
+    for (int64_t panels = 1; panels <= k->strip_panels; panels++)
+        for (size_t i = 0; i < sizeof depths / sizeof depths[0]; i++)
+            check_strip_of(k, panels, depths[i], i % 2 == 0 ? FILL_RANDOM : FILL_MIN);
+}
+
 static bool family_runs_here(const gemm_family *family)
 {
     return (family->features & ~cpu_features()) == 0 &&
@@ -371,6 +408,8 @@ static void check_family(void **state)
         check_depths(family, classes[i]);
         check_chunk(family, classes[i]);
     }
+    if (family->narrow->strip != NULL)
+        check_strips(family->narrow);
 }
 
 /* What the driver relies on when it sizes its buffers. */
@@ -386,11 +425,13 @@ static void check_contract(void **state)
             assert_in_range(k->mr, 1, 64);
             assert_in_range(k->nr, 1, 64);
             assert_true(k->max_piece_bits == 8 || k->max_piece_bits == 16);
+            if (k->strip != NULL)
+                assert_in_range(k->strip_panels * k->mr * k->nr, 1, 64 * 64);
             assert_int_equal(k->header_a % 64, 0);
             assert_int_equal(k->header_b % 64, 0);
             for (int64_t depth = 1; depth < 300; depth++) {
                 int64_t padded = (depth + k->depth_step - 1) / k->depth_step * k->depth_step;
-                size_t least = k->header_b + (size_t)(padded * k->nr * k->elem_bytes);
+                size_t least = k->header_b + (size_t)(padded * k->nr * k->elem_bytes_b);
                 size_t bytes = gemm_panel_bytes_b(k, depth);
                 assert_int_equal(bytes % 64, 0);
                 assert_true(bytes >= least && bytes < least + 64);
@@ -416,15 +457,21 @@ static void bench_tile(const gemm_kernel *k, int64_t depth)
     enum { PANELS_B = 4, RUNS = 15 };
     size_t bytes_a = gemm_panel_bytes_a(k, depth), bytes_b = gemm_panel_bytes_b(k, depth);
     size_t panels_a = 131072 / bytes_a > 0 ? 131072 / bytes_a : 1;
-    size_t bytes_c = (size_t)(k->mr * k->nr) * sizeof(int32_t);
+    const size_t step = k->strip != NULL ? (size_t)k->strip_panels : 1;
+    size_t bytes_c = step * (size_t)(k->mr * k->nr) * sizeof(int32_t);
     uint8_t *a = guarded_alloc(bytes_a * panels_a), *b = guarded_alloc(bytes_b * PANELS_B);
     uint8_t *c = guarded_alloc(bytes_c);
     double best = 1e9, ops = 2.0 * k->mr * k->nr * (double)depth * (double)panels_a * PANELS_B;
     for (int run = 0; run < RUNS; run++) {
         double start = seconds();
         for (size_t j = 0; j < PANELS_B; j++)
-            for (size_t i = 0; i < panels_a; i++)
-                k->tile[0][0]((int32_t *)(void *)c, a + i * bytes_a, b + j * bytes_b, depth);
+            for (size_t i = 0; i < panels_a; i += step)
+                if (k->strip != NULL)
+                    k->strip((int32_t *)(void *)c, a + i * bytes_a, bytes_a,
+                             (int64_t)(panels_a - i < step ? panels_a - i : step), b + j * bytes_b,
+                             depth);
+                else
+                    k->tile[0][0]((int32_t *)(void *)c, a + i * bytes_a, b + j * bytes_b, depth);
         double t = seconds() - start;
         best = t < best ? t : best;
     }
