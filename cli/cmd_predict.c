@@ -208,12 +208,9 @@ static int run_predict(cli_args *args)
     mts_predictor *predictor = NULL;
     line_reader reader = {.file = NULL};
     output out = {.file = NULL};
-    progress shown;
     int code = EXIT_FAILED;
     interrupt_catch();
-    const mts_callbacks callbacks = progress_begin(&shown, args->options.logging_steps);
-    const mts_status st = mts_predictor_open(args->ctx, &args->options, &callbacks, &predictor);
-    progress_end(&shown);
+    const mts_status st = mts_predictor_open(args->ctx, &args->options, &predictor);
     if (st != MTS_OK)
         code = cli_report(args->ctx, st);
     else if (lines_open(&reader, args->input) && output_open(&out, args->output)) {

@@ -241,7 +241,6 @@ typedef struct mts_predictor mts_predictor;
 
 /* Open a fine-tuned folder (options: model_name_or_path, precision, bits, max_seq_length, ...). */
 MTS_NODISCARD MTS_API mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options,
-                                                    const mts_callbacks *callbacks,
                                                     mts_predictor **out);
 MTS_API void mts_predictor_close(mts_predictor *predictor);
 

@@ -109,6 +109,10 @@ static mts_status check_optimizer(mts_ctx *ctx, const mts_options *o)
     MTS_CHECK(o->sgd_momentum == 0 || !adam, MTS_ERR_ARGUMENT,
               "--sgd_momentum needs --optim sgd or sgd_int16, found %s", o->optim);
     /* where sqrt(v) is 0 the step is divided by epsilon alone; a quotient must not overflow */
+    MTS_CHECK(
+        !is(o->optim, "adamw") || (float)o->adam_epsilon > 0.0f, MTS_ERR_ARGUMENT,
+        "--optim adamw needs an --adam_epsilon above 0: the moments of a weight whose gradient "
+        "is 0 are both 0");
     MTS_CHECK(!is(o->optim, "adamw_8bit") || o->adam_epsilon >= 1e-30, MTS_ERR_ARGUMENT,
               "--optim adamw_8bit needs --adam_epsilon 1e-30 or more, found %.9g: a second moment "
               "of 8 bits may be 0",

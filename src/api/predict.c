@@ -11,12 +11,10 @@ struct mts_predictor {
     predictor *inner;
 };
 
-mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options,
-                              const mts_callbacks *callbacks, mts_predictor **out)
+mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options, mts_predictor **out)
 {
     mts_status st = MTS_OK;
     mts_predictor *p = NULL;
-    (void)callbacks; /* opening a folder is quick: it has nothing to report */
     MTS_CHECK(out != NULL, MTS_ERR_ARGUMENT, "mts_predictor_open: out must be given");
     *out = NULL;
     MTS_TRY(options_check_predict(ctx, options));

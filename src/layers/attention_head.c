@@ -136,7 +136,7 @@ static void multiply(attention_head *hd, float *c, int64_t ldc, const operand *a
     const int64_t m = ta ? a->view.cols : a->view.rows, k = ta ? a->view.rows : a->view.cols;
     const int64_t n = tb ? b->view.cols : b->view.rows;
     if (ex->format.kind != FORMAT_DFP) {
-        float_gemm(c, ldc, a->f, a->view.ld, ta, b->f, b->view.ld, !tb, m, n, k, false);
+        float_gemm(ex, c, ldc, a->f, a->view.ld, ta, b->f, b->view.ld, !tb, m, n, k, false);
         return;
     }
     const size_t mark = exec_mark(ex);

@@ -115,10 +115,11 @@ void layernorm_prepare(exec *ex, layernorm *ln)
 {
     if (ex->format.kind != FORMAT_DFP)
         return;
-    if (ln->version == ex->weight_version + 1 && ln->version_training == ex->training)
+    if (ln->version == ex->weight_version + 1 &&
+        ln->version_stochastic == exec_stochastic_values(ex))
         return;
     ln->version = ex->weight_version + 1;
-    ln->version_training = ex->training;
+    ln->version_stochastic = exec_stochastic_values(ex);
     ln->gamma_scale = map_vector(ex, ln->gamma_q, ln->gamma->value, ln->n, ln, 0);
     ln->beta_scale = map_vector(ex, ln->beta_q, ln->beta->value, ln->n, ln, 1);
 }

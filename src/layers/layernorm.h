@@ -29,7 +29,7 @@ typedef struct layernorm {
     int16_t *gamma_q, *beta_q; /* mapped once per optimizer step; owned by the model's arena */
     float gamma_scale, beta_scale;
     uint64_t version;
-    bool version_training;
+    bool version_stochastic;
 } layernorm;
 
 /* What backward needs of one forward. */

@@ -103,10 +103,11 @@ void linear_prepare(exec *ex, linear *lin)
 {
     if (ex->format.kind == FORMAT_FP32)
         return;
-    if (lin->version == ex->weight_version + 1 && lin->version_training == ex->training)
+    if (lin->version == ex->weight_version + 1 &&
+        lin->version_stochastic == exec_stochastic_values(ex))
         return;
     lin->version = ex->weight_version + 1;
-    lin->version_training = ex->training;
+    lin->version_stochastic = exec_stochastic_values(ex);
     lin->storage.used = 0;
     const num_format *f = &ex->format;
     if (f->kind == FORMAT_BF16) {
@@ -161,7 +162,7 @@ void linear_forward(exec *ex, float *y, const activation *x, linear *lin)
         if (f->kind == FORMAT_BF16)
             bf16_gemm(ex, y, x->bf16, false, lin->bf16, true, x->rows, lin->out, lin->in, false);
         else
-            float_gemm(y, lin->out, x->f, lin->in, false, lin->weight->value, lin->in, true,
+            float_gemm(ex, y, lin->out, x->f, lin->in, false, lin->weight->value, lin->in, true,
                        x->rows, lin->out, lin->in, false);
         bias_job job = {ex, y, lin->bias->value, lin->out};
         exec_parallel(ex, x->rows, 16, add_bias_rows, &job);
@@ -282,7 +283,7 @@ void linear_backward_input(exec *ex, float *dx, const float *dy, const activatio
         ex->fk->to_bf16(b, dy, rows * lin->out);
         bf16_gemm(ex, dx, b, false, lin->bf16, false, rows, lin->in, lin->out, false);
     } else {
-        float_gemm(dx, lin->in, dy, lin->out, false, lin->weight->value, lin->in, false, rows,
+        float_gemm(ex, dx, lin->in, dy, lin->out, false, lin->weight->value, lin->in, false, rows,
                    lin->in, lin->out, false);
     }
     exec_release(ex, mark);
@@ -310,7 +311,7 @@ static void weight_gradient(exec *ex, const linear_gradient *g, const float *dy,
         bf16_gemm(ex, dw, b, true, x->bf16, false, lin->out, lin->in, x->rows,
                   ex->accumulate_grads);
     } else {
-        float_gemm(dw, lin->in, dy, lin->out, true, x->f, lin->in, false, lin->out, lin->in,
+        float_gemm(ex, dw, lin->in, dy, lin->out, true, x->f, lin->in, false, lin->out, lin->in,
                    x->rows, ex->accumulate_grads);
     }
 }

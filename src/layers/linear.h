@@ -29,7 +29,7 @@ typedef struct linear {
     float *row_scale; /* of the weight's rows, for folding (row group) */
     uint16_t *bf16;
     uint64_t version; /* weight_version + 1 that was packed; 0: none */
-    bool version_training;
+    bool version_stochastic;
 } linear;
 
 /* Bytes of storage that linear_bind takes from the model's arena. */

@@ -4,10 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 #include "models/bert_internal.h"
 #include "tensor/float_gemm.h"
 
@@ -64,7 +60,7 @@ static size_t plan_scratch(const exec *ex, const model_config *cfg, const attent
     inner = max_size(inner, floats(tokens * d) + layernorm_gradient_bytes(ex, tokens, d));
     inner = max_size(inner, embedding_scratch(ex, tokens, d));
     inner = max_size(inner, attention_scratch(ex, at, max_length));
-    inner = max_size(inner, exec_fork_scratch(ex, bert_rows_scratch(ex, cfg, tokens)));
+    inner = max_size(inner, bert_rows_scratch(ex, cfg, tokens));
     const int64_t shapes[][2] = {{3 * d, d}, {d, d}, {f, d}, {d, f}};
     for (int s = 0; s < 4; s++)
         inner = max_size(inner, training ? linear_scratch(ex, tokens, shapes[s][0], shapes[s][1])
@@ -248,9 +244,6 @@ mts_status bert_create(mts_ctx *ctx, model_config *cfg, const num_format *format
     m->recompute = limits->recompute;
     m->act = activation_of(m->cfg.hidden_act);
     bind_model(m);
-#if defined(_OPENMP)
-    omp_set_num_threads(threads); /* also for the float library */
-#endif
     *out = m;
     m = NULL;
 cleanup:

@@ -99,7 +99,7 @@ void bert_rows_backward(bert *model, int64_t index, const bert_gradients *g, int
 /* bert_rows_backward of layer `index`, the gradients of its other parameters, its attention. */
 void bert_layer_backward(bert *model, int64_t index, const bert_gradients *g, const sequences *seq);
 
-/* Scratch of one piece of bert_rows_forward or bert_rows_backward, each thread's. */
+/* Scratch that bert_rows_forward and bert_rows_backward take on all threads together. */
 size_t bert_rows_scratch(const exec *ex, const model_config *cfg, int64_t tokens);
 
 #endif

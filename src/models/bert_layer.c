@@ -130,7 +130,8 @@ static int64_t rows_of_piece(const exec *ex, int64_t tokens)
     return small && ex->threads > 1 && ex->format.group == GROUP_ROW ? PIECE_ROWS / 2 : PIECE_ROWS;
 }
 
-size_t bert_rows_scratch(const exec *ex, const model_config *cfg, int64_t tokens)
+/* Scratch of one piece, forward or backward. */
+static size_t piece_scratch(const exec *ex, const model_config *cfg, int64_t tokens)
 {
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
     const int64_t n = rows_are_independent(ex) ? PIECE_ROWS : tokens;
@@ -141,6 +142,13 @@ size_t bert_rows_scratch(const exec *ex, const model_config *cfg, int64_t tokens
         2 * floats(n * d) + max_size(linear_backward_input_scratch(ex, n, f, d),
                                      linear_backward_input_scratch(ex, n, 3 * d, d));
     return max_size(forward, backward);
+}
+
+/* A single piece is computed in the scratch of ex itself, several in one of each thread. */
+size_t bert_rows_scratch(const exec *ex, const model_config *cfg, int64_t tokens)
+{
+    const size_t piece = piece_scratch(ex, cfg, tokens);
+    return rows_are_independent(ex) ? exec_fork_scratch(ex, piece) : piece;
 }
 
 /* ------------------------------------------------------------------------------- forward ---- */
@@ -218,7 +226,7 @@ void bert_rows_forward(bert_forward_rows *job, int64_t tokens)
     if (job->project >= 0)
         linear_prepare(ex, &model->layers[job->project].qkv);
     exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens),
-                       bert_rows_scratch(ex, &model->cfg, tokens), forward_piece, job);
+                       piece_scratch(ex, &model->cfg, tokens), forward_piece, job);
 }
 
 void bert_layer_again(bert *model, int64_t index, float *h, float *mixed, float *qkv,
@@ -341,7 +349,7 @@ void bert_rows_backward(bert *model, int64_t index, const bert_gradients *g, int
     exec *ex = &model->ex;
     backward_rows job = {model, index, g};
     exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens),
-                       bert_rows_scratch(ex, &model->cfg, tokens), backward_piece, &job);
+                       piece_scratch(ex, &model->cfg, tokens), backward_piece, &job);
     if (index + 1 < model->cfg.num_hidden_layers) {
         const bert_layer *above = &model->layers[index + 1];
         linear_backward_params(ex, &g->of_qkv, g->qkv, &above->x, &above->qkv);

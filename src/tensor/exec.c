@@ -74,6 +74,10 @@ void exec_parallel_fork(exec *ex, int64_t n, int64_t grain, size_t scratch,
     const size_t mark = exec_mark(ex), stride = arena_need(scratch, 1);
     uint8_t *base = exec_take(ex, ex->threads, stride);
     const int64_t pieces = (n + grain - 1) / grain;
+    exec template = *ex; /* copied before a thread may write ex->anomaly */
+    template.threads = 1;
+    template.owner = ex->owner == NULL ? ex : ex->owner;
+    template.thread_ready = true;
 #pragma omp parallel num_threads(ex->threads)
     {
 #if defined(_OPENMP)
@@ -81,11 +85,8 @@ void exec_parallel_fork(exec *ex, int64_t n, int64_t grain, size_t scratch,
 #else
         const size_t thread = 0;
 #endif
-        exec fork = *ex;
-        fork.threads = 1;
-        fork.owner = ex->owner == NULL ? ex : ex->owner;
+        exec fork = template;
         fork.scratch = (arena){base + thread * stride, stride, 0};
-        fork.thread_ready = true;
         if (ex->family->thread_begin != NULL)
             ex->family->thread_begin();
 #pragma omp for schedule(dynamic)

@@ -7,6 +7,25 @@
 #include <dnnl.h>
 #endif
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#if defined(MTS_WITH_DNNL)
+/* The library asks OpenMP how many threads to use.  That is a setting of the calling thread and
+ * belongs to the host program, so the former one, which is returned, is put back. */
+static int set_threads(int threads)
+{
+#if defined(_OPENMP)
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    return before;
+#else
+    return threads;
+#endif
+}
+#endif
+
 /* The formula, in plain C. */
 static void gemm_plain(float *c, int64_t ldc, const float *a, int64_t lda, bool trans_a,
                        const float *b, int64_t ldb, bool trans_b, int64_t m, int64_t n, int64_t k,
@@ -24,14 +43,19 @@ static void gemm_plain(float *c, int64_t ldc, const float *a, int64_t lda, bool 
         }
 }
 
-void float_gemm(float *c, int64_t ldc, const float *a, int64_t lda, bool trans_a, const float *b,
-                int64_t ldb, bool trans_b, int64_t m, int64_t n, int64_t k, bool accumulate)
+void float_gemm(const exec *ex, float *c, int64_t ldc, const float *a, int64_t lda, bool trans_a,
+                const float *b, int64_t ldb, bool trans_b, int64_t m, int64_t n, int64_t k,
+                bool accumulate)
 {
 #if defined(MTS_WITH_DNNL)
-    if (dnnl_sgemm(trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb,
-                   accumulate ? 1.0f : 0.0f, c, ldc) == dnnl_success)
+    const int before = set_threads(ex->threads);
+    const bool done = dnnl_sgemm(trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b,
+                                 ldb, accumulate ? 1.0f : 0.0f, c, ldc) == dnnl_success;
+    (void)set_threads(before);
+    if (done)
         return;
 #endif
+    (void)ex;
     gemm_plain(c, ldc, a, lda, trans_a, b, ldb, trans_b, m, n, k, accumulate);
 }
 
@@ -130,7 +154,10 @@ void bf16_gemm(exec *ex, float *c, const uint16_t *a, bool trans_a, const uint16
     size_t mark = exec_mark(ex);
 #if defined(MTS_WITH_DNNL)
     float *out = accumulate ? exec_take(ex, m * n, sizeof(float)) : c;
-    if (bf16_matmul(out, a, trans_a, b, trans_b, m, n, k)) {
+    const int before = set_threads(ex->threads);
+    const bool done = bf16_matmul(out, a, trans_a, b, trans_b, m, n, k);
+    (void)set_threads(before);
+    if (done) {
         if (accumulate)
             ex->fk->accumulate(c, out, m * n);
         exec_release(ex, mark);
@@ -141,7 +168,7 @@ void bf16_gemm(exec *ex, float *c, const uint16_t *a, bool trans_a, const uint16
     float *wide_b = exec_take(ex, n * k, sizeof(float));
     ex->fk->from_bf16(wide_a, a, m * k);
     ex->fk->from_bf16(wide_b, b, n * k);
-    float_gemm(c, n, wide_a, trans_a ? m : k, trans_a, wide_b, trans_b ? k : n, trans_b, m, n, k,
-               accumulate);
+    float_gemm(ex, c, n, wide_a, trans_a ? m : k, trans_a, wide_b, trans_b ? k : n, trans_b, m, n,
+               k, accumulate);
     exec_release(ex, mark);
 }

@@ -12,8 +12,9 @@
  * trans_a; op(b) is k x n: b[k][n], or b[n][k] when trans_b.  Row strides lda, ldb, ldc in
  * elements.
  */
-void float_gemm(float *c, int64_t ldc, const float *a, int64_t lda, bool trans_a, const float *b,
-                int64_t ldb, bool trans_b, int64_t m, int64_t n, int64_t k, bool accumulate);
+void float_gemm(const exec *ex, float *c, int64_t ldc, const float *a, int64_t lda, bool trans_a,
+                const float *b, int64_t ldb, bool trans_b, int64_t m, int64_t n, int64_t k,
+                bool accumulate);
 
 /*
  * The same on bfloat16 operands with float sums.  Dense operands only.  MTS_ERR_UNSUPPORTED cannot

@@ -172,6 +172,13 @@ cleanup:
     return st;
 }
 
+void run_best_metric_key(const run *r, char key[RUN_METRIC_KEY_BYTES])
+{
+    const char *wanted = r->o->metric_for_best_model == NULL ? "loss" : r->o->metric_for_best_model;
+    snprintf(key, RUN_METRIC_KEY_BYTES, "%s%s", strncmp(wanted, "eval_", 5) == 0 ? "" : "eval_",
+             wanted);
+}
+
 mts_status run_check_best_metric(run *r)
 {
     mts_status st = MTS_OK;

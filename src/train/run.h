@@ -87,6 +87,10 @@ double run_clock(void);
 void run_forward(run *r);
 bert_input run_input(const run *r);
 
+/* The key of metric_for_best_model among the results, eval_loss if there is none. */
+#define RUN_METRIC_KEY_BYTES 128
+void run_best_metric_key(const run *r, char key[RUN_METRIC_KEY_BYTES]);
+
 /* MTS_ERR_ARGUMENT: the evaluation sets do not have metric_for_best_model.  Before the first step.
  */
 MTS_NODISCARD mts_status run_check_best_metric(run *r);

@@ -84,6 +84,13 @@ cleanup:
     return st;
 }
 
+/* A probability below 1 as a float below 1: 1 / (1 - p) must be finite. */
+static float dropout_float(double p)
+{
+    const float largest = 0x1.fffffep-1f;
+    return (float)p < largest ? (float)p : largest;
+}
+
 bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)
 {
     const double hidden = o->hidden_dropout >= 0 ? o->hidden_dropout : cfg->hidden_dropout_prob;
@@ -92,7 +99,8 @@ bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)
     double classifier = cfg->classifier_dropout >= 0 ? cfg->classifier_dropout : hidden;
     if (o->classifier_dropout >= 0)
         classifier = o->classifier_dropout;
-    return (bert_dropout){(float)hidden, (float)probabilities, (float)classifier};
+    return (bert_dropout){dropout_float(hidden), dropout_float(probabilities),
+                          dropout_float(classifier)};
 }
 
 optimizer_options settings_optimizer(const mts_options *o)

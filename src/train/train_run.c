@@ -9,6 +9,7 @@
 #include "base/json_util.h"
 #include "models/bert_io.h"
 #include "train/checkpoint.h"
+#include "train/checkpoint_folder.h"
 #include "train/results.h"
 #include "train/train_log.h"
 
@@ -45,9 +46,8 @@ static mts_status note_best(run *r, const json_t *results)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     train_state *s = &r->state;
-    const char *wanted = r->o->metric_for_best_model == NULL ? "loss" : r->o->metric_for_best_model;
-    char key[128];
-    snprintf(key, sizeof key, "%s%s", strncmp(wanted, "eval_", 5) == 0 ? "" : "eval_", wanted);
+    char key[RUN_METRIC_KEY_BYTES];
+    run_best_metric_key(r, key);
     const json_t *value = json_object_get(results, key);
     const bool saved = is_due(r, r->o->save_strategy, r->o->save_steps);
     double now = NAN;
@@ -64,8 +64,7 @@ static mts_status note_best(run *r, const json_t *results)
     s->best_checkpoint = NULL;
     if (!saved)
         return MTS_OK;
-    snprintf(key, sizeof key, "checkpoint-%lld", (long long)s->global_step);
-    MTS_TRY(path_join(ctx, &s->best_checkpoint, r->o->output_dir, key));
+    MTS_TRY(checkpoint_folder_path(ctx, &s->best_checkpoint, r->o->output_dir, s->global_step));
 cleanup:
     return st;
 }

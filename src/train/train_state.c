@@ -13,7 +13,10 @@
 
 static const char file_name[] = "trainer_state.json";
 
-enum { SIGNATURE_BYTES = 1024 };
+enum { SIGNATURE_BYTES = 1280 };
+
+/* The largest file that is read: some 200 bytes of log_history for each log line. */
+#define FILE_BYTES ((size_t)4 << 30)
 
 /* A checksum of the training rows. */
 static uint32_t hash_rows(const encoded_dataset *rows)
@@ -34,12 +37,14 @@ static void make_signature(const run *r, char text[SIGNATURE_BYTES])
 {
     const mts_options *o = r->o;
     const num_format *f = &r->format;
+    char best[RUN_METRIC_KEY_BYTES];
+    run_best_metric_key(r, best);
     snprintf(text, SIGNATURE_BYTES,
              "rows=%" PRId64 " tokens=%" PRId64 " checksum=%08" PRIx32 " batch=%" PRId64 "x%" PRId64
              " steps=%" PRId64 " grouped=%d seed=%" PRId64 "/%" PRId64
              " optim=%s lr=%a wd=%a betas=%a/%a eps=%a momentum=%a clip=%a schedule=%s "
              "warmup=%a/%" PRId64
-             " format=%d w%d a%d g%d p%d n%d rounding=%d group=%d dropout=%a/%a/%a",
+             " format=%d w%d a%d g%d p%d n%d rounding=%d group=%d dropout=%a/%a/%a best=%s",
              r->train.n, r->train.offsets[r->train.n], hash_rows(&r->train),
              o->per_device_train_batch_size, o->gradient_accumulation_steps, r->total_steps,
              o->group_by_length, o->seed, o->data_seed, o->optim, o->learning_rate, o->weight_decay,
@@ -47,7 +52,7 @@ static void make_signature(const run *r, char text[SIGNATURE_BYTES])
              o->lr_scheduler_type, o->warmup_ratio, o->warmup_steps, (int)f->kind, f->weight_bits,
              f->activation_bits, f->gradient_bits, f->attention_bits, f->norm_bits, f->rounding,
              (int)f->group, (double)r->model->dropout.hidden, (double)r->model->dropout.attention,
-             (double)r->model->dropout.classifier);
+             (double)r->model->dropout.classifier, best);
 }
 
 static mts_status put_exact(mts_ctx *ctx, json_t *object, const char *key, double value)
@@ -204,7 +209,7 @@ mts_status train_state_load(run *r, const char *dir)
     json_t *root = NULL, *history = NULL;
     const json_t *own = NULL;
     MTS_TRY(path_join(ctx, &path, dir, file_name));
-    MTS_TRY(json_util_load_object(ctx, path, JSON_UTIL_CONFIG_BYTES, &root));
+    MTS_TRY(json_util_load_object(ctx, path, FILE_BYTES, &root));
     own = json_object_get(json_object_get(root, "stateful_callbacks"), "mantissa");
     history = json_object_get(root, "log_history");
     MTS_CHECK(json_is_object(own) && json_is_array(history), MTS_ERR_BAD_FILE,

@@ -239,7 +239,9 @@ static void test_combinations(void **state)
     combine("--adam_epsilon 1e-30 or more, found 0", "optim", "adamw_8bit", "adam_epsilon", "0",
             NULL);
     combine(NULL, "optim", "adamw_8bit", "adam_epsilon", "1e-30", NULL);
-    combine(NULL, "optim", "adamw", "adam_epsilon", "0", NULL);
+    combine("above 0", "optim", "adamw", "adam_epsilon", "0", NULL);
+    combine("above 0", "optim", "adamw", "adam_epsilon", "1e-60", NULL); /* 0 in float */
+    combine(NULL, "optim", "sgd", "adam_epsilon", "0", NULL);
     combine("below 1", "hidden_dropout", "1", NULL);
     combine("expected -1", "attention_dropout", "-0.5", NULL);
     combine("needs --optim sgd", "sgd_momentum", "0.5", NULL);

@@ -168,7 +168,7 @@ static void test_predictions_are_the_evaluation(void **state)
     o.load_best_model_at_end = false;
     require(mts_train(ctx, &o, NULL, &metrics));
     o.model_name_or_path = out.text;
-    require(mts_predictor_open(ctx, &o, NULL, &p));
+    require(mts_predictor_open(ctx, &o, &p));
     assert_int_equal(mts_predictor_num_labels(p), LABELS);
     assert_false(mts_predictor_is_regression(p));
     assert_null(mts_predictor_label(p, LABELS));
@@ -378,7 +378,7 @@ static void test_wrong_calls(void **state)
     assert_int_equal(mts_train(ctx, NULL, NULL, NULL), MTS_ERR_ARGUMENT);
     assert_int_equal(mts_eval(ctx, NULL, NULL, &metrics), MTS_ERR_ARGUMENT);
     assert_null(metrics);
-    assert_int_equal(mts_predictor_open(ctx, &o, NULL, NULL), MTS_ERR_ARGUMENT);
+    assert_int_equal(mts_predictor_open(ctx, &o, NULL), MTS_ERR_ARGUMENT);
     o.precision = "int7";
     assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_ERR_ARGUMENT);
     o = small_run(NULL);
@@ -390,7 +390,7 @@ static void test_wrong_calls(void **state)
     o = small_run(out.text);
     o.model_name_or_path = "none";
     assert_int_equal(mts_eval(ctx, &o, NULL, &metrics), MTS_ERR_NOT_FOUND);
-    assert_int_equal(mts_predictor_open(ctx, &o, NULL, &p), MTS_ERR_NOT_FOUND);
+    assert_int_equal(mts_predictor_open(ctx, &o, &p), MTS_ERR_NOT_FOUND);
     assert_null(p);
     mts_string_free(NULL);
 }

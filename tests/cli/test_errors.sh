@@ -179,6 +179,7 @@ broken 1 "lr=" "${new[@]}" --learning_rate 2e-3
 broken 1 "optim=adamw, this run optim=sgd" "${new[@]}" --optim sgd
 broken 1 "w8, this run w12" "${new[@]}" --precision int12
 broken 1 "steps=6, this run steps=7" "${new[@]}" --max_steps 7
+broken 1 "best=eval_loss, this run best=eval_accuracy" "${new[@]}" --metric_for_best_model accuracy
 sed 's/cat/dog/' "$task/train.tsv" >"$work/dogs.tsv"
 broken 1 "checksum=" "${new[@]}" --train_file "$work/dogs.tsv"
 for name in model.safetensors optimizer.safetensors trainer_state.json config.json; do

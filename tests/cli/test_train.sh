@@ -71,6 +71,16 @@ cmp "$work/stored" "$work/given" || fail "predict does not compute as the model 
 ! cmp -s "$work/stored" "$work/other" || fail "--precision int8 makes no difference"
 ! cmp -s "$work/stored" "$work/longer" || fail "--max_seq_length 64 makes no difference"
 
+for precision in fp32 int8; do # scratch for each thread only where each thread uses some
+    for threads in 1 16; do
+        run 0 info "$work/model" --json --precision $precision --num_threads $threads
+        cp "$work/out" "$work/memory-$precision-$threads"
+    done
+done
+cmp "$work/memory-fp32-1" "$work/memory-fp32-16" ||
+    fail "fp32 needs more memory with more threads"
+cmp -s "$work/memory-int8-1" "$work/memory-int8-16" &&
+    fail "the comparison of memory sees nothing"
 run 0 info "$work/model"
 has out "parameters"
 

@@ -80,6 +80,30 @@ static void test_golden_adamw(void **state)
     check_golden(&(optimizer_options){OPTIMIZER_ADAMW, 0.9, 0.999, 1e-8, 0.0, 0.1}, expected);
 }
 
+/* A gradient whose square overflows holds a weight back for a while, not for ever. */
+static void test_adamw_huge_gradient(void **state)
+{
+    test_params t = {0};
+    optimizer *opt = NULL;
+    exec ex = test_params_exec(&float_kernels__generic, 1, 0);
+    (void)state;
+    test_params_add(&t, 1, 4, false);
+    assert_ok(optimizer_create(&ctx, &all_options[0], t.items, t.count, &opt));
+    for (int step = 0; step < 2; step++) {
+        for (int i = 0; i < 4; i++)
+            t.grad[i] = step == 0 && i == 1 ? 1e25f : 1e-3f;
+        optimizer_step(&ex, opt, t.items, t.count, 1e-3, 1.0f);
+    }
+    for (int s = 0; s < optimizer_state_count(opt); s++) {
+        const optimizer_state one = optimizer_state_at(opt, s);
+        for (int64_t i = 0; one.dtype == OPTIMIZER_F32 && i < one.count; i++)
+            assert_true(isfinite(((const float *)one.data)[i]));
+    }
+    assert_ok(optimizer_restored(&ctx, opt, t.items, t.count));
+    optimizer_destroy(opt);
+    test_params_free(&t);
+}
+
 static void test_golden_sgd(void **state)
 {
     static const float with_momentum[GOLDEN_ELEMENTS] = {
@@ -433,6 +457,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_adamw),
+        cmocka_unit_test(test_adamw_huge_gradient),
         cmocka_unit_test(test_golden_sgd),
         cmocka_unit_test(test_threads_and_kernels_agree),
         cmocka_unit_test(test_resume_is_exact),

@@ -47,7 +47,7 @@ MTS_INLINE float float_tanh(float x)
 MTS_INLINE float float_sigmoid(float x)
 {
     float a = x < 0.0f ? -x : x;
-    float e = float_exp(-a);
+    float e = a > 86.0f ? 0.0f : float_exp(-a); /* float_exp stops at -86; 0 times anything is 0 */
     float s = 1.0f / (1.0f + e);
     return x < 0.0f ? e * s : s;
 }
@@ -62,8 +62,16 @@ MTS_INLINE float gelu(float x)
     return x * gelu_phi(x);
 }
 
+/* Where the slopes of both gelus have reached 0 or 1; farther out x * x would overflow. */
+MTS_INLINE float gelu_range(float x)
+{
+    x = x < 20.0f ? x : 20.0f;
+    return x > -20.0f ? x : -20.0f;
+}
+
 MTS_INLINE float gelu_grad(float x)
 {
+    x = gelu_range(x);
     return gelu_phi(x) + x * (0.39894228f * float_exp(-0.5f * x * x));
 }
 
@@ -75,6 +83,7 @@ MTS_INLINE float gelu_tanh(float x)
 
 MTS_INLINE float gelu_tanh_grad(float x)
 {
+    x = gelu_range(x);
     float t = float_tanh(0.79788456f * (x + 0.044715f * x * x * x));
     float inner = 0.79788456f * (1.0f + 0.134145f * x * x);
     return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * inner;

@@ -4,10 +4,12 @@
  *   AdamW [Loshchilov2019], in the order of operations of torch.optim.AdamW:
  *     w *= 1 - lr wd;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2
  *     w -= lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps)
+ *   v is cut to FLT_MAX: an infinite one would never decay.
  */
 #include "kernels/float_kernels.h"
 #include "kernels/float/float_lanes.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "kernels/float/float_table.h"
@@ -24,6 +26,7 @@ void FK(adamw)(float *restrict w, float *restrict m, float *restrict v, const fl
         float gi = g[i] * gs;
         float mi = b1 * m[i] + c1 * gi;
         float vi = b2 * v[i] + c2 * gi * gi;
+        vi = vi < FLT_MAX ? vi : FLT_MAX;
         m[i] = mi;
         v[i] = vi;
         w[i] = w[i] * decay - step * (mi / (sqrtf(vi) * inverse2 + eps));

@@ -73,14 +73,14 @@ MTS_INLINE int32_t round_nearest(float v)
             q[i] = (type)round_stochastic(clamp(x[i] * scale, limit), key, first + (uint32_t)i);   \
     else if (args->stochastic)                                                                     \
         for (int64_t i = 0; i < n; i++)                                                            \
-            q[i] = (type)round_stochastic(clamp(x[i] * scale * col[i], limit), key,                \
+            q[i] = (type)round_stochastic(clamp(x[i] * (scale * col[i]), limit), key,              \
                                           first + (uint32_t)i);                                    \
     else if (col == NULL)                                                                          \
         for (int64_t i = 0; i < n; i++)                                                            \
             q[i] = (type)round_nearest(clamp(x[i] * scale, limit));                                \
     else                                                                                           \
         for (int64_t i = 0; i < n; i++)                                                            \
-        q[i] = (type)round_nearest(clamp(x[i] * scale * col[i], limit))
+        q[i] = (type)round_nearest(clamp(x[i] * (scale * col[i]), limit))
 
 void FK(quantize_s8)(int8_t *restrict q, const float *restrict x, int64_t n,
                      const quantize_args *args)
