@@ -98,7 +98,6 @@ KERNEL(norm_grad_input, fk->norm_grad_input(a->y, a->q, a->r, a->r, n, 0x1p-20f,
 KERNEL(norm_grad_params, fk->norm_grad_params(a->d, a->e, a->q, a->r, n, 0x1p-30, 0x1p-15))
 KERNEL(accumulate, fk->accumulate(a->y, a->x, n))
 KERNEL(accumulate_s8, fk->accumulate_s8(a->d, a->s, n, 0x1p-7))
-KERNEL(dequantize_s8, fk->dequantize_s8(a->y, a->s, n, 0x1p-7f, false))
 KERNEL(multiply_s8, fk->multiply_s8(a->y, a->x, a->s, n, 0x1p-7f))
 KERNEL(sum_squares, a->d[0] = fk->sum_squares(a->x, n))
 KERNEL(adamw, fk->adamw(a->w, a->m, a->v, a->x, n, &adamw_step))
@@ -138,7 +137,6 @@ static const struct kernel_row {
     {"norm_grad_params", norm_grad_params, 36},
     {"accumulate", accumulate, 12},
     {"accumulate_s8", accumulate_s8, 17},
-    {"dequantize_s8", dequantize_s8, 5},
     {"multiply_s8", multiply_s8, 9},
     {"sum_squares", sum_squares, 4},
     {"adamw", adamw, 28},

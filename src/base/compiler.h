@@ -5,7 +5,6 @@
 #if defined(__GNUC__)
 #define MTS_INLINE static inline __attribute__((always_inline))
 #define MTS_NOINLINE __attribute__((noinline))
-#define MTS_UNUSED __attribute__((unused))
 #define MTS_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define MTS_ALIGN64 __attribute__((aligned(64)))
 #define MTS_PREFETCH(address) __builtin_prefetch(address)

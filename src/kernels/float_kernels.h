@@ -151,7 +151,6 @@ typedef struct float_kernels {
     void (*accumulate_s8)(double *acc, const int8_t *q, int64_t n, double scale);
     void (*accumulate_s16)(double *acc, const int16_t *q, int64_t n, double scale);
     /* y[j] = q[j] * scale (+ y[j]) */
-    void (*dequantize_s8)(float *y, const int8_t *q, int64_t n, float scale, bool accumulate);
     void (*dequantize_s16)(float *y, const int16_t *q, int64_t n, float scale, bool accumulate);
 
     /* y[j] = x[j] * (q[j] * scale); y may be x */

@@ -101,6 +101,9 @@ typedef struct gemm_family {
     uint32_t features;          /* CPU_* bits that must all be there (cpu/cpu_features.h) */
     const gemm_kernel *narrow;  /* both operands <= 8 bits */
     const gemm_kernel *wide;    /* anything up to 16 x 16 bits */
+    size_t block_bytes;         /* of A panels that stay in the L2 cache while B panels pass */
+    int piece_rows;             /* most rows that go through a model at a time: 64 or 128 (more
+                                   rows: B panels are read less often, but floats leave L2) */
     void (*thread_begin)(void); /* per-thread state around a run of tiles (AMX: tile */
     void (*thread_end)(void);   /* configuration), or NULL */
 } gemm_family;

@@ -6,41 +6,23 @@
 
 enum { ROW_GRAIN = 32, SEGMENT = 256 };
 
-static const uint32_t infinity_bits = UINT32_C(0x7f800000);
-
 void embedding_init(embedding *e, const char *name, int id, param *table)
 {
     *e = (embedding){.name = name, .id = id, .table = table};
 }
 
 /* The largest magnitude of the table, once per optimizer step (tensor mode only). */
-typedef struct max_job {
-    const exec *ex;
-    const float *x;
-    uint32_t bits;
-} max_job;
-
-static void max_piece(void *arg, int64_t begin, int64_t end)
-{
-    max_job *job = arg;
-    const uint32_t bits = job->ex->fk->max_abs_bits(job->x + begin, end - begin);
-#pragma omp critical(mts_embedding_max)
-    if (bits > job->bits)
-        job->bits = bits;
-}
-
 static void find_exponent(exec *ex, embedding *e)
 {
     if (ex->format.group != GROUP_TENSOR || e->version == ex->weight_version + 1)
         return;
     e->version = ex->weight_version + 1;
-    max_job job = {ex, e->table->value, 0};
-    exec_parallel(ex, e->table->rows * e->table->cols, 1 << 16, max_piece, &job);
-    e->failed = job.bits >= infinity_bits;
+    const uint32_t bits = exec_max_abs_bits(ex, e->table->value, e->table->rows * e->table->cols);
+    e->failed = bits >= FLOAT_INFINITY_BITS;
     if (e->failed)
         exec_report_anomaly(ex, "the weight", e->name);
     else
-        e->tensor_exponent = format_unit_exponent(job.bits, ex->format.weight_bits);
+        e->tensor_exponent = format_unit_exponent(bits, ex->format.weight_bits);
 }
 
 typedef struct forward_job {
@@ -62,7 +44,7 @@ static void forward_row(const forward_job *job, float *y, int64_t row)
     bool failed = e->failed;
     if (ex->format.group != GROUP_TENSOR) {
         const uint32_t bits = ex->fk->max_abs_bits(x, cols);
-        failed = bits >= infinity_bits;
+        failed = bits >= FLOAT_INFINITY_BITS;
         if (failed)
             exec_report_anomaly(job->ex, "the weight", e->name);
         else

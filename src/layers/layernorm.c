@@ -8,8 +8,6 @@
 
 enum { RECIPROCAL_SHIFT = 44, ROW_GRAIN = 16, STRIP = 64, AHEAD = 8, MIN_XHAT_EXPONENT = -100 };
 
-static const uint32_t infinity_bits = UINT32_C(0x7f800000);
-
 size_t layernorm_bytes(const exec *ex, int64_t n)
 {
     return ex->format.kind == FORMAT_DFP ? 2 * arena_need((size_t)n, sizeof(int16_t)) : 0;
@@ -94,7 +92,7 @@ static float map_vector(exec *ex, int16_t *q, const float *x, int64_t n, const l
                         int64_t stream)
 {
     const uint32_t bits = ex->fk->max_abs_bits(x, n);
-    if (bits >= infinity_bits) {
+    if (bits >= FLOAT_INFINITY_BITS) {
         exec_report_anomaly(ex, "the weight", ln->name);
         memset(q, 0, (size_t)n * sizeof *q);
         return 1.0f;
@@ -142,8 +140,8 @@ static void find_tensor_exponent(norm_job *job, const char *what)
     job->by_tensor = job->ex->format.group == GROUP_TENSOR;
     if (!job->by_tensor)
         return;
-    const uint32_t bits = job->ex->fk->max_abs_bits(job->in, job->rows * job->ln->n);
-    job->failed = bits >= infinity_bits;
+    const uint32_t bits = exec_max_abs_bits(job->ex, job->in, job->rows * job->ln->n);
+    job->failed = bits >= FLOAT_INFINITY_BITS;
     if (job->failed)
         exec_report_anomaly(job->ex, what, job->ln->name);
     else
@@ -161,7 +159,7 @@ static int map_row(const norm_job *job, int16_t *q, int64_t t, rng_use use, bool
     bool failed = job->failed;
     if (!job->by_tensor) {
         const uint32_t max = job->ex->fk->max_abs_bits(x, n);
-        failed = max >= infinity_bits;
+        failed = max >= FLOAT_INFINITY_BITS;
         if (failed)
             exec_report_anomaly(job->ex, what, job->ln->name);
         else

@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <math.h>
 
-/* -log softmax(z)[label], in double: a figure for people, it decides nothing. */
+/* -log softmax(z)[label], in double: no weight depends on it (but the choice of the
+ * best model may). */
 static double row_loss(const float *z, int64_t label, int64_t classes)
 {
     double max = (double)z[0], sum = 0.0;

@@ -101,7 +101,7 @@ static mts_status init_exec(mts_ctx *ctx, exec *ex, const num_format *format, in
                             uint64_t seed)
 {
     mts_status st = MTS_OK;
-    *ex = (exec){.ctx = ctx, .format = *format, .threads = threads, .seed = seed};
+    *ex = (exec){.format = *format, .threads = threads, .seed = seed};
     MTS_TRY(kernels_select(ctx, &ex->family));
     ex->fk = float_kernels_for(ex->family);
 cleanup:

@@ -20,7 +20,7 @@ typedef struct element_job {
     int64_t first; /* draw of element 0 */
 } element_job;
 
-enum { GRAIN = 1 << 13, PIECE_ROWS = 64, PIECES_PER_THREAD = 4 };
+enum { GRAIN = 1 << 13, LEAST_PIECE = 32, PIECES_PER_THREAD = 4 };
 
 static void drop_piece(void *arg, int64_t begin, int64_t end)
 {
@@ -126,15 +126,18 @@ static int64_t rows_of_piece(const exec *ex, int64_t tokens)
 {
     if (!rows_are_independent(ex))
         return tokens;
-    const bool small = tokens < PIECE_ROWS * PIECES_PER_THREAD * ex->threads;
-    return small && ex->threads > 1 && ex->format.group == GROUP_ROW ? PIECE_ROWS / 2 : PIECE_ROWS;
+    const int64_t least = ex->format.group == GROUP_BLOCK ? GROUP_BLOCK_SIZE : LEAST_PIECE;
+    int64_t rows = ex->family->piece_rows;
+    while (ex->threads > 1 && rows > least && tokens < rows * PIECES_PER_THREAD * ex->threads)
+        rows /= 2;
+    return rows;
 }
 
 /* Scratch of one piece, forward or backward. */
 static size_t piece_scratch(const exec *ex, const model_config *cfg, int64_t tokens)
 {
     const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    const int64_t n = rows_are_independent(ex) ? PIECE_ROWS : tokens;
+    const int64_t n = rows_are_independent(ex) ? ex->family->piece_rows : tokens;
     const size_t forward =
         2 * floats(n * d) + floats(n * f) +
         max_size(linear_forward_scratch(ex, n, d, f), linear_forward_scratch(ex, n, 3 * d, d));

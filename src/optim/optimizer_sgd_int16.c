@@ -27,8 +27,6 @@
 /* ROUND_UPS: units by which the roundings of three addends can exceed the planned |v'|. */
 enum { BITS = 16, LOW_WEIGHT = 1 << 13, ROUND_UPS = 3 };
 
-static const uint32_t infinity_bits = UINT32_C(0x7f800000);
-
 /* What the draws of one parameter are used for. */
 typedef enum draw_slot {
     DRAW_GRADIENT,
@@ -128,7 +126,7 @@ static mts_status map_weights(mts_ctx *ctx, optimizer *opt, const param *params)
     for (int64_t p = 0; p < opt->count; p++) {
         const int64_t n = params[p].rows * params[p].cols;
         const uint32_t bits = fk->max_abs_bits(params[p].value, n);
-        MTS_CHECK(bits < infinity_bits, MTS_ERR_NUMERIC,
+        MTS_CHECK(bits < FLOAT_INFINITY_BITS, MTS_ERR_NUMERIC,
                   "sgd_int16: parameter %s: expected finite numbers, found NaN or infinity",
                   params[p].name);
         s.weight_exponent[p] = format_unit_exponent(bits, BITS);
@@ -338,7 +336,7 @@ static void plan_all(const int16_job *job, exec *ex, const optimizer *opt, float
         uint32_t bits = 0;
         for (; k < opt->pieces.count && job->pieces[k].param == p; k++)
             bits = job->work->gradient_bits[k] > bits ? job->work->gradient_bits[k] : bits;
-        if (bits >= infinity_bits) {
+        if (bits >= FLOAT_INFINITY_BITS) {
             exec_report_anomaly(ex, "the gradient", job->params[p].name);
             job->work->plans[p].skip = true;
             continue;

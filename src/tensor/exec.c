@@ -21,26 +21,31 @@ void exec_report_anomaly(exec *ex, const char *what, const char *where)
         snprintf(ex->anomaly, sizeof ex->anomaly, "NaN or infinity in %s of %s", what, where);
 }
 
-typedef struct finite_job {
+typedef struct max_job {
     const exec *ex;
     const float *x;
     uint32_t max_bits;
-} finite_job;
+} max_job;
 
-static void finite_piece(void *arg, int64_t begin, int64_t end)
+static void max_piece(void *arg, int64_t begin, int64_t end)
 {
-    finite_job *job = arg;
+    max_job *job = arg;
     uint32_t bits = job->ex->fk->max_abs_bits(job->x + begin, end - begin);
-#pragma omp critical(mts_exec_finite)
+#pragma omp critical(mts_exec_max)
     if (bits > job->max_bits)
         job->max_bits = bits;
 }
 
+uint32_t exec_max_abs_bits(const exec *ex, const float *x, int64_t n)
+{
+    max_job job = {ex, x, 0};
+    exec_parallel(ex, n, 1 << 16, max_piece, &job);
+    return job.max_bits;
+}
+
 void exec_check_finite(exec *ex, const float *x, int64_t n, const char *what, const char *where)
 {
-    finite_job job = {ex, x, 0};
-    exec_parallel(ex, n, 1 << 16, finite_piece, &job);
-    if (job.max_bits >= UINT32_C(0x7f800000))
+    if (exec_max_abs_bits(ex, x, n) >= FLOAT_INFINITY_BITS)
         exec_report_anomaly(ex, what, where);
 }
 

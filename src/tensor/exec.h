@@ -11,7 +11,6 @@
 #include "tensor/format.h"
 
 typedef struct exec {
-    mts_ctx *ctx;
     const gemm_family *family;
     const float_kernels *fk;
     num_format format;
@@ -51,6 +50,11 @@ MTS_INLINE bool exec_stochastic_gradients(const exec *ex)
 
 /* Remember the first anomaly; safe from several threads. */
 void exec_report_anomaly(exec *ex, const char *what, const char *where);
+
+/* The largest magnitude in x[n] as the bits of a float: FLOAT_INFINITY_BITS or more if one is NaN
+ * or infinity.  On all threads. */
+#define FLOAT_INFINITY_BITS UINT32_C(0x7f800000)
+uint32_t exec_max_abs_bits(const exec *ex, const float *x, int64_t n);
 
 /* Report NaN or infinity in x[n] as "what of where". */
 void exec_check_finite(exec *ex, const float *x, int64_t n, const char *what, const char *where);

@@ -1,15 +1,15 @@
 /*
  * The loops of the integer GEMM.  See gemm.h.
  *
- * A job is a block of A panels that fits in half of a typical L2 cache, against a range of B
- * panels; inside, B panel by B panel, all A panels of the block.  One tile is computed over the
- * whole depth before it is stored, so sums never leave the thread.
+ * A job is a block of A panels of the size that the family asks for, against a range of B panels;
+ * inside, B panel by B panel, all A panels of the block.  One tile is computed over the whole depth
+ * before it is stored, so sums never leave the thread.
  */
 #include "tensor/gemm.h"
 
 #include <assert.h>
 
-enum { BLOCK_BYTES = 512 << 10, JOBS_PER_THREAD = 16, TILE_MAX = 64 * 64 };
+enum { JOBS_PER_THREAD = 16, TILE_MAX = 64 * 64 };
 
 typedef struct gemm_job {
     const exec *ex;
@@ -190,7 +190,8 @@ static gemm_job make_job(const exec *ex, float *c, int64_t ldc, const gemm_opera
     assert(a->plan.kernel == b->plan.kernel && a->plan.chunk == b->plan.chunk);
     gemm_job job = {ex, c, ldc, a, b, bias, accumulate, 0, 0, 1};
     const int64_t panel_total = (int64_t)a->panel_bytes * a->chunks * a->plan.pieces[GEMM_A];
-    job.block_panels = BLOCK_BYTES / panel_total < 1 ? 1 : BLOCK_BYTES / panel_total;
+    const int64_t fit = (int64_t)ex->family->block_bytes / panel_total;
+    job.block_panels = fit < 1 ? 1 : fit;
     job.blocks = (a->panels + job.block_panels - 1) / job.block_panels;
     return job;
 }

@@ -6,8 +6,6 @@
 
 enum { ROW_GRAIN_ELEMENTS = 1 << 14 };
 
-static const uint32_t infinity_bits = UINT32_C(0x7f800000);
-
 static int64_t blocks_of(int64_t n)
 {
     return (n + GROUP_BLOCK_SIZE - 1) / GROUP_BLOCK_SIZE;
@@ -79,7 +77,7 @@ static float row_mul_at(const map_job *job, int64_t i)
 /* The unit exponent of a group; a group with NaN or infinity is reported and gets exponent 0. */
 static int group_exponent(map_job *job, uint32_t bits)
 {
-    if (bits >= infinity_bits) {
+    if (bits >= FLOAT_INFINITY_BITS) {
         exec_report_anomaly(job->ex, job->args->what, job->args->where);
         return 0;
     }
@@ -162,8 +160,8 @@ static void row_map_rows(void *arg, int64_t begin, int64_t end)
         uint32_t bits = row_max_bits(job, i);
         int e = group_exponent(job, bits);
         job->m->scale[i] = format_power(e);
-        quantize_segment(job, i, 0, job->m->cols, bits >= infinity_bits ? 0.0f : format_power(-e),
-                         job->args->col_mul);
+        quantize_segment(job, i, 0, job->m->cols,
+                         bits >= FLOAT_INFINITY_BITS ? 0.0f : format_power(-e), job->args->col_mul);
     }
 }
 
@@ -216,7 +214,8 @@ static void block_map_rows(void *arg, int64_t begin, int64_t end)
         int e = group_exponent(job, max);
         job->m->scale[begin / GROUP_BLOCK_SIZE * nb + b] = format_power(e);
         for (int64_t i = begin; i < end; i++)
-            quantize_segment(job, i, j0, n, max >= infinity_bits ? 0.0f : format_power(-e), NULL);
+            quantize_segment(job, i, j0, n, max >= FLOAT_INFINITY_BITS ? 0.0f : format_power(-e),
+                             NULL);
     }
 }
 
@@ -229,7 +228,7 @@ static void map_tensor(exec *ex, map_job *job, int64_t grain, bool serial)
         exec_parallel(ex, m->rows, grain, tensor_max_rows, job);
     int e = group_exponent(job, job->max_bits);
     m->scale[0] = format_power(e);
-    job->inverse = job->max_bits >= infinity_bits ? 0.0f : format_power(-e);
+    job->inverse = job->max_bits >= FLOAT_INFINITY_BITS ? 0.0f : format_power(-e);
     if (serial)
         tensor_quantize_rows(job, 0, m->rows);
     else
@@ -253,7 +252,7 @@ static void map_columns(exec *ex, map_job *job, int64_t grain)
         int e = group_exponent(job, max[j]);
         m->scale[j] = format_power(e);
         col_scale[j] = format_power(-e);
-        if (max[j] >= infinity_bits)
+        if (max[j] >= FLOAT_INFINITY_BITS)
             job->inverse = 0.0f;
     }
     job->col_scale = col_scale;

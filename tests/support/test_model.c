@@ -199,7 +199,7 @@ int test_families(const gemm_family *out[8])
 
 void test_exec_init(exec *ex, const num_format *format, int threads)
 {
-    *ex = (exec){.ctx = &ctx, .format = *format, .threads = threads, .seed = seed};
+    *ex = (exec){.format = *format, .threads = threads, .seed = seed};
     ex->training = true;
     assert_int_equal(kernels_select(&ctx, &ex->family), MTS_OK);
     ex->fk = float_kernels_for(ex->family);

@@ -274,11 +274,6 @@ static void run_accumulate_s16(const float_kernels *fk, numbers *v, int64_t n, i
     fk->accumulate_s16(v->d, v->a, n, 0x1p-9);
 }
 
-static void run_dequantize_s8(const float_kernels *fk, numbers *v, int64_t n, int variant)
-{
-    fk->dequantize_s8(v->y, v->q, n, 0x1p-9f, variant == 1);
-}
-
 static void run_dequantize_s16(const float_kernels *fk, numbers *v, int64_t n, int variant)
 {
     fk->dequantize_s16(v->y, v->a, n, 0x1p-9f, variant == 1);
@@ -358,7 +353,6 @@ static const struct entry {
     {"accumulate", run_accumulate, 1},
     {"accumulate_s8", run_accumulate_s8, 1},
     {"accumulate_s16", run_accumulate_s16, 1},
-    {"dequantize_s8", run_dequantize_s8, 2},
     {"dequantize_s16", run_dequantize_s16, 2},
     {"sum_squares", run_sum_squares, 1},
     {"adamw", run_adamw, 2},

@@ -94,17 +94,6 @@ void FK(quantize_s16)(int16_t *restrict q, const float *restrict x, int64_t n,
     QUANTIZE_LOOPS(int16_t);
 }
 
-void FK(dequantize_s8)(float *restrict y, const int8_t *restrict q, int64_t n, float scale,
-                       bool accumulate)
-{
-    if (accumulate)
-        for (int64_t i = 0; i < n; i++)
-            y[i] += (float)q[i] * scale;
-    else
-        for (int64_t i = 0; i < n; i++)
-            y[i] = (float)q[i] * scale;
-}
-
 void FK(dequantize_s16)(float *restrict y, const int16_t *restrict q, int64_t n, float scale,
                         bool accumulate)
 {

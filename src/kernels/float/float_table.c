@@ -32,7 +32,6 @@ const float_kernels FK(float_kernels) = {
     .accumulate = FK(accumulate),
     .accumulate_s8 = FK(accumulate_s8),
     .accumulate_s16 = FK(accumulate_s16),
-    .dequantize_s8 = FK(dequantize_s8),
     .dequantize_s16 = FK(dequantize_s16),
     .multiply_s8 = FK(multiply_s8),
     .multiply_s16 = FK(multiply_s16),

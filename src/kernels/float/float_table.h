@@ -43,7 +43,6 @@ void FK(norm_grad_params)(double *dgamma, double *dbeta, const int16_t *dyq, con
 void FK(accumulate)(float *y, const float *x, int64_t n);
 void FK(accumulate_s8)(double *acc, const int8_t *q, int64_t n, double scale);
 void FK(accumulate_s16)(double *acc, const int16_t *q, int64_t n, double scale);
-void FK(dequantize_s8)(float *y, const int8_t *q, int64_t n, float scale, bool accumulate);
 void FK(dequantize_s16)(float *y, const int16_t *q, int64_t n, float scale, bool accumulate);
 void FK(multiply_s8)(float *y, const float *x, const int8_t *q, int64_t n, float scale);
 void FK(multiply_s16)(float *y, const float *x, const int16_t *q, int64_t n, float scale);

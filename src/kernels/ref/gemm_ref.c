@@ -92,4 +92,6 @@ const gemm_family gemm_family_ref = {
     .features = 0,
     .narrow = &kernel,
     .wide = &kernel,
+    .block_bytes = 512 << 10,
+    .piece_rows = 64,
 };

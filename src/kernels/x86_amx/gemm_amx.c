@@ -254,6 +254,8 @@ const gemm_family gemm_family_amx = {
     .features = CPU_AVX2 | CPU_F16C | CPU_AVX512 | CPU_AVX512_VNNI | CPU_AMX_INT8,
     .narrow = &narrow,
     .wide = &wide,
+    .block_bytes = 1 << 20,
+    .piece_rows = 128,
     .thread_begin = configure_tiles,
     .thread_end = release_tiles,
 };

@@ -213,4 +213,6 @@ const gemm_family gemm_family_avx2 = {
     .features = CPU_AVX2,
     .narrow = &narrow,
     .wide = &wide,
+    .block_bytes = 512 << 10,
+    .piece_rows = 64,
 };

@@ -186,4 +186,6 @@ const gemm_family gemm_family_avx512vnni = {
     .features = CPU_AVX2 | CPU_F16C | CPU_AVX512 | CPU_AVX512_VNNI,
     .narrow = &narrow,
     .wide = &wide,
+    .block_bytes = 512 << 10,
+    .piece_rows = 64,
 };
