@@ -11,31 +11,59 @@
 
 #include "kernels/float/float_table.h"
 
-/* One row of either tile type; a NULL bias and accumulate are loops of their own. */
-#define STORE_ROW(c, t, rs, cs, bias, accumulate, cols)                                            \
-    do {                                                                                           \
-        if (accumulate)                                                                            \
-            for (int64_t j = 0; j < (cols); j++)                                                   \
-                (c)[j] += (float)(t)[j] * (rs) * (cs)[j];                                          \
-        else if ((bias) != NULL)                                                                   \
-            for (int64_t j = 0; j < (cols); j++)                                                   \
-                (c)[j] = (float)(t)[j] * (rs) * (cs)[j] + (bias)[j];                               \
-        else                                                                                       \
-            for (int64_t j = 0; j < (cols); j++)                                                   \
-                (c)[j] = (float)(t)[j] * (rs) * (cs)[j];                                           \
-    } while (0)
+/* Everything but how many columns there are. */
+typedef struct tile_target {
+    float *restrict c;
+    int64_t ldc, rows;
+    const float *restrict row_scale, *restrict col_scale, *restrict bias;
+    bool accumulate;
+} tile_target;
+
+/*
+ * The rows of either tile type; a NULL bias and accumulate are loops of their own.  Inlined with
+ * constants for `nr` and `cols` where a tile is whole, so that scales and bias stay in registers.
+ */
+#define STORE_ROWS(expression)                                                                     \
+    for (int64_t i = 0; i < to->rows; i++)                                                         \
+        for (int64_t j = 0; j < cols; j++)                                                         \
+    c[i * ldc + j] = (expression)
+
+#define STORE_TILE()                                                                               \
+    float *restrict c = to->c;                                                                     \
+    const int64_t ldc = to->ldc;                                                                   \
+    const float *restrict row_scale = to->row_scale, *restrict col_scale = to->col_scale;          \
+    const float *restrict bias = to->bias;                                                         \
+    if (to->accumulate)                                                                            \
+        STORE_ROWS(c[i * ldc + j] + (float)tile[i * nr + j] * row_scale[i] * col_scale[j]);        \
+    else if (bias != NULL)                                                                         \
+        STORE_ROWS((float)tile[i * nr + j] * row_scale[i] * col_scale[j] + bias[j]);               \
+    else                                                                                           \
+        STORE_ROWS((float)tile[i * nr + j] * row_scale[i] * col_scale[j])
+
+MTS_INLINE void store_s32(const tile_target *to, const int32_t *restrict tile, int64_t nr,
+                          int64_t cols)
+{
+    STORE_TILE();
+}
+
+MTS_INLINE void store_f64(const tile_target *to, const double *restrict tile, int64_t nr,
+                          int64_t cols)
+{
+    STORE_TILE();
+}
 
 void FK(tile_store_s32)(float *restrict c, int64_t ldc, const int32_t *restrict tile, int64_t nr,
                         int64_t rows, int64_t cols, const float *restrict row_scale,
                         const float *restrict col_scale, const float *restrict bias,
                         bool accumulate)
 {
-    for (int64_t i = 0; i < rows; i++) {
-        float *restrict out = c + i * ldc;
-        const int32_t *restrict t = tile + i * nr;
-        const float scale = row_scale[i];
-        STORE_ROW(out, t, scale, col_scale, bias, accumulate, cols);
-    }
+    const tile_target to = {c, ldc, rows, row_scale, col_scale, bias, accumulate};
+    if (nr == 24 && cols == 24)
+        store_s32(&to, tile, 24, 24);
+    else if (nr == 32 && cols == 32)
+        store_s32(&to, tile, 32, 32);
+    else
+        store_s32(&to, tile, nr, cols);
 }
 
 void FK(tile_store_f64)(float *restrict c, int64_t ldc, const double *restrict tile, int64_t nr,
@@ -43,12 +71,8 @@ void FK(tile_store_f64)(float *restrict c, int64_t ldc, const double *restrict t
                         const float *restrict col_scale, const float *restrict bias,
                         bool accumulate)
 {
-    for (int64_t i = 0; i < rows; i++) {
-        float *restrict out = c + i * ldc;
-        const double *restrict t = tile + i * nr;
-        const float scale = row_scale[i];
-        STORE_ROW(out, t, scale, col_scale, bias, accumulate, cols);
-    }
+    const tile_target to = {c, ldc, rows, row_scale, col_scale, bias, accumulate};
+    store_f64(&to, tile, nr, cols);
 }
 
 void FK(tile_add)(double *restrict acc, const int32_t *restrict tile, int64_t n, double weight)
