@@ -101,8 +101,10 @@ typedef struct float_kernels {
     void (*tile_store_f64)(float *c, int64_t ldc, const double *tile, int64_t nr, int64_t rows,
                            int64_t cols, const float *row_scale, const float *col_scale,
                            const float *bias, bool accumulate);
-    /* acc[i] += weight * tile[i], exact while the sums stay below 2^53 */
-    void (*tile_add)(double *acc, const int32_t *tile, int64_t n, double weight);
+    /* acc[i] = (first ? 0 : acc[i]) + sum of weight[p] * tile[p][i] over p < count (1, 2 or 4),
+     * exact while the sums stay below 2^53 */
+    void (*tile_add)(double *acc, const int32_t *const *tile, const double *weight, int count,
+                     int64_t n, bool first);
 
     void (*add)(float *y, const float *a, const float *b, int64_t n);
     /* y[i] = keep(i) ? x[i] / (1 - p) : 0, keep(i): rng_draw(key, first + i) >= p 2^32; y may

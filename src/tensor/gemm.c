@@ -41,22 +41,28 @@ static int64_t chunk_depth(const gemm_operand *op, int64_t chunk)
     return chunk == op->chunks - 1 ? op->depth - chunk * op->plan.chunk : op->plan.chunk;
 }
 
-/* Sum of the piece products of one chunk of one tile, added to acc (double, exact). */
-static void add_chunk(const gemm_job *job, double *acc, int32_t *tile, int64_t chunk, int64_t pa,
-                      int64_t pb)
+/* The most tiles of one chunk: two pieces on both sides. */
+enum { PIECES_MAX = 4 };
+
+/* acc (double, exact) = or += the sum of the piece products of one chunk of one tile. */
+static void add_chunk(const gemm_job *job, double *acc, int32_t tile[PIECES_MAX][TILE_MAX],
+                      int64_t chunk, int64_t pa, int64_t pb, bool first)
 {
     const gemm_operand *a = job->a, *b = job->b;
     const gemm_kernel *kernel = a->plan.kernel;
     const int na = a->plan.pieces[GEMM_A], nb = a->plan.pieces[GEMM_B];
+    const int32_t *tiles[PIECES_MAX];
+    double weight[PIECES_MAX];
+    int count = 0;
     for (int x = 0; x < na; x++)
-        for (int y = 0; y < nb; y++) {
+        for (int y = 0; y < nb; y++, count++) {
             const bool a_low = na == 2 && x == 1, b_low = nb == 2 && y == 1;
-            const double wa = na == 2 && x == 0 ? 256.0 : 1.0;
-            const double wb = nb == 2 && y == 0 ? 256.0 : 1.0;
-            kernel->tile[a_low][b_low](tile, panel_at(a, x, chunk, pa), panel_at(b, y, chunk, pb),
-                                       chunk_depth(a, chunk));
-            job->ex->fk->tile_add(acc, tile, kernel->mr * kernel->nr, wa * wb);
+            kernel->tile[a_low][b_low](tile[count], panel_at(a, x, chunk, pa),
+                                       panel_at(b, y, chunk, pb), chunk_depth(a, chunk));
+            tiles[count] = tile[count];
+            weight[count] = (na == 2 && x == 0 ? 256.0 : 1.0) * (nb == 2 && y == 0 ? 256.0 : 1.0);
         }
+    job->ex->fk->tile_add(acc, tiles, weight, count, (int64_t)kernel->mr * kernel->nr, first);
 }
 
 /* Where panels [begin, end) of both operands meet. */
@@ -133,7 +139,7 @@ static void run_whole_strips(const gemm_job *job, const panel_range *at)
 /* One tile of C of several chunks or pieces: A panel pa, B panel pb. */
 static void run_tile(const gemm_job *job, int64_t pa, int64_t pb)
 {
-    MTS_ALIGN64 int32_t tile[TILE_MAX];
+    MTS_ALIGN64 int32_t tile[PIECES_MAX][TILE_MAX];
     MTS_ALIGN64 double acc[TILE_MAX];
     const gemm_operand *a = job->a, *b = job->b;
     const gemm_kernel *kernel = a->plan.kernel;
@@ -142,13 +148,9 @@ static void run_tile(const gemm_job *job, int64_t pa, int64_t pb)
     const int64_t cols = b->rows - j0 < kernel->nr ? b->rows - j0 : kernel->nr;
     float *c = job->c + i0 * job->ldc + j0;
     const float *bias = job->bias == NULL ? NULL : job->bias + j0;
-    const int64_t elements = (int64_t)kernel->mr * kernel->nr;
     const bool by_block = a->scale_chunks > 1 || b->scale_chunks > 1;
     for (int64_t chunk = 0; chunk < a->chunks; chunk++) {
-        if (chunk == 0 || by_block)
-            for (int64_t e = 0; e < elements; e++)
-                acc[e] = 0.0;
-        add_chunk(job, acc, tile, chunk, pa, pb);
+        add_chunk(job, acc, tile, chunk, pa, pb, chunk == 0 || by_block);
         if (by_block || chunk == a->chunks - 1)
             job->ex->fk->tile_store_f64(c, job->ldc, acc, kernel->nr, rows, cols,
                                         a->scale + (by_block ? chunk : 0) * a->rows + i0,

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+enum { PACK_BYTES = 64 << 10 }; /* packed at a time by one thread */
+
 static int side_width(const gemm_plan *plan, gemm_side side)
 {
     return side == GEMM_A ? plan->kernel->mr : plan->kernel->nr;
@@ -107,8 +109,9 @@ void gemm_pack(exec *ex, gemm_operand *op, arena *a, const gemm_plan *plan, gemm
     take_storage(op, a);
     expand_scales(op, m, transposed);
     pack_job job = {op, {m->q, m->cols, format_elem_bytes(m->bits), transposed}};
-    const int64_t total = plan->pieces[side] * op->chunks * op->panels;
-    exec_parallel(ex, total, (total + 15) / 16, pack_panels, &job);
+    const int64_t grain = PACK_BYTES / (int64_t)op->panel_bytes;
+    exec_parallel(ex, plan->pieces[side] * op->chunks * op->panels, grain < 1 ? 1 : grain,
+                  pack_panels, &job);
 }
 
 void gemm_pack_view(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,

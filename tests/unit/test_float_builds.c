@@ -147,7 +147,9 @@ static void run_tile_store_f64(const float_kernels *fk, numbers *v, int64_t n, i
 
 static void run_tile_add(const float_kernels *fk, numbers *v, int64_t n, int variant)
 {
-    fk->tile_add(v->e, v->tile, n, variant == 0 ? 1.0 : 65536.0);
+    static const double weight[4] = {65536.0, 256.0, 256.0, 1.0};
+    const int32_t *const tiles[4] = {v->tile, v->tile + 1, v->tile + 2, v->tile + 3};
+    fk->tile_add(v->e, tiles, weight, 1 << variant / 2, n - 3 > 0 ? n - 3 : n, variant % 2 == 0);
 }
 
 static void run_add(const float_kernels *fk, numbers *v, int64_t n, int variant)
@@ -332,7 +334,7 @@ static const struct entry {
     {"quantize_s16", run_quantize_s16, 4},
     {"tile_store_s32", run_tile_store_s32, 3},
     {"tile_store_f64", run_tile_store_f64, 3},
-    {"tile_add", run_tile_add, 2},
+    {"tile_add", run_tile_add, 6},
     {"add", run_add, 2},
     {"dropout", run_dropout, 2},
     {"activation_forward", run_activation_forward, 10},

@@ -335,6 +335,33 @@ static void dropout(void **state)
     mem_free(y);
 }
 
+/* Pieces of products recombined: exact. */
+static void adding_tiles(void **state)
+{
+    enum { N = 131 };
+    static const double weight[4] = {65536.0, 256.0, 256.0, 1.0};
+    int32_t tile[4][N];
+    double acc[N];
+    test_random r = test_random_make("tiles");
+    (void)state;
+    for (int p = 0; p < 4; p++)
+        for (int i = 0; i < N; i++)
+            tile[p][i] = (int32_t)test_random_bits(&r);
+    for (int count = 1; count <= 4; count *= 2) {
+        const int32_t *const tiles[4] = {tile[0], tile[1], tile[2], tile[3]};
+        for (int i = 0; i < N; i++)
+            acc[i] = NAN;
+        generic->tile_add(acc, tiles, weight, count, N, true);
+        generic->tile_add(acc, tiles, weight, count, N, false);
+        for (int i = 0; i < N; i++) {
+            int64_t sum = 0;
+            for (int p = 0; p < count; p++)
+                sum += 2 * (int64_t)weight[p] * tile[p][i];
+            assert_true(acc[i] == (double)sum);
+        }
+    }
+}
+
 static void integer_sums(void **state)
 {
     enum { N = 4099 };
@@ -369,6 +396,7 @@ int main(void)
         cmocka_unit_test(quantising_anything),
         cmocka_unit_test(bfloat16),
         cmocka_unit_test(dropout),
+        cmocka_unit_test(adding_tiles),
         cmocka_unit_test(integer_sums),
     };
     test_print_seed();

@@ -16,7 +16,8 @@ void FK(tile_store_s32)(float *c, int64_t ldc, const int32_t *tile, int64_t nr, 
 void FK(tile_store_f64)(float *c, int64_t ldc, const double *tile, int64_t nr, int64_t rows,
                         int64_t cols, const float *row_scale, const float *col_scale,
                         const float *bias, bool accumulate);
-void FK(tile_add)(double *acc, const int32_t *tile, int64_t n, double weight);
+void FK(tile_add)(double *acc, const int32_t *const *tile, const double *weight, int count,
+                  int64_t n, bool first);
 void FK(add)(float *y, const float *a, const float *b, int64_t n);
 void FK(dropout)(float *y, const float *x, int64_t n, float p, rng_key key, uint32_t first);
 void FK(activation_forward)(float *y, const float *x, int64_t n, activation_kind kind);

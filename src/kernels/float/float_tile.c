@@ -75,8 +75,30 @@ void FK(tile_store_f64)(float *restrict c, int64_t ldc, const double *restrict t
     store_f64(&to, tile, nr, cols);
 }
 
-void FK(tile_add)(double *restrict acc, const int32_t *restrict tile, int64_t n, double weight)
+MTS_INLINE void add_tiles(double *restrict acc, const int32_t *const *tile, const double *weight,
+                          int count, int64_t n, bool first)
 {
-    for (int64_t i = 0; i < n; i++)
-        acc[i] += (double)tile[i] * weight;
+    const int32_t *restrict t[4] = {tile[0], tile[1 % count], tile[2 % count], tile[3 % count]};
+    const double w[4] = {weight[0], weight[1 % count], weight[2 % count], weight[3 % count]};
+    for (int64_t i = 0; i < n; i++) {
+        double sum = first ? 0.0 : acc[i];
+        for (int p = 0; p < count; p++)
+            sum += (double)t[p][i] * w[p];
+        acc[i] = sum;
+    }
+}
+
+void FK(tile_add)(double *restrict acc, const int32_t *const *tile, const double *weight, int count,
+                  int64_t n, bool first)
+{
+    if (count == 4 && first)
+        add_tiles(acc, tile, weight, 4, n, true);
+    else if (count == 4)
+        add_tiles(acc, tile, weight, 4, n, false);
+    else if (count == 2 && first)
+        add_tiles(acc, tile, weight, 2, n, true);
+    else if (count == 2)
+        add_tiles(acc, tile, weight, 2, n, false);
+    else
+        add_tiles(acc, tile, weight, 1, n, first);
 }
