@@ -83,20 +83,21 @@ typedef struct resume_case {
     const char *name, *optim, *precision, *schedule;
     double momentum, epochs;
     int64_t accumulation, batch;
-    bool grouped, regression;
+    bool grouped, regression, stochastic;
 } resume_case;
 
 static const resume_case resume_cases[] = {
-    {"adamw", "adamw", "int8", "cosine", 0, 0.5, 1, 4, false, false},
-    {"adamw_8bit", "adamw_8bit", "int8", "cosine", 0, 0.5, 1, 4, false, false},
-    {"sgd", "sgd", "int12", "linear", 0.9, 0.5, 1, 4, false, false},
-    {"sgd_int16", "sgd_int16", "int8", "linear", 0.9, 0.5, 1, 4, false, false},
-    {"sgd_int16 plain", "sgd_int16", "int16", "constant", 0, 0.5, 1, 4, false, false},
-    {"remainder", "adamw", "int8", "linear", 0, 2, 3, 8, false, false},
-    {"grouped", "adamw", "int10", "linear", 0, 1.2, 1, 8, true, false},
-    {"regression", "adamw", "int8", "linear", 0, 0.7, 1, 4, false, true},
-    {"fp32", "adamw", "fp32", "linear", 0, 0.5, 1, 4, false, false},
-    {"bf16", "sgd", "bf16", "linear", 0.5, 0.5, 1, 4, false, false},
+    {"adamw", "adamw", "int8", "cosine", 0, 0.5, 1, 4, false, false, false},
+    {"adamw_8bit", "adamw_8bit", "int8", "cosine", 0, 0.5, 1, 4, false, false, false},
+    {"sgd", "sgd", "int12", "linear", 0.9, 0.5, 1, 4, false, false, false},
+    {"sgd_int16", "sgd_int16", "int8", "linear", 0.9, 0.5, 1, 4, false, false, false},
+    {"sgd_int16 plain", "sgd_int16", "int16", "constant", 0, 0.5, 1, 4, false, false, false},
+    {"remainder", "adamw", "int8", "linear", 0, 2, 3, 8, false, false, false},
+    {"grouped", "adamw", "int10", "linear", 0, 1.2, 1, 8, true, false, false},
+    {"regression", "adamw", "int8", "linear", 0, 0.7, 1, 4, false, true, false},
+    {"fp32", "adamw", "fp32", "linear", 0, 0.5, 1, 4, false, false, false},
+    {"bf16", "sgd", "bf16", "linear", 0.5, 0.5, 1, 4, false, false, false},
+    {"stochastic", "adamw", "int8", "linear", 0, 0.5, 1, 4, false, false, true},
 };
 
 static void resume_everywhere(const resume_case *c)
@@ -111,6 +112,7 @@ static void resume_everywhere(const resume_case *c)
     o.gradient_accumulation_steps = c->accumulation;
     o.per_device_train_batch_size = c->batch;
     o.group_by_length = c->grouped;
+    o.rounding = c->stochastic ? "stochastic" : o.rounding;
     o.save_steps = 1;
     if (c->regression) {
         o.do_regression = true;
@@ -162,6 +164,31 @@ static void test_limit_keeps_the_last(void **state)
     assert_int_equal(run_folder_count(out.text, "tmp-"), 0);
 }
 
+static bool stop_after_4(void *user, const mts_event *e)
+{
+    (void)user;
+    return e->kind != MTS_EVENT_STEP || e->done < 4;
+}
+
+/* Checkpoints of later steps, of a run before, do not count and are left alone. */
+static void test_limit_leaves_later_ones(void **state)
+{
+    const run_path out = run_folder_path("later"), from = run_folder_path("later/checkpoint-2");
+    const mts_callbacks callbacks = {stop_after_4, NULL};
+    mts_options o = run_folder_options();
+    (void)state;
+    o.max_steps = 6;
+    o.save_steps = 1;
+    train(&o, out.text);
+    o.output_dir = out.text;
+    o.resume_from_checkpoint = from.text;
+    o.save_total_limit = 2;
+    assert_int_equal(mts_train(ctx, &o, &callbacks, NULL), MTS_ERR_INTERRUPTED);
+    assert_int_equal(run_folder_count(out.text, "checkpoint-"), 4);
+    for (int step = 3; step <= 6; step++)
+        assert_true(dir_exists(run_folder_path("later/checkpoint-%d", step).text));
+}
+
 /* The first step of those with the best value of a metric in the log. */
 static int64_t best_step(const char *dir, const char *key, bool greater, int64_t steps)
 {
@@ -203,6 +230,10 @@ static void keep_best(const char *metric, bool greater, int64_t *best)
                         kept.text);
     assert_true(json_number_value(json_object_get(root, "best_metric")) ==
                 log_value(out.text, *best, key));
+    json_decref(root);
+    /* the evaluation at the end is that of the best model */
+    root = load_json(out.text, "eval_results.json");
+    assert_true(json_number_value(json_object_get(root, key)) == log_value(out.text, *best, key));
     json_decref(root);
 }
 
@@ -310,23 +341,25 @@ static void test_steps_of_an_epoch(void **state)
     assert_int_equal(steps_of(1.0, 4, 100), 1);
 }
 
-/* Two batches of 4 are a batch of 8, in fp32 without dropout: loss and gradient of each step. */
+/* Two batches of 4 are a batch of 8, in fp32 without dropout: loss and gradient of each step, also
+ * of the last of the epoch, which has but one of 4 rows. */
 static void test_accumulation_is_a_larger_batch(void **state)
 {
+    enum { STEPS = 8 };
     (void)state;
     const run_path one = run_folder_path("one"), two = run_folder_path("two");
     mts_options o = run_folder_options();
     o.precision = "fp32";
     o.optim = "sgd";
     o.hidden_dropout = o.attention_dropout = o.classifier_dropout = 0.0;
-    o.max_steps = 7;
+    o.max_steps = STEPS;
     o.save_strategy = "no";
     o.per_device_train_batch_size = 8;
     train(&o, one.text);
     o.per_device_train_batch_size = 4;
     o.gradient_accumulation_steps = 2;
     train(&o, two.text);
-    for (int64_t step = 1; step <= 7; step++) {
+    for (int64_t step = 1; step <= STEPS; step++) {
         const double a = log_value(one.text, step, "loss"), b = log_value(two.text, step, "loss");
         const double ga = log_value(one.text, step, "grad_norm");
         const double gb = log_value(two.text, step, "grad_norm");
@@ -376,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_limit_keeps_the_last),
+        cmocka_unit_test(test_limit_leaves_later_ones),
         cmocka_unit_test(test_best_model_is_kept),
         cmocka_unit_test(test_best_of_those_saved),
         cmocka_unit_test(test_best_model_of_a_moved_folder),

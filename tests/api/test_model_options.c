@@ -69,6 +69,28 @@ static void round_trip(void **state)
     check_round_trip("fp32", 0, "row");
 }
 
+/* Widths that are given and all different: each is stored as itself. */
+static void widths(void **state)
+{
+    const run_path out = run_folder_path("widths");
+    mts_options o = run_folder_options(), read;
+    (void)state;
+    o.precision = "int8";
+    o.weight_bits = 9;
+    o.activation_bits = 10;
+    o.attention_bits = 11;
+    o.norm_bits = 12;
+    o.max_steps = 1;
+    o.output_dir = out.text;
+    assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_OK);
+    mts_options_default(&read);
+    assert_int_equal(mts_options_from_model(ctx, &read, out.text), MTS_OK);
+    assert_int_equal(read.weight_bits, 9);
+    assert_int_equal(read.activation_bits, 10);
+    assert_int_equal(read.attention_bits, 11);
+    assert_int_equal(read.norm_bits, 12);
+}
+
 /* What is not said, or not known here, changes nothing. */
 static void absent(void **state)
 {
@@ -127,6 +149,7 @@ int main(void)
         cmocka_unit_test(absent),
         cmocka_unit_test(hostile),
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(widths),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

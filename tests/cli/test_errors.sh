@@ -182,6 +182,8 @@ broken 1 "steps=6, this run steps=7" "${new[@]}" --max_steps 7
 broken 1 "best=eval_loss, this run best=eval_accuracy" "${new[@]}" --metric_for_best_model accuracy
 sed 's/cat/dog/' "$task/train.tsv" >"$work/dogs.tsv"
 broken 1 "checksum=" "${new[@]}" --train_file "$work/dogs.tsv"
+sed -E 's/\tdish$/\t/; s/\tanimal$/\tdish/; s/\t$/\tanimal/' "$task/train.tsv" >"$work/swapped.tsv"
+broken 1 "checksum=" "${new[@]}" --train_file "$work/swapped.tsv"
 for name in model.safetensors optimizer.safetensors trainer_state.json config.json; do
     file=$work/other/checkpoint-4/$name
     restore

@@ -102,11 +102,12 @@ same_run "$work/int8" "$work/named"
 # Litter of killed runs is removed, and nothing else; a replaced checkpoint is put back.
 mkdir "$work/named/tmp-checkpoint-7-123" "$work/named/mine"
 touch "$work/named/tmp-checkpoint-7-123/model.safetensors" "$work/named/model.safetensors.tmp-99" \
-    "$work/named/notes.tmp-99" "$work/named/checkpoint-notes"
+    "$work/named/predict_results.txt.tmp-99" "$work/named/notes.tmp-99" "$work/named/checkpoint-notes"
 cp -r "$work/named/checkpoint-29" "$work/named/checkpoint-29.old-123"
 mv "$work/named/checkpoint-30" "$work/named/checkpoint-30.old-123"
 run 0 train "${tiny[@]}" --output_dir "$work/named" --save_steps 1 --resume_from_checkpoint last
-for name in tmp-checkpoint-7-123 model.safetensors.tmp-99 checkpoint-29.old-123; do
+for name in tmp-checkpoint-7-123 model.safetensors.tmp-99 predict_results.txt.tmp-99 \
+    checkpoint-29.old-123; do
     [ ! -e "$work/named/$name" ] || fail "$name is still there"
 done
 for name in mine notes.tmp-99 checkpoint-notes; do

@@ -7,6 +7,7 @@
  *   mixed     rounding: out as of nearest rounding, the gradients as of stochastic, bit for bit
  *   peaked    probabilities by row keep the small ones beside a row that is nearly 1
  *   bits      the same from 1, 2 and 3 threads
+ *   draws     of dropout and rounding differ by head, by sequence and by step
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,6 +118,43 @@ static void dropout_steps(void **state)
     const double evaluation = loss(&c);
     assert_true(first == again && first != plain && second != first && evaluation == plain);
     case_deinit(&c);
+}
+
+/* Two sequences with the same numbers, in two heads that have the same numbers as well. */
+static void fill_alike(head_case *c)
+{
+    const int64_t dh = c->at.width / 2, tokens = c->seq.tokens / 2, n = tokens * 3 * c->at.width;
+    for (int64_t i = 0; i < 3 * tokens; i++)
+        memcpy(c->qkv + (2 * i + 1) * dh, c->qkv + 2 * i * dh, (size_t)dh * sizeof(float));
+    memcpy(c->qkv + n, c->qkv, (size_t)n * sizeof(float));
+}
+
+/* Each head of each sequence has its own draws, of dropout and of stochastic rounding: where they
+ * see the same numbers their outputs are all different; without draws they are all equal. */
+static void own_draws(void **state)
+{
+    enum { WIDTH = 24, DH = 12, LENGTH = 9 };
+    static const int64_t lengths[] = {LENGTH, LENGTH};
+    const num_format formats[] = {test_format_float(FORMAT_FP32), test_format_float(FORMAT_FP32),
+                                  test_format_dfp(8, GROUP_ROW, true)};
+    static const float dropouts[] = {0.0f, 0.5f, 0.0f};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        float part[4][LENGTH * DH]; /* the output of a head of a sequence */
+        head_case c;
+        case_init(&c, &formats[i], 1, WIDTH, 2, lengths, 2);
+        c.at.dropout = dropouts[i];
+        fill_alike(&c);
+        loss(&c);
+        for (int k = 0; k < 4; k++)
+            for (int64_t t = 0; t < LENGTH; t++)
+                memcpy(part[k] + t * DH, c.out + (k / 2 * LENGTH + t) * WIDTH + k % 2 * DH,
+                       DH * sizeof(float));
+        for (int k = 0; k < 4; k++)
+            for (int j = 0; j < k; j++)
+                assert_true((memcmp(part[k], part[j], sizeof part[k]) == 0) == (i == 0));
+        case_deinit(&c);
+    }
 }
 
 /* Part `which` (0..2) of dqkv by itself; freed by the caller. */
@@ -383,7 +421,7 @@ int main(void)
         cmocka_unit_test(noise),           cmocka_unit_test(mixed_rounding),
         cmocka_unit_test(mixed_gradients), cmocka_unit_test(peaked_row),
         cmocka_unit_test(bfloat16),        cmocka_unit_test(threads),
-        cmocka_unit_test(anomalies),
+        cmocka_unit_test(own_draws),       cmocka_unit_test(anomalies),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

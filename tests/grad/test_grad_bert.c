@@ -7,6 +7,8 @@
  *   formats   cosine and signal-to-noise ratio of the whole gradient against fp32 by width; mixed
  *             rounding gives the logits of nearest rounding, bit for bit
  *   bits      logits and gradients by memcmp
+ *   draws     each layer and each place of dropout has its own, anew in each step; none are left of
+ *             training in evaluation
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/bert_internal.h"
 #include "support/test_model.h"
 
 static const test_shape plain_shape;
@@ -380,6 +383,92 @@ static void evaluation(void **state)
         }
 }
 
+/* After a training forward with stochastic rounding, evaluation maps the weights anew, to nearest:
+ * its logits are those of a model that never trained. */
+static void evaluation_after_training(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    (void)state;
+    for (int g = 0; g < 3; g++) {
+        test_bert t[2];
+        for (int i = 0; i < 2; i++) {
+            const num_format format = test_format_dfp(8, groups[g], i == 0);
+            test_bert_init(&t[i], &plain_shape, &format, 1, &some_dropout);
+            if (i == 0)
+                bert_forward(t[i].model, &t[i].in, t[i].logits);
+            t[i].model->ex.training = false;
+            bert_forward(t[i].model, &t[i].in, t[i].logits);
+        }
+        test_assert_same("evaluation", t[0].logits, t[1].logits, t[0].outputs);
+        test_bert_deinit(&t[0]);
+        test_bert_deinit(&t[1]);
+    }
+}
+
+/* Each place of dropout draws anew in each step: the losses of four steps differ. */
+static void dropout_steps(void **state)
+{
+    const num_format format = test_format_float(FORMAT_FP32);
+    const bert_dropout dropouts[] = {{0.5f, 0, 0}, {0, 0.5f, 0}, {0, 0, 0.5f}};
+    (void)state;
+    for (int d = 0; d < 3; d++) {
+        double loss[4];
+        test_bert t;
+        test_bert_init(&t, &plain_shape, &format, 1, &dropouts[d]);
+        for (int step = 0; step < 4; step++) {
+            t.model->ex.step = (uint64_t)step;
+            loss[step] = test_bert_loss(&t);
+            for (int k = 0; k < step; k++)
+                assert_true(loss[step] != loss[k]);
+        }
+        t.model->ex.step = 0;
+        assert_true(test_bert_loss(&t) == loss[0]);
+        test_bert_deinit(&t);
+    }
+}
+
+/* No two layers and no two places of dropout share a stream of random numbers. */
+static void streams(void **state)
+{
+    enum { LAYERS = 3, OTHERS = 10, PER_LAYER = 14 };
+    const test_shape shape = {.layers = LAYERS};
+    const num_format format = test_format_dfp(8, GROUP_ROW, true);
+    int id[OTHERS + LAYERS * PER_LAYER], n = 0;
+    test_bert t;
+    (void)state;
+    test_bert_init(&t, &shape, &format, 1, NULL);
+    const bert *m = t.model;
+    const int others[OTHERS] = {m->word.id,           m->position.id, m->type.id,
+                                m->embedding_norm.id, m->pooler.id,   m->classifier.id,
+                                m->pooled_in.id,      m->pooled.id,   STREAM_EMBEDDING_DROPOUT,
+                                STREAM_POOLED_DROPOUT};
+    for (int i = 0; i < OTHERS; i++)
+        id[n++] = others[i];
+    for (int64_t l = 0; l < LAYERS; l++) {
+        const bert_layer *layer = &m->layers[l];
+        const int of_layer[PER_LAYER] = {layer->qkv.id,
+                                         layer->out.id,
+                                         layer->up.id,
+                                         layer->down.id,
+                                         layer->norm1.id,
+                                         layer->norm2.id,
+                                         layer->act.id,
+                                         layer->at.id,
+                                         layer->x.id,
+                                         layer->context.id,
+                                         layer->h1.id,
+                                         layer->g.id,
+                                         bert_stream(l, STREAM_DROPOUT1),
+                                         bert_stream(l, STREAM_DROPOUT2)};
+        for (int i = 0; i < PER_LAYER; i++)
+            id[n++] = of_layer[i];
+    }
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < i; k++)
+            assert_int_not_equal(id[i], id[k]);
+    test_bert_deinit(&t);
+}
+
 /* Two micro-batches accumulate; weights are mapped anew only when they changed. */
 static void steps(void **state)
 {
@@ -419,7 +508,9 @@ int main(void)
         cmocka_unit_test(formats),     cmocka_unit_test(mixed_rounding),
         cmocka_unit_test(threads),     cmocka_unit_test(pieces),
         cmocka_unit_test(families),    cmocka_unit_test(batch_independence),
-        cmocka_unit_test(evaluation),  cmocka_unit_test(steps),
+        cmocka_unit_test(evaluation),  cmocka_unit_test(evaluation_after_training),
+        cmocka_unit_test(steps),       cmocka_unit_test(dropout_steps),
+        cmocka_unit_test(streams),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

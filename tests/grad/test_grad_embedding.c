@@ -232,13 +232,15 @@ static void rows_as_the_table(void **state)
 static void anomalies(void **state)
 {
     static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW};
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
     (void)state;
     for (int g = 0; g < 2; g++)
-        for (int where = 0; where < 2; where++) {
+        for (int k = 0; k < 6; k++) {
             table_case c;
+            const int where = k % 2;
             const num_format f = test_format_dfp(8, groups[g], true);
             case_init(&c, &f);
-            (where == 0 ? c.table.value + c.index[3] * COLS : c.dy)[77] = NAN;
+            (where == 0 ? c.table.value + c.index[3] * COLS : c.dy)[77] = bad[k / 2];
             run(&c);
             assert_string_equal(c.ex.anomaly,
                                 where == 0 ? "NaN or infinity in the weight of the table"

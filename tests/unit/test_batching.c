@@ -375,6 +375,8 @@ static void test_batch_plans(void **state)
     assert_int_equal(both.max_tokens, 8);
     assert_int_equal(both.max_len, 5);
     assert_int_equal(both.bytes, 8 * 12 + 3 * 8 + 2 * 4);
+    const batch_plan swapped = batch_plan_union(&b, &a);
+    assert_memory_equal(&swapped, &both, sizeof both);
     encoded_dataset_deinit(&e);
     encoded_dataset_deinit(&f);
 }

@@ -119,6 +119,29 @@ static void test_golden_sgd(void **state)
     check_golden(&(optimizer_options){OPTIMIZER_SGD, 0, 0, 0, 0.0, 0.1}, without);
 }
 
+/* Betas that are 1 as floats: the first step is still lr in the direction of each gradient. */
+static void test_beta_next_to_one(void **state)
+{
+    static const double betas[] = {0.9, 1 - 1e-9};
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        const optimizer_options options = {
+            OPTIMIZER_ADAMW, betas[i / 2], betas[i % 2], 1e-12, 0, 0};
+        test_params t = {0};
+        optimizer *opt = NULL;
+        exec ex = test_params_exec(&float_kernels__generic, 1, 0);
+        test_params_add(&t, 1, 4, true);
+        memcpy(t.grad, (const float[]){1, -3, 1e-3f, -20}, 4 * sizeof(float));
+        memset(t.value, 0, 4 * sizeof(float));
+        assert_ok(optimizer_create(&ctx, &options, t.items, t.count, &opt));
+        optimizer_step(&ex, opt, t.items, t.count, 0.25, 1.0f);
+        for (int k = 0; k < 4; k++)
+            assert_true(fabsf(t.value[k] + copysignf(0.25f, t.grad[k])) < 1e-5f);
+        optimizer_destroy(opt);
+        test_params_free(&t);
+    }
+}
+
 /* ---------------------------------------------------------------------- for every kind ---- */
 
 static size_t element_bytes(optimizer_dtype dtype)
@@ -173,6 +196,35 @@ static void test_threads_and_kernels_agree(void **state)
             }
         optimizer_destroy(expected);
         test_params_free(&first);
+    }
+}
+
+/* Without gradients, weight decay shrinks what decays, by lr wd, and nothing else. */
+static void test_decay_alone(void **state)
+{
+    (void)state;
+    for (int o = 0; o < ALL_OPTIONS; o++) {
+        optimizer_options options = all_options[o];
+        test_params t = {0};
+        optimizer *opt = NULL;
+        exec ex = test_params_exec(&float_kernels__generic, 1, 3);
+        for (int p = 0; p < 4; p++)
+            test_params_add(&t, p < 2 ? 3 : 64, 80, p % 2 == 0); /* small and large */
+        test_params_fill(t.value, t.elements, 1.0f, 9);
+        options.weight_decay = 0.25;
+        assert_ok(optimizer_create(&ctx, &options, t.items, t.count, &opt));
+        float *before = malloc((size_t)t.elements * sizeof *before);
+        assert_non_null(before);
+        memcpy(before, t.value, (size_t)t.elements * sizeof *before);
+        optimizer_step(&ex, opt, t.items, t.count, 0.5, 1.0f);
+        for (int64_t p = 0, i = 0; p < t.count; p++)
+            for (int64_t k = 0; k < t.items[p].rows * t.items[p].cols; k++, i++) {
+                const float expected = t.items[p].decay ? 0.875f * before[i] : before[i];
+                assert_true(fabsf(t.value[i] - expected) <= (t.items[p].decay ? 1e-3f : 0.0f));
+            }
+        free(before);
+        optimizer_destroy(opt);
+        test_params_free(&t);
     }
 }
 
@@ -459,6 +511,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_golden_adamw),
         cmocka_unit_test(test_adamw_huge_gradient),
         cmocka_unit_test(test_golden_sgd),
+        cmocka_unit_test(test_beta_next_to_one),
+        cmocka_unit_test(test_decay_alone),
         cmocka_unit_test(test_threads_and_kernels_agree),
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_states_and_bytes),

@@ -317,6 +317,34 @@ static void anomalies(void **state)
         }
 }
 
+/* exec_check_finite: any NaN or infinity, wherever it is; the largest floats are fine. */
+static void finite(void **state)
+{
+    enum { N = (1 << 17) + 3 };
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    static const int64_t places[] = {0, 1 << 16, N - 1};
+    const num_format format = test_format_dfp(8, GROUP_ROW, false);
+    float *x = test_floats(N);
+    (void)state;
+    for (int threads = 1; threads <= 2; threads++)
+        for (int p = 0; p < 3; p++) {
+            exec ex;
+            test_exec_init(&ex, &format, threads);
+            x[places[p]] = -FLT_MAX;
+            exec_check_finite(&ex, x, N, "the values", "x");
+            assert_string_equal(ex.anomaly, "");
+            for (int b = 0; b < 3; b++) {
+                ex.anomaly[0] = '\0';
+                x[places[p]] = bad[b];
+                exec_check_finite(&ex, x, N, "the values", "x");
+                assert_string_equal(ex.anomaly, "NaN or infinity in the values of x");
+            }
+            x[places[p]] = 0.0f;
+            test_exec_deinit(&ex);
+        }
+    mem_free(x);
+}
+
 /* Multipliers that take a finite number beyond the largest float. */
 static void overflow(void **state)
 {
@@ -460,6 +488,7 @@ int main(void)
         cmocka_unit_test(extreme_values),
         cmocka_unit_test(saturation),
         cmocka_unit_test(anomalies),
+        cmocka_unit_test(finite),
         cmocka_unit_test(overflow),
         cmocka_unit_test(unbiased),
         cmocka_unit_test(independent_streams),

@@ -308,7 +308,7 @@ static void requires_shapes(void **state)
     (void)state;
     safetensors *file = NULL;
     const st_tensor *t = NULL;
-    const int64_t right[] = {2, 3}, wrong[] = {3, 2};
+    const int64_t right[] = {2, 3}, wrong[] = {3, 2}, longer[] = {2, 4};
     put("g", golden, sizeof golden);
     assert_ok(safetensors_open_file(&ctx, at("g"), &file));
     assert_ok(safetensors_require(&ctx, file, "embeddings.weight", 2, right, &t));
@@ -316,6 +316,8 @@ static void requires_shapes(void **state)
     assert_ok(safetensors_require(&ctx, file, "scalar", 0, NULL, &t));
     assert_fails(safetensors_require(&ctx, file, "embeddings.weight", 2, wrong, &t),
                  MTS_ERR_BAD_FILE, "expected shape [3, 2], found [2, 3]");
+    assert_fails(safetensors_require(&ctx, file, "embeddings.weight", 2, longer, &t),
+                 MTS_ERR_BAD_FILE, "expected shape [2, 4], found [2, 3]");
     assert_fails(safetensors_require(&ctx, file, "embeddings.weight", 1, right, &t),
                  MTS_ERR_BAD_FILE, "expected shape [2], found [2, 3]");
     assert_fails(safetensors_require(&ctx, file, "gone", 1, right, &t), MTS_ERR_BAD_FILE,

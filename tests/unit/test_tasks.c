@@ -237,9 +237,10 @@ static void test_validation_and_test(void **state)
     dataset d = {0};
     (void)state;
     o.validation_file = put("v.csv", "other,label,review\n1,a,u\n2,b,v\n");
-    o.test_file = put("p.tsv", "id\treview\n1\tw\n");
+    o.test_file = put("p.tsv", "id\treview\n1\tw\n2\tx\n3\ty\n4\tz\n");
     o.max_train_samples = 2;
     o.max_eval_samples = 1;
+    o.max_predict_samples = 3;
     assert_ok(task_resolve(&ctx, &o, &spec));
     assert_int_equal(task_eval_count(&spec), 1);
     assert_int_equal(task_test_count(&spec), 1);
@@ -251,7 +252,7 @@ static void test_validation_and_test(void **state)
     assert_string_equal(flat(&d), "u|0/");
     dataset_deinit(&d);
     assert_ok(task_load_test(&ctx, &spec, 0, &d));
-    assert_string_equal(flat(&d), "w/");
+    assert_string_equal(flat(&d), "w/x/y/");
     dataset_deinit(&d);
     assert_int_equal(task_load_eval(&ctx, &spec, 1, &d), MTS_ERR_ARGUMENT);
     put("v.csv", "other,label,review\n1,a,u\n2,c,v\n");

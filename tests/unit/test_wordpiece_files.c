@@ -311,6 +311,15 @@ static void test_which_file_wins(void **state)
                         MTS_OK,
                         ""};
     check_ids(&config, "A", cased, 3);
+    /* a strip_accents of null there as well: again as do_lower_case says */
+    static const char *const kept =
+        "{\"normalizer\":{\"type\":\"BertNormalizer\",\"strip_accents\":"
+        "false}," SPLIT MODEL "}";
+    static const int32_t unknown[] = {1, 0, 2};
+    file_case accents = {{"tokenizer.json", "tokenizer_config.json"}, {kept, "{}"}, MTS_OK, ""};
+    check_ids(&accents, "\u00e1", unknown, 3);
+    accents.contents[1] = "{\"strip_accents\":null}";
+    check_ids(&accents, "\u00e1", lower, 3);
     /* names of special tokens; tokenizer_config.json before special_tokens_map.json */
     static const int32_t named[] = {1, 3, 2};
     file_case names = {{"vocab.txt", "tokenizer_config.json", "special_tokens_map.json"},
@@ -340,6 +349,27 @@ static void test_added_tokens_of_old_folders(void **state)
                       MTS_OK,
                       ""};
     check_ids(&more, "[unused1]a", special, 4);
+    /* a special token is found in the original text alone, in its own spelling */
+    static const int32_t as_it_is[] = {2, 7, 3}, cut[] = {2, 1, 1, 1, 3};
+    file_case mask = {{"vocab.txt", "added_tokens.json", "special_tokens_map.json"},
+                      {lines, "{\"[New]\":7}", "{\"mask_token\":\"[New]\"}"},
+                      MTS_OK,
+                      ""};
+    check_ids(&mask, "[New]", as_it_is, 3);
+    check_ids(&mask, "[new]", cut, 5);
+}
+
+/* An added token that is not in the model's vocabulary is no piece of a word, even where the
+ * normalised word spells it. */
+static void test_added_tokens_are_no_pieces(void **state)
+{
+    (void)state;
+    static const char *const json =
+        "{" RULES SPLIT MODEL ",\"added_tokens\":[{\"id\":4,\"content\":\"aa\"}]}";
+    static const int32_t added[] = {1, 4, 2}, unknown[] = {1, 0, 2};
+    file_case c = {{"tokenizer.json"}, {json}, MTS_OK, ""};
+    check_ids(&c, "aa", added, 3);
+    check_ids(&c, "a\u00e1", unknown, 3);
 }
 
 int main(void)
@@ -356,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_huge_numbers),
         cmocka_unit_test(test_which_file_wins),
         cmocka_unit_test(test_added_tokens_of_old_folders),
+        cmocka_unit_test(test_added_tokens_are_no_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
