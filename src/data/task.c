@@ -2,6 +2,7 @@
 #include "data/task.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -195,26 +196,69 @@ static bool are_unnamed(const char *const *names, int64_t n)
     return true;
 }
 
-/* Put the task's own names into the model's order; each must be there, in any case. */
-static mts_status reorder_glue_labels(mts_ctx *ctx, task_spec *spec, const char *const *names)
+/* By name without regard to case; names that differ in nothing else, by case. */
+static int compare_entries(const void *a, const void *b)
+{
+    const label_entry *x = a, *y = b;
+    const int order = strcasecmp(x->name, y->name);
+    return order != 0 ? order : strcmp(x->name, y->name);
+}
+
+/* *out: n entries in that order, of names[n]. */
+static mts_status sort_names(mts_ctx *ctx, const char *const *names, int64_t n, label_entry **out)
 {
     mts_status st = MTS_OK;
-    const glue_task *glue = spec->glue;
-    const char *ordered[GLUE_MAX_LABELS] = {NULL};
-    for (int64_t own = 0; own < glue->num_labels; own++) {
-        bool found = false;
-        for (int64_t i = 0; i < glue->num_labels && !found; i++) {
-            found = ordered[i] == NULL && strcasecmp(names[i], glue->label_names[own]) == 0;
-            if (found)
-                ordered[i] = glue->label_names[own];
-            if (found && own == 1)
-                spec->positive_label = i;
-        }
-        MTS_CHECK(found, MTS_ERR_ARGUMENT,
-                  "task %s: expected a model with a label \"%s\", found \"%s\", \"%s\"...",
-                  glue->name, glue->label_names[own], names[0], names[1]);
+    MTS_TRY(mem_calloc(ctx, out, (size_t)n, sizeof **out, "label names"));
+    for (int64_t i = 0; i < n; i++)
+        (*out)[i] = (label_entry){names[i], i};
+    qsort(*out, (size_t)n, sizeof **out, compare_entries);
+cleanup:
+    return st;
+}
+
+/* Put the task's own names into the order of names[num_labels]; *same: whether these are the task's
+ * names, in any case.  Otherwise nothing is done. */
+static mts_status reorder_labels(mts_ctx *ctx, task_spec *spec, const char *const *names,
+                                 bool *same)
+{
+    mts_status st = MTS_OK;
+    const int64_t n = spec->num_labels;
+    label_entry *own = NULL, *wanted = NULL;
+    char **ordered = NULL;
+    MTS_TRY(sort_names(ctx, (const char *const *)spec->label_names, n, &own));
+    MTS_TRY(sort_names(ctx, names, n, &wanted));
+    *same = true;
+    for (int64_t i = 0; i < n && *same; i++)
+        *same = strcasecmp(own[i].name, wanted[i].name) == 0;
+    if (!*same)
+        goto cleanup;
+    MTS_TRY(mem_calloc(ctx, &ordered, (size_t)n, sizeof ordered[0], "label names"));
+    for (int64_t i = 0; i < n; i++) {
+        ordered[wanted[i].index] = spec->label_names[own[i].index];
+        if (spec->glue != NULL && strcmp(own[i].name, spec->glue->label_names[1]) == 0)
+            spec->positive_label = wanted[i].index;
     }
-    MTS_TRY(copy_label_names(ctx, spec, ordered, glue->num_labels));
+    memcpy(spec->label_names, ordered, (size_t)n * sizeof ordered[0]);
+cleanup:
+    mem_free(own);
+    mem_free(wanted);
+    mem_free(ordered);
+    return st;
+}
+
+mts_status task_match_labels(mts_ctx *ctx, task_spec *spec, const char *const *names, int64_t n,
+                             bool regression, task_match *match)
+{
+    mts_status st = MTS_OK;
+    bool same = false;
+    *match = TASK_MATCH_FITS;
+    if (regression != spec->regression || n != spec->num_labels)
+        *match = TASK_MATCH_SHAPE;
+    if (*match == TASK_MATCH_SHAPE || regression)
+        return MTS_OK;
+    MTS_TRY(reorder_labels(ctx, spec, names, &same));
+    if (!same && !are_unnamed(names, n))
+        *match = TASK_MATCH_NAMES;
 cleanup:
     return st;
 }
@@ -223,15 +267,19 @@ mts_status task_set_labels(mts_ctx *ctx, task_spec *spec, const char *const *nam
                            bool regression)
 {
     mts_status st = MTS_OK;
+    task_match match;
     MTS_CHECK(regression || n >= 2, MTS_ERR_ARGUMENT,
               "labels of the model: expected at least 2, found %lld", (long long)n);
     if (spec->glue != NULL) {
-        MTS_CHECK(regression == spec->regression && (regression || n == spec->num_labels),
-                  MTS_ERR_ARGUMENT, "task %s: expected a model for %lld %s, found one for %lld %s",
-                  spec->name, (long long)spec->num_labels, spec->regression ? "score" : "labels",
+        MTS_TRY(task_match_labels(ctx, spec, names, n, regression, &match));
+        MTS_CHECK(match != TASK_MATCH_SHAPE, MTS_ERR_ARGUMENT,
+                  "task %s: expected a model for %lld %s, found one for %lld %s", spec->name,
+                  (long long)spec->num_labels, spec->regression ? "score" : "labels",
                   (long long)(regression ? 1 : n), regression ? "score" : "labels");
-        if (!regression && !are_unnamed(names, n))
-            MTS_TRY(reorder_glue_labels(ctx, spec, names));
+        MTS_CHECK(
+            match == TASK_MATCH_FITS, MTS_ERR_ARGUMENT,
+            "task %s: expected a model with labels \"%s\", \"%s\"..., found \"%s\", \"%s\"...",
+            spec->name, spec->label_names[0], spec->label_names[1], names[0], names[1]);
         goto cleanup;
     }
     set_file_kind(spec, regression);

@@ -65,6 +65,21 @@ void task_deinit(task_spec *spec);
 MTS_NODISCARD mts_status task_set_labels(mts_ctx *ctx, task_spec *spec, const char *const *names,
                                          int64_t n, bool regression);
 
+/* How the labels of a model fit those of a task that knows its own. */
+typedef enum task_match {
+    TASK_MATCH_FITS,  /* equal in any order and case; or LABEL_0, ...; or one score */
+    TASK_MATCH_NAMES, /* as many, but others */
+    TASK_MATCH_SHAPE, /* another number of them, or a score instead of classes */
+} task_match;
+
+/*
+ * Before training goes on from a model with these labels (as for task_set_labels): where the names
+ * are the task's, in any case, the task's classes take the model's order, so that its outputs keep
+ * their meaning; otherwise nothing is changed.  MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD mts_status task_match_labels(mts_ctx *ctx, task_spec *spec, const char *const *names,
+                                           int64_t n, bool regression, task_match *match);
+
 /*
  * *out: the training rows, with labels.
  * MTS_ERR_ARGUMENT: no such file in the spec, or labels not known; MTS_ERR_NOT_FOUND, _IO;

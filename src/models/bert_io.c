@@ -61,17 +61,21 @@ static void initialize(const bert *model, param *p, int64_t index)
     }
 }
 
-/* Load one parameter, or initialise it where that is allowed; *initialized says which. */
+/* Load one parameter; in the head it may be initialised instead: report says so. */
 static mts_status load_param(mts_ctx *ctx, bert *model, const safetensors *file, const char *dir,
-                             int64_t index, bool may_initialize, bool *initialized)
+                             int64_t index, bert_head head, bert_load_report *report)
 {
     mts_status st = MTS_OK;
     param *p = &model->params.items[index];
+    const int64_t heads = model->params.count - PARAM_HEADS;
+    const bool in_classifier = index >= heads + PARAM_CLASSIFIER_WEIGHT;
     const st_tensor *t = find_tensor(file, p->name);
     const bool fits = t != NULL && has_shape(t, p);
-    *initialized = !fits && may_initialize;
-    if (*initialized) {
+    const bool leave = in_classifier && head == BERT_HEAD_NEW;
+    if (leave || (!fits && index >= heads && head != BERT_HEAD_NEEDED)) {
         initialize(model, p, index);
+        report->classifier_left = report->classifier_left || (leave && fits);
+        *(in_classifier ? &report->classifier_initialized : &report->pooler_initialized) = true;
         return MTS_OK;
     }
     MTS_CHECK(t != NULL, MTS_ERR_BAD_FILE, "%s: no tensor %s", dir, p->name);
@@ -106,22 +110,15 @@ static void report_unused(const bert *model, const safetensors *file, bert_load_
     }
 }
 
-mts_status bert_load(mts_ctx *ctx, bert *model, const char *dir, bool need_head,
+mts_status bert_load(mts_ctx *ctx, bert *model, const char *dir, bert_head head,
                      bert_load_report *report)
 {
     mts_status st = MTS_OK;
     safetensors *file = NULL;
-    const int64_t heads = model->params.count - PARAM_HEADS;
     *report = (bert_load_report){0};
     MTS_TRY(safetensors_open_dir(ctx, dir, &file));
-    for (int64_t i = 0; i < model->params.count; i++) {
-        bool initialized;
-        MTS_TRY(load_param(ctx, model, file, dir, i, i >= heads && !need_head, &initialized));
-        if (initialized && i < heads + PARAM_CLASSIFIER_WEIGHT)
-            report->pooler_initialized = true;
-        else if (initialized)
-            report->classifier_initialized = true;
-    }
+    for (int64_t i = 0; i < model->params.count; i++)
+        MTS_TRY(load_param(ctx, model, file, dir, i, head, report));
     report_unused(model, file, report);
     bert_weights_changed(model);
 cleanup:

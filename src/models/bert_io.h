@@ -14,16 +14,22 @@
  * the file the model has no place for; not counted: position_ids, which are no weights. */
 typedef struct bert_load_report {
     bool pooler_initialized, classifier_initialized;
+    bool classifier_left; /* the file has one that would fit, and BERT_HEAD_NEW was asked for */
     int64_t unused;
     char first_unused[128]; /* name of the first one in byte order, cut to fit */
 } bert_load_report;
 
+typedef enum bert_head {
+    BERT_HEAD_NEEDED,   /* a missing pooler or classifier is an error: evaluation, prediction */
+    BERT_HEAD_IF_THERE, /* what is missing, or has another shape, is initialised */
+    BERT_HEAD_NEW,      /* the classifier is initialised in any case: it is for other labels */
+} bert_head;
+
 /*
- * Fill all parameters from dir.  need_head: a missing pooler or classifier is an error (evaluation
- * and prediction) instead of being initialised.
+ * Fill all parameters from dir.
  * MTS_ERR_NOT_FOUND, _IO, _MEMORY; _BAD_FILE: a tensor is missing or has another shape.
  */
-MTS_NODISCARD mts_status bert_load(mts_ctx *ctx, bert *model, const char *dir, bool need_head,
+MTS_NODISCARD mts_status bert_load(mts_ctx *ctx, bert *model, const char *dir, bert_head head,
                                    bert_load_report *report);
 
 /* Write dir/model.safetensors and dir/config.json, each atomically.  dir exists. */

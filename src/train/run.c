@@ -77,12 +77,26 @@ cleanup:
     return st;
 }
 
+/* The classes of the data in the order that the model has them in; other names: a new head. */
+static mts_status take_order_of_labels(run *r, const model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    task_match match;
+    MTS_TRY(task_match_labels(r->ctx, &r->task, (const char *const *)cfg->labels, cfg->num_labels,
+                              model_config_is_regression(cfg), &match));
+    r->new_head = match == TASK_MATCH_NAMES && r->resume_dir == NULL;
+    utf8_quote(r->model_label, sizeof r->model_label, cfg->labels[0]);
+cleanup:
+    return st;
+}
+
 /* The model's labels: set from the task before training, taken from the model otherwise.  What
  * evaluation will need to know of the training is noted beside them. */
 static mts_status agree_on_labels(run *r, model_config *cfg, bool train)
 {
     mts_status st = MTS_OK;
     if (train) {
+        MTS_TRY(take_order_of_labels(r, cfg));
         MTS_TRY(model_config_set_labels(r->ctx, cfg, (const char *const *)r->task.label_names,
                                         r->task.num_labels, r->task.regression));
         if (r->task.glue != NULL)
@@ -154,17 +168,32 @@ cleanup:
     return st;
 }
 
+static void note_head(run *r, const bert_load_report *report)
+{
+    const int64_t labels = r->model->cfg.num_labels;
+    char own[UTF8_QUOTE_BYTES];
+    if (report->pooler_initialized)
+        run_note(r, "%s has no pooler: it was initialised", r->model_dir);
+    if (report->classifier_left)
+        run_note(r,
+                 "%s has a head for other labels (\"%s\", ...) than the data (\"%s\", ...): it was "
+                 "initialised",
+                 r->model_dir, r->model_label,
+                 utf8_quote(own, sizeof own, r->model->cfg.labels[0]));
+    else if (report->classifier_initialized)
+        run_note(r, "%s has no head for %lld label%s: it was initialised", r->model_dir,
+                 (long long)labels, labels == 1 ? "" : "s");
+}
+
 static mts_status load_weights(run *r)
 {
     mts_status st = MTS_OK;
     bert_load_report report;
-    const bool need_head = !r->training || r->resume_dir != NULL;
-    MTS_TRY(bert_load(r->ctx, r->model, r->model_dir, need_head, &report));
-    if (report.pooler_initialized)
-        run_note(r, "%s has no pooler: it was initialised", r->model_dir);
-    if (report.classifier_initialized)
-        run_note(r, "%s has no head for %lld label%s: it was initialised", r->model_dir,
-                 (long long)r->model->cfg.num_labels, r->model->cfg.num_labels == 1 ? "" : "s");
+    bert_head head = r->new_head ? BERT_HEAD_NEW : BERT_HEAD_IF_THERE;
+    if (!r->training || r->resume_dir != NULL)
+        head = BERT_HEAD_NEEDED;
+    MTS_TRY(bert_load(r->ctx, r->model, r->model_dir, head, &report));
+    note_head(r, &report);
     if (report.unused > 0)
         run_note(r, "%s: %lld tensor%s of the file not used, the first is %s", r->model_dir,
                  (long long)report.unused, report.unused == 1 ? "" : "s", report.first_unused);

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/utf8.h"
 #include "data/batch.h"
 #include "data/metrics.h"
 #include "data/sampler.h"
@@ -59,7 +60,9 @@ typedef struct run {
     int64_t batches_per_epoch, steps_per_epoch, total_steps;
     const char *model_dir; /* where the weights and the tokenizer come from */
     char *resume_dir;      /* checkpoint to go on from, or NULL */
-    bool stop;             /* on_event returned false */
+    bool new_head;         /* the model's head is for other labels than the data has ... */
+    char model_label[UTF8_QUOTE_BYTES]; /* ... of which this is the first */
+    bool stop;                          /* on_event returned false */
 } run;
 
 /* What a run is for: decides which data is read and what memory the model gets. */

@@ -175,7 +175,7 @@ static mts_status load_best(run *r)
     bert_load_report report;
     if (!r->o->load_best_model_at_end || r->state.best_checkpoint == NULL)
         return MTS_OK;
-    MTS_TRY(bert_load(r->ctx, r->model, r->state.best_checkpoint, true, &report));
+    MTS_TRY(bert_load(r->ctx, r->model, r->state.best_checkpoint, BERT_HEAD_NEEDED, &report));
     run_note(r, "loaded the best model, %s", r->state.best_checkpoint);
 cleanup:
     return st;

@@ -182,7 +182,7 @@ static void subject_open(subject *s, const char *name, const num_format *format,
             cfg.hidden_act = acts[i].act;
     must(bert_create(&ctx, &cfg, format, 1, 7, &none, &limits, &s->model));
     model_config_deinit(&cfg);
-    must(bert_load(&ctx, s->model, s->file.dir, true, &report));
+    must(bert_load(&ctx, s->model, s->file.dir, BERT_HEAD_NEEDED, &report));
     assert_int_equal(report.unused, 0);
     s->model->ex.training = true;
     s->logits = test_floats(limits.train_rows * s->model->cfg.num_labels);

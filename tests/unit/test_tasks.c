@@ -337,6 +337,37 @@ static void test_labels_of_a_model(void **state)
     task_deinit(&spec);
 }
 
+/* Training on from a model: its order of the classes where it has the same, in any case. */
+static void test_order_of_a_model(void **state)
+{
+    static const char *const turned[] = {"B", "c", "A", "a"};
+    static const char *const unnamed[] = {"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3"};
+    static const char *const other[] = {"a", "b", "c", "d"};
+    mts_options o = train_options("t.csv", "text,label\nw,A\nx,a\ny,b\nz,c\n");
+    task_spec spec = {0};
+    task_match match;
+    dataset d = {0};
+    (void)state;
+    assert_ok(task_resolve(&ctx, &o, &spec));
+    assert_ok(task_match_labels(&ctx, &spec, unnamed, 4, false, &match));
+    assert_int_equal(match, TASK_MATCH_FITS);
+    assert_string_equal(spec.label_names[0], "A");
+    assert_ok(task_match_labels(&ctx, &spec, other, 4, false, &match));
+    assert_int_equal(match, TASK_MATCH_NAMES);
+    assert_ok(task_match_labels(&ctx, &spec, turned, 3, false, &match));
+    assert_int_equal(match, TASK_MATCH_SHAPE);
+    assert_ok(task_match_labels(&ctx, &spec, other, 1, true, &match));
+    assert_int_equal(match, TASK_MATCH_SHAPE);
+    assert_string_equal(spec.label_names[0], "A");
+    assert_ok(task_match_labels(&ctx, &spec, turned, 4, false, &match));
+    assert_int_equal(match, TASK_MATCH_FITS);
+    assert_string_equal(spec.label_names[0], "b"); /* spelled as in the data */
+    assert_ok(task_load_train(&ctx, &spec, &d));
+    assert_string_equal(flat(&d), "w|2/x|3/y|0/z|1/");
+    dataset_deinit(&d);
+    task_deinit(&spec);
+}
+
 /* -------------------------------------------------------------------------------- GLUE ---- */
 
 static mts_options glue_options(const char *task)
@@ -520,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_bad_scores),
         cmocka_unit_test(test_argument_errors),
         cmocka_unit_test(test_labels_of_a_model),
+        cmocka_unit_test(test_order_of_a_model),
         cmocka_unit_test(test_glue_names),
         cmocka_unit_test(test_glue_headers),
         cmocka_unit_test(test_cola_files),

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# What a user of transformers' run_glue.py takes for granted: training goes on from a fine-tuned
+# model as that was, without training the folder's own settings count, fractions of the steps,
+# options that change nothing.
+# shellcheck source=tests/cli/tiny.sh
+. "$(dirname "$0")/tiny.sh"
+
+# The value of a key in the output of the last command, or in a file.
+value() { # KEY [FILE]
+    sed -nE "s/^.*\"$1\": ([^,}]*).*$/\1/p; s/^ *$1 += (.*)$/\1/p" "${2:-$work/out}" | tail -n 1
+}
+
+# ---- the labels of a fine-tuned model keep their outputs
+# relabel FOLDER COPY NAMES...: the same model with other names for its outputs 0, 1, ...
+relabel() {
+    local from=$1 to=$2 id=0 name ids=() labels=()
+    shift 2
+    cp -r "$from" "$to"
+    for name in "$@"; do
+        ids+=("\"$id\": \"$name\"")
+        labels+=("\"$name\": $id")
+        id=$((id + 1))
+    done
+    (
+        IFS=,
+        tr '\n' ' ' <"$from/config.json" |
+            sed -E "s/\"id2label\": \{[^}]*\}/\"id2label\": {${ids[*]}}/
+                s/\"label2id\": \{[^}]*\}/\"label2id\": {${labels[*]}}/" >"$to/config.json"
+    )
+}
+
+# stays FOLDER WORDS...: a step with the learning rate 0 from FOLDER gives what eval says of it.
+stays() {
+    local folder=$1 before
+    shift
+    run 0 eval "$folder" "$@" --json
+    before=$(value eval_accuracy)
+    rm -rf "$work/step"
+    run 0 train --model_name_or_path "$folder" "$@" "${train_data[@]}" --output_dir "$work/step" \
+        --learning_rate 0 --max_steps 1 --max_seq_length 24
+    ! grep -q "initialised" "$work/err" || fail "$folder: the head was not kept"
+    [ "$(value eval_accuracy "$work/step/eval_results.json")" = "$before" ] ||
+        fail "$folder: training on begins with another accuracy than $before"
+    run 0 eval "$work/step" "$@" --json
+    [ "$(value eval_accuracy)" = "$before" ] || fail "$folder: another accuracy after training on"
+}
+
+train_data=(--train_file "$task/train.tsv")
+dev=(--validation_file "$task/dev.tsv")
+run 0 train "${tiny[@]}" --output_dir "$work/three"
+relabel "$work/three" "$work/turned" tool Animal dish
+relabel "$work/three" "$work/unnamed" LABEL_0 LABEL_1 LABEL_2
+relabel "$work/three" "$work/strange" red green blue
+stays "$work/three" "${dev[@]}"
+sed -i 's/Animal/animal/g' "$work/turned/config.json"
+stays "$work/turned" "${dev[@]}"
+tr '\n' ' ' <"$work/step/config.json" | grep -qE '"0": "tool", +"1": "animal", +"2": "dish"' ||
+    fail "the model's order of labels is lost"
+sed -i 's/animal/ANIMAL/g' "$work/turned/config.json"
+run 0 train "${tiny[@]}" --model_name_or_path "$work/turned" --output_dir "$work/case" --max_steps 4 \
+    --save_steps 2
+tr '\n' ' ' <"$work/case/config.json" | grep -qE '"0": "tool", +"1": "animal", +"2": "dish"' ||
+    fail "labels in another case are other labels"
+mkdir "$work/again"
+cp -r "$work/case/checkpoint-2" "$work/again"
+run 0 train "${tiny[@]}" --model_name_or_path "$work/turned" --output_dir "$work/again" --max_steps 4 \
+    --resume_from_checkpoint last
+cmp "$work/case/model.safetensors" "$work/again/model.safetensors" || fail "resumed: another order"
+run 0 train "${tiny[@]}" --model_name_or_path "$work/unnamed" --output_dir "$work/named" --max_steps 1
+! grep -q "initialised" "$work/err" || fail "the head of unnamed labels was not kept"
+has "$work/named/config.json" '"0": "animal"'
+run 0 train "${tiny[@]}" --model_name_or_path "$work/strange" --output_dir "$work/new" --max_steps 1
+has err "$work/strange has a head for other labels (\"red\", ...) than the data (\"animal\", ...)"
+
+mkdir "$work/SST-2"
+for set in train dev; do
+    grep -v 'tool$' "$task/$set.tsv" |
+        sed -e '1s/.*/sentence\tlabel/' -e 's/animal$/0/' -e 's/dish$/1/' >"$work/SST-2/$set.tsv"
+done
+glue=(--task_name sst2 --data_dir "$work")
+train_data=()
+run 0 train --model_name_or_path "$task/model" "${glue[@]}" --max_seq_length 24 --max_steps 30 \
+    --learning_rate 1e-3 --output_dir "$work/two"
+relabel "$work/two" "$work/swapped" positive negative
+relabel "$work/two" "$work/bare" LABEL_0 LABEL_1
+for folder in two swapped bare; do
+    stays "$work/$folder" "${glue[@]}"
+done
+relabel "$work/two" "$work/strange2" entailment not_entailment
+run 0 train --model_name_or_path "$work/strange2" "${glue[@]}" --max_seq_length 24 --max_steps 1 \
+    --output_dir "$work/new2"
+has err "has a head for other labels (\"entailment\", ...) than the data (\"negative\", ...)"
