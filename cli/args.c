@@ -196,7 +196,7 @@ static args_result parse_words(const cli_command *command, cli_args *args, int c
 }
 
 /*
- * Defaults of a command that goes by the model's training: what its folder says.  A --precision
+ * Defaults where the model's training decides: what its folder says.  A --precision
  * that is given is another number format, of which the folder says nothing; the length stays.
  */
 static args_result take_training(cli_args *args, bool other_format)
@@ -213,20 +213,26 @@ static args_result take_training(cli_args *args, bool other_format)
     return ARGS_RUN;
 }
 
+/* Whether the folder's training decides what is not given: where nothing is trained. */
+static bool goes_as_trained(const cli_command *command, const mts_options *o)
+{
+    return command->as_trained || (command->use == MTS_USE_TRAIN && !o->do_train);
+}
+
 args_result args_parse(const cli_command *command, cli_args *args, int count, char **words)
 {
     const cli_args fresh = *args;
-    if (command->as_trained)
-        args->options.precision = NULL;
+    args->options.precision = NULL; /* to see whether it is given */
     args_result result = parse_words(command, args, count, words);
-    if (result != ARGS_RUN || !command->as_trained)
+    if (result != ARGS_RUN)
         return result;
-    /* Once more, on top of what the folder says. */
+    /* Once more, on top of the defaults or of what the folder says. */
+    const bool as_trained = goes_as_trained(command, &args->options);
     const char *dir = args->options.model_name_or_path;
     const bool other_format = args->options.precision != NULL;
     *args = fresh;
     args->options.model_name_or_path = dir;
-    result = dir == NULL ? ARGS_RUN : take_training(args, other_format);
+    result = as_trained && dir != NULL ? take_training(args, other_format) : ARGS_RUN;
     args->options.model_name_or_path = NULL;
     return result == ARGS_RUN ? parse_words(command, args, count, words) : result;
 }

@@ -47,7 +47,8 @@ typedef struct cli_command {
     const char *about;     /* a paragraph for --help */
     unsigned use;          /* set of mts_use: which library options it takes */
     bool takes_model;      /* --model_name_or_path, or the folder as the one bare argument */
-    bool as_trained;       /* options not given are those the model was trained with */
+    bool as_trained;       /* options not given are those the model was trained with; train goes
+                           * by them as well where it only evaluates or predicts */
     const cli_flag *flags; /* ends with a NULL name; may be NULL */
     int (*run)(cli_args *args);
 } cli_command;

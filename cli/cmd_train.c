@@ -37,7 +37,8 @@ const cli_command command_train = {
     .about = "Fine-tunes a BERT folder as transformers writes it, on a GLUE task or on a CSV, TSV "
              "or JSONL file,\nand writes a folder that transformers opens. The options are those "
              "of transformers' run_glue.py;\n--precision says in which numbers. Ctrl-C stops at "
-             "the next step and writes a checkpoint.",
+             "the next step and writes a checkpoint.\nWith --do_train false, precision and length "
+             "are those the folder was trained with, unless given.",
     .use = MTS_USE_TRAIN,
     .run = run_train,
 };

@@ -84,8 +84,8 @@ typedef struct mts_options {
     const char *text_column_names; /* one or two names, comma separated */
     const char *label_column_name;
     bool do_regression;
-    int64_t do_lower_case; /* 1, 0, or -1: as the model's tokenizer says */
-    int64_t max_seq_length;
+    int64_t do_lower_case;     /* 1, 0, or -1: as the model's tokenizer says */
+    int64_t max_seq_length;    /* 0: 128, or the positions of the model if these are fewer */
     int64_t max_train_samples; /* -1: all; likewise below */
     int64_t max_eval_samples;
     int64_t max_predict_samples;

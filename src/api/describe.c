@@ -42,9 +42,9 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
 {
     mts_status st = MTS_OK;
     const num_format format = settings_format(o);
-    const int64_t length = o->max_seq_length < cfg->max_position_embeddings
-                               ? o->max_seq_length
-                               : cfg->max_position_embeddings;
+    const int64_t wanted = settings_max_length(o, cfg);
+    const int64_t length =
+        wanted < cfg->max_position_embeddings ? wanted : cfg->max_position_embeddings;
     const int64_t rows = o->per_device_train_batch_size;
     const bert_limits limits = {
         .train_rows = rows,

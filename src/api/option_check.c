@@ -152,6 +152,11 @@ static mts_status check_limits(mts_ctx *ctx, const mts_options *o)
     } limits[] = {{"max_train_samples", o->max_train_samples},
                   {"max_eval_samples", o->max_eval_samples},
                   {"max_predict_samples", o->max_predict_samples}};
+    MTS_CHECK(
+        o->max_seq_length == 0 || o->max_seq_length >= 3, MTS_ERR_ARGUMENT,
+        "option --max_seq_length: expected 3 to 65536, or 0 for 128 or as many as the model has "
+        "positions, found %lld",
+        (long long)o->max_seq_length);
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
         MTS_CHECK(limits[i].rows != 0, MTS_ERR_ARGUMENT,
                   "option --%s: expected at least 1, or -1 for all rows, found 0", limits[i].name);

@@ -48,7 +48,9 @@
 
 static const mts_option_info options[] = {
 #define GROUP "What to do"
-    SWITCH(do_train, "true", TRAIN, "fine-tune; without it only --do_eval and --do_predict act"),
+    SWITCH(do_train, "true", TRAIN,
+           "fine-tune; without it only --do_eval and --do_predict act, with "
+           "the precision and length of the folder's training"),
     TRISTATE(do_eval, TRAIN,
              "evaluate the final model; auto: when there is validation data (--validation_file or "
              "--task_name)"),
@@ -74,7 +76,10 @@ static const mts_option_info options[] = {
     TRISTATE(
         do_lower_case, RUN,
         "lower-case the text; auto: as the model's tokenizer says; train stores it in the folder"),
-    INT(max_seq_length, "128", 3, 65536, RUN | INFO, "longer texts are cut to so many tokens"),
+    INT(max_seq_length, "0", 0, 65536, RUN | INFO,
+        "longer texts are cut to so many tokens, 3 or more; 0: 128, or the model's positions if "
+        "these "
+        "are fewer"),
     INT(max_train_samples, "-1", -1, ROWS_MAX, TRAIN, "use the first so many rows; -1: all"),
     INT(max_eval_samples, "-1", -1, ROWS_MAX, TRAIN | EVAL, "use the first so many rows; -1: all"),
     INT(max_predict_samples, "-1", -1, ROWS_MAX, TRAIN, "use the first so many rows; -1: all"),

@@ -48,10 +48,10 @@ mts_status predictor_open(mts_ctx *ctx, const mts_options *o, predictor **out)
     *out = NULL;
     MTS_TRY(mem_calloc(ctx, &p, 1, sizeof *p, "predictor"));
     p->ctx = ctx;
-    p->max_seq_length = o->max_seq_length;
     p->batch_size = o->per_device_eval_batch_size;
     p->threads = settings_threads(o);
     MTS_TRY(model_config_load(ctx, o->model_name_or_path, &cfg));
+    p->max_seq_length = settings_max_length(o, &cfg);
     MTS_TRY(wordpiece_open(ctx, o->model_name_or_path, &p->tokenizer));
     if (o->do_lower_case >= 0)
         wordpiece_set_lower_case(p->tokenizer, o->do_lower_case == 1);

@@ -48,7 +48,7 @@ static bool tokenizing(void *user, int64_t done, int64_t total)
 /* Encode the rows of d and free d. */
 static mts_status encode(run *r, dataset *d, encoded_dataset *out)
 {
-    mts_status st = encoded_dataset_build(r->ctx, out, d, r->tokenizer, r->o->max_seq_length,
+    mts_status st = encoded_dataset_build(r->ctx, out, d, r->tokenizer, r->max_seq_length,
                                           r->threads, tokenizing, r);
     dataset_deinit(d);
     return st;
@@ -149,10 +149,10 @@ static mts_status create_model(run *r, model_config *cfg)
     MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
               "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", r->model_dir,
               (long long)vocab, (long long)cfg->vocab_size);
-    MTS_CHECK(r->o->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
+    MTS_CHECK(r->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
               "option --max_seq_length: the model has %lld positions, found %lld: give at most "
               "as many",
-              (long long)cfg->max_position_embeddings, (long long)r->o->max_seq_length);
+              (long long)cfg->max_position_embeddings, (long long)r->max_seq_length);
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               r->model_dir, (long long)cfg->type_vocab_size);
@@ -271,6 +271,7 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
         MTS_TRY(checkpoint_find_resume(r));
     r->model_dir = r->resume_dir != NULL ? r->resume_dir : o->model_name_or_path;
     MTS_TRY(model_config_load(ctx, r->model_dir, &cfg));
+    r->max_seq_length = settings_max_length(o, &cfg);
     MTS_TRY(wordpiece_open(ctx, r->model_dir, &r->tokenizer));
     if (o->do_lower_case >= 0)
         wordpiece_set_lower_case(r->tokenizer, o->do_lower_case == 1);

@@ -40,6 +40,7 @@ typedef struct run {
     const mts_options *o;
     const mts_callbacks *callbacks;
     num_format format;
+    int64_t max_seq_length; /* of the options, or the default for this model */
     int threads;
     bool training;
 

@@ -13,6 +13,8 @@
  * of int8 logits 1.5 to 3 times (docs/FORMATS.md (7)). */
 enum { NORM_BITS = 16 };
 
+enum { USUAL_LENGTH = 128 }; /* run_glue.py's default of max_seq_length */
+
 static int bits_or(int64_t given, int standard)
 {
     return given > 0 ? (int)given : standard;
@@ -55,7 +57,8 @@ const char *const settings_stored[] = {"precision",      "weight_bits", "activat
                                        "max_seq_length", NULL};
 
 /* In the order of settings_stored. */
-static mts_status fill_stored(mts_ctx *ctx, const mts_options *o, json_t *object)
+static mts_status fill_stored(mts_ctx *ctx, const mts_options *o, const model_config *cfg,
+                              json_t *object)
 {
     mts_status st = MTS_OK;
     const num_format f = settings_format(o);
@@ -67,7 +70,8 @@ static mts_status fill_stored(mts_ctx *ctx, const mts_options *o, json_t *object
         MTS_TRY(json_util_set(ctx, object, "norm_bits", json_integer(f.norm_bits)));
         MTS_TRY(json_util_set(ctx, object, "exponent_group", json_string(o->exponent_group)));
     }
-    MTS_TRY(json_util_set(ctx, object, "max_seq_length", json_integer(o->max_seq_length)));
+    MTS_TRY(
+        json_util_set(ctx, object, "max_seq_length", json_integer(settings_max_length(o, cfg))));
 cleanup:
     return st;
 }
@@ -77,11 +81,19 @@ mts_status settings_store(mts_ctx *ctx, const mts_options *o, model_config *cfg)
     mts_status st = MTS_OK;
     json_t *object = json_object();
     MTS_CHECK(object != NULL, MTS_ERR_MEMORY, "out of memory: settings");
-    MTS_TRY(fill_stored(ctx, o, object));
+    MTS_TRY(fill_stored(ctx, o, cfg, object));
     MTS_TRY(json_util_set(ctx, cfg->json, SETTINGS_KEY, json_incref(object)));
 cleanup:
     json_decref(object);
     return st;
+}
+
+int64_t settings_max_length(const mts_options *o, const model_config *cfg)
+{
+    if (o->max_seq_length > 0)
+        return o->max_seq_length;
+    return cfg->max_position_embeddings < USUAL_LENGTH ? cfg->max_position_embeddings
+                                                       : USUAL_LENGTH;
 }
 
 /* A probability below 1 as a float below 1: 1 / (1 - p) must be finite. */

@@ -90,3 +90,33 @@ relabel "$work/two" "$work/strange2" entailment not_entailment
 run 0 train --model_name_or_path "$work/strange2" "${glue[@]}" --max_seq_length 24 --max_steps 1 \
     --output_dir "$work/new2"
 has err "has a head for other labels (\"entailment\", ...) than the data (\"negative\", ...)"
+
+# ---- without training: the folder's own number format and length
+run 0 train "${tiny[@]}" --output_dir "$work/narrow" --precision int8 --attention_bits 4 \
+    --weight_bits 4 --activation_bits 4 --max_seq_length 8
+run 0 eval "$work/narrow" "${dev[@]}" --json
+loss=$(value eval_loss)
+untrained=(train --model_name_or_path "$work/narrow" --no_do_train --do_eval "${dev[@]}"
+    --output_dir "$work/untrained")
+loss_of() { # WORDS...
+    run 0 "${untrained[@]}" "$@"
+    value eval_loss "$work/untrained/eval_results.json"
+}
+[ "$(loss_of)" = "$loss" ] || fail "without training: not the folder's precision and length"
+for words in "--precision fp32" "--max_seq_length 24" "--weight_bits 8"; do
+    read -ra given <<<"$words"
+    [ "$(loss_of "${given[@]}")" != "$loss" ] || fail "without training: $words does not count"
+done
+
+# ---- a model with fewer positions than the usual 128
+run 0 train "${tiny[@]:0:6}" --output_dir "$work/short" --max_steps 1
+has "$work/short/config.json" '"max_seq_length": 32'
+printf 'the cat\n' >"$work/lines"
+run 0 predict "$work/short" --input "$work/lines"
+sed -i 's/"max_seq_length": 32/"later": 0/' "$work/short/config.json"
+run 0 predict "$work/short" --input "$work/lines"
+run 0 eval "$work/short" "${dev[@]}"
+run 0 info "$work/short"
+refuse 2 "the model has 32 positions, found 33" predict "$work/short" --input "$work/lines" \
+    --max_seq_length 33
+refuse 2 "expected 3 to 65536, or 0 " predict "$work/short" --max_seq_length 2
