@@ -131,11 +131,26 @@ cleanup:
     return st;
 }
 
+/* Both files must be of one step.  The optimizer's is its first array. */
+static mts_status check_step(run *r, const char *dir)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    int64_t step;
+    memcpy(&step, optimizer_state_at(r->opt, 0).data, sizeof step);
+    MTS_CHECK(step == r->state.global_step, MTS_ERR_BAD_FILE,
+              "%s: optimizer.safetensors is of step %lld, trainer_state.json of step %lld", dir,
+              (long long)step, (long long)r->state.global_step);
+cleanup:
+    return st;
+}
+
 mts_status checkpoint_load(run *r, const char *dir)
 {
     mts_status st = MTS_OK;
     MTS_TRY(train_state_load(r, dir));
     MTS_TRY(load_optimizer(r, dir));
+    MTS_TRY(check_step(r, dir));
     r->model->ex.weight_version = (uint64_t)r->state.global_step + 1;
 cleanup:
     return st;

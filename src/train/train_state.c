@@ -10,49 +10,143 @@
 #include "base/file.h"
 #include "base/json_util.h"
 #include "base/rng.h"
+#include "base/utf8.h"
 
 static const char file_name[] = "trainer_state.json";
-
-enum { SIGNATURE_BYTES = 1280 };
 
 /* The largest file that is read: some 200 bytes of log_history for each log line. */
 #define FILE_BYTES ((size_t)4 << 30)
 
-/* A checksum of the training rows. */
-static uint32_t hash_rows(const encoded_dataset *rows)
+#define STEPS_MAX (INT64_C(1) << 53)
+
+/* With its end, so that "a", "bc" are not "ab", "c". */
+static uint64_t hash_text(uint64_t h, const char *text)
 {
+    for (size_t i = 0; i <= strlen(text); i++)
+        h = rng_splitmix64(h ^ (unsigned char)text[i]);
+    return h;
+}
+
+/* A checksum of the training rows, and of what their classes are called. */
+static uint32_t hash_rows(const run *r)
+{
+    const encoded_dataset *rows = &r->train;
     uint64_t h = (uint64_t)rows->n;
     for (int64_t i = 0; i < rows->offsets[rows->n]; i++)
-        h = rng_splitmix64(h ^ (uint32_t)rows->ids[i]);
+        h = rng_splitmix64(h ^ (uint32_t)rows->ids[i] ^ ((uint64_t)rows->type_ids[i] << 32));
     for (int64_t i = 0; i < rows->n; i++) {
         uint32_t bits;
         memcpy(&bits, &rows->labels[i], sizeof bits);
         h = rng_splitmix64(h ^ bits);
+        h = rng_splitmix64(h ^ (uint64_t)rows->offsets[i + 1]);
     }
+    for (int64_t i = 0; i < r->task.num_labels && !r->task.regression; i++)
+        h = hash_text(h, r->task.label_names[i]);
     return (uint32_t)(h >> 32);
 }
 
-/* What two runs must share for one to continue the other. */
-static void make_signature(const run *r, char text[SIGNATURE_BYTES])
+/* A float as the shortest decimal that gives it back: 0.1, not 0.10000000149011612. */
+static double shortest(float x)
 {
+    char text[32];
+    for (int digits = 6;; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)x);
+        if (digits == 9 || strtof(text, NULL) == x)
+            return strtod(text, NULL);
+    }
+}
+
+static mts_status put_data(const run *r, json_t *items)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    char checksum[16];
+    snprintf(checksum, sizeof checksum, "%08" PRIx32, hash_rows(r));
+    MTS_TRY(json_util_set(ctx, items, "train_samples", json_integer(r->train.n)));
+    MTS_TRY(json_util_set(ctx, items, "train_tokens", json_integer(r->train.offsets[r->train.n])));
+    MTS_TRY(json_util_set(ctx, items, "train_checksum", json_string(checksum)));
+cleanup:
+    return st;
+}
+
+static mts_status put_schedule(const run *r, json_t *items)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
     const mts_options *o = r->o;
+    MTS_TRY(json_util_set(ctx, items, "per_device_train_batch_size",
+                          json_integer(o->per_device_train_batch_size)));
+    MTS_TRY(json_util_set(ctx, items, "gradient_accumulation_steps",
+                          json_integer(o->gradient_accumulation_steps)));
+    MTS_TRY(json_util_set(ctx, items, "group_by_length", json_boolean(o->group_by_length)));
+    MTS_TRY(json_util_set(ctx, items, "seed", json_integer(o->seed)));
+    MTS_TRY(json_util_set(ctx, items, "data_seed", json_integer(o->data_seed)));
+    MTS_TRY(json_util_set(ctx, items, "learning_rate", json_real(o->learning_rate)));
+    MTS_TRY(json_util_set(ctx, items, "lr_scheduler_type", json_string(o->lr_scheduler_type)));
+    MTS_TRY(json_util_set(ctx, items, "warmup_ratio", json_real(o->warmup_ratio)));
+    MTS_TRY(json_util_set(ctx, items, "warmup_steps", json_integer(o->warmup_steps)));
+cleanup:
+    return st;
+}
+
+static mts_status put_optimizer(const run *r, json_t *items)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    const mts_options *o = r->o;
+    const bert_dropout *d = &r->model->dropout;
+    MTS_TRY(json_util_set(ctx, items, "optim", json_string(o->optim)));
+    MTS_TRY(json_util_set(ctx, items, "weight_decay", json_real(o->weight_decay)));
+    MTS_TRY(json_util_set(ctx, items, "adam_beta1", json_real(o->adam_beta1)));
+    MTS_TRY(json_util_set(ctx, items, "adam_beta2", json_real(o->adam_beta2)));
+    MTS_TRY(json_util_set(ctx, items, "adam_epsilon", json_real(o->adam_epsilon)));
+    MTS_TRY(json_util_set(ctx, items, "sgd_momentum", json_real(o->sgd_momentum)));
+    MTS_TRY(json_util_set(ctx, items, "max_grad_norm", json_real(o->max_grad_norm)));
+    MTS_TRY(json_util_set(ctx, items, "hidden_dropout", json_real(shortest(d->hidden))));
+    MTS_TRY(json_util_set(ctx, items, "attention_dropout", json_real(shortest(d->attention))));
+    MTS_TRY(json_util_set(ctx, items, "classifier_dropout", json_real(shortest(d->classifier))));
+cleanup:
+    return st;
+}
+
+static mts_status put_format(const run *r, json_t *items)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
     const num_format *f = &r->format;
+    MTS_TRY(json_util_set(ctx, items, "precision", json_string(r->o->precision)));
+    if (f->kind != FORMAT_DFP)
+        return MTS_OK;
+    MTS_TRY(json_util_set(ctx, items, "weight_bits", json_integer(f->weight_bits)));
+    MTS_TRY(json_util_set(ctx, items, "activation_bits", json_integer(f->activation_bits)));
+    MTS_TRY(json_util_set(ctx, items, "gradient_bits", json_integer(f->gradient_bits)));
+    MTS_TRY(json_util_set(ctx, items, "attention_bits", json_integer(f->attention_bits)));
+    MTS_TRY(json_util_set(ctx, items, "norm_bits", json_integer(f->norm_bits)));
+    MTS_TRY(json_util_set(ctx, items, "rounding", json_string(r->o->rounding)));
+    MTS_TRY(json_util_set(ctx, items, "exponent_group", json_string(r->o->exponent_group)));
+cleanup:
+    return st;
+}
+
+/* *out: what two runs must share for one to continue the other, by the names of the options; those
+ * of the data begin with "train_". */
+static mts_status make_items(const run *r, json_t **out)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
     char best[RUN_METRIC_KEY_BYTES];
+    json_t *items = json_object();
+    MTS_CHECK(items != NULL, MTS_ERR_MEMORY, "out of memory: %s", file_name);
+    MTS_TRY(put_data(r, items));
+    MTS_TRY(put_schedule(r, items));
+    MTS_TRY(put_optimizer(r, items));
+    MTS_TRY(put_format(r, items));
     run_best_metric_key(r, best);
-    snprintf(text, SIGNATURE_BYTES,
-             "rows=%" PRId64 " tokens=%" PRId64 " checksum=%08" PRIx32 " batch=%" PRId64 "x%" PRId64
-             " steps=%" PRId64 " grouped=%d seed=%" PRId64 "/%" PRId64
-             " optim=%s lr=%a wd=%a betas=%a/%a eps=%a momentum=%a clip=%a schedule=%s "
-             "warmup=%a/%" PRId64
-             " format=%d w%d a%d g%d p%d n%d rounding=%d group=%d dropout=%a/%a/%a best=%s",
-             r->train.n, r->train.offsets[r->train.n], hash_rows(&r->train),
-             o->per_device_train_batch_size, o->gradient_accumulation_steps, r->total_steps,
-             o->group_by_length, o->seed, o->data_seed, o->optim, o->learning_rate, o->weight_decay,
-             o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->sgd_momentum, o->max_grad_norm,
-             o->lr_scheduler_type, o->warmup_ratio, o->warmup_steps, (int)f->kind, f->weight_bits,
-             f->activation_bits, f->gradient_bits, f->attention_bits, f->norm_bits, f->rounding,
-             (int)f->group, (double)r->model->dropout.hidden, (double)r->model->dropout.attention,
-             (double)r->model->dropout.classifier, best);
+    MTS_TRY(json_util_set(ctx, items, "metric_for_best_model", json_string(best)));
+    *out = json_incref(items);
+cleanup:
+    json_decref(items);
+    return st;
 }
 
 static mts_status put_exact(mts_ctx *ctx, json_t *object, const char *key, double value)
@@ -68,9 +162,9 @@ static mts_status make_exact(const run *r, json_t *own)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const train_state *s = &r->state;
-    char signature[SIGNATURE_BYTES];
-    make_signature(r, signature);
-    MTS_TRY(json_util_set(ctx, own, "run", json_string(signature)));
+    json_t *items = NULL;
+    MTS_TRY(make_items(r, &items));
+    MTS_TRY(json_util_set(ctx, own, "run", json_incref(items)));
     MTS_TRY(json_util_set(ctx, own, "micro_step", json_integer(s->micro_step)));
     MTS_TRY(json_util_set(ctx, own, "loss_count", json_integer(s->loss_count)));
     MTS_TRY(put_exact(ctx, own, "loss_sum", s->loss_sum));
@@ -79,6 +173,23 @@ static mts_status make_exact(const run *r, json_t *own)
         MTS_TRY(put_exact(ctx, own, "best_metric", s->best_metric));
     if (s->evaluation_due)
         MTS_TRY(json_util_set(ctx, own, "evaluation_due", json_true()));
+cleanup:
+    json_decref(items);
+    return st;
+}
+
+/* *out: the best checkpoint for transformers, which reads it as a path; by its name alone where the
+ * path is not UTF-8 and thus no JSON string. */
+static mts_status make_best(const run *r, json_t **out)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    const char *path = r->state.best_checkpoint;
+    const char *slash = path == NULL ? NULL : strrchr(path, '/');
+    *out = path == NULL ? json_null() : json_string(path);
+    if (*out == NULL)
+        *out = json_string(slash == NULL ? path : slash + 1);
+    MTS_CHECK(*out != NULL, MTS_ERR_MEMORY, "out of memory: %s", file_name);
 cleanup:
     return st;
 }
@@ -89,7 +200,7 @@ mts_status train_state_save(const run *r, const char *dir)
     mts_ctx *ctx = r->ctx;
     const train_state *s = &r->state;
     char *path = NULL;
-    json_t *root = json_object(), *own = json_object(), *callbacks = json_object();
+    json_t *root = json_object(), *own = json_object(), *callbacks = json_object(), *best = NULL;
     const double epoch =
         (double)s->global_step / (double)(r->steps_per_epoch > 0 ? r->steps_per_epoch : 1);
     MTS_CHECK(root != NULL && own != NULL && callbacks != NULL, MTS_ERR_MEMORY, "out of memory: %s",
@@ -104,15 +215,15 @@ mts_status train_state_save(const run *r, const char *dir)
     MTS_TRY(json_util_set(ctx, root, "logging_steps", json_integer(r->o->logging_steps)));
     MTS_TRY(json_util_set(ctx, root, "best_metric",
                           s->has_best ? json_real(s->best_metric) : json_null()));
-    MTS_TRY(
-        json_util_set(ctx, root, "best_model_checkpoint",
-                      s->best_checkpoint == NULL ? json_null() : json_string(s->best_checkpoint)));
+    MTS_TRY(make_best(r, &best));
+    MTS_TRY(json_util_set(ctx, root, "best_model_checkpoint", json_incref(best)));
     MTS_TRY(json_util_set(ctx, root, "log_history", json_incref(s->log_history)));
     MTS_TRY(json_util_set(ctx, callbacks, "mantissa", json_incref(own)));
     MTS_TRY(json_util_set(ctx, root, "stateful_callbacks", json_incref(callbacks)));
     MTS_TRY(path_join(ctx, &path, dir, file_name));
     MTS_TRY(json_util_save(ctx, root, path));
 cleanup:
+    json_decref(best);
     json_decref(callbacks);
     json_decref(own);
     json_decref(root);
@@ -135,24 +246,101 @@ cleanup:
     return st;
 }
 
-/* Two signatures differ: name the first item that does. */
-static mts_status check_signature(const run *r, const char *file, const char *found)
+/* A value of an item for an error text: a string as it is, anything else as JSON. */
+static mts_status quote_value(mts_ctx *ctx, const json_t *value, char out[UTF8_QUOTE_BYTES])
+{
+    mts_status st = MTS_OK;
+    char *text = NULL;
+    if (json_is_array(value) || json_is_object(value))
+        utf8_quote(out, UTF8_QUOTE_BYTES, json_util_type_name(value));
+    else if (value == NULL || json_is_string(value))
+        utf8_quote(out, UTF8_QUOTE_BYTES, value == NULL ? "nothing" : json_string_value(value));
+    else {
+        json_t *list = json_pack("[O]", value);
+        MTS_CHECK(list != NULL, MTS_ERR_MEMORY, "out of memory: %s", file_name);
+        st = json_util_dump(ctx, list, 0, false, &text);
+        json_decref(list);
+        if (st == MTS_OK) {
+            text[strlen(text) - 1] = '\0';
+            utf8_quote(out, UTF8_QUOTE_BYTES, text + 1);
+        }
+    }
+cleanup:
+    mem_free(text);
+    return st;
+}
+
+/* The item `key` has these values in the checkpoint and in this run; NULL: there is none. */
+static mts_status check_item(mts_ctx *ctx, const char *file, const char *key, const json_t *found,
+                             const json_t *expected)
+{
+    mts_status st = MTS_OK;
+    char theirs[UTF8_QUOTE_BYTES], ours[UTF8_QUOTE_BYTES], name[UTF8_QUOTE_BYTES];
+    const bool data = strncmp(key, "train_", 6) == 0;
+    if (json_equal(found, expected))
+        return MTS_OK;
+    MTS_TRY(quote_value(ctx, found, theirs));
+    MTS_TRY(quote_value(ctx, expected, ours));
+    MTS_CHECK(false, MTS_ERR_BAD_FILE,
+              "%s: the checkpoint is of another run: it has %s%s %s, this run %s", file,
+              data ? "other training data, " : "--", utf8_quote(name, sizeof name, key), theirs,
+              ours);
+cleanup:
+    return st;
+}
+
+/* Two runs that one continues the other must share every item. */
+static mts_status check_items(const run *r, const char *file, json_t *found)
+{
+    mts_status st = MTS_OK;
+    json_t *expected = NULL, *value;
+    const char *key;
+    MTS_TRY(make_items(r, &expected));
+    json_object_foreach(expected, key, value)
+        MTS_TRY(check_item(r->ctx, file, key, json_object_get(found, key), value));
+    json_object_foreach(found, key, value)
+        MTS_TRY(check_item(r->ctx, file, key, value, json_object_get(expected, key)));
+cleanup:
+    json_decref(expected);
+    return st;
+}
+
+/* The counters must be what one run leaves; the optimizer's own is checked where it is read. */
+static mts_status check_counters(const run *r, const char *file)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    char expected[SIGNATURE_BYTES];
-    make_signature(r, expected);
-    size_t i = 0;
-    while (expected[i] != '\0' && expected[i] == found[i])
-        i++;
-    if (expected[i] == found[i])
-        return MTS_OK;
-    while (i > 0 && expected[i - 1] != ' ')
-        i--;
-    MTS_CHECK(false, MTS_ERR_BAD_FILE,
-              "%s: the checkpoint is of another run: it has %.*s, this run %.*s", file,
-              (int)strcspn(found + i, " "), found + i, (int)strcspn(expected + i, " "),
-              expected + i);
+    const train_state *s = &r->state;
+    const int64_t micro_steps =
+        s->global_step / r->steps_per_epoch * r->batches_per_epoch +
+        s->global_step % r->steps_per_epoch * r->o->gradient_accumulation_steps;
+    MTS_CHECK(s->micro_step == micro_steps, MTS_ERR_BAD_FILE,
+              "%s: mantissa.micro_step: expected %lld batches in %lld steps, found %lld", file,
+              (long long)micro_steps, (long long)s->global_step, (long long)s->micro_step);
+    MTS_CHECK(s->loss_count <= s->global_step, MTS_ERR_BAD_FILE,
+              "%s: mantissa.loss_count: expected at most %lld, the steps done, found %lld", file,
+              (long long)s->global_step, (long long)s->loss_count);
+cleanup:
+    return st;
+}
+
+/* The end may be another one than the run had that wrote the checkpoint. */
+static mts_status check_end(run *r, const char *file, const json_t *root)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    int64_t planned = r->total_steps;
+    MTS_CHECK(r->state.global_step <= r->total_steps, MTS_ERR_BAD_FILE,
+              "%s: the checkpoint is of step %lld, this run has %lld steps: give more of "
+              "--num_train_epochs or --max_steps, or an earlier checkpoint",
+              file, (long long)r->state.global_step, (long long)r->total_steps);
+    MTS_TRY(json_util_int(ctx, file, root, "max_steps", 0, STEPS_MAX, &planned));
+    if (planned != r->total_steps)
+        run_note(
+            r,
+            "the checkpoint's run had %lld steps, this one has %lld: from here on the learning "
+            "rate follows the schedule of %lld",
+            (long long)planned, (long long)r->total_steps, (long long)r->total_steps);
 cleanup:
     return st;
 }
@@ -162,13 +350,13 @@ static mts_status load_exact(run *r, const char *file, const json_t *own)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     train_state *s = &r->state;
-    const char *signature = "";
-    MTS_TRY(json_util_require(ctx, file, own, "run"));
-    MTS_TRY(json_util_string(ctx, file, own, "run", &signature));
-    MTS_TRY(check_signature(r, file, signature));
+    json_t *items = json_object_get(own, "run");
+    MTS_CHECK(json_is_object(items), MTS_ERR_BAD_FILE,
+              "%s: mantissa.run: expected an object, found %s", file, json_util_type_name(items));
+    MTS_TRY(check_items(r, file, items));
     MTS_TRY(json_util_require(ctx, file, own, "micro_step"));
-    MTS_TRY(json_util_int(ctx, file, own, "micro_step", 0, INT64_C(1) << 53, &s->micro_step));
-    MTS_TRY(json_util_int(ctx, file, own, "loss_count", 0, INT64_C(1) << 53, &s->loss_count));
+    MTS_TRY(json_util_int(ctx, file, own, "micro_step", 0, STEPS_MAX, &s->micro_step));
+    MTS_TRY(json_util_int(ctx, file, own, "loss_count", 0, STEPS_MAX, &s->loss_count));
     MTS_TRY(get_exact(ctx, file, own, "loss_sum", &s->loss_sum));
     MTS_TRY(get_exact(ctx, file, own, "total_loss", &s->total_loss));
     s->has_best = json_object_get(own, "best_metric") != NULL;
@@ -217,8 +405,10 @@ mts_status train_state_load(run *r, const char *dir)
               "written by another program?",
               path);
     MTS_TRY(json_util_require(ctx, path, root, "global_step"));
-    MTS_TRY(json_util_int(ctx, path, root, "global_step", 0, r->total_steps, &s->global_step));
+    MTS_TRY(json_util_int(ctx, path, root, "global_step", 0, STEPS_MAX, &s->global_step));
     MTS_TRY(load_exact(r, path, own));
+    MTS_TRY(check_end(r, path, root));
+    MTS_TRY(check_counters(r, path));
     MTS_TRY(json_util_string(ctx, path, root, "best_model_checkpoint", &best));
     if (best != NULL)
         MTS_TRY(find_best(r, best));

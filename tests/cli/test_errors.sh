@@ -174,16 +174,25 @@ restore() {
     cp -r "$work/good/checkpoint-4" "$work/other"
 }
 restore
-broken 1 "seed=42/-1, this run seed=43/-1" "${new[@]}" --seed 43
-broken 1 "lr=" "${new[@]}" --learning_rate 2e-3
-broken 1 "optim=adamw, this run optim=sgd" "${new[@]}" --optim sgd
-broken 1 "w8, this run w12" "${new[@]}" --precision int12
-broken 1 "steps=6, this run steps=7" "${new[@]}" --max_steps 7
-broken 1 "best=eval_loss, this run best=eval_accuracy" "${new[@]}" --metric_for_best_model accuracy
+other="checkpoint-4/trainer_state.json: the checkpoint is of another run: it has"
+broken 1 "$other --seed 42, this run 43" "${new[@]}" --seed 43
+broken 1 "$other --learning_rate 0.001, this run 0.0002" "${new[@]}" --learning_rate 2e-4
+broken 1 "$other --optim adamw, this run sgd" "${new[@]}" --optim sgd
+broken 1 "$other --precision int8, this run int12" "${new[@]}" --precision int12
+broken 1 "$other --weight_bits 8, this run 12" "${new[@]}" --weight_bits 12
+broken 1 "$other --precision int8, this run fp32" "${new[@]}" --precision fp32
+broken 1 "$other --hidden_dropout 0.1, this run 0.2" "${new[@]}" --hidden_dropout 0.2
+broken 1 "$other --group_by_length false, this run true" "${new[@]}" --group_by_length
+broken 1 "$other --metric_for_best_model eval_loss, this run eval_accuracy" "${new[@]}" \
+    --metric_for_best_model accuracy
+broken 1 "the checkpoint is of step 4, this run has 3 steps" "${new[@]}" --max_steps 3
 sed 's/cat/dog/' "$task/train.tsv" >"$work/dogs.tsv"
-broken 1 "checksum=" "${new[@]}" --train_file "$work/dogs.tsv"
+broken 1 "$other other training data, train_checksum " "${new[@]}" --train_file "$work/dogs.tsv"
 sed -E 's/\tdish$/\t/; s/\tanimal$/\tdish/; s/\t$/\tanimal/' "$task/train.tsv" >"$work/swapped.tsv"
-broken 1 "checksum=" "${new[@]}" --train_file "$work/swapped.tsv"
+broken 1 "$other other training data, train_checksum " "${new[@]}" --train_file "$work/swapped.tsv"
+sed 's/dish$/food/' "$task/train.tsv" >"$work/food.tsv"
+broken 1 "$other other training data, train_checksum " "${new[@]}" --train_file "$work/food.tsv" \
+    --validation_file "$work/food.tsv"
 for name in model.safetensors optimizer.safetensors trainer_state.json config.json; do
     file=$work/other/checkpoint-4/$name
     restore
@@ -197,6 +206,32 @@ done
 restore
 sed -i 's/"micro_step": [0-9]*/"micro_step": -1/' "$work/other/checkpoint-4/trainer_state.json"
 broken 1 "micro_step" "${new[@]}"
+for counter in micro_step:5 loss_count:5 global_step:5; do
+    restore
+    sed -i "s/\"${counter%:*}\": [0-9]*,*$/\"${counter%:*}\": ${counter#*:},/" \
+        "$work/other/checkpoint-4/trainer_state.json"
+    broken 1 "expected" "${new[@]}"
+done
+restore
+cp "$work/good/checkpoint-2/optimizer.safetensors" "$work/other/checkpoint-4"
+broken 1 "optimizer.safetensors is of step 2, trainer_state.json of step 4" "${new[@]}"
+restore
+sed -i 's/"seed": 42/"sown": 42/' "$work/other/checkpoint-4/trainer_state.json"
+broken 1 "$other --seed nothing, this run 42" "${new[@]}"
+restore
+sed -i 's/"seed": 42/"seed": 42, "later": {}/' "$work/other/checkpoint-4/trainer_state.json"
+broken 1 "$other --later an object, this run nothing" "${new[@]}"
+restore
+sed -i 's/"run": {/"run": 3, "ran": {/' "$work/other/checkpoint-4/trainer_state.json"
+broken 1 "mantissa.run: expected an object" "${new[@]}"
+
+# Two texts in a row are not one with a separator in it, though the tokens are the same.
+printf 'sentence1\tsentence2\tlabel\nA cat\tA dog\ta\nA dog\tA cat\tb\n' >"$work/pairs.tsv"
+sed -e '1s/.*/sentence\tlabel/' -e '2,$s/\t/ [SEP] /' "$work/pairs.tsv" >"$work/single.tsv"
+pairs=(--validation_file "$work/pairs.tsv" --output_dir "$work/pairs")
+run 0 train "${tiny[@]}" "${pairs[@]}" --train_file "$work/pairs.tsv"
+broken 1 "other training data, train_checksum " "${pairs[@]}" \
+    --train_file "$work/single.tsv" --validation_file "$work/single.tsv" --resume_from_checkpoint last
 restore
 sed -i 's/"total_loss": "[^"]*"/"total_loss": "nan"/' "$work/other/checkpoint-4/trainer_state.json"
 broken 1 "total_loss" "${new[@]}"
@@ -217,8 +252,16 @@ for name in exp_avg_absmax exp_avg_sq_absmax exp_avg; do
     poison "$work/other/checkpoint-4/optimizer.safetensors" "$name"
     broken 1 "optimizer state $name, element 0: expected a finite number" "${new[@]}" "${eight[@]}"
 done
-broken 1 "optim=adamw_8bit, this run optim=adamw" "${new[@]}"
+broken 1 "--optim adamw_8bit, this run adamw" "${new[@]}"
 unchanged "all of this"
+
+# ---- not an error: a folder whose name is no UTF-8, and thus no JSON string
+latin=$work/$'caf\xe9'
+best=(--output_dir "$latin" --save_steps 2 --eval_steps 2 --load_best_model_at_end)
+run 0 train "${tiny[@]}" "${best[@]}"
+grep -qE '"best_model_checkpoint": "checkpoint-[0-9]+"' "$latin/trainer_state.json" ||
+    fail "the best checkpoint of a folder that is not UTF-8"
+run 0 train "${tiny[@]}" "${best[@]}" --resume_from_checkpoint "$latin/checkpoint-6"
 
 # ---- not an error: weights that config.json has no place for are said to be left out
 cp -r "$task/model" "$work/deep"

@@ -99,6 +99,16 @@ run 0 train "${tiny[@]}" --output_dir "$work/named" --save_steps 1 --save_total_
 same_run "$work/int8" "$work/named"
 [ "$(steps_of "$work/named" | tr '\n' ' ')" = "29 30 " ] || fail "checkpoints: $(ls "$work/named")"
 
+# Another end: the steps so far count, and the rest follows the new schedule.
+more=("${tiny[@]}" --lr_scheduler_type constant_with_warmup --save_steps 10 --eval_steps 4)
+run 0 train "${more[@]}" --output_dir "$work/straight" --max_steps 18
+run 0 train "${more[@]}" --output_dir "$work/longer" --max_steps 12
+run 0 train "${more[@]}" --output_dir "$work/longer" --max_steps 18 \
+    --resume_from_checkpoint "$work/longer/checkpoint-10"
+has err "note: the checkpoint's run had 12 steps, this one has 18: from here on the learning rate"
+cmp "$work/straight/model.safetensors" "$work/longer/model.safetensors" ||
+    fail "a run that was extended is not the longer run"
+
 # Litter of killed runs is removed, and nothing else; a replaced checkpoint is put back.
 mkdir "$work/named/tmp-checkpoint-7-123" "$work/named/mine"
 touch "$work/named/tmp-checkpoint-7-123/model.safetensors" "$work/named/model.safetensors.tmp-99" \
