@@ -81,16 +81,16 @@ void help_print_command(FILE *file, const cli_command *command);
 /* ---- progress.c ---- */
 
 typedef struct progress {
-    bool terminal;         /* draw a bar; otherwise print a line now and then */
-    bool open;             /* a bar is on the line now */
-    int64_t logging_steps; /* steps between two lines */
-    double loss_sum;       /* since the last line */
+    bool terminal;        /* draw a bar; otherwise print a line now and then */
+    bool open;            /* a bar is on the line now */
+    double logging_steps; /* steps between two lines; below 1: part of all steps */
+    double loss_sum;      /* since the last line */
     int64_t loss_count;
     double drawn_at; /* seconds */
 } progress;
 
 /* For a run that calls back.  The result borrows p. */
-mts_callbacks progress_begin(progress *p, int64_t logging_steps);
+mts_callbacks progress_begin(progress *p, double logging_steps);
 /* Remove a bar that is still shown. */
 void progress_end(progress *p);
 

@@ -129,10 +129,12 @@ static void on_step(progress *p, const mts_event *e)
 {
     char text[LINE_BYTES];
     const bool last = e->done == e->total;
+    const double part = p->logging_steps < 1 ? (double)e->total : 1.0;
+    const int64_t every = (int64_t)ceil(part * p->logging_steps);
     p->loss_sum += e->loss;
     p->loss_count++;
     const double loss = p->loss_sum / (double)p->loss_count;
-    if (e->done % p->logging_steps == 0 || last) {
+    if (e->done % every == 0 || last) {
         if (!p->terminal || last) {
             format_step(text, e, loss);
             print_line(p, text);
@@ -189,7 +191,7 @@ static bool on_event(void *user, const mts_event *e)
     return !interrupt_asked();
 }
 
-mts_callbacks progress_begin(progress *p, int64_t logging_steps)
+mts_callbacks progress_begin(progress *p, double logging_steps)
 {
     *p = (progress){.terminal = isatty(STDERR_FILENO) == 1, .logging_steps = logging_steps};
     return (mts_callbacks){.on_event = on_event, .user = p};

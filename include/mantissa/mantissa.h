@@ -101,7 +101,7 @@ typedef struct mts_options {
     const char *lr_scheduler_type; /* linear | cosine | constant | constant_with_warmup */
     double learning_rate;
     double warmup_ratio;
-    int64_t warmup_steps;
+    double warmup_steps; /* a whole number, or below 1: part of all steps; likewise below */
     int64_t seed;
     int64_t data_seed; /* -1: as seed */
 
@@ -129,10 +129,10 @@ typedef struct mts_options {
 
     /* evaluation, logging, checkpoints */
     const char *eval_strategy; /* no | epoch | steps */
-    int64_t eval_steps;
-    int64_t logging_steps;
+    double eval_steps;         /* 0: as logging_steps */
+    double logging_steps;
     const char *save_strategy; /* no | epoch | steps */
-    int64_t save_steps;
+    double save_steps;
     int64_t save_total_limit;
     bool load_best_model_at_end;
     const char *metric_for_best_model;

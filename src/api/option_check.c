@@ -7,6 +7,7 @@
  */
 #include "api/options.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "tensor/format.h"
@@ -165,6 +166,31 @@ cleanup:
     return st;
 }
 
+static mts_status check_steps(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const struct {
+        const char *name;
+        double steps;
+        bool needed;
+    } counts[] = {{"warmup_steps", o->warmup_steps, false},
+                  {"eval_steps", o->eval_steps, false},
+                  {"logging_steps", o->logging_steps, true},
+                  {"save_steps", o->save_steps, true}};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        const double steps = counts[i].steps;
+        MTS_CHECK(
+            steps < 1 || steps == floor(steps), MTS_ERR_ARGUMENT,
+            "option --%s: expected a whole number, or below 1 a part of all steps, found %.9g",
+            counts[i].name, steps);
+        MTS_CHECK(steps > 0 || !counts[i].needed, MTS_ERR_ARGUMENT,
+                  "option --%s: expected more than 0, found 0", counts[i].name);
+    }
+
+cleanup:
+    return st;
+}
+
 static mts_status check_schedule(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
@@ -182,10 +208,19 @@ cleanup:
     return st;
 }
 
+/* As transformers has it: parts of all steps are multiples up to the sixth decimal. */
+static bool is_multiple(double large, double small)
+{
+    const double scale = large < 1 && small < 1 ? 1e6 : 1;
+    const bool comparable = (large < 1) == (small < 1);
+    return comparable && fmod(round(large * scale), round(small * scale)) == 0;
+}
+
 static mts_status check_strategies(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
     const bool evaluates = !is(o->eval_strategy, "no");
+    const double eval_steps = o->eval_steps > 0 ? o->eval_steps : o->logging_steps;
     MTS_CHECK(!evaluates || o->do_eval != 0, MTS_ERR_ARGUMENT,
               "--eval_strategy %s contradicts --do_eval false", o->eval_strategy);
     if (!o->load_best_model_at_end)
@@ -198,10 +233,11 @@ static mts_status check_strategies(mts_ctx *ctx, const mts_options *o)
               "--load_best_model_at_end needs equal --eval_strategy and --save_strategy, "
               "found %s and %s",
               o->eval_strategy, o->save_strategy);
-    MTS_CHECK(is(o->eval_strategy, "epoch") || o->save_steps % o->eval_steps == 0, MTS_ERR_ARGUMENT,
+    MTS_CHECK(is(o->eval_strategy, "epoch") || is_multiple(o->save_steps, eval_steps),
+              MTS_ERR_ARGUMENT,
               "--load_best_model_at_end needs --save_steps to be a multiple of --eval_steps, "
-              "found %lld and %lld",
-              (long long)o->save_steps, (long long)o->eval_steps);
+              "found %.9g and %.9g",
+              o->save_steps, eval_steps);
 
 cleanup:
     return st;
@@ -218,6 +254,7 @@ mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
     MTS_TRY(check_optimizer(ctx, options));
     MTS_TRY(check_data(ctx, options));
     MTS_TRY(check_limits(ctx, options));
+    MTS_TRY(check_steps(ctx, options));
     MTS_TRY(check_schedule(ctx, options));
     MTS_TRY(check_strategies(ctx, options));
 

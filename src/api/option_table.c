@@ -98,7 +98,8 @@ static const mts_option_info options[] = {
     CHOICE(lr_scheduler_type, "linear", "linear|cosine|constant|constant_with_warmup", TRAIN,
            "learning rate after the warm-up"),
     REAL(warmup_ratio, "0", 0, 1, TRAIN, "part of all steps in which the rate rises from 0"),
-    INT(warmup_steps, "0", 0, ROWS_MAX, TRAIN, "the same, as a number of steps"),
+    REAL(warmup_steps, "0", 0, ROWS_MAX, TRAIN,
+         "the same, as a number of steps; below 1: as --warmup_ratio"),
     INT(seed, "42", 0, LARGE, TRAIN, "of shuffling, dropout, new weights and rounding"),
     INT(data_seed, "-1", -1, LARGE, TRAIN, "of shuffling; -1: --seed"),
 #undef GROUP
@@ -136,10 +137,14 @@ static const mts_option_info options[] = {
 
 #define GROUP "Evaluation, logging, checkpoints"
     CHOICE(eval_strategy, "no", "no|epoch|steps", TRAIN, "evaluate during training"),
-    INT(eval_steps, "500", 1, ROWS_MAX, TRAIN, "with --eval_strategy steps"),
-    INT(logging_steps, "50", 1, ROWS_MAX, TRAIN, "steps between two lines of the metrics file"),
-    CHOICE(save_strategy, "steps", "no|epoch|steps", TRAIN, "write checkpoints"),
-    INT(save_steps, "500", 1, ROWS_MAX, TRAIN, "with --save_strategy steps"),
+    REAL(eval_steps, "0", 0, ROWS_MAX, TRAIN,
+         "with --eval_strategy steps; 0: as --logging_steps; below 1: part of all steps"),
+    REAL(logging_steps, "50", 0, ROWS_MAX, TRAIN,
+         "steps between two lines of the metrics file; below 1: part of all steps"),
+    CHOICE(save_strategy, "steps", "no|epoch|steps", TRAIN,
+           "write checkpoints; the last one after the last step"),
+    REAL(save_steps, "500", 0, ROWS_MAX, TRAIN,
+         "with --save_strategy steps; below 1: part of all steps"),
     INT(save_total_limit, "0", 0, ROWS_MAX, TRAIN, "keep so many checkpoints; 0: all"),
     SWITCH(load_best_model_at_end, "false", TRAIN,
            "the final model is the best one evaluated, not the last"),

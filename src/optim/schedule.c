@@ -20,9 +20,15 @@ schedule_kind schedule_kind_of(const char *text)
     return (schedule_kind)kind;
 }
 
-int64_t schedule_warmup_steps(int64_t warmup_steps, double warmup_ratio, int64_t total)
+int64_t schedule_steps(double steps, int64_t total)
 {
-    return warmup_steps > 0 ? warmup_steps : (int64_t)ceil((double)total * warmup_ratio);
+    return (int64_t)(steps < 1 ? ceil((double)total * steps) : steps);
+}
+
+int64_t schedule_warmup_steps(double warmup_steps, double warmup_ratio, int64_t total)
+{
+    return warmup_steps > 0 ? schedule_steps(warmup_steps, total)
+                            : (int64_t)ceil((double)total * warmup_ratio);
 }
 
 static double at_least(double low, double x)

@@ -30,8 +30,11 @@ typedef struct schedule {
 /* The kind named by the option lr_scheduler_type, whose choices were checked (asserted). */
 schedule_kind schedule_kind_of(const char *text);
 
-/* warmup_steps if > 0, otherwise ceil(total * warmup_ratio). */
-int64_t schedule_warmup_steps(int64_t warmup_steps, double warmup_ratio, int64_t total);
+/* A number of steps that is given whole, or below 1 as a part of all: then ceil(total * steps). */
+int64_t schedule_steps(double steps, int64_t total);
+
+/* schedule_steps of warmup_steps if that is > 0, otherwise of warmup_ratio, which may be 1: all. */
+int64_t schedule_warmup_steps(double warmup_steps, double warmup_ratio, int64_t total);
 
 /* The factor of the update number `step`, counted from 0.  Any step >= 0, also beyond the end. */
 double schedule_factor(const schedule *s, int64_t step);

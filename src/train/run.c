@@ -210,11 +210,23 @@ static void plan_steps(run *r)
     r->total_steps = r->o->max_steps > 0 ? r->o->max_steps : (int64_t)steps;
     if (r->o->max_steps <= 0 && (double)r->total_steps < steps)
         r->total_steps++;
+    r->logging_steps = schedule_steps(r->o->logging_steps, r->total_steps);
+    r->save_steps = schedule_steps(r->o->save_steps, r->total_steps);
+    r->eval_steps =
+        r->o->eval_steps > 0 ? schedule_steps(r->o->eval_steps, r->total_steps) : r->logging_steps;
     r->schedule = (schedule){
         .kind = schedule_kind_of(r->o->lr_scheduler_type),
         .steps = r->total_steps,
         .warmup = schedule_warmup_steps(r->o->warmup_steps, r->o->warmup_ratio, r->total_steps),
     };
+}
+
+/* An evaluation that was asked for and will not be. */
+static void note_eval_steps(run *r)
+{
+    if (strcmp(r->o->eval_strategy, "steps") == 0 && r->eval_steps > r->total_steps)
+        run_note(r, "no evaluation during training: --eval_steps is %lld, the run has %lld steps",
+                 (long long)r->eval_steps, (long long)r->total_steps);
 }
 
 static mts_status prepare_training(run *r)
@@ -228,6 +240,7 @@ static mts_status prepare_training(run *r)
                          o->group_by_length ? SAMPLER_BY_LENGTH : SAMPLER_RANDOM,
                          o->per_device_train_batch_size, data_seed));
     plan_steps(r);
+    note_eval_steps(r);
     MTS_TRY(run_check_best_metric(r));
     MTS_TRY(
         optimizer_create(ctx, &options, r->model->params.items, r->model->params.count, &r->opt));

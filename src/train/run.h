@@ -59,6 +59,7 @@ typedef struct run {
     float *logits, *dlogits; /* [rows of the largest batch][labels] */
     train_state state;
     int64_t batches_per_epoch, steps_per_epoch, total_steps;
+    int64_t logging_steps, eval_steps, save_steps; /* of the options, in steps */
     const char *model_dir; /* where the weights and the tokenizer come from */
     char *resume_dir;      /* checkpoint to go on from, or NULL */
     bool new_head;         /* the model's head is for other labels than the data has ... */

@@ -39,6 +39,13 @@ static bool is_due(const run *r, const char *strategy, int64_t every)
     return is(strategy, "steps") && step % every == 0;
 }
 
+/* Steps as in transformers: after the last one a checkpoint is written in any case. */
+static bool is_save_due(const run *r)
+{
+    return is_due(r, r->o->save_strategy, r->save_steps) ||
+           (is(r->o->save_strategy, "steps") && r->state.global_step == r->total_steps);
+}
+
 /* Remember the best evaluation; its checkpoint is the one this step writes.  Where the best model
  * is to be loaded at the end, those without a checkpoint cannot be it. */
 static mts_status note_best(run *r, const json_t *results)
@@ -49,7 +56,7 @@ static mts_status note_best(run *r, const json_t *results)
     char key[RUN_METRIC_KEY_BYTES];
     run_best_metric_key(r, key);
     const json_t *value = json_object_get(results, key);
-    const bool saved = is_due(r, r->o->save_strategy, r->o->save_steps);
+    const bool saved = is_save_due(r);
     double now = NAN;
     bool better = false;
     MTS_CHECK(value != NULL, MTS_ERR_ARGUMENT,
@@ -134,11 +141,11 @@ static mts_status after_step(run *r, const step_result *step, const pace *speed)
         .seconds_left = speed->seconds * (double)(r->total_steps - r->state.global_step),
     };
     run_emit(r, &event);
-    if (r->state.global_step % o->logging_steps == 0)
+    if (r->state.global_step % r->logging_steps == 0)
         MTS_TRY(log_step(r, step, speed));
-    if (r->eval_sets > 0 && is_due(r, o->eval_strategy, o->eval_steps))
+    if (r->eval_sets > 0 && is_due(r, o->eval_strategy, r->eval_steps))
         MTS_TRY(evaluate_or_defer(r));
-    if (r->stop || is_due(r, o->save_strategy, o->save_steps))
+    if (r->stop || is_save_due(r))
         MTS_TRY(checkpoint_save(r));
 cleanup:
     return st;

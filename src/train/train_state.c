@@ -56,6 +56,12 @@ static double shortest(float x)
     }
 }
 
+/* An integer where it is one: 3, not 3.0. */
+static json_t *new_number(double x)
+{
+    return x == floor(x) ? json_integer((json_int_t)x) : json_real(x);
+}
+
 static mts_status put_data(const run *r, json_t *items)
 {
     mts_status st = MTS_OK;
@@ -84,7 +90,7 @@ static mts_status put_schedule(const run *r, json_t *items)
     MTS_TRY(json_util_set(ctx, items, "learning_rate", json_real(o->learning_rate)));
     MTS_TRY(json_util_set(ctx, items, "lr_scheduler_type", json_string(o->lr_scheduler_type)));
     MTS_TRY(json_util_set(ctx, items, "warmup_ratio", json_real(o->warmup_ratio)));
-    MTS_TRY(json_util_set(ctx, items, "warmup_steps", json_integer(o->warmup_steps)));
+    MTS_TRY(json_util_set(ctx, items, "warmup_steps", new_number(o->warmup_steps)));
 cleanup:
     return st;
 }
@@ -212,7 +218,7 @@ mts_status train_state_save(const run *r, const char *dir)
     MTS_TRY(json_util_set(ctx, root, "num_train_epochs", json_real(r->o->num_train_epochs)));
     MTS_TRY(json_util_set(ctx, root, "train_batch_size",
                           json_integer(r->o->per_device_train_batch_size)));
-    MTS_TRY(json_util_set(ctx, root, "logging_steps", json_integer(r->o->logging_steps)));
+    MTS_TRY(json_util_set(ctx, root, "logging_steps", json_integer(r->logging_steps)));
     MTS_TRY(json_util_set(ctx, root, "best_metric",
                           s->has_best ? json_real(s->best_metric) : json_null()));
     MTS_TRY(make_best(r, &best));

@@ -232,6 +232,12 @@ static void test_combinations(void **state)
     combine("not both", "warmup_steps", "5", "warmup_ratio", "0.1", NULL);
     combine("constant_with_warmup", "lr_scheduler_type", "constant", "warmup_steps", "5", NULL);
     combine(NULL, "lr_scheduler_type", "constant_with_warmup", "warmup_steps", "5", NULL);
+    combine("not both", "warmup_steps", "0.1", "warmup_ratio", "0.1", NULL);
+    combine("a whole number, or below 1", "warmup_steps", "1.5", NULL);
+    combine("a whole number, or below 1", "save_steps", "10.25", NULL);
+    combine("option --save_steps: expected more than 0", "save_steps", "0", NULL);
+    combine("option --logging_steps: expected more than 0", "logging_steps", "0", NULL);
+    combine(NULL, "warmup_steps", "0.1", "save_steps", "0.5", "logging_steps", "0.01", NULL);
     combine("--max_steps", "max_steps", "0", NULL);
     combine("--num_train_epochs", "num_train_epochs", "0", NULL);
     combine(NULL, "num_train_epochs", "0", "max_steps", "7", NULL);
@@ -253,6 +259,15 @@ static void test_combinations(void **state)
             "eval_steps", "300", NULL);
     combine(NULL, "load_best_model_at_end", "true", "eval_strategy", "steps", "eval_steps", "250",
             NULL);
+    combine(NULL, "load_best_model_at_end", "true", "eval_strategy", "steps", NULL);
+    combine("found 500 and 60", "load_best_model_at_end", "true", "eval_strategy", "steps",
+            "logging_steps", "60", NULL);
+    combine(NULL, "load_best_model_at_end", "true", "eval_strategy", "steps", "eval_steps", "0.1",
+            "save_steps", "0.3", NULL);
+    combine("found 0.3 and 0.2", "load_best_model_at_end", "true", "eval_strategy", "steps",
+            "eval_steps", "0.2", "save_steps", "0.3", NULL);
+    combine("found 0.3 and 50", "load_best_model_at_end", "true", "eval_strategy", "steps",
+            "save_steps", "0.3", NULL);
 }
 
 /* A struct filled by a program, not by mts_options_set, is checked as well. */

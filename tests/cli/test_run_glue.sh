@@ -120,3 +120,35 @@ run 0 info "$work/short"
 refuse 2 "the model has 32 positions, found 33" predict "$work/short" --input "$work/lines" \
     --max_seq_length 33
 refuse 2 "expected 3 to 65536, or 0 " predict "$work/short" --max_seq_length 2
+
+# ---- steps: parts of all, the default of --eval_steps, a checkpoint after the last one
+steps=("${tiny[@]:0:10}" --max_steps 30 --num_threads 2)
+log_steps() { # FOLDER KEY: the steps at which the log has that key
+    grep -F "\"$2\"" "$1/metrics.jsonl" | sed -E 's/.*"step": ([0-9]+).*/\1/' | tr '\n' ' '
+}
+checkpoints() { # FOLDER
+    find "$1" -maxdepth 1 -name 'checkpoint-*' | sed 's/.*-//' | sort -n | tr '\n' ' '
+}
+run 0 train "${steps[@]}" --output_dir "$work/parts" --warmup_steps 0.1 --logging_steps 0.21 \
+    --eval_strategy steps --eval_steps 0.3 --save_steps 0.4
+run 0 train "${steps[@]}" --output_dir "$work/whole" --warmup_steps 3 --logging_steps 7 \
+    --eval_strategy steps --eval_steps 9 --save_steps 12
+has err "step 21/30"
+cmp "$work/whole/model.safetensors" "$work/parts/model.safetensors" || fail "--warmup_steps 0.1"
+cmp <(without_clock "$work/whole/metrics.jsonl") <(without_clock "$work/parts/metrics.jsonl") ||
+    fail "parts of all steps"
+[ "$(checkpoints "$work/parts")" = "12 24 30 " ] || fail "checkpoints: $(ls "$work/parts")"
+run 0 train "${steps[@]}" --output_dir "$work/default" --logging_steps 10 --eval_strategy steps
+[ "$(log_steps "$work/default" eval_loss)" = "10 20 30 " ] || fail "--eval_steps is not --logging_steps"
+[ "$(checkpoints "$work/default")" = "30 " ] || fail "no checkpoint after the last step"
+has "$work/default/trainer_state.json" '"logging_steps": 10'
+run 0 train "${steps[@]}" --output_dir "$work/seldom" --eval_strategy steps --eval_steps 31 \
+    --save_strategy no
+has err "note: no evaluation during training: --eval_steps is 31, the run has 30 steps"
+[ -z "$(checkpoints "$work/seldom")" ] || fail "a checkpoint in spite of --save_strategy no"
+run 0 train "${steps[@]}" --output_dir "$work/best" --eval_strategy steps --eval_steps 5 \
+    --save_steps 10 --save_total_limit 1 --load_best_model_at_end
+best=$(sed -nE 's/.*"best_model_checkpoint": ".*checkpoint-([0-9]+)".*/\1/p' \
+    "$work/best/trainer_state.json")
+cmp "$work/best/model.safetensors" "$work/best/checkpoint-$best/model.safetensors" || fail "best"
+[ -e "$work/best/checkpoint-30" ] || fail "no checkpoint of the last step with a limit"

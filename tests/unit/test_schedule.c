@@ -64,6 +64,12 @@ static void test_warmup_steps(void **state)
     assert_int_equal(schedule_warmup_steps(0, 0.0, 100), 0);
     assert_int_equal(schedule_warmup_steps(7, 0.0, 100), 7);
     assert_int_equal(schedule_warmup_steps(7, 0.5, 100), 7);
+    assert_int_equal(schedule_warmup_steps(0.06, 0.0, 345), 21); /* 20.7 */
+    assert_int_equal(schedule_warmup_steps(1, 0.0, 345), 1);
+    assert_int_equal(schedule_steps(0.25, 30), 8);
+    assert_int_equal(schedule_steps(0.1, 30), 3);
+    assert_int_equal(schedule_steps(1e-9, 30), 1);
+    assert_int_equal(schedule_steps(30, 7), 30);
     assert_int_equal(schedule_warmup_steps(0, 0.06, 345), 21); /* 20.7 */
     assert_int_equal(schedule_warmup_steps(0, 0.1, 30), 3);
     assert_int_equal(schedule_warmup_steps(0, 1.0, 30), 30);
