@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,7 +19,7 @@
 
 enum {
     WRITE_BUFFER_BYTES = 1 << 16,
-    WRITE_CALL_BYTES = 1 << 30, /* Linux moves at most 2^31 - 4096 bytes in one call */
+    CALL_BYTES = 1 << 30, /* Linux moves at most 2^31 - 4096 bytes in one call */
     TREE_DEPTH_MAX = 32,
     PID_SUFFIX_BYTES = 32,
 };
@@ -80,47 +79,40 @@ cleanup:
     return st;
 }
 
-mts_status file_map_open(mts_ctx *ctx, const char *path, file_map *map)
+mts_status file_reader_open(mts_ctx *ctx, const char *path, file_reader *r)
 {
-    static const uint8_t empty[1];
     mts_status st = MTS_OK;
     int fd = -1;
     size_t bytes = 0;
-    *map = (file_map){0};
+    *r = (file_reader){0};
     MTS_TRY(open_regular(ctx, path, &fd, &bytes));
-    if (bytes > 0) {
-        void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-        MTS_TRY(os_check(ctx, data != MAP_FAILED, "map", path));
-        *map = (file_map){data, bytes};
-    } else {
-        *map = (file_map){empty, 0};
-    }
+    *r = (file_reader){path, bytes, fd};
 cleanup:
-    close_fd(fd);
     return st;
 }
 
-void file_map_close(file_map *map)
+void file_reader_close(file_reader *r)
 {
-    if (map->bytes > 0)
-        munmap((void *)(uintptr_t)map->data, map->bytes);
-    *map = (file_map){0};
+    if (r->path != NULL)
+        close_fd(r->fd);
+    *r = (file_reader){0};
 }
 
-/* Read until bytes have come; fewer (the file was cut meanwhile) is an error. */
-static mts_status read_fully(mts_ctx *ctx, int fd, const char *path, char *out, size_t bytes)
+mts_status file_reader_read(mts_ctx *ctx, const file_reader *r, uint64_t from, void *out,
+                            size_t bytes)
 {
     size_t done = 0;
     while (done < bytes) {
-        size_t want = bytes - done < WRITE_CALL_BYTES ? bytes - done : WRITE_CALL_BYTES;
-        ssize_t n = read(fd, out + done, want);
+        const size_t want = bytes - done < CALL_BYTES ? bytes - done : CALL_BYTES;
+        const ssize_t n = pread(r->fd, (char *)out + done, want, (off_t)(from + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return os_check(ctx, false, "read", path);
+            return os_check(ctx, false, "read", r->path);
         if (n == 0)
-            return status_set(ctx, MTS_ERR_IO, "%s: short read: expected %zu bytes, found %zu",
-                              path, bytes, done);
+            return status_set(ctx, MTS_ERR_IO,
+                              "%s: was cut while it was read: expected %zu bytes, found %llu",
+                              r->path, r->bytes, (unsigned long long)(from + done));
         done += (size_t)n;
     }
     return MTS_OK;
@@ -129,22 +121,23 @@ static mts_status read_fully(mts_ctx *ctx, int fd, const char *path, char *out, 
 mts_status file_read_all(mts_ctx *ctx, const char *path, size_t limit, char **out, size_t *bytes)
 {
     mts_status st = MTS_OK;
-    int fd = -1;
+    file_reader r;
     size_t n = 0;
     char *data = NULL;
     *out = NULL;
-    MTS_TRY(open_regular(ctx, path, &fd, &n));
+    MTS_TRY(file_reader_open(ctx, path, &r));
+    n = r.bytes;
     MTS_CHECK(n <= limit && n < SIZE_MAX, MTS_ERR_BAD_FILE,
               "%s: file has %zu bytes, expected at most %zu", path, n, limit);
     MTS_TRY(mem_calloc(ctx, &data, n + 1, 1, path));
-    MTS_TRY(read_fully(ctx, fd, path, data, n));
+    MTS_TRY(file_reader_read(ctx, &r, 0, data, n));
     *out = data;
     data = NULL;
     if (bytes != NULL)
         *bytes = n;
 cleanup:
     mem_free(data);
-    close_fd(fd);
+    file_reader_close(&r);
     return st;
 }
 
@@ -329,7 +322,7 @@ cleanup:
 static mts_status write_fully(file_writer *w, const uint8_t *data, size_t bytes)
 {
     while (bytes > 0) {
-        ssize_t n = write(w->fd, data, bytes < WRITE_CALL_BYTES ? bytes : WRITE_CALL_BYTES);
+        ssize_t n = write(w->fd, data, bytes < CALL_BYTES ? bytes : CALL_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
@@ -398,15 +391,22 @@ void file_writer_close(file_writer *w)
 mts_status file_copy(mts_ctx *ctx, const char *from, const char *to)
 {
     mts_status st = MTS_OK;
-    file_map map = {0};
+    file_reader r = {0};
     file_writer *w = NULL;
-    MTS_TRY(file_map_open(ctx, from, &map));
+    uint8_t *piece = NULL;
+    MTS_TRY(file_reader_open(ctx, from, &r));
     MTS_TRY(file_writer_open(ctx, to, &w));
-    MTS_TRY(file_writer_write(w, map.data, map.bytes));
+    MTS_TRY(mem_calloc(ctx, &piece, WRITE_BUFFER_BYTES, 1, "file buffer"));
+    for (size_t done = 0, n; done < r.bytes; done += n) {
+        n = r.bytes - done < WRITE_BUFFER_BYTES ? r.bytes - done : WRITE_BUFFER_BYTES;
+        MTS_TRY(file_reader_read(ctx, &r, done, piece, n));
+        MTS_TRY(file_writer_write(w, piece, n));
+    }
     MTS_TRY(file_writer_commit(w));
 cleanup:
     file_writer_close(w);
-    file_map_close(&map);
+    file_reader_close(&r);
+    mem_free(piece);
     return st;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Files and folders: mapping, whole reads, listing, and writes that are complete or absent.
+ * Files and folders: reading in pieces and whole, listing, and writes that are complete or absent.
  *
  * Path: base; used by io (safetensors, JSON), text, data and train (checkpoints).  Every operation
  * is checked down to close(); an error text holds the path and the operating system's reason.
@@ -14,17 +14,22 @@
 
 /* ------------------------------------------------------------------------------ reading ---- */
 
-/* A read-only view of a whole file.  The bytes must not be changed by others while it is open:
- * shortening a mapped file makes later accesses fault. */
-typedef struct file_map {
-    const uint8_t *data; /* bytes of them; valid (and empty) for an empty file */
-    size_t bytes;
-} file_map;
+/* A file that is read in pieces.  It is not mapped: a file that others shorten while it is open
+ * gives an error here, where an access to a mapping would fault. */
+typedef struct file_reader {
+    const char *path; /* borrowed; NULL: not open */
+    size_t bytes;     /* of the file when it was opened */
+    int fd;
+} file_reader;
 
-/* Map the regular file path (no device, pipe or folder: MTS_ERR_IO). */
-MTS_NODISCARD mts_status file_map_open(mts_ctx *ctx, const char *path, file_map *map);
-/* Unmap; a zeroed or closed map is allowed. */
-void file_map_close(file_map *map);
+/* Open the regular file path (no device, pipe or folder: MTS_ERR_IO). */
+MTS_NODISCARD mts_status file_reader_open(mts_ctx *ctx, const char *path, file_reader *r);
+/* out[bytes]: those from byte `from` on.  MTS_ERR_IO: the file has become shorter, among others.
+ * Threads: one reader may be used by many, each with a context of its own. */
+MTS_NODISCARD mts_status file_reader_read(mts_ctx *ctx, const file_reader *r, uint64_t from,
+                                          void *out, size_t bytes);
+/* Close; a zeroed or closed reader is allowed. */
+void file_reader_close(file_reader *r);
 
 /*
  * *out: the bytes of a regular file with a NUL behind them; free with mem_free.  *bytes (may be

@@ -1,9 +1,9 @@
 /*
  * safetensors reader.  See safetensors.h.
  *
- * A shard is mapped, its header parsed, its tensors appended to one array and checked as a range:
- * sorted by place they must cover the data exactly.  At the end the array is sorted by name, which
- * finds names that occur twice and serves look-up by bisection.
+ * A shard is opened, its header read and parsed, its tensors appended to one array and checked as a
+ * range: sorted by place they must cover the data exactly.  At the end the array is sorted by name,
+ * which finds names that occur twice and serves look-up by bisection.
  */
 #include "io/safetensors.h"
 
@@ -26,7 +26,7 @@ enum {
 
 struct safetensors {
     char **paths; /* one per shard */
-    file_map *maps;
+    file_reader *sources;
     size_t shards;
     st_tensor *tensors;
     size_t count;
@@ -77,9 +77,13 @@ cleanup:
     return st;
 }
 
-/* Place the tensor in data[bytes] of its file. */
-static mts_status parse_offsets(mts_ctx *ctx, const json_t *entry, const uint8_t *data,
-                                size_t bytes, st_tensor *t)
+/* The data of a shard: where it begins in the file, and how long it is. */
+typedef struct data_part {
+    uint64_t begin, bytes;
+} data_part;
+
+/* Place the tensor in the data of its file. */
+static mts_status parse_offsets(mts_ctx *ctx, const json_t *entry, data_part data, st_tensor *t)
 {
     mts_status st = MTS_OK;
     const json_t *value = json_object_get(entry, "data_offsets");
@@ -95,13 +99,13 @@ static mts_status parse_offsets(mts_ctx *ctx, const json_t *entry, const uint8_t
         t->name, (long long)json_integer_value(first), (long long)json_integer_value(second));
     begin = (uint64_t)json_integer_value(first);
     end = (uint64_t)json_integer_value(second);
-    MTS_CHECK(end <= bytes, MTS_ERR_BAD_FILE,
-              "%s: tensor %.200s: ends at byte %" PRIu64 " of the data, which has %zu", t->file,
-              t->name, end, bytes);
+    MTS_CHECK(end <= data.bytes, MTS_ERR_BAD_FILE,
+              "%s: tensor %.200s: ends at byte %" PRIu64 " of the data, which has %" PRIu64,
+              t->file, t->name, end, data.bytes);
     MTS_CHECK(end - begin == t->bytes, MTS_ERR_BAD_FILE,
               "%s: tensor %.200s: its shape needs %zu bytes, data_offsets span %" PRIu64, t->file,
               t->name, t->bytes, end - begin);
-    t->data = data + begin;
+    t->offset = data.begin + begin;
 cleanup:
     return st;
 }
@@ -115,8 +119,8 @@ static bool has_control_characters(const char *text)
     return false;
 }
 
-static mts_status parse_tensor(mts_ctx *ctx, const char *name, const json_t *entry,
-                               const uint8_t *data, size_t bytes, st_tensor *t)
+static mts_status parse_tensor(mts_ctx *ctx, const char *name, const json_t *entry, data_part data,
+                               st_tensor *t)
 {
     mts_status st = MTS_OK;
     char *copy = NULL;
@@ -129,7 +133,7 @@ static mts_status parse_tensor(mts_ctx *ctx, const char *name, const json_t *ent
               json_util_type_name(entry));
     MTS_TRY(parse_dtype(ctx, entry, t));
     MTS_TRY(parse_shape(ctx, entry, t));
-    MTS_TRY(parse_offsets(ctx, entry, data, bytes, t));
+    MTS_TRY(parse_offsets(ctx, entry, data, t));
 cleanup:
     return st;
 }
@@ -153,73 +157,74 @@ static mts_status check_metadata(mts_ctx *ctx, const char *path, json_t *metadat
 static int compare_place(const void *a, const void *b)
 {
     const st_tensor *x = a, *y = b;
-    if (x->data != y->data)
-        return x->data < y->data ? -1 : 1;
+    if (x->offset != y->offset)
+        return x->offset < y->offset ? -1 : 1;
     return (x->bytes > y->bytes) - (x->bytes < y->bytes); /* empty ones first */
 }
 
-/* tensors[count] must cover data[bytes] without gap and overlap.  Sorts them by place. */
+/* tensors[count] must cover the data without gap and overlap.  Sorts them by place. */
 static mts_status check_cover(mts_ctx *ctx, const char *path, st_tensor *tensors, size_t count,
-                              const uint8_t *data, size_t bytes)
+                              data_part data)
 {
     mts_status st = MTS_OK;
-    const uint8_t *place = data;
+    const uint64_t end = data.begin + data.bytes;
+    uint64_t place = data.begin;
     if (count > 1)
         qsort(tensors, count, sizeof *tensors, compare_place);
     for (size_t i = 0; i < count; i++) {
-        MTS_CHECK(tensors[i].data >= place, MTS_ERR_BAD_FILE,
+        MTS_CHECK(tensors[i].offset >= place, MTS_ERR_BAD_FILE,
                   "%s: tensor %.200s overlaps tensor %.200s", path, tensors[i].name,
                   tensors[i - 1].name);
-        MTS_CHECK(tensors[i].data == place, MTS_ERR_BAD_FILE,
-                  "%s: a hole of %zu bytes before tensor %.200s", path,
-                  (size_t)(tensors[i].data - place), tensors[i].name);
+        MTS_CHECK(tensors[i].offset == place, MTS_ERR_BAD_FILE,
+                  "%s: a hole of %" PRIu64 " bytes before tensor %.200s", path,
+                  tensors[i].offset - place, tensors[i].name);
         place += tensors[i].bytes;
     }
-    MTS_CHECK(place == data + bytes, MTS_ERR_BAD_FILE,
-              "%s: %zu bytes after the last tensor belong to none", path,
-              (size_t)(data + bytes - place));
+    MTS_CHECK(place == end, MTS_ERR_BAD_FILE,
+              "%s: %" PRIu64 " bytes after the last tensor belong to none", path, end - place);
 cleanup:
     return st;
 }
 
-/* *header: length of the JSON text behind the first eight bytes. */
-static mts_status read_header_length(mts_ctx *ctx, const char *path, const file_map *map,
-                                     size_t *header)
+/* *text[*bytes]: the JSON text behind the first eight bytes; free with mem_free. */
+static mts_status read_header(mts_ctx *ctx, const file_reader *r, char **text, size_t *bytes)
 {
     mts_status st = MTS_OK;
+    const char *path = r->path;
     uint64_t n = 0;
-    MTS_CHECK(map->bytes >= LENGTH_BYTES, MTS_ERR_BAD_FILE,
-              "%s: expected at least %d bytes, found %zu", path, LENGTH_BYTES, map->bytes);
-    memcpy(&n, map->data, sizeof n);
+    MTS_CHECK(r->bytes >= LENGTH_BYTES, MTS_ERR_BAD_FILE,
+              "%s: expected at least %d bytes, found %zu", path, LENGTH_BYTES, r->bytes);
+    MTS_TRY(file_reader_read(ctx, r, 0, &n, sizeof n));
     MTS_CHECK(n <= ST_HEADER_BYTES_MAX, MTS_ERR_BAD_FILE,
               "%s: header: expected at most %zu bytes, found %" PRIu64, path, ST_HEADER_BYTES_MAX,
               n);
-    MTS_CHECK(n <= map->bytes - LENGTH_BYTES, MTS_ERR_BAD_FILE,
-              "%s: header of %" PRIu64 " bytes is cut: the file has %zu bytes", path, n,
-              map->bytes);
-    MTS_CHECK(n > 0 && map->data[LENGTH_BYTES] == '{', MTS_ERR_BAD_FILE,
-              "%s: header: expected to begin with '{'", path);
-    *header = (size_t)n;
+    MTS_CHECK(n <= r->bytes - LENGTH_BYTES, MTS_ERR_BAD_FILE,
+              "%s: header of %" PRIu64 " bytes is cut: the file has %zu bytes", path, n, r->bytes);
+    MTS_TRY(mem_calloc(ctx, text, (size_t)n + 1, 1, "header of the tensors"));
+    MTS_TRY(file_reader_read(ctx, r, LENGTH_BYTES, *text, (size_t)n));
+    MTS_CHECK((*text)[0] == '{', MTS_ERR_BAD_FILE, "%s: header: expected to begin with '{'", path);
+    *bytes = (size_t)n;
 cleanup:
     return st;
 }
 
-/* Map shard number `shard` (its path is set) and append its tensors. */
+/* Open shard number `shard` (its path is set) and append its tensors. */
 static mts_status read_shard(mts_ctx *ctx, safetensors *s, size_t shard)
 {
     mts_status st = MTS_OK;
     const char *path = s->paths[shard];
-    file_map *map = &s->maps[shard];
-    const uint8_t *data = NULL;
-    size_t header = 0, bytes = 0, before = s->count;
+    file_reader *source = &s->sources[shard];
+    char *header = NULL;
+    size_t header_bytes = 0, before = s->count;
+    data_part data;
     json_t *root = NULL;
-    MTS_TRY(file_map_open(ctx, path, map));
-    MTS_TRY(read_header_length(ctx, path, map, &header));
-    MTS_TRY(json_util_parse(ctx, path, (const char *)map->data + LENGTH_BYTES, header, &root));
+    MTS_TRY(file_reader_open(ctx, path, source));
+    MTS_TRY(read_header(ctx, source, &header, &header_bytes));
+    MTS_TRY(json_util_parse(ctx, path, header, header_bytes, &root));
     MTS_TRY(mem_grow(ctx, &s->tensors, before, before + json_object_size(root), sizeof *s->tensors,
                      "list of tensors"));
-    data = map->data + LENGTH_BYTES + header;
-    bytes = map->bytes - LENGTH_BYTES - header;
+    data.begin = LENGTH_BYTES + header_bytes;
+    data.bytes = source->bytes - data.begin;
     for (void *it = json_object_iter(root); it != NULL; it = json_object_iter_next(root, it)) {
         const char *name = json_object_iter_key(it);
         json_t *entry = json_object_iter_value(it);
@@ -229,10 +234,12 @@ static mts_status read_shard(mts_ctx *ctx, safetensors *s, size_t shard)
         }
         st_tensor *t = &s->tensors[s->count++];
         t->file = path;
-        MTS_TRY(parse_tensor(ctx, name, entry, data, bytes, t));
+        t->source = source;
+        MTS_TRY(parse_tensor(ctx, name, entry, data, t));
     }
-    MTS_TRY(check_cover(ctx, path, s->tensors + before, s->count - before, data, bytes));
+    MTS_TRY(check_cover(ctx, path, s->tensors + before, s->count - before, data));
 cleanup:
+    mem_free(header);
     json_decref(root);
     return st;
 }
@@ -265,7 +272,7 @@ static mts_status create(mts_ctx *ctx, size_t shards, safetensors **out)
     mts_status st = MTS_OK;
     safetensors *s = NULL;
     MTS_TRY(mem_calloc(ctx, &s, 1, sizeof *s, "safetensors"));
-    MTS_TRY(mem_calloc(ctx, &s->maps, shards, sizeof *s->maps, "list of shards"));
+    MTS_TRY(mem_calloc(ctx, &s->sources, shards, sizeof *s->sources, "list of shards"));
     MTS_TRY(mem_calloc(ctx, &s->paths, shards, sizeof *s->paths, "list of shards"));
     s->shards = shards;
     *out = s;
@@ -298,11 +305,11 @@ void safetensors_close(safetensors *s)
     for (size_t i = 0; i < s->count; i++)
         mem_free((void *)(uintptr_t)s->tensors[i].name);
     for (size_t i = 0; i < s->shards; i++) {
-        file_map_close(&s->maps[i]);
+        file_reader_close(&s->sources[i]);
         mem_free(s->paths[i]);
     }
     mem_free(s->tensors);
-    mem_free(s->maps);
+    mem_free(s->sources);
     mem_free(s->paths);
     mem_free(s);
 }

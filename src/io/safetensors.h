@@ -15,7 +15,7 @@
 #ifndef MTS_IO_SAFETENSORS_H
 #define MTS_IO_SAFETENSORS_H
 
-#include "base/status.h"
+#include "base/file.h"
 
 #define ST_DIMS_MAX 8
 #define ST_HEADER_BYTES_MAX ((size_t)100000000) /* as the safetensors library */
@@ -52,7 +52,9 @@ typedef struct st_tensor {
     int64_t shape[ST_DIMS_MAX];
     int64_t count; /* elements: product of shape */
     size_t bytes;
-    const uint8_t *data; /* in the mapped file, not necessarily aligned */
+    const file_reader *source; /* of a file that is read: where its elements are, */
+    uint64_t offset;           /* and from which byte on */
+    const void *data;          /* of a file that is written: its elements */
 } st_tensor;
 
 typedef struct safetensors safetensors;
@@ -82,12 +84,12 @@ MTS_NODISCARD mts_status safetensors_require(mts_ctx *ctx, const safetensors *fi
 /*
  * out[count]: an F32, F16 or BF16 tensor, converted exactly (overwritten, undefined on failure).
  * MTS_ERR_UNSUPPORTED: another type; MTS_ERR_ARGUMENT: count is not the tensor's;
- * MTS_ERR_BAD_FILE: an element is NaN or infinite (the text says which).
+ * MTS_ERR_BAD_FILE: an element is NaN or infinite (the text says which); MTS_ERR_IO.
  */
 MTS_NODISCARD mts_status safetensors_read_f32(mts_ctx *ctx, const st_tensor *tensor, float *out,
                                               int64_t count);
 
-/* out[bytes]: the elements as they are.  MTS_ERR_BAD_FILE: another dtype or size. */
+/* out[bytes]: the elements as they are.  MTS_ERR_BAD_FILE: another dtype or size; MTS_ERR_IO. */
 MTS_NODISCARD mts_status safetensors_read_raw(mts_ctx *ctx, const st_tensor *tensor, st_dtype dtype,
                                               void *out, size_t bytes);
 

@@ -100,10 +100,9 @@ static int64_t convert_bf16(const uint8_t *data, float *out, int64_t count)
     return count;
 }
 
-static int64_t convert_f32(const uint8_t *data, float *out, int64_t count)
+/* Of float32 that are in place already. */
+static int64_t check_f32(const float *out, int64_t count)
 {
-    if (count > 0)
-        memcpy(out, data, (size_t)count * sizeof *out);
     for (int64_t i = 0; i < count; i++) {
         uint32_t bits;
         memcpy(&bits, &out[i], sizeof bits);
@@ -117,6 +116,7 @@ mts_status safetensors_read_f32(mts_ctx *ctx, const st_tensor *tensor, float *ou
 {
     mts_status st = MTS_OK;
     int64_t good = 0;
+    uint8_t *data = (uint8_t *)out;
     MTS_CHECK(count == tensor->count, MTS_ERR_ARGUMENT,
               "%s: tensor %.200s: expected %" PRId64 " elements, found %" PRId64, tensor->file,
               tensor->name, count, tensor->count);
@@ -124,12 +124,16 @@ mts_status safetensors_read_f32(mts_ctx *ctx, const st_tensor *tensor, float *ou
                   tensor->dtype == ST_DTYPE_BF16,
               MTS_ERR_UNSUPPORTED, "%s: tensor %.200s: expected F32, F16 or BF16, found %s",
               tensor->file, tensor->name, safetensors_dtype_name(tensor->dtype));
+    /* Halves go to the second half of out: in ascending order each is converted before another is
+     * written over it. */
+    data += (size_t)count * sizeof *out - tensor->bytes;
+    MTS_TRY(file_reader_read(ctx, tensor->source, tensor->offset, data, tensor->bytes));
     if (tensor->dtype == ST_DTYPE_F32)
-        good = convert_f32(tensor->data, out, count);
+        good = check_f32(out, count);
     else if (tensor->dtype == ST_DTYPE_F16)
-        good = convert_f16(tensor->data, out, count);
+        good = convert_f16(data, out, count);
     else
-        good = convert_bf16(tensor->data, out, count);
+        good = convert_bf16(data, out, count);
     MTS_CHECK(good == count, MTS_ERR_BAD_FILE,
               "%s: tensor %.200s: element %" PRId64 " is NaN or infinite", tensor->file,
               tensor->name, good);
@@ -145,7 +149,5 @@ mts_status safetensors_read_raw(mts_ctx *ctx, const st_tensor *tensor, st_dtype 
                           "%s: tensor %.200s: expected %zu bytes of %s, found %zu of %s",
                           tensor->file, tensor->name, bytes, safetensors_dtype_name(dtype),
                           tensor->bytes, safetensors_dtype_name(tensor->dtype));
-    if (bytes > 0)
-        memcpy(out, tensor->data, bytes);
-    return MTS_OK;
+    return file_reader_read(ctx, tensor->source, tensor->offset, out, bytes);
 }

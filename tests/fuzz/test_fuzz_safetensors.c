@@ -297,7 +297,7 @@ static void failing_opens(void **state)
 static int setup(void **state)
 {
     (void)state;
-    file_map map;
+    char *bytes = NULL;
     const char *text = getenv("MANTISSA_TEST_SEED");
     if (text != NULL)
         seed = strtoull(text, NULL, 0);
@@ -306,11 +306,11 @@ static int setup(void **state)
     if (mkdtemp(folder) == NULL)
         return 1;
     snprintf(target, sizeof target, "%s/target", folder);
-    if (write_valid() != MTS_OK || file_map_open(&ctx, target, &map) != MTS_OK)
+    if (write_valid() != MTS_OK ||
+        file_read_all(&ctx, target, sizeof valid, &bytes, &valid_bytes) != MTS_OK)
         return 1;
-    valid_bytes = map.bytes;
-    memcpy(valid, map.data, map.bytes);
-    file_map_close(&map);
+    memcpy(valid, bytes, valid_bytes);
+    mem_free(bytes);
     return 0;
 }
 

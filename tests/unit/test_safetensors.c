@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -187,7 +188,8 @@ static void writes_the_librarys_bytes(void **state)
 {
     (void)state;
     safetensors_writer *w = NULL;
-    file_map map;
+    char *bytes = NULL;
+    size_t n = 0;
     assert_ok(safetensors_writer_open(&ctx, at("w.safetensors"), &w));
     for (int i = 0; i < TENSORS; i++)
         assert_ok(safetensors_writer_add(w, tensors[i].name, tensors[i].dtype, tensors[i].ndim,
@@ -195,10 +197,10 @@ static void writes_the_librarys_bytes(void **state)
     assert_ok(safetensors_writer_commit(w));
     safetensors_writer_close(w);
     safetensors_writer_close(NULL);
-    assert_ok(file_map_open(&ctx, at("w.safetensors"), &map));
-    assert_int_equal(map.bytes, sizeof golden);
-    assert_memory_equal(map.data, golden, sizeof golden);
-    file_map_close(&map);
+    assert_ok(file_read_all(&ctx, at("w.safetensors"), 1 << 20, &bytes, &n));
+    assert_int_equal(n, sizeof golden);
+    assert_memory_equal(bytes, golden, sizeof golden);
+    mem_free(bytes);
 }
 
 static void writes_an_empty_file(void **state)
@@ -258,42 +260,83 @@ static double half_value(uint32_t h)
     return sign * (exponent == 0 ? ldexp(mantissa, -24) : ldexp(1024 + mantissa, exponent - 25));
 }
 
+/* All 65536 bit patterns behind one odd byte; a tensor of all those from `first` to `last`. */
+static st_tensor half_tensor(file_reader *source, st_dtype dtype, uint32_t first, uint32_t last)
+{
+    uint8_t bytes[1 + 2 * 65536] = {0};
+    if (source->path == NULL) {
+        for (uint32_t h = 0; h < 65536; h++) {
+            bytes[1 + 2 * h] = (uint8_t)h;
+            bytes[2 + 2 * h] = (uint8_t)(h >> 8);
+        }
+        put("halves", bytes, sizeof bytes);
+        assert_ok(file_reader_open(&ctx, at("halves"), source));
+    }
+    return (st_tensor){.name = "t",
+                       .file = "f",
+                       .dtype = dtype,
+                       .count = (int64_t)(last - first) + 1,
+                       .bytes = 2 * (size_t)(last - first + 1),
+                       .source = source,
+                       .offset = 1 + 2 * (uint64_t)first};
+}
+
+static float bf16_value(uint32_t h)
+{
+    const uint32_t bits = h << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static void converts_every_half_exactly(void **state)
 {
     (void)state;
+    file_reader source = {0};
+    float one, *all = test_malloc(65536 * sizeof *all);
     for (uint32_t h = 0; h < 65536; h++) {
-        uint8_t data[3];
-        float f16 = 0, bf16 = 0, expected;
-        uint32_t bits = h << 16;
-        st_tensor t = {.name = "t", .file = "f", .count = 1, .bytes = 2, .data = data + 1};
-        data[1] = (uint8_t)h; /* at an odd address */
-        data[2] = (uint8_t)(h >> 8);
-        t.dtype = ST_DTYPE_F16;
-        mts_status a = safetensors_read_f32(&ctx, &t, &f16, 1);
-        t.dtype = ST_DTYPE_BF16;
-        mts_status b = safetensors_read_f32(&ctx, &t, &bf16, 1);
-        memcpy(&expected, &bits, sizeof expected);
+        st_tensor t = half_tensor(&source, ST_DTYPE_F16, h, h);
+        const mts_status a = safetensors_read_f32(&ctx, &t, &one, 1);
         assert_int_equal(a, (h & 0x7c00) == 0x7c00 ? MTS_ERR_BAD_FILE : MTS_OK);
-        assert_int_equal(b, isfinite(expected) ? MTS_OK : MTS_ERR_BAD_FILE);
         if (a == MTS_OK)
-            assert_true((double)f16 == half_value(h) && !signbit(f16) == !(h >> 15));
+            assert_true((double)one == half_value(h) && !signbit(one) == !(h >> 15));
+        t.dtype = ST_DTYPE_BF16;
+        const mts_status b = safetensors_read_f32(&ctx, &t, &one, 1);
+        const float expected = bf16_value(h);
+        assert_int_equal(b, isfinite(expected) ? MTS_OK : MTS_ERR_BAD_FILE);
         if (b == MTS_OK)
-            assert_memory_equal(&bf16, &expected, sizeof bf16);
+            assert_memory_equal(&one, &expected, sizeof one);
     }
+    /* many at once, from 0 and from -0 to the last finite one */
+    for (uint32_t sign = 0; sign < 65536; sign += 32768) {
+        st_tensor t = half_tensor(&source, ST_DTYPE_F16, sign, sign + 0x7bff);
+        assert_ok(safetensors_read_f32(&ctx, &t, all, t.count));
+        for (uint32_t i = 0; i < 0x7c00; i++)
+            assert_true((double)all[i] == half_value(sign + i));
+        t = half_tensor(&source, ST_DTYPE_BF16, sign, sign + 0x7f7f);
+        assert_ok(safetensors_read_f32(&ctx, &t, all, t.count));
+        for (uint32_t i = 0; i < 0x7f80; i++)
+            assert_true(all[i] == bf16_value(sign + i));
+    }
+    file_reader_close(&source);
+    test_free(all);
 }
 
 static void read_f32_checks(void **state)
 {
     (void)state;
-    float bad[] = {0, NAN, 1}, out[3];
+    float bad[] = {0, NAN, 1, 0, -INFINITY, 1, 0, -1e-45f, 1}, out[3];
+    file_reader source;
     st_tensor t = {.name = "t", .file = "f", .dtype = ST_DTYPE_F32, .count = 3, .bytes = 12};
-    t.data = (const uint8_t *)bad;
+    put("bad", bad, sizeof bad);
+    assert_ok(file_reader_open(&ctx, at("bad"), &source));
+    t.source = &source;
     assert_fails(safetensors_read_f32(&ctx, &t, out, 3), MTS_ERR_BAD_FILE, "element 1 is NaN");
-    bad[1] = -INFINITY;
+    t.offset = 12;
     assert_fails(safetensors_read_f32(&ctx, &t, out, 3), MTS_ERR_BAD_FILE, "element 1 is NaN");
-    bad[1] = -1e-45f;
+    t.offset = 24;
     assert_ok(safetensors_read_f32(&ctx, &t, out, 3));
-    assert_memory_equal(out, bad, sizeof bad);
+    assert_memory_equal(out, bad + 6, sizeof out);
     assert_fails(safetensors_read_f32(&ctx, &t, out, 2), MTS_ERR_ARGUMENT, "expected 2 elements");
     t.dtype = ST_DTYPE_I32;
     assert_fails(safetensors_read_f32(&ctx, &t, out, 3), MTS_ERR_UNSUPPORTED, "found I32");
@@ -301,6 +344,23 @@ static void read_f32_checks(void **state)
                  "expected 12 bytes of I8, found 12 of I32");
     assert_fails(safetensors_read_raw(&ctx, &t, ST_DTYPE_I32, out, 8), MTS_ERR_BAD_FILE,
                  "expected 8 bytes");
+    file_reader_close(&source);
+}
+
+/* A file that others cut while it is open: an error, where a mapping would fault. */
+static void read_of_a_file_cut_meanwhile(void **state)
+{
+    (void)state;
+    safetensors *file = NULL;
+    float out[6];
+    put("g", golden, sizeof golden);
+    assert_ok(safetensors_open_file(&ctx, at("g"), &file));
+    const st_tensor *t = safetensors_find(file, "embeddings.weight");
+    assert_ok(safetensors_read_f32(&ctx, t, out, 6));
+    assert_int_equal(truncate(at("g"), 300), 0);
+    assert_fails(safetensors_read_f32(&ctx, t, out, 6), MTS_ERR_IO, "g: was cut while it was read");
+    assert_fails(safetensors_read_raw(&ctx, t, t->dtype, out, t->bytes), MTS_ERR_IO, "was cut");
+    safetensors_close(file);
 }
 
 static void requires_shapes(void **state)
@@ -502,9 +562,12 @@ static void copies_a_real_model(void **state)
     }
     assert_ok(safetensors_open_dir(&ctx, dir, &file));
     assert_ok(safetensors_writer_open(&ctx, at("model.safetensors"), &w));
+    void **data = test_calloc(safetensors_count(file), sizeof *data);
     for (size_t i = 0; i < safetensors_count(file); i++) {
         const st_tensor *t = safetensors_at(file, i);
-        assert_ok(safetensors_writer_add(w, t->name, t->dtype, t->ndim, t->shape, t->data));
+        data[i] = test_malloc(t->bytes + 1);
+        assert_ok(safetensors_read_raw(&ctx, t, t->dtype, data[i], t->bytes));
+        assert_ok(safetensors_writer_add(w, t->name, t->dtype, t->ndim, t->shape, data[i]));
     }
     assert_ok(safetensors_writer_commit(w));
     safetensors_writer_close(w);
@@ -514,13 +577,18 @@ static void copies_a_real_model(void **state)
         const st_tensor *a = safetensors_at(file, i), *b = safetensors_at(copy, i);
         assert_string_equal(a->name, b->name);
         assert_int_equal(a->bytes, b->bytes);
-        assert_int_equal(memcmp(a->data, b->data, a->bytes), 0);
+        void *raw = test_malloc(b->bytes + 1);
+        assert_ok(safetensors_read_raw(&ctx, b, a->dtype, raw, b->bytes));
+        assert_int_equal(memcmp(data[i], raw, a->bytes), 0);
+        test_free(raw);
+        test_free(data[i]);
         if (b->dtype == ST_DTYPE_F32) {
             float *values = test_malloc(b->bytes);
             assert_ok(safetensors_read_f32(&ctx, b, values, b->count));
             test_free(values);
         }
     }
+    test_free(data);
     safetensors_close(file);
     safetensors_close(copy);
 }
@@ -532,8 +600,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(writes_the_librarys_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(writes_an_empty_file, setup, teardown),
         cmocka_unit_test_setup_teardown(writer_refuses, setup, teardown),
-        cmocka_unit_test(converts_every_half_exactly),
-        cmocka_unit_test(read_f32_checks),
+        cmocka_unit_test_setup_teardown(converts_every_half_exactly, setup, teardown),
+        cmocka_unit_test_setup_teardown(read_f32_checks, setup, teardown),
+        cmocka_unit_test_setup_teardown(read_of_a_file_cut_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(requires_shapes, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_broken_headers, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_broken_lengths, setup, teardown),
