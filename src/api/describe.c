@@ -60,8 +60,10 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
     size_t state = 0;
     MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
     MTS_TRY(bert_plan_make(ctx, cfg, &format, settings_threads(o), &limits, &plan));
-    for (int64_t i = 0; i < param_table_count(cfg); i++)
-        optimizer_sizes_add(&sizes, param_table_elements_at(cfg, i));
+    for (int64_t i = 0; i < param_table_count(cfg); i++) {
+        const param p = param_table_describe(cfg, i);
+        optimizer_sizes_add(&sizes, p.rows * p.cols);
+    }
     state = optimizer_bytes(&options, &sizes);
     MTS_TRY(put_bytes(ctx, out, "parameters_bytes", plan.parameters));
     MTS_TRY(put_bytes(ctx, out, "gradients_bytes", plan.gradients));

@@ -61,53 +61,83 @@ static void initialize(const bert *model, param *p, int64_t index)
     }
 }
 
-/* Load one parameter; in the head it may be initialised instead: report says so. */
-static mts_status load_param(mts_ctx *ctx, bert *model, const safetensors *file, const char *dir,
-                             int64_t index, bert_head head, bert_load_report *report)
+/* *tensor: the one of a parameter, of its shape; NULL if there is none and optional allows that.
+ * used (may be NULL): says of each tensor of the file whether a parameter has its name. */
+static mts_status choose_tensor(mts_ctx *ctx, const safetensors *file, const char *dir,
+                                const param *p, bool optional, bool *used, const st_tensor **tensor)
 {
     mts_status st = MTS_OK;
-    param *p = &model->params.items[index];
-    const int64_t heads = model->params.count - PARAM_HEADS;
-    const bool in_classifier = index >= heads + PARAM_CLASSIFIER_WEIGHT;
     const st_tensor *t = find_tensor(file, p->name);
     const bool fits = t != NULL && has_shape(t, p);
-    const bool leave = in_classifier && head == BERT_HEAD_NEW;
-    if (leave || (!fits && index >= heads && head != BERT_HEAD_NEEDED)) {
-        initialize(model, p, index);
-        report->classifier_left = report->classifier_left || (leave && fits);
-        *(in_classifier ? &report->classifier_initialized : &report->pooler_initialized) = true;
+    *tensor = fits ? t : NULL;
+    if (t != NULL && used != NULL)
+        used[t - safetensors_at(file, 0)] = true;
+    if (fits || optional)
         return MTS_OK;
-    }
     MTS_CHECK(t != NULL, MTS_ERR_BAD_FILE, "%s: no tensor %s", dir, p->name);
     MTS_CHECK(fits, MTS_ERR_BAD_FILE,
               "%s: tensor %s: config.json asks for shape [%lld, %lld], the file has %d "
               "dimensions, the first %lld",
               t->file, p->name, (long long)p->rows, (long long)p->cols, t->ndim,
               (long long)(t->ndim > 0 ? t->shape[0] : 0));
-    MTS_TRY(safetensors_read_f32(ctx, t, p->value, p->rows * p->cols));
 cleanup:
     return st;
 }
 
-static bool has_place(const bert *model, const safetensors *file, const st_tensor *t)
+/* Whether the file may lack parameter i: heads are the last ones. */
+static bool is_optional(int64_t i, int64_t count, bert_head head)
 {
-    for (int64_t i = 0; i < model->params.count; i++)
-        if (find_tensor(file, model->params.items[i].name) == t)
-            return true;
-    return false;
+    return head != BERT_HEAD_NEEDED && i >= count - PARAM_HEADS;
 }
 
-static void report_unused(const bert *model, const safetensors *file, bert_load_report *report)
+mts_status bert_check_weights(mts_ctx *ctx, const model_config *cfg, const char *dir,
+                              bert_head head)
+{
+    mts_status st = MTS_OK;
+    const int64_t count = param_table_count(cfg);
+    safetensors *file = NULL;
+    MTS_TRY(safetensors_open_dir(ctx, dir, &file));
+    for (int64_t i = 0; i < count; i++) {
+        const param p = param_table_describe(cfg, i);
+        const st_tensor *t;
+        MTS_TRY(choose_tensor(ctx, file, dir, &p, is_optional(i, count, head), NULL, &t));
+    }
+cleanup:
+    safetensors_close(file);
+    return st;
+}
+
+static void report_unused(const safetensors *file, const bool *used, bert_load_report *report)
 {
     static const char buffer[] = "position_ids";
     for (size_t i = 0; i < safetensors_count(file); i++) {
         const st_tensor *t = safetensors_at(file, i);
         const size_t n = strlen(t->name), b = sizeof buffer - 1;
-        if (has_place(model, file, t) || (n >= b && strcmp(t->name + n - b, buffer) == 0))
+        if (used[i] || (n >= b && strcmp(t->name + n - b, buffer) == 0))
             continue;
         if (report->unused++ == 0)
             snprintf(report->first_unused, sizeof report->first_unused, "%s", t->name);
     }
+}
+
+/* Load parameter i; in the head it may be initialised instead: report says so. */
+static mts_status load_param(mts_ctx *ctx, bert *model, const safetensors *file, const char *dir,
+                             int64_t i, bert_head head, bool *used, bert_load_report *report)
+{
+    mts_status st = MTS_OK;
+    param *p = &model->params.items[i];
+    const int64_t count = model->params.count;
+    const bool in_classifier = i >= count - PARAM_HEADS + PARAM_CLASSIFIER_WEIGHT;
+    const bool leave = in_classifier && head == BERT_HEAD_NEW;
+    const st_tensor *t = NULL;
+    MTS_TRY(choose_tensor(ctx, file, dir, p, is_optional(i, count, head), used, &t));
+    if (t != NULL && !leave)
+        return safetensors_read_f32(ctx, t, p->value, p->rows * p->cols);
+    initialize(model, p, i);
+    report->classifier_left = report->classifier_left || t != NULL;
+    *(in_classifier ? &report->classifier_initialized : &report->pooler_initialized) = true;
+cleanup:
+    return st;
 }
 
 mts_status bert_load(mts_ctx *ctx, bert *model, const char *dir, bert_head head,
@@ -115,13 +145,16 @@ mts_status bert_load(mts_ctx *ctx, bert *model, const char *dir, bert_head head,
 {
     mts_status st = MTS_OK;
     safetensors *file = NULL;
+    bool *used = NULL;
     *report = (bert_load_report){0};
     MTS_TRY(safetensors_open_dir(ctx, dir, &file));
+    MTS_TRY(mem_calloc(ctx, &used, safetensors_count(file), sizeof *used, "list of tensors"));
     for (int64_t i = 0; i < model->params.count; i++)
-        MTS_TRY(load_param(ctx, model, file, dir, i, head, report));
-    report_unused(model, file, report);
+        MTS_TRY(load_param(ctx, model, file, dir, i, head, used, report));
+    report_unused(file, used, report);
     bert_weights_changed(model);
 cleanup:
+    mem_free(used);
     safetensors_close(file);
     return st;
 }

@@ -26,6 +26,13 @@ typedef enum bert_head {
 } bert_head;
 
 /*
+ * Whether all parameters that cfg asks for are in dir, with their shapes, before memory is taken
+ * for them: errors and head as of bert_load.
+ */
+MTS_NODISCARD mts_status bert_check_weights(mts_ctx *ctx, const model_config *cfg, const char *dir,
+                                            bert_head head);
+
+/*
  * Fill all parameters from dir.
  * MTS_ERR_NOT_FOUND, _IO, _MEMORY; _BAD_FILE: a tensor is missing or has another shape.
  */

@@ -86,54 +86,45 @@ int64_t param_table_count(const model_config *cfg)
     return PARAM_LAYERS + cfg->num_hidden_layers * PARAM_PER_LAYER + PARAM_HEADS;
 }
 
-int64_t param_table_elements_at(const model_config *cfg, int64_t i)
+param param_table_describe(const model_config *cfg, int64_t i)
 {
-    const int64_t head = i - PARAM_LAYERS - cfg->num_hidden_layers * PARAM_PER_LAYER;
-    const param_row *row = i < PARAM_LAYERS ? &embedding_rows[i]
-                           : head < 0       ? &layer_rows[(i - PARAM_LAYERS) % PARAM_PER_LAYER]
-                                            : &head_rows[head];
+    const int64_t inner = i - PARAM_LAYERS;
+    const int64_t head = inner - cfg->num_hidden_layers * PARAM_PER_LAYER;
+    const bool in_layer = inner >= 0 && head < 0;
+    const param_row *row = in_layer    ? &layer_rows[inner % PARAM_PER_LAYER]
+                           : inner < 0 ? &embedding_rows[i]
+                                       : &head_rows[head];
+    param p = {.rows = extent(cfg, row->rows),
+               .cols = extent(cfg, row->cols),
+               .vector = row->rows == '1',
+               .decay = row->decay};
     assert(i >= 0 && head < PARAM_HEADS);
-    return extent(cfg, row->rows) * extent(cfg, row->cols);
-}
-
-/* Append one row of the description to the table. */
-static void append(param_table *t, const model_config *cfg, const param_row *row, int64_t layer)
-{
-    param *p = &t->items[t->count++];
-    if (layer >= 0)
-        snprintf(p->name, sizeof p->name, "bert.encoder.layer.%lld.%s", (long long)layer,
-                 row->name);
+    if (in_layer)
+        snprintf(p.name, sizeof p.name, "bert.encoder.layer.%lld.%s",
+                 (long long)(inner / PARAM_PER_LAYER), row->name);
     else
-        snprintf(p->name, sizeof p->name, "%s", row->name);
-    p->rows = extent(cfg, row->rows);
-    p->cols = extent(cfg, row->cols);
-    p->vector = row->rows == '1';
-    p->decay = row->decay;
-    p->offset = t->elements;
-    p->value = t->value + t->elements;
-    p->grad = t->grad == NULL ? NULL : t->grad + t->elements;
-    t->elements += p->rows * p->cols;
+        snprintf(p.name, sizeof p.name, "%s", row->name);
+    return p;
 }
 
 mts_status param_table_init(mts_ctx *ctx, param_table *t, const model_config *cfg, bool with_grad)
 {
     mts_status st = MTS_OK;
-    const int64_t layers = cfg->num_hidden_layers;
     const int64_t elements = param_table_count_elements(cfg);
-    const size_t rows = (size_t)param_table_count(cfg);
-    *t = (param_table){.layers = layers};
-    MTS_TRY(mem_calloc(ctx, &t->items, rows, sizeof *t->items, "parameter table"));
+    *t = (param_table){.layers = cfg->num_hidden_layers, .count = param_table_count(cfg)};
+    MTS_TRY(mem_calloc(ctx, &t->items, (size_t)t->count, sizeof *t->items, "parameter table"));
     MTS_TRY(mem_calloc(ctx, &t->value, (size_t)elements, sizeof(float), "parameters"));
     if (with_grad)
         MTS_TRY(mem_calloc(ctx, &t->grad, (size_t)elements, sizeof(float), "gradients"));
-    for (int i = 0; i < PARAM_LAYERS; i++)
-        append(t, cfg, &embedding_rows[i], -1);
-    for (int64_t l = 0; l < layers; l++)
-        for (int i = 0; i < PARAM_PER_LAYER; i++)
-            append(t, cfg, &layer_rows[i], l);
-    for (int i = 0; i < PARAM_HEADS; i++)
-        append(t, cfg, &head_rows[i], -1);
-    assert(t->elements == elements && (size_t)t->count == rows);
+    for (int64_t i = 0; i < t->count; i++) {
+        param *p = &t->items[i];
+        *p = param_table_describe(cfg, i);
+        p->offset = t->elements;
+        p->value = t->value + t->elements;
+        p->grad = t->grad == NULL ? NULL : t->grad + t->elements;
+        t->elements += p->rows * p->cols;
+    }
+    assert(t->elements == elements);
 cleanup:
     if (st != MTS_OK)
         param_table_deinit(t);

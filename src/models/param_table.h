@@ -68,8 +68,8 @@ int64_t param_table_count_elements(const model_config *cfg);
 /* Number of parameters, likewise. */
 int64_t param_table_count(const model_config *cfg);
 
-/* Elements of parameter i, i in [0, param_table_count(cfg)), likewise. */
-int64_t param_table_elements_at(const model_config *cfg, int64_t i);
+/* Parameter i, i in [0, param_table_count(cfg)), without a place: offset 0, value and grad NULL. */
+param param_table_describe(const model_config *cfg, int64_t i);
 
 param *param_table_layer(param_table *t, int64_t layer, int which);
 param *param_table_head(param_table *t, int which);

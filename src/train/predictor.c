@@ -33,6 +33,7 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               o->model_name_or_path, (long long)cfg->type_vocab_size);
     MTS_TRY(settings_check_tokens(ctx, limits.eval_tokens, "eval"));
+    MTS_TRY(bert_check_weights(ctx, cfg, o->model_name_or_path, BERT_HEAD_NEEDED));
     MTS_TRY(bert_create(ctx, cfg, &format, p->threads, 0, &dropout, &limits, &p->model));
     MTS_TRY(bert_load(ctx, p->model, o->model_name_or_path, BERT_HEAD_NEEDED, &report));
     MTS_TRY(batch_init(ctx, &p->batch, &plan));

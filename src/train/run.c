@@ -137,6 +137,14 @@ cleanup:
     return st;
 }
 
+/* Only a training that begins may make a pooler or classifier that the model does not have. */
+static bert_head wanted_head(const run *r)
+{
+    if (!r->training || r->resume_dir != NULL)
+        return BERT_HEAD_NEEDED;
+    return r->new_head ? BERT_HEAD_NEW : BERT_HEAD_IF_THERE;
+}
+
 static mts_status create_model(run *r, model_config *cfg)
 {
     mts_status st = MTS_OK;
@@ -160,6 +168,7 @@ static mts_status create_model(run *r, model_config *cfg)
     MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
     MTS_TRY(settings_check_tokens(ctx, limits.eval_tokens, "eval"));
     count = (size_t)(r->batch.plan.max_rows * labels);
+    MTS_TRY(bert_check_weights(ctx, cfg, r->model_dir, wanted_head(r)));
     MTS_TRY(bert_create(ctx, cfg, &r->format, r->threads, (uint64_t)r->o->seed, &dropout, &limits,
                         &r->model));
     MTS_TRY(mem_calloc(ctx, &r->logits, count, sizeof(float), "logits"));
@@ -189,10 +198,7 @@ static mts_status load_weights(run *r)
 {
     mts_status st = MTS_OK;
     bert_load_report report;
-    bert_head head = r->new_head ? BERT_HEAD_NEW : BERT_HEAD_IF_THERE;
-    if (!r->training || r->resume_dir != NULL)
-        head = BERT_HEAD_NEEDED;
-    MTS_TRY(bert_load(r->ctx, r->model, r->model_dir, head, &report));
+    MTS_TRY(bert_load(r->ctx, r->model, r->model_dir, wanted_head(r), &report));
     note_head(r, &report);
     if (report.unused > 0)
         run_note(r, "%s: %lld tensor%s of the file not used, the first is %s", r->model_dir,

@@ -102,6 +102,21 @@ broken 1 "$work/model" "${new[@]}"
 copy_model
 sed -i 's/"hidden_size": 48/"hidden_size": 44/' "$work/model/config.json"
 broken 1 "embeddings.word_embeddings.weight" "${new[@]}"
+# sizes that the file does not have are refused before 3 GB are taken for them (a sanitizer needs more)
+copy_model
+cp "$work/good/model.safetensors" "$work/model"
+sed -i 's/"vocab_size": [0-9]*/"vocab_size": 16777216/' "$work/model/config.json"
+(
+    sanitized || ulimit -v 2000000
+    shapes="word_embeddings.weight: config.json asks for shape [16777216, 48]"
+    broken 1 "$shapes" "${new[@]}"
+    refuse 1 "$shapes" predict "$work/model" --max_seq_length 24
+    cp "$work/good/config.json" "$work/model" # its labels
+    sed -i 's/"vocab_size": [0-9]*/"vocab_size": 16777216/' "$work/model/config.json"
+    run 1 eval "$work/model" --validation_file "$task/dev.tsv"
+    has err "$shapes"
+)
+copy_model
 echo '{' >"$work/model/config.json"
 broken 1 "$work/model/config.json" "${new[@]}"
 copy_model

@@ -141,7 +141,7 @@ static void test_names(void **state)
             const size_t bytes = (size_t)b.model->params.elements * sizeof(float);
             memset(b.model->params.value, 0, bytes);
             const uint64_t version = b.model->ex.weight_version;
-            assert_ok(bert_load(&ctx, b.model, folder, true, &report));
+            assert_ok(bert_load(&ctx, b.model, folder, BERT_HEAD_NEEDED, &report));
             assert_memory_equal(a.model->params.value, b.model->params.value, bytes);
             assert_true(b.model->ex.weight_version != version); /* packed weights are stale */
             assert_false(report.pooler_initialized || report.classifier_initialized);
@@ -186,8 +186,9 @@ static void test_missing_head(void **state)
             const param_table *table = &t[k].model->params;
             for (int64_t e = 0; e < table->elements; e++)
                 table->value[e] = 1.0f;
-            assert_int_equal(bert_load(&ctx, t[k].model, folder, true, &report), MTS_ERR_BAD_FILE);
-            assert_ok(bert_load(&ctx, t[k].model, folder, false, &report));
+            assert_int_equal(bert_load(&ctx, t[k].model, folder, BERT_HEAD_NEEDED, &report),
+                             MTS_ERR_BAD_FILE);
+            assert_ok(bert_load(&ctx, t[k].model, folder, BERT_HEAD_IF_THERE, &report));
             assert_true(report.pooler_initialized == (i == 0) && report.classifier_initialized);
             assert_int_equal(report.unused, 0);
             for (int which = i == 0 ? PARAM_POOLER_WEIGHT : PARAM_CLASSIFIER_WEIGHT;
@@ -212,8 +213,8 @@ static void test_missing_parameter(void **state)
     (void)state;
     model_init(&t, 0);
     write_renamed(t.model, without_a_bias, NULL);
-    for (int need_head = 0; need_head < 2; need_head++) {
-        assert_int_equal(bert_load(&ctx, t.model, folder, need_head == 1, &report),
+    for (int head = BERT_HEAD_NEEDED; head <= BERT_HEAD_NEW; head++) {
+        assert_int_equal(bert_load(&ctx, t.model, folder, (bert_head)head, &report),
                          MTS_ERR_BAD_FILE);
         assert_non_null(strstr(ctx.error, "bert.encoder.layer.1.output.dense.bias"));
     }
