@@ -419,10 +419,10 @@ cleanup:
     return st;
 }
 
-/* json[key] = value unless it is there; takes value. */
+/* json[key] = value unless it is there; takes value, and NULL for lack of memory. */
 static mts_status set_if_absent(mts_ctx *ctx, json_t *json, const char *key, json_t *value)
 {
-    if (json_object_get(json, key) == NULL)
+    if (value == NULL || json_object_get(json, key) == NULL)
         return json_util_set(ctx, json, key, value);
     json_decref(value);
     return MTS_OK;
@@ -459,10 +459,12 @@ mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *
 {
     mts_status st = MTS_OK;
     char *file = NULL;
-    json_t *json = json_copy(cfg->json); /* shallow: only its own keys are set below */
+    json_t *json = json_object(); /* a shallow copy: only its own keys are set below */
     bool torch = json_object_get(cfg->json, "torch_dtype") != NULL;
     bool plain = json_object_get(cfg->json, "dtype") != NULL;
-    MTS_CHECK(json != NULL, MTS_ERR_MEMORY, "out of memory: model configuration");
+    /* not json_copy, which leaves out keys where memory fails */
+    MTS_CHECK(json != NULL && json_object_update(json, cfg->json) == 0, MTS_ERR_MEMORY,
+              "out of memory: model configuration");
     MTS_TRY(complete_fields(ctx, cfg, json));
     MTS_TRY(json_util_set(ctx, json, "architectures",
                           json_pack("[s]", "BertForSequenceClassification")));
