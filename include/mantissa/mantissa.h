@@ -53,7 +53,13 @@ typedef struct mts_ctx mts_ctx;
 /* A short constant name of a status, e.g. "bad file"; never NULL. */
 MTS_API const char *mts_status_name(mts_status status);
 
-/* *out: a new context.  MTS_ERR_MEMORY. */
+/*
+ * *out: a new context.  MTS_ERR_MEMORY.
+ * What is opened or run with a context keeps a pointer to it: destroy it last, after every
+ * mts_predictor and mts_tokenizer that was opened with it.
+ * jansson: if its allocation functions are malloc and free, the first context puts in the place of
+ * malloc a function that calls it and notes a failure.  Functions of the host program's own stay.
+ */
 MTS_NODISCARD MTS_API mts_status mts_ctx_create(mts_ctx **out);
 MTS_API void mts_ctx_destroy(mts_ctx *ctx);
 
@@ -239,7 +245,8 @@ MTS_NODISCARD MTS_API mts_status mts_eval(mts_ctx *ctx, const mts_options *optio
 
 typedef struct mts_predictor mts_predictor;
 
-/* Open a fine-tuned folder (options: model_name_or_path, precision, bits, max_seq_length, ...). */
+/* Open a fine-tuned folder (options: model_name_or_path, precision, bits, max_seq_length, ...).
+ * ctx must outlive it: calls on the predictor are calls on ctx. */
 MTS_NODISCARD MTS_API mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options,
                                                     mts_predictor **out);
 MTS_API void mts_predictor_close(mts_predictor *predictor);
@@ -271,7 +278,7 @@ typedef struct mts_encoding {
     int32_t *end;
 } mts_encoding;
 
-/* model_dir holds vocab.txt and/or tokenizer.json, tokenizer_config.json. */
+/* model_dir holds vocab.txt and/or tokenizer.json, tokenizer_config.json.  ctx must outlive it. */
 MTS_NODISCARD MTS_API mts_status mts_tokenizer_open(mts_ctx *ctx, const char *model_dir,
                                                     mts_tokenizer **out);
 MTS_API void mts_tokenizer_close(mts_tokenizer *tokenizer);
