@@ -3,6 +3,7 @@
  *
  * Path: every program -> mts_ctx_create -> ... -> mts_ctx_destroy.
  */
+#include "base/json_memory.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -11,6 +12,7 @@ mts_status mts_ctx_create(mts_ctx **out)
     if (out == NULL)
         return MTS_ERR_ARGUMENT;
     *out = NULL;
+    json_memory_watch();
     return mem_calloc(NULL, out, 1, sizeof **out, "context");
 }
 

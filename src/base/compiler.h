@@ -4,6 +4,7 @@
 
 #if defined(__GNUC__)
 #define MTS_INLINE static inline __attribute__((always_inline))
+#define MTS_AT_UNLOAD __attribute__((destructor)) /* also at exit */
 #define MTS_NOINLINE __attribute__((noinline))
 #define MTS_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define MTS_ALIGN64 __attribute__((aligned(64)))

@@ -1,8 +1,7 @@
 /*
  * JSON in and out.  See json_util.h.
  *
- * jansson allocates on its own; a NULL from it without an error text means that it ran out of
- * memory.  The dump is our own walk because jansson prints all reals with one precision: 17 digits
+ * The dump is our own walk because jansson prints all reals with one precision: 17 digits
  * turn 0.1 into 0.10000000000000001, fewer lose bits.
  */
 #include "base/json_util.h"
@@ -13,6 +12,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json_memory.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 
@@ -20,19 +20,29 @@ enum { DUMP_DEPTH_MAX = 2048, REAL_TEXT_BYTES = 64, FIELD_TEXT_BYTES = 80 };
 
 /* ------------------------------------------------------------------------------ reading ---- */
 
-mts_status json_util_parse(mts_ctx *ctx, const char *file, const char *text, size_t bytes,
-                           json_t **out)
+/* As json_util_parse; *code: why, if that is MTS_ERR_BAD_FILE. */
+static mts_status parse(mts_ctx *ctx, const char *file, const char *text, size_t bytes,
+                        json_t **out, enum json_error_code *code)
 {
     json_error_t error;
+    bool failed = false;
     char reason[JSON_ERROR_TEXT_LENGTH]; /* the parser quotes the file's own bytes in it */
-    *out = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    *out = json_memory_parse(text, bytes, JSON_REJECT_DUPLICATES, &error, &failed);
     if (*out != NULL)
         return MTS_OK;
-    if (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory)
+    if (failed)
         return status_set(ctx, MTS_ERR_MEMORY, "%s: out of memory in parsing JSON", file);
+    *code = json_error_code(&error);
     utf8_quote(reason, sizeof reason, error.text);
     return status_set(ctx, MTS_ERR_BAD_FILE, "%s:%d:%d: %s", file, error.line, error.column,
                       reason);
+}
+
+mts_status json_util_parse(mts_ctx *ctx, const char *file, const char *text, size_t bytes,
+                           json_t **out)
+{
+    enum json_error_code code;
+    return parse(ctx, file, text, bytes, out, &code);
 }
 
 /* How many of the first bytes of text are in set. */
@@ -80,16 +90,15 @@ mts_status json_util_parse_wide(mts_ctx *ctx, const char *file, const char *text
                                 json_t **out)
 {
     mts_status st = MTS_OK;
-    json_error_t error = {0};
+    enum json_error_code code = json_error_unknown;
     char *wide = NULL;
     size_t wide_bytes = 0;
-    *out = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
-    if (*out == NULL && json_error_code(&error) == json_error_numeric_overflow) {
+    st = parse(ctx, file, text, bytes, out, &code);
+    if (st == MTS_ERR_BAD_FILE && code == json_error_numeric_overflow) {
         MTS_TRY(widen_integers(ctx, text, bytes, &wide, &wide_bytes));
-        MTS_TRY(json_util_parse(ctx, file, wide, wide_bytes, out));
-    } else if (*out == NULL) {
-        MTS_TRY(json_util_parse(ctx, file, text, bytes, out)); /* says what is wrong */
+        st = json_util_parse(ctx, file, wide, wide_bytes, out);
     }
+    MTS_TRY(st);
     MTS_CHECK(json_is_object(*out), MTS_ERR_BAD_FILE, "%s: expected an object, found %s", file,
               json_util_type_name(*out));
 cleanup:
@@ -287,29 +296,38 @@ cleanup:
     return st;
 }
 
-/* Whether text[n] is read back as exactly value. */
-static bool reads_back(const char *text, size_t n, double value)
+/* *same: whether text[n] is read back as exactly value. */
+static mts_status read_back(mts_ctx *ctx, const char *text, size_t n, double value, bool *same)
 {
-    json_t *back = json_loadb(text, n, JSON_DECODE_ANY, NULL);
-    bool same = json_is_real(back) && json_real_value(back) == value;
+    json_error_t error;
+    bool failed = false;
+    json_t *back = json_memory_parse(text, n, JSON_DECODE_ANY, &error, &failed);
+    if (failed)
+        return status_set(ctx, MTS_ERR_MEMORY, "out of memory: JSON number");
+    *same = json_is_real(back) && json_real_value(back) == value;
     json_decref(back);
-    return same;
+    return MTS_OK;
 }
 
 /* A real in the fewest of 15..17 digits that are exact. */
 static mts_status append_real(dump_state *d, const json_t *value)
 {
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = d->ctx;
     char text[REAL_TEXT_BYTES];
-    for (size_t digits = 15; digits <= 17; digits++) {
+    bool exact = false;
+    for (size_t digits = 15; !exact; digits++) {
         size_t n =
             json_dumpb(value, text, sizeof text - 1, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
-        if (n == 0 || n >= sizeof text)
-            return status_set(d->ctx, MTS_ERR_MEMORY, "out of memory: JSON number");
+        MTS_CHECK(n > 0 && n < sizeof text, MTS_ERR_MEMORY, "out of memory: JSON number");
         text[n] = '\0';
-        if (digits == 17 || reads_back(text, n, json_real_value(value)))
-            break;
+        exact = digits == 17;
+        if (!exact)
+            MTS_TRY(read_back(ctx, text, n, json_real_value(value), &exact));
     }
-    return append(d, text);
+    MTS_TRY(append(d, text));
+cleanup:
+    return st;
 }
 
 /* A string, integer, boolean or null. */

@@ -20,8 +20,7 @@
 
 /*
  * *out: the array or object in text[bytes]; drop with json_decref.  file: name for error texts.
- * MTS_ERR_BAD_FILE ("file:line:column: reason"), MTS_ERR_MEMORY (but jansson reports some of its
- * own failed allocations as a wrong token: then MTS_ERR_BAD_FILE).
+ * MTS_ERR_BAD_FILE ("file:line:column: reason"), MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status json_util_parse(mts_ctx *ctx, const char *file, const char *text,
                                          size_t bytes, json_t **out);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/json_memory.h"
 #include "base/json_util.h"
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -62,13 +63,12 @@ static mts_status parse_line(mts_ctx *ctx, const table *t, const char *text, siz
                              json_t **out)
 {
     mts_status st = MTS_OK;
-    json_error_t error = {0};
+    json_error_t error;
+    bool no_memory = false;
     char quoted[UTF8_QUOTE_BYTES];
-    *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (*out == NULL &&
-        (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory))
-        MTS_TRY(status_set(ctx, MTS_ERR_MEMORY, "%s:%lld: out of memory: parsing JSON needs more",
-                           t->path, (long long)line));
+    *out = json_memory_parse(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error, &no_memory);
+    MTS_CHECK(!no_memory, MTS_ERR_MEMORY, "%s:%lld: out of memory: parsing JSON needs more",
+              t->path, (long long)line);
     MTS_CHECK(*out != NULL || text[strspn(text, " \t")] != '[', MTS_ERR_BAD_FILE,
               "%s:%lld: expected a JSON object on each line, found the beginning of an array",
               t->path, (long long)line);

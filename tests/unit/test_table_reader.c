@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json_memory.h"
 #include "base/memory.h"
 #include "data/number_parse.h"
 #include "data/table_reader.h"
@@ -320,6 +321,22 @@ static void test_memory_failure(void **state)
     }
 }
 
+/* Likewise the JSON library's own, which must not be told as an error of the file. */
+static void test_memory_failure_in_json(void **state)
+{
+    static const char text[] = "{\"a_name_of_twenty_eight_chars\": \"and a text of length\"}\n";
+    mts_status st = MTS_ERR_MEMORY;
+    (void)state;
+    for (int64_t n = 0; st != MTS_OK; n++) {
+        table t = {0};
+        json_memory_fail_after(n);
+        st = parse_bytes(&t, text, sizeof text - 1, TABLE_JSONL);
+        assert_int_equal(st, json_memory_fail_after(-1) > n ? MTS_ERR_MEMORY : MTS_OK);
+        table_deinit(&t);
+        assert_in_range(n, 0, 50);
+    }
+}
+
 /* ------------------------------------------------------------------------------- dump ---- */
 
 static json_t *row_as_json(const table *t, int64_t row)
@@ -374,6 +391,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_reals),
         cmocka_unit_test(test_memory_failure),
+        cmocka_unit_test(test_memory_failure_in_json),
     };
     if (argc >= 3 && strcmp(argv[1], "--dump") == 0)
         return dump(argv[2], (const char *const *)(argv + 3), argc - 3);
