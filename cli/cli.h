@@ -132,6 +132,7 @@ void lines_close(line_reader *reader);
 typedef struct output {
     FILE *file;
     const char *path; /* borrowed; NULL: standard output */
+    char *target;     /* owned; path, or where the link path leads */
     char *temp;       /* owned; NULL: written in place (a device, a pipe) */
 } output;
 

@@ -2,8 +2,11 @@
  * Result files: standard output, or a file that appears under its name only when it is complete
  * (temporary name in the same folder, fsync, rename).
  *
- * A path that exists and is not a regular file (a device, a pipe) is written in place.
+ * A symbolic link stays: the file it leads to is replaced.  What is not a regular file (a device, a
+ * pipe), leads nowhere, or lies below /dev or /proc is written in place; /dev/stdout and its like
+ * through the descriptor that they name: what the shell opened for appending is appended to.
  */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "cli.h"
 
 #include <errno.h>
@@ -13,33 +16,92 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* The descriptor that "/dev/stdout", "/dev/fd/<n>" and the like name; -1: path is no such name. */
+static int named_descriptor(const char *path)
+{
+    static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
+    if (strcmp(path, "/dev/stdout") == 0)
+        return STDOUT_FILENO;
+    if (strcmp(path, "/dev/stderr") == 0)
+        return STDERR_FILENO;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        if (!starts_with(path, folders[i]))
+            continue;
+        const char *digits = path + strlen(folders[i]);
+        const size_t n = strlen(digits);
+        if (n > 0 && n < 8 && strspn(digits, "0123456789") == n)
+            return atoi(digits);
+    }
+    return -1;
+}
+
+static bool is_special(const char *path)
+{
+    struct stat info;
+    if (starts_with(path, "/dev/") || starts_with(path, "/proc/"))
+        return true;
+    if (stat(path, &info) == 0)
+        return !S_ISREG(info.st_mode);
+    return lstat(path, &info) == 0; /* a link that leads nowhere: the file is made there */
+}
+
+static FILE *open_in_place(const char *path)
+{
+    const int named = named_descriptor(path);
+    if (named < 0)
+        return fopen(path, "w");
+    const int fd = dup(named);
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (fd >= 0 && file == NULL)
+        close(fd);
+    return file;
+}
+
+/* o->temp beside o->target, open. */
+static void open_temporary(output *o)
+{
+    const size_t bytes = strlen(o->target) + 32;
+    o->temp = malloc(bytes);
+    if (o->temp == NULL)
+        return;
+    snprintf(o->temp, bytes, "%s.tmp-%ld", o->target, (long)getpid());
+    unlink(o->temp); /* left by a killed process that had our number */
+    const int fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    o->file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (fd >= 0 && o->file == NULL) {
+        close(fd);
+        unlink(o->temp);
+    }
+}
+
+static void free_names(output *o)
+{
+    free(o->temp);
+    free(o->target);
+    o->temp = o->target = NULL;
+}
+
 bool output_open(output *o, const char *path)
 {
     *o = (output){.file = stdout, .path = path};
     if (path == NULL)
         return true;
     o->file = NULL;
-    struct stat info;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
-        o->file = fopen(path, "w");
-    } else {
-        const size_t bytes = strlen(path) + 32;
-        o->temp = malloc(bytes);
-        if (o->temp != NULL) {
-            snprintf(o->temp, bytes, "%s.tmp-%ld", path, (long)getpid());
-            unlink(o->temp); /* left by a killed process that had our number */
-            const int fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
-            o->file = fd >= 0 ? fdopen(fd, "w") : NULL;
-            if (fd >= 0 && o->file == NULL) {
-                close(fd);
-                unlink(o->temp);
-            }
-        }
-    }
+    o->target = realpath(path, NULL); /* NULL: there is no such file yet */
+    if (o->target == NULL)
+        o->target = strdup(path);
+    if (is_special(path) || (o->target != NULL && is_special(o->target)))
+        o->file = open_in_place(path);
+    else if (o->target != NULL)
+        open_temporary(o);
     if (o->file == NULL) {
         cli_error("cannot write %s: %s", path, strerror(errno));
-        free(o->temp);
-        o->temp = NULL;
+        free_names(o);
         return false;
     }
     return true;
@@ -50,13 +112,12 @@ bool output_commit(output *o)
     const char *name = o->path != NULL ? o->path : "standard output";
     bool ok = fflush(o->file) == 0 && ferror(o->file) == 0;
     if (ok && o->temp != NULL)
-        ok = fsync(fileno(o->file)) == 0 && rename(o->temp, o->path) == 0;
+        ok = fsync(fileno(o->file)) == 0 && rename(o->temp, o->target) == 0;
     if (!ok) {
         cli_error("cannot write %s: %s", name, strerror(errno));
         return false;
     }
-    free(o->temp);
-    o->temp = NULL;
+    free_names(o);
     return true;
 }
 
@@ -66,7 +127,7 @@ void output_close(output *o)
         fclose(o->file);
     if (o->temp != NULL)
         unlink(o->temp);
-    free(o->temp);
+    free_names(o);
     *o = (output){.file = NULL};
 }
 

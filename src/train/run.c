@@ -11,6 +11,7 @@
 #include "models/bert_io.h"
 #include "train/checkpoint.h"
 #include "train/settings.h"
+#include "train/train_log.h"
 
 double run_clock(void)
 {
@@ -332,4 +333,6 @@ void run_deinit(run *r)
     mem_free(r->state.best_checkpoint);
     json_decref(r->state.log_history);
     mem_free(r->resume_dir);
+    train_log_close(r);
+    mem_free(r->log_path);
 }

@@ -64,7 +64,11 @@ typedef struct run {
     char *resume_dir;      /* checkpoint to go on from, or NULL */
     bool new_head;         /* the model's head is for other labels than the data has ... */
     char model_label[UTF8_QUOTE_BYTES]; /* ... of which this is the first */
-    bool stop;                          /* on_event returned false */
+    char *log_path;                     /* where metrics go; this and below: train_log.h */
+    bool log_special;                   /* a device or pipe, written by log_fd while log_open */
+    bool log_open;
+    int log_fd;
+    bool stop; /* on_event returned false */
 } run;
 
 /* What a run is for: decides which data is read and what memory the model gets. */

@@ -1,6 +1,8 @@
 /*
  * The log of a run: JSON lines in metrics_file, the same objects in trainer_state.json's
  * log_history (keys sorted, so that the lines of a resumed run are those of an uninterrupted one).
+ *
+ * A pipe or a device stays open for the whole run; a pipe whose reader has gone gets no more lines.
  */
 #ifndef MTS_TRAIN_TRAIN_LOG_H
 #define MTS_TRAIN_TRAIN_LOG_H
@@ -8,10 +10,13 @@
 #include "train/run.h"
 
 /* Begin the metrics file: the lines of r->state.log_history (those of a resumed run), nothing else.
- */
+ * A symbolic link stays: the file it leads to is replaced. */
 MTS_NODISCARD mts_status train_log_open(run *r);
 
 /* Append an object with the present step and epoch; takes over the reference, also on failure. */
 MTS_NODISCARD mts_status train_log_add(run *r, json_t *object);
+
+/* Close the pipe or device; safe at any time. */
+void train_log_close(run *r);
 
 #endif

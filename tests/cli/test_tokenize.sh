@@ -28,6 +28,38 @@ printf 'go\0od \xff day\n' >"$work/lines"
 run 0 tokenize "$model" --input "$work/lines"
 [ "$(cut -f2 "$work/out" | tr '\n' ' ')" = "token [CLS] good day [SEP] " ] || fail "NUL, bad UTF-8"
 
+# A link given as --output stays, and the file it leads to is replaced, whole or not at all.
+mkdir "$work/deep"
+echo old >"$work/deep/target"
+ln -s deep/target "$work/link"
+ln -s link "$work/link2"
+ln -s deep/new "$work/dangling"
+printf 'good\n' >"$work/lines"
+run 0 tokenize "$model" --input "$work/lines"
+cp "$work/out" "$work/good"
+run 0 tokenize "$model" --input "$work/lines" --output "$work/link2"
+cmp "$work/deep/target" "$work/good" || fail "the target of a link was not written"
+if ! [ -L "$work/link" ] || ! [ -L "$work/link2" ]; then fail "a link was replaced"; fi
+run 0 tokenize "$model" --input "$work/lines" --output "$work/dangling"
+cmp "$work/deep/new" "$work/good" || fail "the target of a dangling link was not written"
+printf 'good\na\tb\tc\n' >"$work/lines"
+run 1 tokenize "$model" --input "$work/lines" --output "$work/link2"
+cmp "$work/deep/target" "$work/good" || fail "a failed run changed the target of a link"
+[ "$(ls "$work/deep" | tr '\n' ' ')" = "new target " ] || fail "left behind: $(ls "$work/deep")"
+
+# Standard output by its name: as the shell opened it.
+printf 'good\n' >"$work/lines"
+names=(/proc/self/fd/1 /dev/fd/1)
+[ "$(id -u)" -eq 0 ] || names+=(/dev/stdout) # a command that replaces it must not have the right to
+for name in "${names[@]}"; do
+    echo kept >"$work/named"
+    "$mantissa" tokenize "$model" --input "$work/lines" --output "$name" >>"$work/named" ||
+        fail "--output $name"
+    cmp "$work/named" <(echo kept && cat "$work/good") || fail "--output $name: another result"
+    "$mantissa" tokenize "$model" --input "$work/lines" --output "$name" | cmp - "$work/good" ||
+        fail "--output $name to a pipe: another result"
+done
+
 # What fails leaves an earlier result alone and no temporary file behind.
 printf 'good\na\tb\tc\n' >"$work/lines"
 run 1 tokenize "$model" --input "$work/lines" --output "$work/result"
