@@ -153,7 +153,7 @@ static const mts_option_info options[] = {
          "in "
          "transformers, for every task]"),
     TEXT(resume_from_checkpoint, TRAIN, "a checkpoint folder, or: last"),
-    SWITCH(overwrite_output_dir, "false", TRAIN, "allow an output folder that is not empty"),
+    SWITCH(overwrite_output_dir, "false", TRAIN, "write over the run that is in the output folder"),
     TEXT(metrics_file, TRAIN, "JSON lines [metrics.jsonl in the output folder]"),
 #undef GROUP
 

@@ -172,6 +172,14 @@ mts_status path_join(mts_ctx *ctx, char **out, const char *a, const char *b)
     return MTS_OK;
 }
 
+mts_status path_parent(mts_ctx *ctx, char **out, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return mem_strdup(ctx, out, ".");
+    return mem_strndup(ctx, out, path, slash == path ? 1 : (size_t)(slash - path));
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -265,22 +273,30 @@ static mts_status sync_fd(mts_ctx *ctx, int fd, bool is_dir, const char *path)
     return os_check(ctx, rc == 0 || (is_dir && errno == EINVAL), "sync", path);
 }
 
+static mts_status open_dir(mts_ctx *ctx, const char *path, int *fd)
+{
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return os_check(ctx, *fd >= 0, "open", path);
+}
+
+mts_status file_sync_dir(mts_ctx *ctx, const char *dir)
+{
+    mts_status st = MTS_OK;
+    int fd = -1;
+    MTS_TRY(open_dir(ctx, dir, &fd));
+    MTS_TRY(sync_fd(ctx, fd, true, dir));
+cleanup:
+    close_fd(fd);
+    return st;
+}
+
 /* fsync the folder that holds path. */
 static mts_status sync_parent(mts_ctx *ctx, const char *path)
 {
-    mts_status st = MTS_OK;
     char *parent = NULL;
-    int fd = -1;
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL)
-        MTS_TRY(mem_strdup(ctx, &parent, "."));
-    else
-        MTS_TRY(mem_strndup(ctx, &parent, path, slash == path ? 1 : (size_t)(slash - path)));
-    fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    MTS_TRY(os_check(ctx, fd >= 0, "open", parent));
-    MTS_TRY(sync_fd(ctx, fd, true, parent));
-cleanup:
-    close_fd(fd);
+    mts_status st = path_parent(ctx, &parent, path);
+    if (st == MTS_OK)
+        st = file_sync_dir(ctx, parent);
     mem_free(parent);
     return st;
 }
@@ -410,6 +426,35 @@ cleanup:
     return st;
 }
 
+mts_status file_move(mts_ctx *ctx, const char *from_dir, const char *from_name, const char *to_dir,
+                     const char *to_name)
+{
+    mts_status st = MTS_OK;
+    int from = -1, to = -1;
+    MTS_TRY(open_dir(ctx, from_dir, &from));
+    MTS_TRY(open_dir(ctx, to_dir, &to));
+    MTS_TRY(os_check(ctx, renameat(from, from_name, to, to_name) == 0, "put in place", to_name));
+cleanup:
+    if (st != MTS_OK && to >= 0)
+        status_prefix(ctx, "%s", to_dir);
+    close_fd(from);
+    close_fd(to);
+    return st;
+}
+
+mts_status file_remove(mts_ctx *ctx, const char *dir, const char *name)
+{
+    mts_status st = MTS_OK;
+    int fd = -1;
+    MTS_TRY(open_dir(ctx, dir, &fd));
+    st = os_check(ctx, unlinkat(fd, name, 0) == 0 || errno == ENOENT, "remove", name);
+    if (st != MTS_OK)
+        status_prefix(ctx, "%s", dir);
+cleanup:
+    close_fd(fd);
+    return st;
+}
+
 /* -------------------------------------------------------------------------------- trees ---- */
 
 typedef enum tree_action {
@@ -418,15 +463,23 @@ typedef enum tree_action {
     TREE_REMOVE,
 } tree_action;
 
-/* Apply action to the plain file `name` in folder fd; shown is for the error text. */
-static mts_status visit_file(mts_ctx *ctx, int fd, const char *name, const char *shown,
-                             tree_action action)
+typedef struct tree_walk {
+    mts_ctx *ctx;
+    tree_action action;
+    bool touched; /* something was removed */
+} tree_walk;
+
+/* Apply walk->action to the plain file `name` in folder fd; shown is for the error text. */
+static mts_status visit_file(tree_walk *walk, int fd, const char *name, const char *shown)
 {
     mts_status st = MTS_OK;
+    mts_ctx *ctx = walk->ctx;
     int file = -1;
-    if (action == TREE_REMOVE)
+    if (walk->action == TREE_REMOVE) {
         MTS_TRY(os_check(ctx, unlinkat(fd, name, 0) == 0, "remove", shown));
-    if (action == TREE_SYNC) {
+        walk->touched = true;
+    }
+    if (walk->action == TREE_SYNC) {
         file = openat(fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         MTS_TRY(os_check(ctx, file >= 0, "open", shown));
         MTS_TRY(sync_fd(ctx, file, false, shown));
@@ -436,11 +489,13 @@ cleanup:
     return st;
 }
 
-/* Apply action to folder `name` in folder `parent`, children first.  shown: its path, for texts. */
-static mts_status visit_tree(mts_ctx *ctx, int parent, const char *name, const char *shown,
-                             int depth, tree_action action)
+/* Apply walk->action to folder `name` in folder `parent`, children first.  shown: its path, for
+ * texts. */
+static mts_status visit_tree(tree_walk *walk, int parent, const char *name, const char *shown,
+                             int depth)
 {
     mts_status st = MTS_OK;
+    mts_ctx *ctx = walk->ctx;
     DIR *dir = NULL;
     char *child = NULL;
     const char *entry = NULL;
@@ -462,21 +517,33 @@ static mts_status visit_tree(mts_ctx *ctx, int parent, const char *name, const c
                   "%s: expected at most %d folders in each other; left alone", child,
                   TREE_DEPTH_MAX);
         if (S_ISDIR(info.st_mode))
-            MTS_TRY(visit_tree(ctx, fd, entry, child, depth + 1, action));
+            MTS_TRY(visit_tree(walk, fd, entry, child, depth + 1));
         else
-            MTS_TRY(visit_file(ctx, fd, entry, child, action));
+            MTS_TRY(visit_file(walk, fd, entry, child));
     }
     MTS_TRY(os_check(ctx, !failed, "list", shown));
-    if (action == TREE_SYNC)
+    if (walk->action == TREE_SYNC)
         MTS_TRY(sync_fd(ctx, fd, true, shown));
-    if (action == TREE_REMOVE)
+    if (walk->action == TREE_REMOVE) {
         MTS_TRY(os_check(ctx, unlinkat(parent, name, AT_REMOVEDIR) == 0, "remove", shown));
+        walk->touched = true;
+    }
 cleanup:
     mem_free(child);
     if (dir != NULL)
         closedir(dir); /* closes fd */
     else
         close_fd(fd);
+    return st;
+}
+
+/* Apply action to the folder path and all in it; *touched (may be NULL): something was removed. */
+static mts_status walk_tree(mts_ctx *ctx, const char *path, tree_action action, bool *touched)
+{
+    tree_walk walk = {.ctx = ctx, .action = action};
+    const mts_status st = visit_tree(&walk, AT_FDCWD, path, path, 0);
+    if (touched != NULL)
+        *touched = walk.touched;
     return st;
 }
 
@@ -506,10 +573,17 @@ cleanup:
 
 mts_status file_remove_tree(mts_ctx *ctx, const char *path)
 {
+    bool ignored;
+    return file_try_remove_tree(ctx, path, &ignored);
+}
+
+mts_status file_try_remove_tree(mts_ctx *ctx, const char *path, bool *touched)
+{
     mts_status st = MTS_OK;
     char *plain = NULL;
     const char *last = NULL;
     bool found = false;
+    *touched = false;
     MTS_TRY(strip_slashes(ctx, &plain, path));
     last = strrchr(plain, '/');
     last = last == NULL ? plain : last + 1;
@@ -517,8 +591,8 @@ mts_status file_remove_tree(mts_ctx *ctx, const char *path)
               MTS_ERR_ARGUMENT, "\"%s\": refused to remove this folder", path);
     MTS_TRY(find_folder(ctx, plain, &found));
     if (found) {
-        MTS_TRY(visit_tree(ctx, AT_FDCWD, plain, plain, 0, TREE_CHECK));
-        MTS_TRY(visit_tree(ctx, AT_FDCWD, plain, plain, 0, TREE_REMOVE));
+        MTS_TRY(walk_tree(ctx, plain, TREE_CHECK, NULL));
+        MTS_TRY(walk_tree(ctx, plain, TREE_REMOVE, touched));
     }
 cleanup:
     mem_free(plain);
@@ -534,10 +608,10 @@ mts_status file_commit_dir(mts_ctx *ctx, const char *tmp_dir, const char *final_
     MTS_TRY(strip_slashes(ctx, &final, final_dir));
     MTS_TRY(with_pid(ctx, &old, final, ".old-"));
     MTS_TRY(find_folder(ctx, tmp, &found));
-    MTS_TRY(visit_tree(ctx, AT_FDCWD, tmp, tmp, 0, TREE_SYNC));
+    MTS_TRY(walk_tree(ctx, tmp, TREE_SYNC, NULL));
     MTS_TRY(find_folder(ctx, final, &found));
     if (found) {
-        MTS_TRY(visit_tree(ctx, AT_FDCWD, final, final, 0, TREE_CHECK));
+        MTS_TRY(walk_tree(ctx, final, TREE_CHECK, NULL));
         MTS_TRY(file_remove_tree(ctx, old));
         MTS_TRY(os_check(ctx, rename(final, old) == 0, "rename", final));
     }

@@ -55,6 +55,8 @@ void file_list_deinit(file_list *list);
 
 /* *out: a, "/" unless a is empty or ends in one, b; free with mem_free. */
 MTS_NODISCARD mts_status path_join(mts_ctx *ctx, char **out, const char *a, const char *b);
+/* *out: the folder that path is in, "." if it names none; free with mem_free. */
+MTS_NODISCARD mts_status path_parent(mts_ctx *ctx, char **out, const char *path);
 
 /* ------------------------------------------------------------------------------ writing ---- */
 
@@ -78,6 +80,13 @@ void file_writer_close(file_writer *w);
 /* Copy a regular file through a file_writer. */
 MTS_NODISCARD mts_status file_copy(mts_ctx *ctx, const char *from, const char *to);
 
+/* Move a file between folders of a file system, replacing one there; remove a file or link, if it
+ * exists.  Lasting after file_sync_dir of the folder.  None of these needs memory. */
+MTS_NODISCARD mts_status file_move(mts_ctx *ctx, const char *from_dir, const char *from_name,
+                                   const char *to_dir, const char *to_name);
+MTS_NODISCARD mts_status file_remove(mts_ctx *ctx, const char *dir, const char *name);
+MTS_NODISCARD mts_status file_sync_dir(mts_ctx *ctx, const char *dir);
+
 /*
  * Make the folder tmp_dir the folder final_dir (same file system): fsync every file and folder in
  * tmp_dir, rename.  An existing final_dir is first renamed to "final_dir.old-<pid>", put back if
@@ -93,5 +102,7 @@ MTS_NODISCARD mts_status file_commit_dir(mts_ctx *ctx, const char *tmp_dir, cons
  * MTS_ERR_UNSUPPORTED.  MTS_ERR_ARGUMENT: path ends in ".", ".." or is a root.
  */
 MTS_NODISCARD mts_status file_remove_tree(mts_ctx *ctx, const char *path);
+/* The same; *touched: something was removed, which is of interest after a failure. */
+MTS_NODISCARD mts_status file_try_remove_tree(mts_ctx *ctx, const char *path, bool *touched);
 
 #endif

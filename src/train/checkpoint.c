@@ -2,39 +2,78 @@
 #include "train/checkpoint.h"
 
 #include "train/checkpoint_folder.h"
+#include "train/output_files.h"
 #include "train/train_state.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "io/safetensors.h"
 #include "models/bert_io.h"
 
-/* A run that starts anew removes the checkpoints of its output folder: the model it starts from
- * must not be one of them. */
+/* *name: a folder in output_dir that is the folder path, by whatever name; "" if there is none. */
+static mts_status find_in_output(const run *r, const char *path, char **name)
+{
+    mts_status st = MTS_OK;
+    file_list list = {0};
+    char *entry = NULL;
+    const char *found = "";
+    if (dir_exists(r->o->output_dir))
+        MTS_TRY(file_list_dir(r->ctx, r->o->output_dir, &list));
+    for (size_t i = 0; i < list.count && found[0] == '\0'; i++) {
+        mem_free(entry);
+        entry = NULL;
+        MTS_TRY(path_join(r->ctx, &entry, r->o->output_dir, list.names[i]));
+        if (file_is_same(entry, path))
+            found = list.names[i];
+    }
+    MTS_TRY(mem_strdup(r->ctx, name, found));
+cleanup:
+    mem_free(entry);
+    file_list_deinit(&list);
+    return st;
+}
+
+/* A run that begins anew replaces the model of its output folder and removes the checkpoints: the
+ * model it starts from must not be one of them. */
 static mts_status check_source_stays(const run *r)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    file_list list = {0};
-    char *path = NULL;
-    if (!dir_exists(r->o->output_dir))
-        return MTS_OK;
-    MTS_TRY(file_list_dir(ctx, r->o->output_dir, &list));
-    for (size_t i = 0; i < list.count; i++) {
-        if (checkpoint_folder_step(list.names[i]) < 0)
-            continue;
-        mem_free(path);
-        path = NULL;
-        MTS_TRY(path_join(ctx, &path, r->o->output_dir, list.names[i]));
-        MTS_CHECK(!file_is_same(path, r->o->model_name_or_path), MTS_ERR_ARGUMENT,
-                  "--overwrite_output_dir would remove %s, the model to start from: give "
-                  "--resume_from_checkpoint, or another --output_dir",
-                  path);
-    }
+    const char *source = r->o->model_name_or_path, *dir = r->o->output_dir;
+    char *name = NULL;
+    MTS_CHECK(!file_is_same(source, dir), MTS_ERR_ARGUMENT,
+              "%s is both --output_dir and the model to start from, which would be lost: give "
+              "another --output_dir",
+              dir);
+    MTS_TRY(find_in_output(r, source, &name));
+    MTS_CHECK(checkpoint_folder_step(name) < 0, MTS_ERR_ARGUMENT,
+              "--overwrite_output_dir would remove %s/%s, the model to start from: give "
+              "--resume_from_checkpoint, or another --output_dir",
+              dir, name);
 cleanup:
-    mem_free(path);
-    file_list_deinit(&list);
+    mem_free(name);
+    return st;
+}
+
+/* Nothing of another run is overwritten unasked. */
+static mts_status check_output_free(const run *r, int64_t newest)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    const char *dir = r->o->output_dir, *name = NULL;
+    char checkpoint[64];
+    MTS_TRY(check_source_stays(r));
+    MTS_TRY(output_files_find(ctx, dir, &name));
+    if (newest >= 0) {
+        snprintf(checkpoint, sizeof checkpoint, "checkpoint-%lld", (long long)newest);
+        name = checkpoint;
+    }
+    MTS_CHECK(name == NULL || r->o->overwrite_output_dir, MTS_ERR_ARGUMENT,
+              "%s already holds %s: give --overwrite_output_dir, %sor another --output_dir", dir,
+              name, newest >= 0 ? "--resume_from_checkpoint last, " : "");
+cleanup:
     return st;
 }
 
@@ -45,27 +84,25 @@ mts_status checkpoint_find_resume(run *r)
     const mts_options *o = r->o;
     const char *wanted = o->resume_from_checkpoint;
     checkpoint_range range;
-    char *result = NULL;
+    char *name = NULL;
     MTS_TRY(checkpoint_folder_recover(ctx, o->output_dir));
-    MTS_TRY(checkpoint_folder_list(ctx, o->output_dir, INT64_MAX, -1, &range));
-    if (wanted == NULL) {
-        MTS_TRY(path_join(ctx, &result, o->output_dir, "model.safetensors"));
-        MTS_CHECK(o->overwrite_output_dir || (range.count == 0 && !file_exists(result)),
-                  MTS_ERR_ARGUMENT,
-                  "%s already holds a training run: give --overwrite_output_dir, "
-                  "--resume_from_checkpoint last, or another --output_dir",
-                  o->output_dir);
-        MTS_TRY(check_source_stays(r));
-    } else if (strcmp(wanted, "last") == 0) {
+    MTS_TRY(checkpoint_folder_list(ctx, o->output_dir, 0, INT64_MAX, -1, &range));
+    r->anew = true;
+    if (wanted != NULL && strcmp(wanted, "last") == 0) {
         MTS_CHECK(range.count > 0, MTS_ERR_NOT_FOUND,
                   "%s: no checkpoint-<step> folder to resume from", o->output_dir);
         MTS_TRY(checkpoint_folder_path(ctx, &r->resume_dir, o->output_dir, range.newest));
-    } else {
+        r->anew = false;
+    } else if (wanted != NULL) {
         MTS_CHECK(dir_exists(wanted), MTS_ERR_NOT_FOUND, "%s: no such checkpoint folder", wanted);
         MTS_TRY(mem_strdup(ctx, &r->resume_dir, wanted));
+        MTS_TRY(find_in_output(r, wanted, &name));
+        r->anew = name[0] == '\0';
     }
+    if (r->anew)
+        MTS_TRY(check_output_free(r, range.newest));
 cleanup:
-    mem_free(result);
+    mem_free(name);
     return st;
 }
 
@@ -168,15 +205,18 @@ cleanup:
     return st;
 }
 
-mts_status checkpoint_begin(const run *r)
+mts_status checkpoint_begin(run *r)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const char *dir = r->o->output_dir;
-    MTS_TRY(checkpoint_folder_clean(ctx, dir));
-    while (r->resume_dir == NULL) {
+    MTS_TRY(run_note_failure(r, checkpoint_folder_clean(ctx, dir), "left by an earlier run"));
+    if (!r->anew)
+        return MTS_OK;
+    MTS_TRY(output_files_forget_results(ctx, dir));
+    for (;;) {
         checkpoint_range range;
-        MTS_TRY(checkpoint_folder_list(ctx, dir, INT64_MAX, -1, &range));
+        MTS_TRY(checkpoint_folder_list(ctx, dir, 0, INT64_MAX, -1, &range));
         if (range.count == 0)
             break;
         MTS_TRY(checkpoint_folder_remove(ctx, dir, range.oldest));
@@ -186,7 +226,7 @@ cleanup:
 }
 
 /* Remove the oldest checkpoints beyond the limit; later ones, of a former run, are left alone. */
-static mts_status rotate(const run *r)
+static mts_status rotate(run *r)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
@@ -201,10 +241,13 @@ static mts_status rotate(const run *r)
     }
     for (;;) {
         checkpoint_range range;
-        MTS_TRY(checkpoint_folder_list(ctx, dir, now, best, &range));
+        MTS_TRY(checkpoint_folder_list(ctx, dir, r->rotate_from, now, best, &range));
         if (range.count <= limit || range.oldest < 0 || range.oldest == now)
             break;
-        MTS_TRY(checkpoint_folder_remove(ctx, dir, range.oldest));
+        st = checkpoint_folder_remove(ctx, dir, range.oldest);
+        if (st != MTS_OK)
+            r->rotate_from = range.oldest + 1; /* said once; the newer ones are removed in turn */
+        MTS_TRY(run_note_failure(r, st, "an old checkpoint stays"));
     }
 cleanup:
     return st;
@@ -230,7 +273,7 @@ mts_status checkpoint_save(run *r)
         goto cleanup;
     }
     run_emit(r, &(mts_event){.kind = MTS_EVENT_CHECKPOINT, .text = final});
-    MTS_TRY(rotate(r));
+    MTS_TRY(run_note_failure(r, rotate(r), "old checkpoints stay"));
 cleanup:
     mem_free(final);
     mem_free(temporary);

@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "models/bert_io.h"
 #include "train/checkpoint.h"
+#include "train/output_files.h"
 #include "train/settings.h"
 #include "train/train_log.h"
 
@@ -37,6 +38,15 @@ void run_note(run *r, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     run_emit(r, &(mts_event){.kind = MTS_EVENT_NOTE, .text = text});
+}
+
+mts_status run_note_failure(run *r, mts_status st, const char *what)
+{
+    if (st == MTS_OK || st == MTS_ERR_MEMORY)
+        return st;
+    run_note(r, "%s: %s", what, r->ctx->error);
+    r->ctx->error[0] = '\0';
+    return MTS_OK;
 }
 
 static bool tokenizing(void *user, int64_t done, int64_t total)
@@ -300,8 +310,10 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     if (purpose.train && o->do_lower_case >= 0)
         MTS_TRY(tokenizer_files_set_lower_case(ctx, &r->tokenizer_files, o->do_lower_case == 1));
     MTS_TRY(task_resolve(ctx, o, &r->task));
-    if (purpose.train)
+    if (purpose.train) {
+        MTS_TRY(output_files_check_inputs(r));
         note_columns(r);
+    }
     MTS_TRY(agree_on_labels(r, &cfg, purpose.train));
     MTS_TRY(load_data(r, purpose));
     MTS_TRY(create_model(r, &cfg));

@@ -64,8 +64,10 @@ typedef struct run {
     char *resume_dir;      /* checkpoint to go on from, or NULL */
     bool new_head;         /* the model's head is for other labels than the data has ... */
     char model_label[UTF8_QUOTE_BYTES]; /* ... of which this is the first */
-    char *log_path;                     /* where metrics go; this and below: train_log.h */
-    bool log_special;                   /* a device or pipe, written by log_fd while log_open */
+    bool anew;           /* what output_dir holds is not of this run: begins with a clean folder */
+    int64_t rotate_from; /* older checkpoints could not be removed and are left alone */
+    char *log_path;      /* where metrics go; this and below: train_log.h */
+    bool log_special;    /* a device or pipe, written in place by log_fd while log_open */
     bool log_open;
     int log_fd;
     bool stop; /* on_event returned false */
@@ -88,6 +90,10 @@ void run_deinit(run *r);
  * for notes. */
 bool run_emit(run *r, const mts_event *event);
 void run_note(run *r, const char *fmt, ...) MTS_PRINTF(2, 3);
+
+/* A failure the run can do without: the note "what: <error text>" and MTS_OK; but MTS_ERR_MEMORY
+ * stays. */
+MTS_NODISCARD mts_status run_note_failure(run *r, mts_status st, const char *what);
 
 /* Seconds on a monotonic clock. */
 double run_clock(void);

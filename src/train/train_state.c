@@ -374,20 +374,22 @@ cleanup:
 }
 
 /* The best checkpoint: in output_dir under the name that is stored, for the folder may have been
- * moved; or else at the place that is stored. */
+ * moved; or else at the place that is stored.  Where the run begins anew, output_dir holds those of
+ * another run. */
 static mts_status find_best(run *r, const char *stored)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     char *path = NULL;
     const char *slash = strrchr(stored, '/');
+    bool here = false;
     MTS_TRY(path_join(ctx, &path, r->o->output_dir, slash == NULL ? stored : slash + 1));
-    MTS_CHECK(!r->o->load_best_model_at_end || dir_exists(path) || dir_exists(stored),
-              MTS_ERR_NOT_FOUND,
+    here = !r->anew && dir_exists(path);
+    MTS_CHECK(!r->o->load_best_model_at_end || here || dir_exists(stored), MTS_ERR_NOT_FOUND,
               "%s: the best checkpoint so far is neither here nor at %s, and "
               "--load_best_model_at_end asks for it",
               path, stored);
-    MTS_TRY(mem_strdup(ctx, &r->state.best_checkpoint, dir_exists(path) ? path : stored));
+    MTS_TRY(mem_strdup(ctx, &r->state.best_checkpoint, here ? path : stored));
 cleanup:
     mem_free(path);
     return st;

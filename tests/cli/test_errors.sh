@@ -168,6 +168,7 @@ size=$(($(stat -c %s "$work/good/checkpoint-6/model.safetensors") / 1024))
 [ $((size + 100)) -lt $(($(stat -c %s "$work/good/checkpoint-6/optimizer.safetensors") / 1024)) ]
 new=(--output_dir "$work/full")
 for limit in 100 $((size + 50)); do
+    rm -rf "$work/full"
     limited "$limit" 1 "cannot write: File too large" "${new[@]}"
     [ -z "$(find "$work/full" -name '*checkpoint-*' -o -name '*.tmp-*')" ] || fail "left behind"
     [ ! -e "$work/full/model.safetensors" ] || fail "a failed run wrote a model"

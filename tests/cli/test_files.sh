@@ -31,3 +31,144 @@ grep '^{' "$work/out" >"$work/lines"
 cmp <(without_clock "$work/lines") <(without_clock "$work/good/metrics.jsonl") ||
     fail "--metrics_file /proc/self/fd/1: other lines"
 has out "eval metrics"
+
+# ---- names that only look like checkpoints are the user's
+start() { # FOLDER: as good ended
+    rm -rf "$1"
+    cp -r "$work/good" "$1"
+}
+mine=(tmp-checkpoint-notes tmp-checkpoint-3 tmp-checkpoint-3-4-5 tmp-checkpoint-03-4
+    checkpoint-best.old-2024 checkpoint-.old-1 checkpoint-007.old-3 checkpoint-007 checkpoint-3x
+    checkpoint-best)
+start "$work/names"
+for name in "${mine[@]}"; do
+    mkdir "$work/names/$name"
+    echo precious >"$work/names/$name/file"
+done
+files=(checkpoint-3 checkpoint-99 tokenizer-notes.tmp-7 metrics.jsonl.old.tmp-7 config.json.tmp-x)
+for name in "${files[@]}"; do echo precious >"$work/names/$name"; done
+mkdir "$work/names/tmp-checkpoint-3-4" "$work/names/checkpoint-4.old-17"
+touch "$work/names/vocab.txt.tmp-7"
+still_there() {
+    for name in "${mine[@]}"; do has "$work/names/$name/file" precious; done
+    for name in "${files[@]}"; do has "$work/names/$name" precious; done
+    for name in tmp-checkpoint-3-4 checkpoint-4.old-17 vocab.txt.tmp-7; do
+        [ ! -e "$work/names/$name" ] || fail "left behind: $name"
+    done
+}
+run 0 train "${tiny[@]}" --output_dir "$work/names" --resume_from_checkpoint last
+still_there # and 99, 3 and 007 are no checkpoints: "last" was 4
+run 0 train "${tiny[@]}" --output_dir "$work/names" --overwrite_output_dir --save_total_limit 1
+still_there
+[ ! -e "$work/names/checkpoint-2" ] || fail "a file was counted as a checkpoint"
+
+# ---- without being asked, nothing of another run is written over
+holds=(config.json model.safetensors model.safetensors.index.json vocab.txt tokenizer.json
+    tokenizer_config.json special_tokens_map.json added_tokens.json trainer_state.json
+    all_results.json eval_results.json train_results.json predict_results.txt metrics.jsonl)
+for name in "${holds[@]}"; do
+    rm -rf "$work/held"
+    mkdir "$work/held"
+    echo precious >"$work/held/$name"
+    refuse 2 "held already holds $name: give --overwrite_output_dir, or" train "${tiny[@]}" \
+        --output_dir "$work/held"
+    refuse 2 "held already holds $name: give --overwrite_output_dir, or" train "${tiny[@]}" \
+        --output_dir "$work/held" --resume_from_checkpoint "$work/good/checkpoint-2"
+    [ "$(ls "$work/held")" = "$name" ] || fail "something was written: $(ls "$work/held")"
+    has "$work/held/$name" precious
+done
+refuse 2 "good already holds checkpoint-4: give --overwrite_output_dir, --resume_from_checkpoint last" \
+    train "${tiny[@]}" --output_dir "$work/good"
+rm "$work/held/metrics.jsonl"
+touch "$work/held/metrics.jsonl" # empty: a run that was stopped before its first step
+ln -s "$work/held" "$work/way"
+run 0 train "${tiny[@]}" --output_dir "$work/way"
+run 0 train "${tiny[@]}" --output_dir "$work/way" --resume_from_checkpoint "$work/held/checkpoint-2"
+rm -rf "$work/held"
+mkdir -p "$work/held/config.json"
+refuse 2 "held/config.json: expected nothing or a file" train "${tiny[@]}" \
+    --output_dir "$work/held" --overwrite_output_dir
+
+# A checkpoint of elsewhere: this folder's checkpoints and results are of another run.
+run 0 train "${tiny[@]}" --output_dir "$work/seeded" --seed 7 --save_steps 1
+echo '{"predict": 1}' >"$work/seeded/eval_results.json"
+run 0 train "${tiny[@]}" --output_dir "$work/seeded" --overwrite_output_dir \
+    --resume_from_checkpoint "$work/good/checkpoint-2"
+[ "$(cd "$work/seeded" && echo checkpoint-*)" = checkpoint-4 ] || fail "$(ls "$work/seeded")"
+cmp "$work/good/model.safetensors" "$work/seeded/model.safetensors" || fail "another model"
+
+# ---- what is read is not written over
+cp -r "$task/model" "$work/base"
+cp "$task/train.tsv" "$task/dev.tsv" "$work"
+find "$work/base" "$work/train.tsv" "$work/dev.tsv" -type f -print0 | sort -z |
+    xargs -0 sha256sum >"$work/before"
+here=(--model_name_or_path "$work/base" --train_file "$work/train.tsv"
+    --validation_file "$work/dev.tsv" --overwrite_output_dir)
+there=("${here[@]}" --output_dir "$work/there")
+ln -s base "$work/same"
+ln -s train.tsv "$work/log.jsonl"
+ln "$work/base/config.json" "$work/hard"
+refuse 2 "both --output_dir and the model to start from" train "${tiny[@]}" "${here[@]}" \
+    --output_dir "$work/same"
+refuse 2 "train.tsv is read by this run" train "${tiny[@]}" "${there[@]}" \
+    --metrics_file "$work/train.tsv"
+refuse 2 "dev.tsv is read by this run" train "${tiny[@]}" "${there[@]}" \
+    --metrics_file "$work/../${work##*/}/dev.tsv"
+refuse 2 "train.tsv is read by this run" train "${tiny[@]}" "${there[@]}" \
+    --metrics_file "$work/log.jsonl"
+refuse 2 "is in the model folder" train "${tiny[@]}" "${there[@]}" --metrics_file "$work/same/log"
+refuse 2 "is in the model folder" train "${tiny[@]}" "${there[@]}" \
+    --metrics_file "$work/base/vocab.txt"
+refuse 2 "base/config.json of the model" train "${tiny[@]}" "${there[@]}" --metrics_file "$work/hard"
+refuse 2 "the run writes something else into" train "${tiny[@]}" "${there[@]}" \
+    --metrics_file "$work/there/model.safetensors"
+start "$work/inputs"
+awk -F '\t' 'NR > 1 { printf "{\"text\": \"%s\", \"label\": \"%s\"}\n", $1, $2 }' "$task/dev.tsv" \
+    >"$work/inputs/eval_results.json"
+cp "$work/inputs/eval_results.json" "$work/rows"
+refuse 2 "eval_results.json is read by this run, which would write over it" train "${tiny[@]}" \
+    --validation_file "$work/inputs/eval_results.json" --output_dir "$work/inputs" \
+    --overwrite_output_dir
+cmp "$work/rows" "$work/inputs/eval_results.json" || fail "an input was changed"
+find "$work/base" "$work/train.tsv" "$work/dev.tsv" -type f -print0 | sort -z |
+    xargs -0 sha256sum | cmp - "$work/before" || fail "what is read was changed"
+[ ! -e "$work/there/model.safetensors" ] || fail "a refused run wrote a model"
+
+# The folder itself may be the model when it is resumed.
+start "$work/resumed"
+run 0 train "${tiny[@]}" --output_dir "$work/resumed" --model_name_or_path "$work/resumed" \
+    --resume_from_checkpoint "$work/resumed/checkpoint-2"
+cmp "$work/good/model.safetensors" "$work/resumed/model.safetensors" || fail "another model"
+
+# ---- results of the run before: gone when a run begins anew, kept when one goes on
+start "$work/results"
+echo '{"predict_samples": 3}' >"$work/results/all_results.json"
+echo '{"old": 1}' >"$work/results/notes_results.json"
+touch "$work/results/predict_results.txt" "$work/results/predict_results_mm.txt"
+run 0 train "${tiny[@]}" --output_dir "$work/results" --resume_from_checkpoint last
+has "$work/results/all_results.json" predict_samples
+[ -e "$work/results/predict_results.txt" ] || fail "a resumed run removed a result"
+run 0 train "${tiny[@]}" --output_dir "$work/results" --overwrite_output_dir --no_do_eval \
+    --eval_strategy no --metrics_file "$work/elsewhere.jsonl"
+! grep -q 'predict_samples\|eval_' "$work/results/all_results.json" || fail "results are mixed"
+for name in predict_results.txt predict_results_mm.txt eval_results.json metrics.jsonl; do
+    [ ! -e "$work/results/$name" ] || fail "$name of the former run is still there"
+done
+[ -e "$work/results/notes_results.json" ] || fail "a file that is not ours was removed"
+
+# ---- old checkpoints that cannot be removed: said, and training goes on
+start "$work/odd"
+ln -s vocab.txt "$work/odd/checkpoint-2/link"
+mkdir "$work/odd/tmp-checkpoint-1-1"
+ln -s nowhere "$work/odd/tmp-checkpoint-1-1/link"
+for again in 1 2; do
+    run 0 train "${tiny[@]}" --output_dir "$work/odd" --save_total_limit 1 --save_steps 1 \
+        --resume_from_checkpoint "$work/odd/checkpoint-2"
+    has err "note: left by an earlier run: $work/odd/tmp-checkpoint-1-1/link: expected a plain file"
+    has err "note: an old checkpoint stays: "
+    [ "$(grep -c "an old checkpoint stays" "$work/err")" -eq 1 ] || fail "said more than once"
+    [ "$(cd "$work/odd" && echo *checkpoint-*)" = "checkpoint-2 checkpoint-4 tmp-checkpoint-1-1" ] ||
+        fail "$again: $(ls "$work/odd")"
+    [ -s "$work/odd/checkpoint-2/optimizer.safetensors" ] || fail "a part was removed"
+done
+cmp "$work/good/model.safetensors" "$work/odd/model.safetensors" || fail "another model"
