@@ -7,7 +7,10 @@
 #include "base/file.h"
 #include "base/json_util.h"
 #include "models/bert_io.h"
+#include "train/checkpoint_folder.h"
 #include "train/train_state.h"
+
+static const char config_name[] = "config.json";
 
 mts_status results_save(mts_ctx *ctx, const char *dir, const char *split, const json_t *values)
 {
@@ -36,13 +39,94 @@ cleanup:
     return st;
 }
 
+/* Put every file of the temporary folder but config.json in its place in dir. */
+static mts_status move_files(mts_ctx *ctx, const char *temporary, const file_list *list,
+                             const char *dir, int64_t *moved)
+{
+    mts_status st = MTS_OK;
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->names[i], config_name) == 0)
+            continue;
+        MTS_TRY(file_move(ctx, temporary, list->names[i], dir, list->names[i]));
+        ++*moved;
+    }
+cleanup:
+    return st;
+}
+
+/*
+ * Replace the model in dir by the one in the folder temporary.  No reader opens a folder without
+ * config.json: it is taken away first and put in place last, so that a kill at any moment leaves
+ * the old model, the new one, or none, but never a mixture.  *moved: files that are in place; after
+ * a failure with none the old model is as it was.
+ */
+static mts_status put_in_place(const run *r, const char *temporary, const char *dir, int64_t *moved)
+{
+    static const char old_name[] = "config.json.old";
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    file_list list = {0};
+    char *config = NULL;
+    bool taken = false;
+    *moved = 0;
+    MTS_TRY(file_list_dir(ctx, temporary, &list));
+    MTS_TRY(path_join(ctx, &config, dir, config_name));
+    if (file_exists(config)) {
+        MTS_TRY(file_move(ctx, dir, config_name, temporary, old_name));
+        taken = true;
+    }
+    MTS_TRY(file_sync_dir(ctx, dir));
+    MTS_TRY(move_files(ctx, temporary, &list, dir, moved));
+    MTS_TRY(tokenizer_files_remove_others(ctx, &r->tokenizer_files, dir));
+    MTS_TRY(file_sync_dir(ctx, dir));
+    MTS_TRY(file_move(ctx, temporary, config_name, dir, config_name));
+    MTS_TRY(file_sync_dir(ctx, dir));
+cleanup:
+    if (st != MTS_OK && taken && *moved == 0) {
+        mts_status ignored = file_move(NULL, temporary, old_name, dir, config_name);
+        (void)ignored; /* the first error counts */
+    }
+    mem_free(config);
+    file_list_deinit(&list);
+    return st;
+}
+
+/* All files of the final model into the folder temporary. */
+static mts_status write_files(const run *r, const char *temporary)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(file_remove_tree(r->ctx, temporary)); /* of a killed run that had our number */
+    MTS_TRY(file_make_dirs(r->ctx, temporary));
+    MTS_TRY(tokenizer_files_write(r->ctx, &r->tokenizer_files, temporary));
+    MTS_TRY(bert_save(r->ctx, r->model, temporary));
+    MTS_TRY(train_state_save(r, temporary));
+cleanup:
+    return st;
+}
+
 mts_status results_save_model(run *r)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(run_check_weights(r, r->o->output_dir));
-    MTS_TRY(tokenizer_files_write(r->ctx, &r->tokenizer_files, r->o->output_dir));
-    MTS_TRY(bert_save(r->ctx, r->model, r->o->output_dir));
-    MTS_TRY(train_state_save(r, r->o->output_dir));
+    mts_ctx *ctx = r->ctx;
+    const char *dir = r->o->output_dir;
+    char *temporary = NULL;
+    int64_t moved = 0;
+    MTS_TRY(run_check_weights(r, dir));
+    MTS_TRY(checkpoint_folder_temporary(ctx, &temporary, dir, r->state.global_step));
+    st = write_files(r, temporary);
+    if (st == MTS_OK)
+        st = put_in_place(r, temporary, dir, &moved);
+    if (st != MTS_OK && moved > 0) {
+        status_prefix(ctx, "%s is incomplete, the rest of the model is in %s", dir, temporary);
+        goto cleanup;
+    }
+    if (st == MTS_OK)
+        st = run_note_failure(r, file_remove_tree(ctx, temporary), "left behind");
+    if (st != MTS_OK) {
+        mts_status ignored = file_remove_tree(NULL, temporary); /* keep the first error */
+        (void)ignored;
+    }
 cleanup:
+    mem_free(temporary);
     return st;
 }

@@ -109,6 +109,19 @@ cleanup:
     return st;
 }
 
+mts_status tokenizer_files_remove_others(mts_ctx *ctx, const tokenizer_files *files,
+                                         const char *dir)
+{
+    mts_status st = MTS_OK;
+    int count;
+    const char *const *names = wordpiece_file_names(&count);
+    for (int i = 0; i < count; i++)
+        if (find_file(files, names[i]) == NULL)
+            MTS_TRY(file_remove(ctx, dir, names[i]));
+cleanup:
+    return st;
+}
+
 void tokenizer_files_deinit(tokenizer_files *files)
 {
     for (int64_t i = 0; i < files->count; i++)

@@ -40,6 +40,11 @@ MTS_NODISCARD mts_status tokenizer_files_set_lower_case(mts_ctx *ctx, tokenizer_
 MTS_NODISCARD mts_status tokenizer_files_write(mts_ctx *ctx, const tokenizer_files *files,
                                                const char *dir);
 
+/* Remove from dir those of wordpiece_file_names that are not in the set: readers might prefer them.
+ * MTS_ERR_IO. */
+MTS_NODISCARD mts_status tokenizer_files_remove_others(mts_ctx *ctx, const tokenizer_files *files,
+                                                       const char *dir);
+
 void tokenizer_files_deinit(tokenizer_files *files);
 
 #endif

@@ -172,3 +172,65 @@ for again in 1 2; do
     [ -s "$work/odd/checkpoint-2/optimizer.safetensors" ] || fail "a part was removed"
 done
 cmp "$work/good/model.safetensors" "$work/odd/model.safetensors" || fail "another model"
+
+# ---- the final model: all of its files or none
+# The same words under other ids: a model that must not be read with another's vocabulary.
+cp -r "$task/model" "$work/other"
+{ head -n 5 "$task/model/vocab.txt" && tail -n +6 "$task/model/vocab.txt" | sort -r; } \
+    >"$work/other/vocab.txt"
+! cmp -s "$task/model/vocab.txt" "$work/other/vocab.txt" || fail "the vocabularies are the same"
+other=(--model_name_or_path "$work/other" --overwrite_output_dir --save_strategy no)
+parts=(config.json model.safetensors vocab.txt trainer_state.json)
+
+# Tokenizer files of another model, which readers would prefer, do not stay.
+start "$work/stale"
+for name in tokenizer.json tokenizer_config.json special_tokens_map.json added_tokens.json; do
+    echo '{"added_tokens": 7}' >"$work/stale/$name"
+done
+run 0 train "${tiny[@]}" "${other[@]}" --output_dir "$work/stale"
+cp -r "$work/stale" "$work/new"
+cmp "$work/other/vocab.txt" "$work/new/vocab.txt" || fail "another vocabulary"
+[ -z "$(find "$work/new" -name 'tokenizer*' -o -name 'special*' -o -name 'added*')" ] ||
+    fail "stale tokenizer files: $(ls "$work/new")"
+printf 'A cat sleeps\n' >"$work/texts"
+run 0 predict "$work/new" --input "$work/texts"
+
+# A full disk leaves the model that was there.
+start "$work/full"
+(
+    trap '' XFSZ
+    ulimit -f 100
+    run 1 train "${tiny[@]}" "${other[@]}" --output_dir "$work/full"
+)
+has err "cannot write: File too large"
+for name in "${parts[@]}"; do
+    cmp "$work/good/$name" "$work/full/$name" || fail "a failed run changed $name"
+done
+[ -z "$(find "$work/full" -name '*tmp-*')" ] || fail "left behind: $(ls "$work/full")"
+
+# Killed while it is written: the old model, the new one, or a folder that is no model.
+same_parts() { # FOLDER
+    local name
+    for name in config.json model.safetensors vocab.txt; do
+        cmp -s "$1/$name" "$work/cut/$name" || return 1
+    done
+}
+killed=0
+for round in 1 2 3 4 5 6 7 8; do
+    start "$work/cut"
+    "$mantissa" train "${tiny[@]}" "${other[@]}" --output_dir "$work/cut" >"$work/out" 2>"$work/err" &
+    job=$!
+    while kill -0 "$job" 2>/dev/null && ! compgen -G "$work/cut/tmp-checkpoint-*" >/dev/null; do :; done
+    for ((wait = 0; wait < round * 400; wait++)); do :; done
+    if kill -KILL "$job" 2>/dev/null; then killed=$((killed + 1)); fi
+    wait "$job" 2>/dev/null || true
+    if [ -e "$work/cut/config.json" ]; then
+        same_parts "$work/good" || same_parts "$work/new" || fail "round $round: a mixed folder"
+    else
+        refuse 1 "config.json" predict "$work/cut" --input "$work/texts"
+    fi
+    run 0 train "${tiny[@]}" "${other[@]}" --output_dir "$work/cut"
+    same_parts "$work/new" || fail "round $round: not the new model"
+    [ -z "$(find "$work/cut" -name '*tmp-*' -o -name '*.old')" ] || fail "left: $(ls "$work/cut")"
+done
+echo "$killed kills while the final model was written"
