@@ -44,8 +44,8 @@ typedef enum mts_status {
     MTS_ERR_UNSUPPORTED, /* well-formed, but not something this version can do                   */
     MTS_ERR_MEMORY,      /* an allocation failed                                                 */
     MTS_ERR_NUMERIC,     /* NaN or infinity in training; the text names the layer and the step   */
-    MTS_ERR_INTERRUPTED, /* the caller's on_event returned false; stopped while training: a
-                            checkpoint was written and the text says how to go on             */
+    MTS_ERR_INTERRUPTED, /* the caller's on_event returned false; stopped after a step: a
+                            checkpoint was written; the text says how to go on                */
 } mts_status;
 
 typedef struct mts_ctx mts_ctx;

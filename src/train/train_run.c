@@ -156,6 +156,7 @@ static mts_status train_loop(run *r)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     pace speed = {0};
+    const int64_t begin = r->state.global_step;
     r->sampler_stale = true;
     if (r->state.evaluation_due && r->eval_sets > 0)
         MTS_TRY(evaluate_or_defer(r));
@@ -166,11 +167,13 @@ static mts_status train_loop(run *r)
         pace_add(&speed, run_clock() - start, (double)step.tokens);
         MTS_TRY(after_step(r, &step, &speed));
     }
-    MTS_CHECK(
-        !r->stop, MTS_ERR_INTERRUPTED,
-        "interrupted after step %lld of %lld; a checkpoint was written: to go on, give the same "
-        "command and --resume_from_checkpoint last",
-        (long long)r->state.global_step, (long long)r->total_steps);
+    MTS_CHECK(!r->stop || r->state.global_step > begin, MTS_ERR_INTERRUPTED,
+              "interrupted before the first step: nothing was trained yet, and no checkpoint "
+              "written: to begin, give the same command again");
+    MTS_CHECK(!r->stop, MTS_ERR_INTERRUPTED,
+              "interrupted after step %lld of %lld; a checkpoint was written: to go on, give the "
+              "same command and --resume_from_checkpoint last",
+              (long long)r->state.global_step, (long long)r->total_steps);
 cleanup:
     return st;
 }
