@@ -65,6 +65,8 @@ static int tokenize_lines(cli_args *args, mts_tokenizer *tokenizer, line_reader 
         else
             print_jsonl(file, tokenizer, &encoding);
         mts_encoding_free(&encoding);
+        if (interrupt_asked())
+            return EXIT_INTERRUPTED;
     }
     return read == LINE_END ? EXIT_OK : interrupt_asked() ? EXIT_INTERRUPTED : EXIT_FAILED;
 }

@@ -60,6 +60,24 @@ for name in "${names[@]}"; do
         fail "--output $name to a pipe: another result"
 done
 
+# The first signal ends it, between two lines.
+yes good | "$mantissa" tokenize "$model" --output "$work/endless" >"$work/out" 2>"$work/err" &
+job=$!
+for ((i = 0; i < 600; i++)); do
+    ! compgen -G "$work/endless.tmp-*" >/dev/null || break
+    sleep 0.05
+done
+kill -TERM "$job"
+for ((i = 0; i < 600; i++)); do
+    kill -0 "$job" 2>/dev/null || break
+    sleep 0.05
+done
+kill -KILL "$job" 2>/dev/null || true
+status=0
+wait "$job" || status=$?
+[ "$status" -eq 130 ] || fail "SIGTERM: exit status $status, expected 130"
+[ -z "$(find "$work" -name 'endless*')" ] || fail "an interrupted run left a result"
+
 # What fails leaves an earlier result alone and no temporary file behind.
 printf 'good\na\tb\tc\n' >"$work/lines"
 run 1 tokenize "$model" --input "$work/lines" --output "$work/result"
