@@ -142,7 +142,10 @@ bool output_commit(output *o);
 /* Close; what was not committed is removed. */
 void output_close(output *o);
 
-/* One TSV field: tabs, line ends and backslashes as \t, \n, \r, \\. */
+/* Text of unknown origin, for people: control characters, which could steer a terminal, as '?'. */
+void output_text(FILE *file, const char *text);
+/* One TSV field: tabs, line ends and backslashes as \t, \n, \r, \\; other control characters as in
+ * JSON, \u001b. */
 void output_tsv_field(FILE *file, const char *text);
 /* One JSON string with its quotes. */
 void output_json_string(FILE *file, const char *text);

@@ -32,7 +32,8 @@ static void print_value(const char *key, const json_t *value)
     } else if (json_is_real(value)) {
         printf("%.9g\n", json_real_value(value));
     } else if (json_is_string(value)) {
-        printf("%s\n", json_string_value(value));
+        output_text(stdout, json_string_value(value));
+        putchar('\n');
     } else {
         printf("%s\n", json_is_true(value) ? "yes" : json_is_false(value) ? "no" : "-");
     }
@@ -63,7 +64,9 @@ static void print_object(const json_t *object, int indent)
             print_object(value, indent + 2);
         } else if (json_is_array(value)) {
             char *text = json_dumps(value, JSON_COMPACT);
-            printf("%*s%-*s %s\n", indent, "", 32 - indent, name, text != NULL ? text : "");
+            printf("%*s%-*s ", indent, "", 32 - indent, name);
+            output_text(stdout, text != NULL ? text : "");
+            putchar('\n');
             free(text);
         } else {
             printf("%*s%-*s ", indent, "", 32 - indent, name);

@@ -20,10 +20,9 @@ void cli_error(const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    for (char *p = text; *p != '\0'; p++)
-        if ((unsigned char)*p < ' ' || *p == '\x7f')
-            *p = '?';
-    fprintf(stderr, "mantissa: error: %s\n", text);
+    fputs("mantissa: error: ", stderr);
+    output_text(stderr, text);
+    fputc('\n', stderr);
 }
 
 int cli_report(const mts_ctx *ctx, mts_status status)

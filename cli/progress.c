@@ -122,7 +122,8 @@ void progress_end(progress *p)
 static void print_line(progress *p, const char *text)
 {
     progress_end(p);
-    fprintf(stderr, "%s\n", text);
+    output_text(stderr, text); /* names in files of others may be part of it */
+    fputc('\n', stderr);
 }
 
 static void on_step(progress *p, const mts_event *e)

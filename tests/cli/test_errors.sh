@@ -285,3 +285,28 @@ sed -i 's/"num_hidden_layers": *2/"num_hidden_layers": 1/' "$work/deep/config.js
 run 0 train "${tiny[@]}" --model_name_or_path "$work/deep" --output_dir "$work/shallow" --max_steps 1
 has err "16 tensors of the file not used, the first is"
 has err "encoder.layer.1."
+
+# ---- a hostile folder does not steer the terminal
+esc=$(printf '\033')
+plain() { # FILE: no control character but tabs and line ends, none of U+0080..U+009F
+    local file=$work/$1
+    ! tr -d '\t\n' <"$file" | grep -q '[[:cntrl:]]' || fail "control characters in $1"
+    ! grep -qF "$(printf '\302\233')" "$file" || fail "U+009B in $1"
+}
+cp -r "$work/good" "$work/hostile"
+sed -i -e 's/"animal"/"ani\\u001b[31m\\u009bmal\\u007f"/' \
+    -e 's/"BertForSequenceClassification"/"Bert\\u001b]0;title\\u0007\\u009b1m"/' \
+    "$work/hostile/config.json"
+has "$work/hostile/config.json" 'ani\u001b'
+run 0 info "$work/hostile"
+has out 'Bert?]0;title??1m'
+plain out
+printf 'A cat sleeps\n' >"$work/texts"
+run 0 predict "$work/hostile" --input "$work/texts"
+has out 'logit ani\u001b[31m\u009bmal\u007f'
+plain out
+run 0 predict "$work/hostile" --input "$work/texts" --format jsonl
+plain out
+sed -i "s/classifier.bias/classifier${esc}bias/" "$work/hostile/model.safetensors"
+run 1 predict "$work/hostile" --input "$work/texts"
+plain err
