@@ -164,6 +164,19 @@ static void joins_paths(void **state)
     }
 }
 
+static void finds_parents(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"a/b", "a"}, {"a", "."}, {"/a", "/"}, {"/a/b/c", "/a/b"}, {"../a", ".."}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *path = NULL;
+        assert_ok(path_parent(&ctx, &path, cases[i][0]));
+        assert_string_equal(path, cases[i][1]);
+        mem_free(path);
+    }
+}
+
 static void makes_dirs(void **state)
 {
     (void)state;
@@ -289,6 +302,68 @@ static void copies(void **state)
     assert_content("b", "");
 }
 
+static void moves_and_removes_files(void **state)
+{
+    (void)state;
+    assert_ok(file_make_dirs(&ctx, at("from")));
+    assert_ok(file_make_dirs(&ctx, at("to/taken")));
+    put("from/a", "new");
+    put("to/b", "old");
+    mem_fail_after(0); /* none of these needs memory */
+    assert_ok(file_move(&ctx, at("from"), "a", at("to"), "b"));
+    assert_ok(file_sync_dir(&ctx, at("to")));
+    assert_ok(file_remove(&ctx, at("to"), "none"));
+    mem_fail_after(-1);
+    assert_content("to/b", "new");
+    assert_listing("from", "");
+    assert_fails(file_move(&ctx, at("from"), "a", at("to"), "b"), MTS_ERR_NOT_FOUND,
+                 "to: b: cannot");
+    assert_fails(file_move(&ctx, at("to"), "b", at("to"), "taken"), MTS_ERR_IO,
+                 "taken: cannot put");
+    assert_fails(file_move(&ctx, at("to"), "b", at("none"), "b"), MTS_ERR_NOT_FOUND, "none");
+    assert_content("to/b", "new");
+    assert_int_equal(symlink("b", at("to/link")), 0);
+    assert_ok(file_remove(&ctx, at("to"), "link"));
+    assert_content("to/b", "new");
+    assert_fails(file_remove(&ctx, at("to"), "taken"), MTS_ERR_IO, "to: taken: cannot remove");
+    assert_fails(file_sync_dir(&ctx, at("none")), MTS_ERR_NOT_FOUND, "none");
+}
+
+/* As another user where we are root, whom no permission stops. */
+static void says_whether_it_removed(void **state)
+{
+    (void)state;
+    const bool root = geteuid() == 0;
+    bool touched = true;
+    assert_int_equal(chmod(folder, 0777), 0);
+    if (root)
+        assert_int_equal(seteuid(65534), 0);
+    assert_ok(file_make_dirs(&ctx, at("closed")));
+    put("closed/a", "x");
+    assert_ok(file_make_dirs(&ctx, at("half")));
+    put("half/a", "x");
+    assert_ok(file_make_dirs(&ctx, at("half/closed")));
+    put("half/closed/b", "x");
+    assert_int_equal(chmod(at("closed"), 0500), 0);
+    assert_int_equal(chmod(at("half/closed"), 0500), 0);
+    assert_fails(file_try_remove_tree(&ctx, at("closed"), &touched), MTS_ERR_IO, "cannot remove");
+    assert_false(touched);
+    assert_content("closed/a", "x");
+    assert_int_equal(chmod(at("closed"), 0), 0);
+    assert_fails(file_try_remove_tree(&ctx, at("closed"), &touched), MTS_ERR_IO, "cannot open");
+    assert_false(touched);
+    assert_fails(file_try_remove_tree(&ctx, at("half"), &touched), MTS_ERR_IO, "cannot remove");
+    assert_int_equal(touched, !file_exists(at("half/a"))); /* in the order of the folder */
+    assert_int_equal(chmod(at("closed"), 0700), 0);
+    assert_int_equal(chmod(at("half/closed"), 0700), 0);
+    assert_ok(file_try_remove_tree(&ctx, at("half"), &touched));
+    assert_true(touched);
+    assert_ok(file_try_remove_tree(&ctx, at("half"), &touched));
+    assert_false(touched);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+}
+
 static void removes_trees(void **state)
 {
     (void)state;
@@ -380,11 +455,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_what_is_no_file, setup, teardown),
         cmocka_unit_test_setup_teardown(lists_sorted, setup, teardown),
         cmocka_unit_test(joins_paths),
+        cmocka_unit_test(finds_parents),
         cmocka_unit_test_setup_teardown(makes_dirs, setup, teardown),
         cmocka_unit_test_setup_teardown(writes_all_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(replaces_only_on_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(survives_a_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(copies, setup, teardown),
+        cmocka_unit_test_setup_teardown(moves_and_removes_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(says_whether_it_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(removes_trees, setup, teardown),
         cmocka_unit_test_setup_teardown(removes_nothing_it_did_not_make, setup, teardown),
         cmocka_unit_test_setup_teardown(commits_folders, setup, teardown),
