@@ -276,6 +276,7 @@ typedef struct mts_encoding {
     int32_t *type_ids;
     int32_t *begin; /* byte offsets into the text the token came from; 0,0 for special tokens */
     int32_t *end;
+    bool cut; /* the texts have more tokens than max_length has room for */
 } mts_encoding;
 
 /* model_dir holds vocab.txt and/or tokenizer.json, tokenizer_config.json.  ctx must outlive it. */

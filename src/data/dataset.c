@@ -1,6 +1,8 @@
 /* A data set as text.  See dataset.h. */
 #include "data/dataset.h"
 
+#include <stdio.h>
+
 #include "base/memory.h"
 
 mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs, bool has_labels)
@@ -25,5 +27,19 @@ void dataset_deinit(dataset *d)
     mem_free(d->text_b);
     mem_free(d->label);
     mem_free(d->storage);
+    mem_free(d->text_columns[0]);
+    mem_free(d->text_columns[1]);
     *d = (dataset){0};
+}
+
+bool dataset_quotes_note(const dataset *d, const char *path, char *text, size_t bytes)
+{
+    if (d->quoted_rows == 0)
+        return false;
+    snprintf(
+        text, bytes,
+        "%s:%lld: a field in double quotes, in %lld row%s: in a .tsv file they are part of the "
+        "text; where they quote it, the file is to be a .csv",
+        path, (long long)d->quoted_line, (long long)d->quoted_rows, d->quoted_rows == 1 ? "" : "s");
+    return true;
 }

@@ -15,7 +15,11 @@ typedef struct dataset {
     char **text_b; /* text_b[n], or NULL if the rows are single texts */
     float *label;  /* label[n]: class index or finite score; NULL unless has_labels */
     bool has_labels;
-    char *storage; /* the texts */
+    char *storage;         /* the texts */
+    char *text_columns[2]; /* names of the columns of the texts; [1] NULL: single texts */
+    /* Own .tsv files: rows with a field in double quotes, which are part of the text there, and the
+     * line of the first of them. */
+    int64_t quoted_rows, quoted_line;
 } dataset;
 
 /* *out: arrays for n rows; the texts and labels are the caller's to fill.  MTS_ERR_MEMORY; deinit
@@ -23,5 +27,9 @@ typedef struct dataset {
 MTS_NODISCARD mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs,
                                       bool has_labels);
 void dataset_deinit(dataset *d);
+
+/* text[bytes]: one line for the user about the quoted rows of the file at path; false: there are
+ * none. */
+bool dataset_quotes_note(const dataset *d, const char *path, char *text, size_t bytes);
 
 #endif

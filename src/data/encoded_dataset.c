@@ -97,6 +97,7 @@ static mts_status append_block(mts_ctx *ctx, encoded_dataset *e, const block *b,
         memcpy(e->ids + begin, row->ids, bytes);
         memcpy(e->type_ids + begin, row->type_ids, bytes);
         e->offsets[b->first + i + 1] = begin + row->length;
+        e->cut += row->cut;
         if (row->length > e->max_len)
             e->max_len = row->length;
     }

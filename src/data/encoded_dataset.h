@@ -20,6 +20,7 @@ typedef struct encoded_dataset {
     float *labels;     /* labels[n], NULL unless has_labels */
     bool has_labels;
     int64_t max_len; /* tokens of the longest row */
+    int64_t cut;     /* rows that had more than max_length tokens */
 } encoded_dataset;
 
 /* Called from the thread that called the builder, between blocks of rows and at the end; returns

@@ -153,18 +153,41 @@ cleanup:
     return st;
 }
 
+static bool is_quoted(const table *t, int64_t row, int64_t column)
+{
+    const int64_t cell = column < 0 ? -1 : t->cells[row * t->n_columns + column];
+    const char *text = cell < 0 ? "" : t->text + cell;
+    const size_t n = strlen(text);
+    return n >= 2 && text[0] == '"' && text[n - 1] == '"';
+}
+
+/* What a program that quotes fields made of a TSV file; the files of GLUE have none that means it.
+ */
+static void find_quoted(const table *t, const task_columns *c, dataset *d)
+{
+    for (int64_t row = 0; row < d->n; row++) {
+        if (!is_quoted(t, row, c->text_a) && !is_quoted(t, row, c->text_b) &&
+            !is_quoted(t, row, c->label))
+            continue;
+        if (d->quoted_rows++ == 0)
+            d->quoted_line = t->lines[row];
+    }
+}
+
 static mts_status load_rows(mts_ctx *ctx, const task_spec *spec, const char *path, bool labels,
                             int64_t max_rows, dataset *out)
 {
     mts_status st = MTS_OK;
     table t = {0};
     task_columns columns = {0};
+    table_format format = TABLE_TSV;
     int64_t n = 0;
     *out = (dataset){0};
     MTS_CHECK(!labels || spec->num_labels > 0, MTS_ERR_ARGUMENT,
               "%s: expected a training file or a fine-tuned model to say which labels there are",
               path);
     MTS_TRY(task_read_table(ctx, spec, path, &t));
+    MTS_TRY(table_format_of_path(ctx, path, &format));
     MTS_TRY(task_pick_columns(ctx, spec, &t, labels, &columns));
     n = max_rows >= 0 && max_rows < t.n_rows ? max_rows : t.n_rows;
     MTS_TRY(dataset_init(ctx, out, n, columns.text_b >= 0, labels));
@@ -173,6 +196,11 @@ static mts_status load_rows(mts_ctx *ctx, const task_spec *spec, const char *pat
         MTS_TRY(fill_texts(ctx, &t, columns.text_b, out->text_b, n));
     if (labels)
         MTS_TRY(fill_labels(ctx, spec, &t, columns.label, out));
+    MTS_TRY(mem_strdup(ctx, &out->text_columns[0], t.names[columns.text_a]));
+    if (columns.text_b >= 0)
+        MTS_TRY(mem_strdup(ctx, &out->text_columns[1], t.names[columns.text_b]));
+    if (spec->glue == NULL && format == TABLE_TSV)
+        find_quoted(&t, &columns, out);
     out->storage = t.text;
     t.text = NULL;
 cleanup:

@@ -185,7 +185,7 @@ static mts_status assemble(mts_ctx *ctx, const encoder *e, int64_t kept_a, int64
     int32_t *block = NULL;
 
     MTS_TRY(mem_calloc(ctx, &block, length, 4 * sizeof(int32_t), "an encoded text"));
-    *out = (mts_encoding){0, block, block + length, block + 2 * length, block + 3 * length};
+    *out = (mts_encoding){0, block, block + length, block + 2 * length, block + 3 * length, false};
     append(out, cls, 0);
     for (int64_t i = 0; i < kept_a; i++)
         append(out, e->tokens[i], 0);
@@ -224,6 +224,7 @@ mts_status wordpiece_encode(mts_ctx *ctx, const wordpiece *wp, const char *text_
     kept_b = e.count - count_a;
     truncate_pair(&kept_a, &kept_b, room);
     MTS_TRY(assemble(ctx, &e, kept_a, count_a, kept_b, pair, out));
+    out->cut = e.count > room;
 cleanup:
     bert_text_deinit(&e.raw);
     bert_text_deinit(&e.normal);

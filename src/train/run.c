@@ -32,7 +32,7 @@ bool run_emit(run *r, const mts_event *event)
 
 void run_note(run *r, const char *fmt, ...)
 {
-    char text[512];
+    char text[RUN_NOTE_BYTES];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
@@ -56,11 +56,19 @@ static bool tokenizing(void *user, int64_t done, int64_t total)
                   .kind = MTS_EVENT_PROGRESS, .text = "tokenizing", .done = done, .total = total});
 }
 
-/* Encode the rows of d and free d. */
-static mts_status encode(run *r, dataset *d, encoded_dataset *out)
+/* Encode the rows of d, the file at path, and free d. */
+static mts_status encode(run *r, const char *path, dataset *d, encoded_dataset *out)
 {
-    mts_status st = encoded_dataset_build(r->ctx, out, d, r->tokenizer, r->max_seq_length,
-                                          r->threads, tokenizing, r);
+    mts_status st = MTS_OK;
+    char text[RUN_NOTE_BYTES];
+    if (dataset_quotes_note(d, path, text, sizeof text))
+        run_note(r, "%s", text);
+    MTS_TRY(encoded_dataset_build(r->ctx, out, d, r->tokenizer, r->max_seq_length, r->threads,
+                                  tokenizing, r));
+    if (out->cut > 0)
+        run_note(r, "%s: %lld of %lld rows were cut to --max_seq_length %lld tokens", path,
+                 (long long)out->cut, (long long)out->n, (long long)r->max_seq_length);
+cleanup:
     dataset_deinit(d);
     return st;
 }
@@ -71,17 +79,17 @@ static mts_status load_data(run *r, run_purpose purpose)
     dataset d = {0};
     if (purpose.train) {
         MTS_TRY(task_load_train(r->ctx, &r->task, &d));
-        MTS_TRY(encode(r, &d, &r->train));
+        MTS_TRY(encode(r, r->task.train_path, &d, &r->train));
     }
     r->eval_sets = purpose.evaluate ? task_eval_count(&r->task) : 0;
     for (int64_t i = 0; i < r->eval_sets; i++) {
         MTS_TRY(task_load_eval(r->ctx, &r->task, i, &d));
-        MTS_TRY(encode(r, &d, &r->eval[i]));
+        MTS_TRY(encode(r, r->task.eval_paths[i], &d, &r->eval[i]));
     }
     r->test_sets = purpose.predict ? task_test_count(&r->task) : 0;
     for (int64_t i = 0; i < r->test_sets; i++) {
         MTS_TRY(task_load_test(r->ctx, &r->task, i, &d));
-        MTS_TRY(encode(r, &d, &r->test[i]));
+        MTS_TRY(encode(r, r->task.test_paths[i], &d, &r->test[i]));
     }
 cleanup:
     dataset_deinit(&d);

@@ -86,6 +86,8 @@ MTS_NODISCARD mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o,
                                      const mts_callbacks *callbacks, run_purpose purpose);
 void run_deinit(run *r);
 
+#define RUN_NOTE_BYTES 1024
+
 /* Tell the caller; false: the caller wants to stop, now or since an earlier event.  printf style
  * for notes. */
 bool run_emit(run *r, const mts_event *event);

@@ -112,9 +112,9 @@ static void test_events_and_results(void **state)
     mts_options o = small_run(out.text);
     char *trained = NULL, *evaluated = NULL;
     require(mts_train(ctx, &o, &callbacks, &trained));
-    /* columns; rows are read; the head is new; 3 steps, evaluation, checkpoint, twice; final
-     * evaluation */
-    assert_string_equal(seen.letters, "npnssspmcssspmcpm");
+    /* columns; rows of both files are read and some of each cut; the head is new; 3 steps,
+     * evaluation, checkpoint, twice; final evaluation */
+    assert_string_equal(seen.letters, "npnpnnssspmcssspmcpm");
     assert_int_equal(number_of(trained, "eval_samples"), DEV_ROWS);
 
     mts_options again = run_folder_options();

@@ -63,7 +63,7 @@ static void check_encoding(bool pairs)
 {
     dataset d = {0};
     encoded_dataset one = {0}, many = {0};
-    int64_t longest = 0;
+    int64_t longest = 0, cut = 0;
     make_texts(&d, ROWS, pairs);
     assert_ok(encoded_dataset_build(&ctx, &one, &d, tokenizer, 12, 1, NULL, NULL));
     for (int64_t i = 0; i < ROWS; i++) {
@@ -76,8 +76,14 @@ static void check_encoding(bool pairs)
         assert_true(one.labels[i] == d.label[i]);
         longest = row.length > longest ? row.length : longest;
         wordpiece_free_encoding(&row);
+        assert_ok(wordpiece_encode(&ctx, tokenizer, d.text_a[i], text_b, 0, &row));
+        assert_false(row.cut);
+        cut += row.length > 12;
+        wordpiece_free_encoding(&row);
     }
     assert_int_equal(one.max_len, longest);
+    assert_int_equal(one.cut, cut);
+    assert_true(cut > 0 && cut < ROWS);
     for (int64_t threads = 2; threads <= 5; threads++) {
         assert_ok(encoded_dataset_build(&ctx, &many, &d, tokenizer, 12, threads, NULL, NULL));
         assert_same_rows(&one, &many);

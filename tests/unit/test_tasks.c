@@ -304,6 +304,33 @@ static void test_argument_errors(void **state)
     task_deinit(&spec);
 }
 
+/* A .tsv file in which a program has quoted the fields: said, not mended. */
+static void test_quoted_fields(void **state)
+{
+    mts_options o = train_options("t.tsv", "text\tlabel\nx\ta\n\"y\"\tb\n\"\t\"b\"\n\"z\tb\n");
+    task_spec spec = {0};
+    dataset d = {0};
+    char text[512];
+    (void)state;
+    assert_ok(task_resolve(&ctx, &o, &spec));
+    assert_ok(task_load_train(&ctx, &spec, &d));
+    assert_int_equal(d.quoted_rows, 2);
+    assert_int_equal(d.quoted_line, 3);
+    assert_string_equal(d.text_columns[0], "text");
+    assert_null(d.text_columns[1]);
+    assert_true(dataset_quotes_note(&d, "t.tsv", text, sizeof text));
+    assert_non_null(strstr(text, "t.tsv:3: a field in double quotes, in 2 rows"));
+    dataset_deinit(&d);
+    task_deinit(&spec);
+    o = train_options("t.csv", "text,other,label\nx,\"\"\"y\"\"\",a\nz,u,b\n");
+    assert_ok(task_resolve(&ctx, &o, &spec));
+    assert_ok(task_load_train(&ctx, &spec, &d));
+    assert_int_equal(d.quoted_rows, 0);
+    assert_false(dataset_quotes_note(&d, "t.csv", text, sizeof text));
+    dataset_deinit(&d);
+    task_deinit(&spec);
+}
+
 /* ------------------------------------------------------------------------ model labels ---- */
 
 static void test_labels_of_a_model(void **state)
@@ -550,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_validation_and_test),
         cmocka_unit_test(test_bad_scores),
         cmocka_unit_test(test_argument_errors),
+        cmocka_unit_test(test_quoted_fields),
         cmocka_unit_test(test_labels_of_a_model),
         cmocka_unit_test(test_order_of_a_model),
         cmocka_unit_test(test_glue_names),
