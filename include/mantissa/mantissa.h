@@ -196,10 +196,12 @@ MTS_NODISCARD MTS_API mts_status mts_options_set(mts_ctx *ctx, mts_options *opti
  * Set what the fine-tuned folder dir was trained with, as its config.json says: precision,
  * weight_bits, activation_bits, attention_bits, norm_bits, exponent_group, max_seq_length.  What it
  * does not say stays as it is.  On failure nothing is set.  MTS_ERR_NOT_FOUND, MTS_ERR_IO,
- * MTS_ERR_BAD_FILE.
+ * MTS_ERR_BAD_FILE: also settings that contradict each other or the model.
  */
 MTS_NODISCARD MTS_API mts_status mts_options_from_model(mts_ctx *ctx, mts_options *options,
                                                         const char *dir);
+/* Whether that function may set the option. */
+MTS_API bool mts_option_is_stored(const mts_option_info *info);
 /* Check ranges and combinations.  MTS_ERR_ARGUMENT. */
 MTS_NODISCARD MTS_API mts_status mts_options_check(mts_ctx *ctx, const mts_options *options);
 

@@ -132,7 +132,7 @@ static mts_status check_data(mts_ctx *ctx, const mts_options *o)
     MTS_CHECK(o->task_name == NULL || o->data_dir != NULL, MTS_ERR_ARGUMENT,
               "--task_name %s needs --data_dir, the folder with the task's files", o->task_name);
     MTS_CHECK(o->task_name != NULL || o->data_dir == NULL, MTS_ERR_ARGUMENT,
-              "--data_dir needs --task_name; other data is given with --train_file");
+              "--data_dir needs --task_name, a GLUE task; other data is given file by file");
     MTS_CHECK(o->task_name == NULL || !o->do_regression, MTS_ERR_ARGUMENT,
               "--do_regression: --task_name %s already says what is predicted", o->task_name);
     MTS_CHECK(

@@ -381,15 +381,22 @@ cleanup:
     return st;
 }
 
+mts_status model_config_check_dir(mts_ctx *ctx, const char *dir)
+{
+    if (dir_exists(dir))
+        return MTS_OK;
+    return status_set(
+        ctx, MTS_ERR_NOT_FOUND,
+        "%s: no such folder; a model is read from a local folder, nothing is downloaded", dir);
+}
+
 mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config *cfg)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
     json_t *json = NULL;
     MTS_TRY(model_config_init(ctx, cfg));
-    MTS_CHECK(dir_exists(dir), MTS_ERR_NOT_FOUND,
-              "%s: no such folder; a model is read from a local folder, nothing is downloaded",
-              dir);
+    MTS_TRY(model_config_check_dir(ctx, dir));
     MTS_TRY(path_join(ctx, &file, dir, "config.json"));
     MTS_TRY(json_util_load_object(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
     json_decref(cfg->json);

@@ -57,6 +57,9 @@ typedef struct model_config {
  */
 MTS_NODISCARD mts_status model_config_init(mts_ctx *ctx, model_config *cfg);
 
+/* MTS_ERR_NOT_FOUND, with a text for those who expect a download, unless dir is a folder. */
+MTS_NODISCARD mts_status model_config_check_dir(mts_ctx *ctx, const char *dir);
+
 /*
  * Read dir/config.json; cfg as for model_config_init.  Absent keys get BertConfig's defaults,
  * except the five sizes (vocab_size to intermediate_size above), which must be there.  model_type

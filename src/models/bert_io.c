@@ -61,10 +61,11 @@ static void initialize(const bert *model, param *p, int64_t index)
     }
 }
 
-/* *tensor: the one of a parameter, of its shape; NULL if there is none and optional allows that.
+/* *tensor: the one of a parameter, of its shape; NULL if there is none and `head` allows that.
  * used (may be NULL): says of each tensor of the file whether a parameter has its name. */
 static mts_status choose_tensor(mts_ctx *ctx, const safetensors *file, const char *dir,
-                                const param *p, bool optional, bool *used, const st_tensor **tensor)
+                                const param *p, bool in_head, bert_head head, bool *used,
+                                const st_tensor **tensor)
 {
     mts_status st = MTS_OK;
     const st_tensor *t = find_tensor(file, p->name);
@@ -72,8 +73,12 @@ static mts_status choose_tensor(mts_ctx *ctx, const safetensors *file, const cha
     *tensor = fits ? t : NULL;
     if (t != NULL && used != NULL)
         used[t - safetensors_at(file, 0)] = true;
-    if (fits || optional)
+    if (fits || (in_head && head != BERT_HEAD_NEEDED))
         return MTS_OK;
+    MTS_CHECK(t != NULL || !in_head, MTS_ERR_BAD_FILE,
+              "%s: no classification head: there is no tensor %s; fine-tuning (mantissa train) "
+              "makes one",
+              dir, p->name);
     MTS_CHECK(t != NULL, MTS_ERR_BAD_FILE, "%s: no tensor %s", dir, p->name);
     MTS_CHECK(fits, MTS_ERR_BAD_FILE,
               "%s: tensor %s: config.json asks for shape [%lld, %lld], the file has %d "
@@ -84,10 +89,10 @@ cleanup:
     return st;
 }
 
-/* Whether the file may lack parameter i: heads are the last ones. */
-static bool is_optional(int64_t i, int64_t count, bert_head head)
+/* Of the pooler and the classifier, which are the last parameters. */
+static bool is_in_head(int64_t i, int64_t count)
 {
-    return head != BERT_HEAD_NEEDED && i >= count - PARAM_HEADS;
+    return i >= count - PARAM_HEADS;
 }
 
 mts_status bert_check_weights(mts_ctx *ctx, const model_config *cfg, const char *dir,
@@ -100,7 +105,7 @@ mts_status bert_check_weights(mts_ctx *ctx, const model_config *cfg, const char 
     for (int64_t i = 0; i < count; i++) {
         const param p = param_table_describe(cfg, i);
         const st_tensor *t;
-        MTS_TRY(choose_tensor(ctx, file, dir, &p, is_optional(i, count, head), NULL, &t));
+        MTS_TRY(choose_tensor(ctx, file, dir, &p, is_in_head(i, count), head, NULL, &t));
     }
 cleanup:
     safetensors_close(file);
@@ -130,7 +135,7 @@ static mts_status load_param(mts_ctx *ctx, bert *model, const safetensors *file,
     const bool in_classifier = i >= count - PARAM_HEADS + PARAM_CLASSIFIER_WEIGHT;
     const bool leave = in_classifier && head == BERT_HEAD_NEW;
     const st_tensor *t = NULL;
-    MTS_TRY(choose_tensor(ctx, file, dir, p, is_optional(i, count, head), used, &t));
+    MTS_TRY(choose_tensor(ctx, file, dir, p, is_in_head(i, count), head, used, &t));
     if (t != NULL && !leave)
         return safetensors_read_f32(ctx, t, p->value, p->rows * p->cols);
     initialize(model, p, i);

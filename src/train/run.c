@@ -114,6 +114,11 @@ cleanup:
 static mts_status agree_on_labels(run *r, model_config *cfg, bool train)
 {
     mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    MTS_CHECK(cfg->problem_type != MODEL_PROBLEM_MULTI_LABEL, MTS_ERR_UNSUPPORTED,
+              "%s: config.json: problem_type multi_label_classification: such a model can be used "
+              "for prediction, but not trained or evaluated, for which a text has one label",
+              r->model_dir);
     if (train) {
         MTS_TRY(take_order_of_labels(r, cfg));
         MTS_TRY(model_config_set_labels(r->ctx, cfg, (const char *const *)r->task.label_names,

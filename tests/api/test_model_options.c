@@ -122,6 +122,11 @@ static void hostile(void **state)
         {"{\"mantissa\": {\"max_seq_length\": 1e30}}", "max_seq_length"},
         {"{\"mantissa\": {\"max_seq_length\": \"16\"}}", "max_seq_length"},
         {"{\"mantissa\": {\"exponent_group\": \"\"}}", "expected one of"},
+        {"{\"mantissa\": {\"precision\": \"fp32\", \"weight_bits\": 8}}", "weight_bits"},
+        {"{\"mantissa\": {\"weight_bits\": 3}}", "weight_bits"},
+        {"{\"mantissa\": {\"max_seq_length\": 60000}}", "at most max_position_embeddings 512"},
+        {"{\"max_position_embeddings\": 64, \"mantissa\": {\"max_seq_length\": 65}}",
+         "at most max_position_embeddings 64, found 65"},
         {"[]", "config.json"},
         {"{\"mantissa\": ", "config.json"},
     };
@@ -143,11 +148,30 @@ static void hostile(void **state)
     assert_int_equal(mts_options_from_model(ctx, &o, NULL), MTS_ERR_ARGUMENT);
 }
 
+/* The caller's own settings are not the folder's fault, and a short model needs no length. */
+static void beside_others(void **state)
+{
+    mts_options o;
+    (void)state;
+    mts_options_default(&o);
+    o.precision = "fp32";
+    assert_int_equal(read_text("{\"max_position_embeddings\": 64, \"mantissa\": "
+                               "{\"weight_bits\": 8, \"max_seq_length\": null}}",
+                               &o),
+                     MTS_OK);
+    assert_int_equal(o.weight_bits, 8);
+    assert_true(mts_option_is_stored(mts_option_find("precision")));
+    assert_true(mts_option_is_stored(mts_option_find("max_seq_length")));
+    assert_false(mts_option_is_stored(mts_option_find("learning_rate")));
+    assert_false(mts_option_is_stored(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(absent),
         cmocka_unit_test(hostile),
+        cmocka_unit_test(beside_others),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(widths),
     };
