@@ -118,7 +118,7 @@ static const cli_flag *find_own_flag(const cli_command *command, const char *nam
 
 static bool has_effect(const cli_command *command, const mts_option_info *info)
 {
-    return (info->used_by & command->use) != 0 ||
+    return (info->used_by & (command->use | command->reads)) != 0 ||
            (command->takes_model && strcmp(info->name, "model_name_or_path") == 0);
 }
 
@@ -196,17 +196,26 @@ static args_result parse_words(const cli_command *command, cli_args *args, int c
 }
 
 /*
- * Defaults where the model's training decides: what its folder says.  A --precision
- * that is given is another number format, of which the folder says nothing; the length stays.
+ * Defaults where the model's training decides: what its folder says, unless it was given.  A
+ * --precision that is given is another number format, of which the folder says nothing; the length
+ * stays.
  */
-static args_result take_training(cli_args *args, bool other_format)
+static args_result take_training(cli_args *args, const mts_options *given)
 {
     mts_options *o = &args->options;
     mts_options stored = *o;
+    stored.precision = NULL;
+    stored.max_seq_length = 0;
     const mts_status st = mts_options_from_model(args->ctx, &stored, o->model_name_or_path);
     if (cli_report(args->ctx, st) != EXIT_OK)
         return ARGS_FAILED;
-    if (other_format)
+    args->assumed_precision = given->precision == NULL && stored.precision == NULL;
+    args->assumed_length = given->max_seq_length == 0 && stored.max_seq_length == 0;
+    if (stored.precision == NULL)
+        stored.precision = o->precision;
+    if (stored.max_seq_length == 0)
+        stored.max_seq_length = o->max_seq_length;
+    if (given->precision != NULL)
         o->max_seq_length = stored.max_seq_length;
     else
         *o = stored;
@@ -219,6 +228,20 @@ static bool goes_as_trained(const cli_command *command, const mts_options *o)
     return command->as_trained || (command->use == MTS_USE_TRAIN && !o->do_train);
 }
 
+void args_note_assumed(const cli_args *args)
+{
+    const mts_options *o = &args->options;
+    char precision[64] = "";
+    if (!args->assumed_precision && !args->assumed_length)
+        return;
+    if (args->assumed_precision)
+        snprintf(precision, sizeof precision, "; computed in %s (--precision)", o->precision);
+    cli_note("%s does not say how it was trained%s%s", o->model_name_or_path, precision,
+             args->assumed_length
+                 ? "; texts cut at 128 tokens, or at the model's positions (--max_seq_length)"
+                 : "");
+}
+
 args_result args_parse(const cli_command *command, cli_args *args, int count, char **words)
 {
     const cli_args fresh = *args;
@@ -227,12 +250,11 @@ args_result args_parse(const cli_command *command, cli_args *args, int count, ch
     if (result != ARGS_RUN)
         return result;
     /* Once more, on top of the defaults or of what the folder says. */
-    const bool as_trained = goes_as_trained(command, &args->options);
-    const char *dir = args->options.model_name_or_path;
-    const bool other_format = args->options.precision != NULL;
+    const mts_options given = args->options;
     *args = fresh;
-    args->options.model_name_or_path = dir;
-    result = as_trained && dir != NULL ? take_training(args, other_format) : ARGS_RUN;
+    args->options.model_name_or_path = given.model_name_or_path;
+    if (goes_as_trained(command, &given) && given.model_name_or_path != NULL)
+        result = take_training(args, &given);
     args->options.model_name_or_path = NULL;
     return result == ARGS_RUN ? parse_words(command, args, count, words) : result;
 }

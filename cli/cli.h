@@ -5,7 +5,8 @@
  *   args.c, help.c    flags from the library's option table and the sub-command's own
  *   cmd_<name>.c      one sub-command each: exit status 0, 1 (failed), 2 (usage), 130 (interrupted)
  *   progress.c        what a run tells while it goes on; Ctrl-C
- *   lines.c, output.c text lines in, files out;  metrics_table.c  JSON metrics for people
+ *   lines.c, output.c text lines in, files out
+ *   prediction.c      a prediction as a line;  metrics_table.c  JSON metrics for people
  *
  * Results go to standard output, everything else to standard error.
  */
@@ -26,6 +27,8 @@ typedef struct cli_args {
     const char *format; /* tsv | jsonl */
     int64_t max_length; /* 0: no limit */
     bool json;
+    bool assumed_precision; /* neither given nor stored in the model's folder; likewise below */
+    bool assumed_length;
 } cli_args;
 
 typedef enum cli_flag_type { CLI_FLAG_TEXT, CLI_FLAG_COUNT, CLI_FLAG_SWITCH } cli_flag_type;
@@ -46,6 +49,7 @@ typedef struct cli_command {
     const char *summary;   /* one line */
     const char *about;     /* a paragraph for --help */
     unsigned use;          /* set of mts_use: which library options it takes */
+    unsigned reads;        /* those it takes and passes over, beside `use` */
     bool takes_model;      /* --model_name_or_path, or the folder as the one bare argument */
     bool as_trained;       /* options not given are those the model was trained with; train goes
                            * by them as well where it only evaluates or predicts */
@@ -64,6 +68,12 @@ __attribute__((format(printf, 1, 2)))
 #endif
 void cli_error(const char *fmt, ...);
 
+/* One line on standard error, "note: " before it. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 1, 2)))
+#endif
+void cli_note(const char *fmt, ...);
+
 /* The exit status for a library status; prints the context's error text unless MTS_OK. */
 int cli_report(const mts_ctx *ctx, mts_status status);
 
@@ -74,6 +84,9 @@ typedef enum args_result { ARGS_RUN, ARGS_HELP, ARGS_BAD, ARGS_FAILED } args_res
 /* Fill args from the words behind the sub-command's name; args->options hold the defaults.
  * ARGS_BAD, ARGS_FAILED (a file): the error was printed. */
 args_result args_parse(const cli_command *command, cli_args *args, int count, char **words);
+
+/* Say what was assumed of a model whose folder does not say how it was trained. */
+void args_note_assumed(const cli_args *args);
 
 void help_print_program(FILE *file, const cli_command *const *commands);
 void help_print_command(FILE *file, const cli_command *command);
@@ -91,6 +104,8 @@ typedef struct progress {
 
 /* For a run that calls back.  The result borrows p. */
 mts_callbacks progress_begin(progress *p, double logging_steps);
+/* Of a phase with so many rows (-1: not known) this many are done; drawn on a terminal only. */
+void progress_rows(progress *p, const char *phase, int64_t done, int64_t total);
 /* Remove a bar that is still shown. */
 void progress_end(progress *p);
 
@@ -108,23 +123,35 @@ void metrics_print_table(FILE *file, const char *heading, const char *json);
 /* ---- lines.c ---- */
 
 typedef struct line_reader {
-    FILE *file;
+    int fd;
     const char *name;
-    char *line; /* the last line read, without its end */
-    size_t capacity;
+    char *line; /* the last line read, without its end; in buffer, until the next call */
     int64_t number;
+    char *buffer; /* bytes read and not given out: buffer[begin] ... buffer[end - 1] */
+    size_t begin, end, capacity;
+    size_t scanned; /* no line end before it */
+    bool at_end, failed;
 } line_reader;
 
 typedef enum line_result { LINE_READ, LINE_END, LINE_FAILED } line_result;
 
 /* path NULL: standard input.  False: the error was printed. */
 bool lines_open(line_reader *reader, const char *path);
+/* Whether lines_next returns at once: a line is there, or the end, or a failure. */
+bool lines_ready(line_reader *reader);
 /* LINE_FAILED: the error was printed, or the read was interrupted. */
 line_result lines_next(line_reader *reader);
 /* Split reader->line at its one tab: *second points into it, or NULL.  False (printed): two tabs.
  */
 bool lines_split_pair(const line_reader *reader, char **second);
 void lines_close(line_reader *reader);
+
+/* ---- prediction.c ---- */
+
+/* The header line of TSV, and a row by its logits[num_labels]. */
+void prediction_print_header(FILE *file, const mts_predictor *predictor);
+void prediction_print_tsv(FILE *file, const mts_predictor *predictor, const float *logits);
+void prediction_print_json(FILE *file, const mts_predictor *predictor, const float *logits);
 
 /* ---- output.c ---- */
 

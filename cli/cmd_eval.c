@@ -9,6 +9,8 @@ static int run_eval(cli_args *args)
     const mts_callbacks callbacks = progress_begin(&shown, args->options.logging_steps);
     const mts_status st = mts_eval(args->ctx, &args->options, &callbacks, &metrics);
     progress_end(&shown);
+    if (st == MTS_OK)
+        args_note_assumed(args);
     if (st == MTS_ERR_INTERRUPTED) {
         fprintf(stderr, "mantissa: interrupted\n");
         return EXIT_INTERRUPTED;

@@ -117,9 +117,12 @@ const cli_command command_info = {
     .usage = "info [DIR] [options]",
     .summary = "show the processor, and a model's size and memory needs",
     .about = "Shows processor features and the integer kernel family in use; for a model folder "
-             "DIR (or\n--model_name_or_path) the architecture, parameters, and the memory that a "
-             "training run with\nthese options needs.",
+             "DIR (or\n--model_name_or_path) the architecture, parameters, labels, what it was "
+             "trained with, and the memory\nthat a training run with these options needs. The "
+             "whole line of a 'mantissa train' may be given: its\noptions that are not listed "
+             "here do not change the memory, and are read and passed over.",
     .use = MTS_USE_INFO,
+    .reads = MTS_USE_TRAIN,
     .takes_model = true,
     .flags = flags,
     .run = run_info,

@@ -1,35 +1,75 @@
 /*
- * mantissa predict: text lines in, a label (or score) and the logits of each out, in the order of
- * the lines.
+ * mantissa predict: texts in, a label (or score) and the logits of each out, in the order of the
+ * texts.  They are lines of a file or of standard input, or the rows of a data file.
  *
- * Lines are predicted in chunks of several batches, which all threads tokenize together; from a
- * terminal each line is answered at once.
+ * Texts are predicted in chunks of several batches, which all threads tokenize together.  Where the
+ * next line is not there yet (a terminal, a pipe whose other end waits for an answer), the lines
+ * before it are answered at once.
  */
 #include "cli.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <strings.h>
 
 enum { BATCHES_PER_CHUNK = 32 };
 
-/* One chunk of rows; texts are copies. */
+/* What all chunks of one call share. */
+typedef struct job {
+    cli_args *args;
+    mts_predictor *predictor;
+    FILE *file;
+    progress shown;
+    float *logits; /* [capacity][labels] */
+    int64_t capacity, labels;
+    int64_t done, total; /* rows; total -1: not known */
+} job;
+
+static bool job_init(job *j, int64_t total)
+{
+    j->total = total;
+    j->capacity = j->args->options.per_device_eval_batch_size * BATCHES_PER_CHUNK;
+    j->labels = mts_predictor_num_labels(j->predictor);
+    j->logits = calloc((size_t)(j->capacity * j->labels), sizeof *j->logits);
+    if (j->logits == NULL)
+        cli_error("out of memory: %lld rows", (long long)j->capacity);
+    return j->logits != NULL;
+}
+
+/* Predict at most `capacity` texts and print them.  The exit status; errors were printed. */
+static int predict_texts(job *j, const char *const *text_a, const char *const *text_b, int64_t n)
+{
+    const cli_args *args = j->args;
+    const mts_status st = mts_predictor_run(j->predictor, text_a, text_b, n, j->logits);
+    for (int64_t i = 0; st == MTS_OK && i < n; i++) {
+        const float *logits = j->logits + i * j->labels;
+        if (strcmp(args->format, "jsonl") == 0)
+            prediction_print_json(j->file, j->predictor, logits);
+        else
+            prediction_print_tsv(j->file, j->predictor, logits);
+    }
+    j->done += n;
+    if (st == MTS_OK && args->output != NULL)
+        progress_rows(&j->shown, "predicting", j->done, j->total);
+    return cli_report(args->ctx, st);
+}
+
+/* --------------------------------------------------------------------------------- lines ---- */
+
+/* One chunk of lines; texts are copies. */
 typedef struct chunk {
     char **text_a;
     char **text_b;
-    float *logits; /* [capacity][labels] */
-    int64_t rows, capacity, labels;
+    int64_t rows, capacity;
     bool pairs; /* rows have two texts; fixed by the first line of the input */
 } chunk;
 
-static bool chunk_init(chunk *c, int64_t capacity, int64_t labels)
+static bool chunk_init(chunk *c, int64_t capacity)
 {
-    *c = (chunk){.capacity = capacity, .labels = labels};
+    *c = (chunk){.capacity = capacity};
     c->text_a = calloc((size_t)capacity, sizeof *c->text_a);
     c->text_b = calloc((size_t)capacity, sizeof *c->text_b);
-    c->logits = calloc((size_t)(capacity * labels), sizeof *c->logits);
-    if (c->text_a == NULL || c->text_b == NULL || c->logits == NULL) {
+    if (c->text_a == NULL || c->text_b == NULL) {
         cli_error("out of memory: %lld rows", (long long)capacity);
         return false;
     }
@@ -50,7 +90,6 @@ static void chunk_deinit(chunk *c)
     chunk_clear(c);
     free(c->text_a);
     free(c->text_b);
-    free(c->logits);
 }
 
 /* Append the reader's line.  False: the error was printed. */
@@ -80,147 +119,154 @@ static bool chunk_add(chunk *c, const line_reader *reader)
     return true;
 }
 
-/* Index of the largest logit, and its probability exp(z - max) / sum exp(z_i - max) = 1 / sum. */
-static int64_t find_label(const float *logits, int64_t n, double *probability)
+/* Predict the lines of c, if there are any. */
+static int flush_chunk(chunk *c, job *j)
 {
-    int64_t best = 0;
-    double sum = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    for (int64_t i = 0; i < n; i++)
-        sum += exp((double)logits[i] - (double)logits[best]);
-    *probability = 1 / sum;
-    return best;
-}
-
-static void print_header(FILE *file, const mts_predictor *predictor)
-{
-    if (mts_predictor_is_regression(predictor)) {
-        fputs("score\n", file);
-        return;
-    }
-    fputs("label\tscore", file);
-    for (int64_t i = 0; i < mts_predictor_num_labels(predictor); i++) {
-        fputs("\tlogit ", file);
-        output_tsv_field(file, mts_predictor_label(predictor, i));
-    }
-    fputc('\n', file);
-}
-
-static void print_row_tsv(FILE *file, const mts_predictor *predictor, const float *logits)
-{
-    if (mts_predictor_is_regression(predictor)) {
-        fprintf(file, "%.9g\n", (double)logits[0]);
-        return;
-    }
-    const int64_t n = mts_predictor_num_labels(predictor);
-    double probability = 0;
-    const int64_t best = find_label(logits, n, &probability);
-    output_tsv_field(file, mts_predictor_label(predictor, best));
-    fprintf(file, "\t%.9g", probability);
-    for (int64_t i = 0; i < n; i++)
-        fprintf(file, "\t%.9g", (double)logits[i]);
-    fputc('\n', file);
-}
-
-/* A JSON number, or null for what JSON cannot write. */
-static void print_json_number(FILE *file, double value)
-{
-    if (isfinite(value))
-        fprintf(file, "%.9g", value);
-    else
-        fputs("null", file);
-}
-
-static void print_row_json(FILE *file, const mts_predictor *predictor, const float *logits)
-{
-    const int64_t n = mts_predictor_num_labels(predictor);
-    if (mts_predictor_is_regression(predictor)) {
-        fputs("{\"score\": ", file);
-        print_json_number(file, (double)logits[0]);
-        fputs("}\n", file);
-        return;
-    }
-    double probability = 0;
-    const int64_t best = find_label(logits, n, &probability);
-    fputs("{\"label\": ", file);
-    output_json_string(file, mts_predictor_label(predictor, best));
-    fputs(", \"score\": ", file);
-    print_json_number(file, probability);
-    for (int64_t i = 0; i < n; i++) {
-        fputs(i == 0 ? ", \"logits\": [" : ", ", file);
-        print_json_number(file, (double)logits[i]);
-    }
-    fputs("]}\n", file);
-}
-
-/* Predict the rows of c and print them. */
-static mts_status flush_chunk(chunk *c, mts_predictor *predictor, const cli_args *args, FILE *file)
-{
-    const char *const *b = c->pairs ? (const char *const *)c->text_b : NULL;
-    const mts_status st =
-        mts_predictor_run(predictor, (const char *const *)c->text_a, b, c->rows, c->logits);
-    for (int64_t i = 0; st == MTS_OK && i < c->rows; i++) {
-        const float *logits = c->logits + i * c->labels;
-        if (strcmp(args->format, "jsonl") == 0)
-            print_row_json(file, predictor, logits);
-        else
-            print_row_tsv(file, predictor, logits);
-    }
+    int code = EXIT_OK;
+    if (c->rows > 0)
+        code = predict_texts(j, (const char *const *)c->text_a,
+                             c->pairs ? (const char *const *)c->text_b : NULL, c->rows);
     chunk_clear(c);
-    return st;
+    return code;
+}
+
+/* Answer the lines that were read before the next one is waited for. */
+static int answer(chunk *c, job *j)
+{
+    const int code = flush_chunk(c, j);
+    fflush(j->file);
+    return code;
 }
 
 /* All lines of the reader.  The exit status; errors were printed. */
-static int predict_lines(cli_args *args, mts_predictor *predictor, line_reader *reader, FILE *file)
+static int predict_lines(job *j, line_reader *reader)
 {
-    chunk rows;
-    line_result read = LINE_END;
-    int code = EXIT_OK;
-    const bool typed = isatty(fileno(reader->file)) == 1;
-    const int64_t batch = args->options.per_device_eval_batch_size;
-    if (!chunk_init(&rows, typed ? 1 : batch * BATCHES_PER_CHUNK,
-                    mts_predictor_num_labels(predictor)))
-        code = EXIT_FAILED;
-    if (code == EXIT_OK && strcmp(args->format, "tsv") == 0)
-        print_header(file, predictor);
-    while (code == EXIT_OK && (read = lines_next(reader)) == LINE_READ) {
-        if (!chunk_add(&rows, reader))
-            code = EXIT_FAILED;
-        else if (rows.rows == rows.capacity)
-            code = cli_report(args->ctx, flush_chunk(&rows, predictor, args, file));
-        if (code == EXIT_OK && typed)
-            fflush(file);
+    chunk c;
+    line_result read = LINE_READ;
+    int code = chunk_init(&c, j->capacity) ? EXIT_OK : EXIT_FAILED;
+    while (code == EXIT_OK && read == LINE_READ) {
+        if (!lines_ready(reader))
+            code = answer(&c, j);
         if (code == EXIT_OK && interrupt_asked())
             code = EXIT_INTERRUPTED;
+        if (code == EXIT_OK)
+            read = lines_next(reader);
+        if (code == EXIT_OK && read == LINE_READ && !chunk_add(&c, reader))
+            code = EXIT_FAILED;
+        if (code == EXIT_OK && c.rows == c.capacity)
+            code = flush_chunk(&c, j);
     }
     if (code == EXIT_OK && read == LINE_FAILED)
         code = interrupt_asked() ? EXIT_INTERRUPTED : EXIT_FAILED;
-    if (code == EXIT_OK && rows.rows > 0)
-        code = cli_report(args->ctx, flush_chunk(&rows, predictor, args, file));
-    chunk_deinit(&rows);
+    if (code == EXIT_OK)
+        code = flush_chunk(&c, j);
+    chunk_deinit(&c);
+    return code;
+}
+
+/* ---------------------------------------------------------------------------- data files ---- */
+
+/* All rows of the test files.  The exit status; errors were printed. */
+static int predict_rows(job *j, const mts_test_rows *rows)
+{
+    const char *const *a = mts_test_rows_text_a(rows), *const *b = mts_test_rows_text_b(rows);
+    int code = EXIT_OK;
+    for (int64_t i = 0; code == EXIT_OK && i < j->total; i += j->capacity) {
+        const int64_t n = j->total - i < j->capacity ? j->total - i : j->capacity;
+        code = predict_texts(j, a + i, b == NULL ? NULL : b + i, n);
+        if (code == EXIT_OK && interrupt_asked())
+            code = EXIT_INTERRUPTED;
+    }
+    return code;
+}
+
+/* ------------------------------------------------------------------------------- command ---- */
+
+static bool takes_data(const cli_args *args)
+{
+    return args->options.test_file != NULL || args->options.task_name != NULL;
+}
+
+static bool ends_in(const char *path, const char *end)
+{
+    const size_t n = strlen(path), m = strlen(end);
+    return n > m && strcasecmp(path + n - m, end) == 0;
+}
+
+/* Lines of a data file would be taken for texts: the header, the quotes, the braces. */
+static bool check_input(const cli_args *args)
+{
+    static const char *const endings[] = {".csv", ".json", ".jsonl"};
+    const mts_options *o = &args->options;
+    if (args->input != NULL && takes_data(args)) {
+        cli_error("give --input, or --%s, not both", o->test_file ? "test_file" : "task_name");
+        return false;
+    }
+    const char *columns = o->text_column_names != NULL   ? "text_column_names"
+                          : o->label_column_name != NULL ? "label_column_name"
+                          : o->max_predict_samples >= 0  ? "max_predict_samples"
+                                                         : NULL;
+    if (!takes_data(args) && columns != NULL) {
+        cli_error("--%s needs --test_file: it does not act on plain lines", columns);
+        return false;
+    }
+    for (size_t i = 0; args->input != NULL && i < sizeof endings / sizeof endings[0]; i++) {
+        if (ends_in(args->input, endings[i])) {
+            cli_error("--input %s: each line would be one text; a %s file is given with "
+                      "--test_file",
+                      args->input, endings[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Everything behind the opening of the model and the input: rows NULL: from the reader. */
+static int predict_all(job *j, const mts_test_rows *rows, line_reader *reader)
+{
+    output out = {.file = NULL};
+    int code = EXIT_FAILED;
+    args_note_assumed(j->args);
+    if (output_open(&out, j->args->output) &&
+        job_init(j, rows != NULL ? mts_test_rows_count(rows) : -1)) {
+        j->file = out.file;
+        if (strcmp(j->args->format, "tsv") == 0)
+            prediction_print_header(j->file, j->predictor);
+        code = rows != NULL ? predict_rows(j, rows) : predict_lines(j, reader);
+        progress_end(&j->shown);
+        if (code == EXIT_OK && !output_commit(&out))
+            code = EXIT_FAILED;
+    }
+    output_close(&out);
+    free(j->logits);
+    const int64_t cut = mts_predictor_cut_rows(j->predictor);
+    if (code == EXIT_OK && cut > 0)
+        cli_note("%lld of %lld rows were cut to --max_seq_length %lld tokens", (long long)cut,
+                 (long long)j->done, (long long)j->args->options.max_seq_length);
     return code;
 }
 
 static int run_predict(cli_args *args)
 {
-    mts_predictor *predictor = NULL;
-    line_reader reader = {.file = NULL};
-    output out = {.file = NULL};
+    job j = {.args = args};
+    mts_test_rows *rows = NULL;
+    line_reader reader = {.fd = -1};
+    mts_status st = MTS_OK;
     int code = EXIT_FAILED;
+    if (!check_input(args))
+        return EXIT_USAGE;
     interrupt_catch();
-    const mts_status st = mts_predictor_open(args->ctx, &args->options, &predictor);
+    const mts_callbacks callbacks = progress_begin(&j.shown, 1);
+    st = mts_predictor_open(args->ctx, &args->options, &j.predictor);
+    if (st == MTS_OK && takes_data(args))
+        st = mts_test_rows_open(args->ctx, &args->options, &callbacks, &rows);
     if (st != MTS_OK)
         code = cli_report(args->ctx, st);
-    else if (lines_open(&reader, args->input) && output_open(&out, args->output)) {
-        code = predict_lines(args, predictor, &reader, out.file);
-        if (code == EXIT_OK && !output_commit(&out))
-            code = EXIT_FAILED;
-    }
-    output_close(&out);
+    else if (rows != NULL || lines_open(&reader, args->input))
+        code = predict_all(&j, rows, &reader);
     lines_close(&reader);
-    mts_predictor_close(predictor);
+    mts_test_rows_close(rows);
+    mts_predictor_close(j.predictor);
     return code;
 }
 
@@ -228,7 +274,8 @@ static const cli_flag flags[] = {
     {.name = "input",
      .type = CLI_FLAG_TEXT,
      .placeholder = "FILE",
-     .help = "one text a line, or two with a tab between them [standard input]",
+     .help = "plain lines, without header or quoting: one text a line, or two with a tab between "
+             "them [standard input]",
      .offset = offsetof(cli_args, input)},
     {.name = "output",
      .type = CLI_FLAG_TEXT,
@@ -246,12 +293,16 @@ static const cli_flag flags[] = {
 
 const cli_command command_predict = {
     .name = "predict",
-    .usage = "predict DIR [--input FILE] [--output FILE] [options]",
+    .usage = "predict DIR [--input FILE | --test_file FILE] [--output FILE] [options]",
     .summary = "label texts with a fine-tuned model",
-    .about = "Labels lines of text with the fine-tuned folder DIR (or --model_name_or_path): the "
-             "label, its\nprobability, and all logits. A regression model gives the score. "
-             "Precision and "
-             "length are those of\nthe training unless given.",
+    .about = "Labels texts with the fine-tuned folder DIR (or --model_name_or_path): the label, "
+             "its probability,\nand all logits. Texts are plain lines, each answered as soon as no "
+             "other is waiting, or the rows of\na data file (--test_file, or a GLUE task's test "
+             "set; of mnli both, one behind the other).\n\nThe probability is the softmax of the "
+             "logits, or with problem_type multi_label_classification the\nsigmoid of the largest. "
+             "A regression model gives the score alone, as it leaves the model; so does\none with "
+             "a single label and no problem_type, where transformers' pipeline prints its "
+             "sigmoid.\n\nPrecision and length are those of the training unless given.",
     .use = MTS_USE_PREDICT,
     .takes_model = true,
     .as_trained = true,

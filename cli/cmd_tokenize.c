@@ -51,7 +51,12 @@ static int tokenize_lines(cli_args *args, mts_tokenizer *tokenizer, line_reader 
     const bool tsv = strcmp(args->format, "tsv") == 0;
     if (tsv)
         fputs("line\ttoken\tid\ttype\tbegin\tend\n", file);
-    while ((read = lines_next(reader)) == LINE_READ) {
+    for (;;) {
+        if (!lines_ready(reader))
+            fflush(file);
+        read = lines_next(reader);
+        if (read != LINE_READ)
+            break;
         mts_encoding encoding = {.length = 0};
         char *second = NULL;
         if (!lines_split_pair(reader, &second))
@@ -74,7 +79,7 @@ static int tokenize_lines(cli_args *args, mts_tokenizer *tokenizer, line_reader 
 static int run_tokenize(cli_args *args)
 {
     mts_tokenizer *tokenizer = NULL;
-    line_reader reader = {.file = NULL};
+    line_reader reader = {.fd = -1};
     output out = {.file = NULL};
     int code = EXIT_FAILED;
     const char *folder = args->options.model_name_or_path;

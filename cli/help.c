@@ -62,10 +62,12 @@ static const char *placeholder_of(const mts_option_info *info)
     return info->type == MTS_OPTION_INT ? "N" : "X";
 }
 
-/* Choices, a range where it tells something, the default. */
-static void print_option(FILE *file, const mts_option_info *info)
+/* Choices, a range where it tells something, the default, which the model's folder may decide. */
+static void print_option(FILE *file, const mts_option_info *info, bool as_trained)
 {
     char text[1024], range[96] = "";
+    const char *before =
+        as_trained && mts_option_is_stored(info) ? "as the folder says, else " : "";
     const bool numeric = info->type == MTS_OPTION_INT || info->type == MTS_OPTION_REAL;
     const char *standard = info->default_text;
     if (info->choices != NULL)
@@ -73,7 +75,7 @@ static void print_option(FILE *file, const mts_option_info *info)
     else if (numeric && info->min > 0 && info->max < 1e6)
         snprintf(range, sizeof range, ", %.16g to %.16g", info->min, info->max);
     if (standard != NULL)
-        snprintf(text, sizeof text, "%s%s [%s]", info->help, range, standard);
+        snprintf(text, sizeof text, "%s%s [%s%s]", info->help, range, before, standard);
     else
         snprintf(text, sizeof text, "%s%s", info->help, range);
     print_flag(file, info->name, placeholder_of(info), text);
@@ -95,7 +97,7 @@ void help_print_command(FILE *file, const cli_command *command)
         if (strcmp(info->group, group) != 0)
             fprintf(file, "\n%s:\n", info->group);
         group = info->group;
-        print_option(file, info);
+        print_option(file, info, command->as_trained);
     }
     fprintf(file, "\nDashes and underscores in names are the same; --name=value works as well; "
                   "--no_NAME switches off.\n");

@@ -20,7 +20,20 @@ void cli_error(const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    fputs("mantissa: error: ", stderr);
+    /* on a terminal a progress bar may be on the line */
+    fputs(isatty(STDERR_FILENO) == 1 ? "\r\x1b[Kmantissa: error: " : "mantissa: error: ", stderr);
+    output_text(stderr, text);
+    fputc('\n', stderr);
+}
+
+void cli_note(const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    fputs("note: ", stderr);
     output_text(stderr, text);
     fputc('\n', stderr);
 }

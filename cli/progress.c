@@ -149,18 +149,28 @@ static void on_step(progress *p, const mts_event *e)
     }
 }
 
-static void on_phase(progress *p, const mts_event *e)
+void progress_rows(progress *p, const char *phase, int64_t done, int64_t total)
 {
     char text[LINE_BYTES], bar[BAR_CELLS + 3];
-    const bool last = e->done == e->total;
-    if (last) {
+    if (!p->terminal || now() - p->drawn_at < REDRAW_SECONDS)
+        return;
+    format_bar(bar, done, total);
+    if (total >= 0)
+        snprintf(text, sizeof text, "%s %s %lld/%lld", phase, bar, (long long)done,
+                 (long long)total);
+    else
+        snprintf(text, sizeof text, "%s: %lld", phase, (long long)done);
+    draw(p, text);
+}
+
+static void on_phase(progress *p, const mts_event *e)
+{
+    char text[LINE_BYTES];
+    if (e->done == e->total) {
         snprintf(text, sizeof text, "%s: %lld", e->text, (long long)e->total);
         print_line(p, text);
-    } else if (p->terminal && now() - p->drawn_at >= REDRAW_SECONDS) {
-        format_bar(bar, e->done, e->total);
-        snprintf(text, sizeof text, "%s %s %lld/%lld", e->text, bar, (long long)e->done,
-                 (long long)e->total);
-        draw(p, text);
+    } else {
+        progress_rows(p, e->text, e->done, e->total);
     }
 }
 

@@ -257,6 +257,14 @@ MTS_API void mts_predictor_close(mts_predictor *predictor);
 MTS_API int64_t mts_predictor_num_labels(const mts_predictor *predictor);
 MTS_API const char *mts_predictor_label(const mts_predictor *predictor, int64_t index);
 MTS_API bool mts_predictor_is_regression(const mts_predictor *predictor);
+/*
+ * Whether the labels of a classifier do not exclude each other (problem_type
+ * multi_label_classification, or a single label): the probability of each is then the sigmoid of
+ * its logit, otherwise the softmax over all of them.
+ */
+MTS_API bool mts_predictor_is_multi_label(const mts_predictor *predictor);
+/* Of the rows predicted so far, how many had more than max_seq_length tokens and were cut. */
+MTS_API int64_t mts_predictor_cut_rows(const mts_predictor *predictor);
 
 /*
  * logits[n][num_labels] (out, caller's) of n rows; text_b may be NULL (single texts) or hold n
@@ -266,6 +274,24 @@ MTS_NODISCARD MTS_API mts_status mts_predictor_run(mts_predictor *predictor,
                                                    const char *const *text_a,
                                                    const char *const *text_b, int64_t n,
                                                    float *logits);
+
+typedef struct mts_test_rows mts_test_rows;
+
+/*
+ * *out: the texts of data to predict, read as mts_train reads it for do_predict: test_file with
+ * text_column_names and label_column_name (which is not read), or the test set of task_name in
+ * data_dir (of mnli both, one behind the other); max_predict_samples of each.  callbacks (may be
+ * NULL) hears notes.  MTS_ERR_ARGUMENT: options; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE: a file;
+ * MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
+                                                    const mts_callbacks *callbacks,
+                                                    mts_test_rows **out);
+MTS_API void mts_test_rows_close(mts_test_rows *rows);
+MTS_API int64_t mts_test_rows_count(const mts_test_rows *rows);
+/* Arrays of all texts, owned by rows; text_b: NULL if rows are single texts. */
+MTS_API const char *const *mts_test_rows_text_a(const mts_test_rows *rows);
+MTS_API const char *const *mts_test_rows_text_b(const mts_test_rows *rows);
 
 /* ---------------------------------------------------------------------------- tokenizer ---- */
 
@@ -301,8 +327,9 @@ MTS_API int64_t mts_tokenizer_vocab_size(const mts_tokenizer *tokenizer);
 MTS_NODISCARD MTS_API mts_status mts_cpu_describe(mts_ctx *ctx, char *text, size_t text_bytes);
 
 /*
- * A model folder in JSON: architecture, parameters, bytes on disk, and the planned memory of a
- * training run with these options (by part).  Free with mts_string_free.
+ * A model folder in JSON: architecture, parameters, labels, what it was trained with, bytes on
+ * disk, and the planned memory of a training run with these options (by part, and for which batch,
+ * length and format).  Free with mts_string_free.
  */
 MTS_NODISCARD MTS_API mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options,
                                                     char **json);

@@ -36,7 +36,25 @@ static mts_status put_bytes(mts_ctx *ctx, json_t *object, const char *key, size_
     return json_util_set(ctx, object, key, json_integer((json_int_t)bytes));
 }
 
-/* Memory of a training run with full batches of the longest sequences. */
+/* For which run the memory is meant. */
+static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const bert_limits *limits,
+                               json_t *out)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(json_util_set(ctx, out, "precision", json_string(o->precision)));
+    MTS_TRY(json_util_set(ctx, out, "optim", json_string(o->optim)));
+    MTS_TRY(json_util_set(ctx, out, "rows_of_a_batch", json_integer(limits->train_rows)));
+    MTS_TRY(json_util_set(ctx, out, "tokens_of_a_row", json_integer(limits->max_length)));
+    if (options_wants_final_eval(o))
+        MTS_TRY(json_util_set(ctx, out, "rows_of_an_evaluation_batch",
+                              json_integer(limits->eval_rows)));
+    MTS_TRY(json_util_set(ctx, out, "gradient_checkpointing", json_boolean(limits->recompute)));
+cleanup:
+    return st;
+}
+
+/* Memory of a training run with full batches of the longest sequences, and of its evaluation if
+ * the options ask for one. */
 static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const model_config *cfg,
                                   json_t *out)
 {
@@ -46,11 +64,12 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
     const int64_t length =
         wanted < cfg->max_position_embeddings ? wanted : cfg->max_position_embeddings;
     const int64_t rows = o->per_device_train_batch_size;
+    const int64_t eval_rows = options_wants_final_eval(o) ? o->per_device_eval_batch_size : 1;
     const bert_limits limits = {
         .train_rows = rows,
         .train_tokens = rows * length,
-        .eval_rows = 1,
-        .eval_tokens = length,
+        .eval_rows = eval_rows,
+        .eval_tokens = eval_rows * length,
         .max_length = length,
         .recompute = o->gradient_checkpointing,
     };
@@ -59,6 +78,8 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
     bert_plan plan;
     size_t state = 0;
     MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
+    MTS_TRY(settings_check_tokens(ctx, limits.eval_tokens, "eval"));
+    MTS_TRY(describe_run(ctx, o, &limits, out));
     MTS_TRY(bert_plan_make(ctx, cfg, &format, settings_threads(o), &limits, &plan));
     for (int64_t i = 0; i < param_table_count(cfg); i++) {
         const param p = param_table_describe(cfg, i);
@@ -95,6 +116,35 @@ cleanup:
     return st;
 }
 
+/* Of a model with a head: the names of its labels, and what it was trained with. */
+static mts_status describe_training(mts_ctx *ctx, const char *dir, const model_config *cfg,
+                                    json_t *out)
+{
+    static const char *const copied[] = {"problem_type", "finetuning_task"};
+    mts_status st = MTS_OK;
+    json_t *names = json_array();
+    mts_options checked;
+    json_t *stored = json_object_get(cfg->json, SETTINGS_KEY);
+    MTS_CHECK(names != NULL, MTS_ERR_MEMORY, "out of memory: description");
+    for (int64_t i = 0; i < cfg->num_labels; i++)
+        MTS_CHECK(json_array_append_new(names, json_string(cfg->labels[i])) == 0, MTS_ERR_MEMORY,
+                  "out of memory: description");
+    if (json_object_get(cfg->json, "id2label") != NULL)
+        MTS_TRY(json_util_set(ctx, out, "label_names", json_incref(names)));
+    for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++) {
+        json_t *value = json_object_get(cfg->json, copied[i]);
+        if (json_is_string(value))
+            MTS_TRY(json_util_set(ctx, out, copied[i], json_incref(value)));
+    }
+    mts_options_default(&checked);
+    MTS_TRY(mts_options_from_model(ctx, &checked, dir));
+    if (stored != NULL)
+        MTS_TRY(json_util_set(ctx, out, "trained_with", json_incref(stored)));
+cleanup:
+    json_decref(names);
+    return st;
+}
+
 /* Bytes of all tensors on disk, and how many there are. */
 static mts_status describe_file(mts_ctx *ctx, const char *dir, json_t *out)
 {
@@ -126,6 +176,7 @@ mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **j
     MTS_CHECK(root != NULL && memory != NULL, MTS_ERR_MEMORY, "out of memory: description");
     MTS_TRY(model_config_load(ctx, options->model_name_or_path, &cfg));
     MTS_TRY(describe_config(ctx, &cfg, root));
+    MTS_TRY(describe_training(ctx, options->model_name_or_path, &cfg, root));
     MTS_TRY(describe_file(ctx, options->model_name_or_path, root));
     MTS_TRY(describe_memory(ctx, options, &cfg, memory));
     MTS_TRY(json_util_set(ctx, root, "training_memory", json_incref(memory)));

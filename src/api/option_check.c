@@ -294,6 +294,17 @@ cleanup:
     return st;
 }
 
+mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->task_name != NULL || options->test_file != NULL, MTS_ERR_ARGUMENT,
+              "data to predict is missing: give --test_file, or --task_name and --data_dir");
+
+cleanup:
+    return st;
+}
+
 mts_status options_check_train(mts_ctx *ctx, const mts_options *options)
 {
     mts_status st = MTS_OK;

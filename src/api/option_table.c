@@ -63,15 +63,20 @@ static const mts_option_info options[] = {
     TEXT(model_name_or_path, RUN | INFO,
          "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json"),
     TEXT(output_dir, TRAIN | EVAL, "folder to write; eval: for eval_results.json"),
-    CHOICE(task_name, NULL, GLUE_TASKS, TRAIN | EVAL, "GLUE task, read from --data_dir"),
-    TEXT(data_dir, TRAIN | EVAL,
-         "folder with the task's train.tsv and dev.tsv, or the folder above it"),
-    TEXT(train_file, TRAIN, "training data: .csv, .tsv or .jsonl with named columns"),
-    TEXT(validation_file, TRAIN | EVAL, "evaluation data, same form"),
-    TEXT(test_file, TRAIN, "data to label with --do_predict, same form"),
-    TEXT(text_column_names, TRAIN | EVAL,
-         "one or two column names, separated by a comma [found by name]"),
-    TEXT(label_column_name, TRAIN | EVAL, "column of the label [label]"),
+    CHOICE(task_name, NULL, GLUE_TASKS, RUN, "GLUE task, read from --data_dir"),
+    TEXT(data_dir, RUN,
+         "folder with the task's train.tsv, dev.tsv and test.tsv, or the folder above it"),
+    TEXT(train_file, TRAIN,
+         "training data with named columns: .csv (RFC 4180), .tsv (a quote is an ordinary "
+         "character, as in GLUE's files), .jsonl or .json (one object a line)"),
+    TEXT(validation_file, TRAIN | EVAL,
+         "evaluation data with named columns: .csv, .tsv (no quoting), .jsonl or .json (one object "
+         "a line)"),
+    TEXT(test_file, TRAIN | PREDICT,
+         "data to label with named columns: .csv, .tsv (no quoting), .jsonl or .json (one object a "
+         "line); train: with --do_predict"),
+    TEXT(text_column_names, RUN, "one or two column names, separated by a comma [found by name]"),
+    TEXT(label_column_name, RUN, "column of the label; predict: which is no text [label]"),
     SWITCH(do_regression, "false", TRAIN, "the label is a number to predict, not a class"),
     TRISTATE(
         do_lower_case, RUN,
@@ -82,14 +87,16 @@ static const mts_option_info options[] = {
         "are fewer"),
     INT(max_train_samples, "-1", -1, ROWS_MAX, TRAIN, "use the first so many rows; -1: all"),
     INT(max_eval_samples, "-1", -1, ROWS_MAX, TRAIN | EVAL, "use the first so many rows; -1: all"),
-    INT(max_predict_samples, "-1", -1, ROWS_MAX, TRAIN, "use the first so many rows; -1: all"),
+    INT(max_predict_samples, "-1", -1, ROWS_MAX, TRAIN | PREDICT,
+        "use the first so many rows; -1: all"),
 #undef GROUP
 
 #define GROUP "Schedule"
     REAL(num_train_epochs, "3", 0, 1e6, TRAIN, "passes over the training data"),
     INT(max_steps, "-1", -1, ROWS_MAX, TRAIN, "optimizer steps; -1: as the epochs say"),
     INT(per_device_train_batch_size, "8", 1, 65536, TRAIN | INFO, "rows per forward pass"),
-    INT(per_device_eval_batch_size, "8", 1, 65536, RUN, "rows per forward pass in evaluation"),
+    INT(per_device_eval_batch_size, "8", 1, 65536, RUN | INFO,
+        "rows per forward pass in evaluation"),
     INT(gradient_accumulation_steps, "1", 1, 65536, TRAIN, "forward passes per optimizer step"),
     SWITCH(group_by_length, "false", TRAIN, "put rows of similar length into a batch (faster)"),
     SWITCH(gradient_checkpointing, "false", TRAIN | INFO,

@@ -36,6 +36,7 @@ bool option_has_choice(const char *choices, const char *word);
 MTS_NODISCARD mts_status options_check_train(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_eval(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_predict(mts_ctx *ctx, const mts_options *options);
+MTS_NODISCARD mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options);
 
 /* Whether a training run ends with an evaluation of the final model: do_eval, its auto resolved. */
 bool options_wants_final_eval(const mts_options *options);

@@ -1,11 +1,12 @@
 /*
- * mts_predictor_* of the public header over train/predictor.
+ * mts_predictor_* and mts_test_rows_* of the public header over train/predictor, train/test_rows.
  *
  * Path: cli/cmd_predict.c -> mts_predictor_run -> predictor_run.
  */
 #include "train/predictor.h"
 
 #include "api/options.h"
+#include "train/test_rows.h"
 
 struct mts_predictor {
     predictor *inner;
@@ -51,6 +52,18 @@ bool mts_predictor_is_regression(const mts_predictor *p)
     return model_config_is_regression(&p->inner->model->cfg);
 }
 
+bool mts_predictor_is_multi_label(const mts_predictor *p)
+{
+    const model_config *cfg = &p->inner->model->cfg;
+    return cfg->problem_type == MODEL_PROBLEM_MULTI_LABEL ||
+           (cfg->num_labels == 1 && !model_config_is_regression(cfg));
+}
+
+int64_t mts_predictor_cut_rows(const mts_predictor *p)
+{
+    return p->inner->cut_rows;
+}
+
 mts_status mts_predictor_run(mts_predictor *p, const char *const *text_a, const char *const *text_b,
                              int64_t n, float *logits)
 {
@@ -59,4 +72,48 @@ mts_status mts_predictor_run(mts_predictor *p, const char *const *text_a, const 
                          : status_set(p->inner->ctx, MTS_ERR_ARGUMENT,
                                       "mts_predictor_run: texts and logits must be given");
     return predictor_run(p->inner, text_a, text_b, n, logits);
+}
+
+struct mts_test_rows {
+    test_rows *inner;
+};
+
+mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
+                              const mts_callbacks *callbacks, mts_test_rows **out)
+{
+    mts_status st = MTS_OK;
+    mts_test_rows *rows = NULL;
+    MTS_CHECK(out != NULL, MTS_ERR_ARGUMENT, "mts_test_rows_open: out must be given");
+    *out = NULL;
+    MTS_TRY(options_check_test_rows(ctx, options));
+    MTS_TRY(mem_calloc(ctx, &rows, 1, sizeof *rows, "test rows"));
+    MTS_TRY(test_rows_open(ctx, options, callbacks, &rows->inner));
+    *out = rows;
+    rows = NULL;
+cleanup:
+    mts_test_rows_close(rows);
+    return st;
+}
+
+void mts_test_rows_close(mts_test_rows *rows)
+{
+    if (rows == NULL)
+        return;
+    test_rows_close(rows->inner);
+    mem_free(rows);
+}
+
+int64_t mts_test_rows_count(const mts_test_rows *rows)
+{
+    return rows->inner->n;
+}
+
+const char *const *mts_test_rows_text_a(const mts_test_rows *rows)
+{
+    return rows->inner->text_a;
+}
+
+const char *const *mts_test_rows_text_b(const mts_test_rows *rows)
+{
+    return rows->inner->text_b;
 }

@@ -91,6 +91,7 @@ mts_status predictor_run(predictor *p, const char *const *text_a, const char *co
     d.text_b = (char **)(uintptr_t)text_b;
     MTS_TRY(encoded_dataset_build(ctx, &rows, &d, p->tokenizer, p->max_seq_length, p->threads, NULL,
                                   NULL));
+    p->cut_rows += rows.cut;
     MTS_TRY(sampler_init(ctx, &order, &rows, SAMPLER_SEQUENTIAL, p->batch_size, 0));
     for (int64_t i = 0; i < sampler_batch_count(&order); i++) {
         int64_t count;

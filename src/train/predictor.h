@@ -16,6 +16,7 @@ typedef struct predictor {
     wordpiece *tokenizer;
     bert *model;
     int64_t max_seq_length, batch_size;
+    int64_t cut_rows; /* of all rows so far: had more than max_seq_length tokens */
     int threads;
     batch batch; /* room for batch_size rows of max_seq_length tokens */
 } predictor;

@@ -151,6 +151,37 @@ static void read_dev(char **content, const char *text[DEV_ROWS], const char *lab
     }
 }
 
+/* The rows of a data file are the texts that were read by hand; those that were cut are counted. */
+static void check_test_rows(mts_predictor *p, const mts_options *run, const char *const *text)
+{
+    const run_path dev = run_folder_path("dev.tsv");
+    recorder seen = {.stop_at = -1};
+    const mts_callbacks callbacks = {record, &seen};
+    mts_options o = *run;
+    mts_test_rows *rows = NULL;
+    mts_predictor *shorter = NULL;
+    float logits[DEV_ROWS * LABELS];
+    o.test_file = dev.text;
+    require(mts_test_rows_open(ctx, &o, &callbacks, &rows));
+    assert_string_equal(seen.letters, "n");
+    assert_int_equal(mts_test_rows_count(rows), DEV_ROWS);
+    assert_null(mts_test_rows_text_b(rows));
+    for (int i = 0; i < DEV_ROWS; i++)
+        assert_string_equal(mts_test_rows_text_a(rows)[i], text[i]);
+    assert_false(mts_predictor_is_multi_label(p));
+    o.max_seq_length = 8;
+    require(mts_predictor_open(ctx, &o, &shorter));
+    require(mts_predictor_run(shorter, mts_test_rows_text_a(rows), NULL, DEV_ROWS, logits));
+    assert_true(mts_predictor_cut_rows(shorter) > mts_predictor_cut_rows(p));
+    mts_predictor_close(shorter);
+    mts_test_rows_close(rows);
+    mts_test_rows_close(NULL);
+    o.test_file = NULL;
+    assert_int_equal(mts_test_rows_open(ctx, &o, NULL, &rows), MTS_ERR_ARGUMENT);
+    assert_null(rows);
+    assert_int_equal(mts_test_rows_open(ctx, &o, NULL, NULL), MTS_ERR_ARGUMENT);
+}
+
 static void test_predictions_are_the_evaluation(void **state)
 {
     (void)state;
@@ -195,6 +226,7 @@ static void test_predictions_are_the_evaluation(void **state)
     require(mts_predictor_run(p, text, NULL, 0, one));
     assert_int_equal(mts_predictor_run(p, NULL, NULL, 1, one), MTS_ERR_ARGUMENT);
     assert_int_equal(mts_predictor_run(NULL, text, NULL, 1, one), MTS_ERR_ARGUMENT);
+    check_test_rows(p, &o, text);
     mts_predictor_close(p);
     mts_predictor_close(NULL);
     mts_string_free(metrics);

@@ -1,111 +1,218 @@
 #!/usr/bin/env bash
-# predict, eval and info on the tiny task: the numbers they print, pairs, labels with odd bytes, what
-# the folder says of its training, and signals.
+# predict, and what eval and info have in common with it: lines and data files, folders of others,
+# scores as transformers' pipeline has them, answers while the input is still open.
 # shellcheck source=tests/cli/tiny.sh
 . "$(dirname "$0")/tiny.sh"
-tab=$(printf '\t')
 
-# number KEY: its value in the JSON of the last run.
-number() {
-    sed -E "s/.*\"$1\": *([^,}]*).*/\1/" "$work/out"
+model=$work/model
+run 0 train "${tiny[@]}" --output_dir "$model" --max_steps 20 --save_strategy no
+
+# says WORDS...: predict succeeds; its rows without the header go to $work/rows.
+says() {
+    run 0 predict "$model" "$@"
+    tail -n +2 "$work/out" >"$work/rows"
 }
 
-# ---- labels with a tab, a backslash, a quote and a control character; "a" before "b"
-awk 'BEGIN { for (i = 0; i < 12; i++) {
-    printf "{\"text\": \"The cat sleeps %d\", \"label\": \"a\\tb\\\\c\"}\n", i
-    printf "{\"text\": \"A saw is made of steel %d\", \"label\": \"b\\\"\\u0001\"}\n", i } }' \
-    >"$work/odd.jsonl"
-run 0 train "${tiny[@]}" --train_file "$work/odd.jsonl" --validation_file "$work/odd.jsonl" \
-    --output_dir "$work/odd" --save_strategy no
-printf 'The cat sleeps\nA saw is made of steel\n\nThe dog\n' >"$work/lines"
-run 0 predict "$work/odd" --input "$work/lines"
-cp "$work/out" "$work/tsv"
-printf 'label\tscore\tlogit a\\tb\\\\c\tlogit b"\001\n' | cmp - <(head -n 1 "$work/tsv") || fail "header"
-[ "$(sed -n 2,3p "$work/tsv" | cut -f1)" = "$(printf 'a\\tb\\\\c\nb"\001')" ] || fail "labels"
-# The score is the probability of the label, which has the largest logit.
-awk -F '\t' 'NR == 1 { for (i = 3; i <= 4; i++) name[i] = substr($i, 7); next }
-    { best = $3 >= $4 ? 3 : 4; p = 1 / (exp($3 - $best) + exp($4 - $best))
-      if ($1 != name[best] || p - $2 > 1e-6 || $2 - p > 1e-6) exit 1 }
-    END { if (NR != 5) exit 1 }' "$work/tsv" || fail "the score is not the probability of the label"
-run 0 predict "$work/odd" --input "$work/lines" --format jsonl
-# shellcheck disable=SC1003 # the backslashes are those of JSON
-[ "$(sed -n 1,2p "$work/out" | sed 's/, "score.*//')" = \
-    '{"label": "a\u0009b\\c"
-{"label": "b\"\u0001"' ] || fail "labels of jsonl"
-[ "$(sed -E 's/.*\[(.*)\]\}/\1/; s/, /\t/g' "$work/out")" = "$(tail -n +2 "$work/tsv" | cut -f3-)" ] ||
-    fail "tsv and jsonl have other logits"
-
-# ---- pairs: both texts count, in their order
-one=$(printf 'The cat sleeps' | "$mantissa" predict "$work/odd" | tail -n 1)
-two=$(printf 'The cat sleeps\tA saw\n' | "$mantissa" predict "$work/odd" | tail -n 1)
-swapped=$(printf 'A saw\tThe cat sleeps\n' | "$mantissa" predict "$work/odd" | tail -n 1)
-[ "$one" = "$(sed -n 2p "$work/tsv")" ] || fail "a last line without an end, from standard input"
-[ "$one" != "$two" ] || fail "the second text makes no difference"
-[ "$two" != "$swapped" ] || fail "the order of the texts makes no difference"
-
-# ---- more lines than a chunk has: all, in order
-for i in $(seq 300); do printf 'The cat sleeps\nA saw is made of steel\n'; done >"$work/many"
-run 0 predict "$work/odd" --input "$work/many" --per_device_eval_batch_size 2
-[ "$(tail -n +2 "$work/out" | sort | uniq -c | awk '{ print $1 }' | tr '\n' ' ')" = "300 300 " ] ||
-    fail "lines of several chunks"
-[ "$(sed -n 600,601p "$work/out")" = "$(sed -n 2,3p "$work/tsv")" ] || fail "the last chunk"
-
-# ---- eval and predict go by the training; another --precision keeps the length
-run 0 train "${tiny[@]}" --precision int12 --output_dir "$work/int12" --max_seq_length 7 \
-    --save_strategy no
-evaluate() {
-    run 0 eval "$work/int12" --validation_file "$task/dev.tsv" --json "$@"
-    number eval_loss
+# same_rows NAME: as those of the plain lines.
+same_rows() {
+    cmp -s "$work/rows" "$work/plain" || fail "$1: other predictions than of plain lines"
 }
-stored=$(evaluate)
-[ "$stored" = "$(evaluate --precision int12 --max_seq_length 7)" ] || fail "eval: not as trained"
-[ "$stored" != "$(evaluate --max_seq_length 24)" ] || fail "eval: --max_seq_length has no effect"
-other=$(evaluate --precision int8)
-[ "$other" = "$(evaluate --precision int8 --max_seq_length 7)" ] || fail "eval: another length"
-[ "$other" != "$stored" ] || fail "eval: --precision has no effect"
 
-# ---- a metric that has no value; the mean loss of several steps
-printf 'text\tlabel\nThe cat sleeps\t1.5\nA saw\t1.5\n' >"$work/constant.tsv"
-run 0 train "${tiny[@]}" --train_file "$task/score.tsv" --validation_file "$task/score.tsv" \
-    --do_regression --output_dir "$work/score" --save_strategy no --logging_steps 5
-[ "$(grep -c '^step ' "$work/err")" -eq 6 ] || fail "lines of steps"
-sed -nE 's/^step [0-9]+\/30 .* loss ([0-9.]+) .*/\1/p' "$work/err" >"$work/shown"
-sed -nE 's/^\{.*"loss": ([0-9.e-]+).*/\1/p' "$work/score/metrics.jsonl" |
-    awk '{ printf "%.4f\n", $1 }' | cmp - "$work/shown" || fail "the loss shown is not the mean"
-run 0 eval "$work/score" --validation_file "$work/constant.tsv"
-grep -qE "eval_pearson += nan$" "$work/out" || fail "a metric without value in the table"
-run 0 eval "$work/score" --validation_file "$work/constant.tsv" --json
-has out '"eval_pearson": null'
+# ---- data files: the same texts in every form
+tail -n +2 "$task/dev.tsv" | cut -f 1 >"$work/lines"
+says --input "$work/lines"
+cp "$work/rows" "$work/plain"
+[ "$(wc -l <"$work/plain")" -eq 20 ] || fail "not a row for each line"
+says --test_file "$task/dev.tsv"
+same_rows tsv
+has err 'note: text in column "text"'
+awk 'BEGIN { print "stars,review" } { printf "%d,\"%s\"\n", NR, $0 }' "$work/lines" >"$work/d.csv"
+says --test_file "$work/d.csv" --text_column_names review
+same_rows "csv, column by name"
+says --test_file "$work/d.csv" --label_column_name stars
+same_rows "csv, all but the label"
+has err 'note: text in column "review"'
+says --test_file "$work/d.csv"
+has err 'note: text in column "stars" and "review"'
+awk '{ printf "{\"text\": \"%s\"}\n", $0 }' "$work/lines" >"$work/d.json"
+says --test_file "$work/d.json"
+same_rows json
+says --test_file "$work/d.json" --max_predict_samples 3
+cmp -s "$work/rows" <(head -n 3 "$work/plain") || fail "--max_predict_samples"
+printf 'text\n"a cat\nsleeps"\n' >"$work/break.csv"
+says --test_file "$work/break.csv"
+[ "$(wc -l <"$work/rows")" -eq 1 ] || fail "a quoted line break split a text"
+cp "$work/rows" "$work/plain"
+printf 'a cat sleeps\n' >"$work/lines"
+says --input "$work/lines"
+same_rows "a quoted line break"
+says --test_file "$work/d.json" --format jsonl --output "$work/result"
+[ "$(wc -l <"$work/result")" -eq 20 ] || fail "--test_file with --output and --format jsonl"
 
-# ---- info: the total is the sum; bytes for people
-run 0 info "$work/int12" --json
-sum=0
-for part in parameters gradients optimizer_state packed_weights activations scratch; do
-    sum=$((sum + $(number "${part}_bytes")))
+# Pairs: a GLUE task, whose test file has columns of its own, and plain lines.
+mkdir "$work/MRPC"
+printf 'index\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t11\t12\tA cat sleeps\tA "dog\n' \
+    >"$work/MRPC/test.tsv"
+says --task_name mrpc --data_dir "$work"
+cp "$work/rows" "$work/plain"
+printf 'A cat sleeps\tA "dog\n' >"$work/pairs.tsv"
+says --input "$work/pairs.tsv"
+same_rows "pairs of a GLUE task"
+
+# Both sets of MNLI.
+mkdir "$work/MNLI"
+for part in "" mis; do
+    printf 'index\tsentence1\tsentence2\n0\tA cat sleeps %s\tA dog\n' "$part" \
+        >"$work/MNLI/test_${part}matched.tsv"
 done
-total=$(number total_bytes)
-[ "$sum" -eq "$total" ] || fail "info: the total is $total, the sum $sum"
-run 0 info "$work/int12"
-grep -qE "^ +total +$(awk "BEGIN { printf \"%.1f\", $total / 1048576 }") MiB$" "$work/out" ||
-    fail "info: $total bytes"
+says --task_name mnli --data_dir "$work"
+[ "$(wc -l <"$work/rows")" -eq 2 ] || fail "not both test sets of mnli"
 
-# ---- a signal: exit status 130; one that is ignored stays ignored
-awk -v t="$tab" 'BEGIN { print "text" t "label"; for (i = 0; i < 40000; i++)
-    print "The cat sleeps in the old barn" t "animal" }' >"$work/large.tsv"
-"$mantissa" eval "$work/int12" --validation_file "$work/large.tsv" >"$work/out" 2>"$work/err" &
-job=$!
-while kill -0 "$job" 2>/dev/null && ! grep -q '^tokenizing: 40000' "$work/err"; do sleep 0.01; done
-kill -TERM "$job" 2>/dev/null || true
-status=0
-wait "$job" || status=$?
-[ "$status" -eq 130 ] || fail "eval, SIGTERM: exit status $status, expected 130"
-[ ! -s "$work/out" ] || fail "an interrupted evaluation printed metrics"
-(
-    trap '' INT
-    "$mantissa" eval "$work/int12" --validation_file "$work/large.tsv" --max_eval_samples 4000 \
-        >"$work/out" 2>"$work/err" &
-    job=$!
-    while kill -0 "$job" 2>/dev/null && ! grep -q '^tokenizing: 4000' "$work/err"; do sleep 0.01; done
-    kill -INT "$job" 2>/dev/null || true
-    wait "$job"
-) || fail "a signal that was ignored ended the command"
+for name in d.csv d.JSON d.jsonl; do
+    refuse 2 "is given with --test_file" predict "$model" --input "$work/$name"
+done
+refuse 2 "not both" predict "$model" --input "$work/lines" --test_file "$work/d.csv"
+refuse 2 "--text_column_names needs --test_file" predict "$model" --text_column_names text
+refuse 2 "--max_predict_samples needs --test_file" predict "$model" --max_predict_samples 1
+refuse 2 "--data_dir needs --task_name" predict "$model" --data_dir "$work"
+refuse 1 "$work/none.csv" predict "$model" --test_file "$work/none.csv"
+refuse 2 "expected a data file ending in" predict "$model" --test_file "$work/lines"
+refuse 1 'expected a column "nothing"' predict "$model" --test_file "$work/d.csv" \
+    --text_column_names nothing
+refuse 2 "other data is given file by file" eval "$model" --data_dir "$work"
+
+# ---- a .tsv file whose fields are quoted
+sed 's/^\([^\t]*\)\t/"\1"\t/; 1s/"//g' "$task/dev.tsv" >"$work/quoted.tsv"
+says --test_file "$work/quoted.tsv"
+has err "quoted.tsv:2: a field in double quotes, in 20 rows"
+run 0 eval "$model" --validation_file "$work/quoted.tsv"
+has err "quoted.tsv:2: a field in double quotes, in 20 rows"
+run 0 eval "$model" --validation_file "$task/dev.tsv"
+! grep -q quotes "$work/err" || fail "a note about quotes that are not there"
+
+# ---- cut rows are counted
+says --test_file "$task/dev.tsv" --max_seq_length 12
+has err "note: 16 of 20 rows were cut to --max_seq_length 12 tokens"
+run 0 eval "$model" --validation_file "$task/dev.tsv" --max_seq_length 12
+has err "dev.tsv: 16 of 20 rows were cut to --max_seq_length 12 tokens"
+says --test_file "$task/dev.tsv" --max_seq_length 32
+! grep -q "were cut" "$work/err" || fail "a note about rows that were not cut"
+
+# ---- a folder that does not say how it was trained
+other() { # SED-SCRIPT: $work/other is the model with another config.json
+    rm -rf "$work/other"
+    cp -r "$model" "$work/other"
+    sed -i -e "$1" "$work/other/config.json"
+}
+other '/"mantissa": {/,/}/d; s/"max_position_embeddings": 32/"max_position_embeddings": 512/'
+refuse 1 "tensor bert.embeddings.position_embeddings.weight" predict "$work/other" \
+    --input "$work/lines"
+other '/"mantissa": {/,/}/d'
+assumed="note: $work/other does not say how it was trained"
+for words in "predict --input $work/lines" "eval --validation_file $task/dev.tsv"; do
+    read -ra words <<<"$words"
+    run 0 "${words[@]}" --model_name_or_path "$work/other" --max_seq_length 24
+    grep -qxF "$assumed; computed in int8 (--precision)" "$work/err" || fail "no note: precision"
+    run 0 "${words[@]}" --model_name_or_path "$work/other" --max_seq_length 24 --precision fp32
+    ! grep -q "does not say" "$work/err" || fail "a note about what was given"
+done
+other 's/"precision": "int8",//'
+run 0 predict "$work/other" --input "$work/lines" --precision int8
+! grep -q "does not say" "$work/err" || fail "a note about what is stored"
+run 0 predict "$model" --input "$work/lines"
+[ ! -s "$work/err" ] || fail "notes about nothing"
+
+# ---- stored settings that cannot be
+other 's/"max_seq_length": 24/"max_seq_length": 60000/'
+for command in predict info; do
+    refuse 1 "other/config.json: mantissa: max_seq_length: expected at most" "$command" "$work/other"
+done
+other 's/"precision": "int8"/"precision": "fp32"/'
+refuse 1 "other/config.json: mantissa: " predict "$work/other"
+
+# ---- scores: the sigmoid of each label, the softmax of all, or the output itself
+score_is() { # AWK-EXPRESSION of the three logits a, b, c, and of m, the greatest
+    says --input "$work/lines" --model_name_or_path "$work/other"
+    awk -F '\t' "{ a = \$3; b = \$4; c = \$5; m = a > b ? a : b; m = m > c ? m : c
+        d = \$2 - ($1); exit d > 1e-6 || d < -1e-6 }" "$work/rows" || fail "score is not $1"
+}
+says() {
+    run 0 predict "$@"
+    tail -n +2 "$work/out" >"$work/rows"
+}
+other 's/nothing/nothing/'
+score_is "exp(m) / (exp(a) + exp(b) + exp(c))"
+other 's/"single_label_classification"/"multi_label_classification"/'
+score_is "1 / (1 + exp(-m))"
+refuse 1 "problem_type multi_label_classification" eval "$work/other" --validation_file "$task/dev.tsv"
+run 1 train "${tiny[@]}" --model_name_or_path "$work/other" --output_dir "$work/multi"
+has err "problem_type multi_label_classification"
+run 0 train "${tiny[@]}" --train_file "$task/score.tsv" --validation_file "$task/score.tsv" \
+    --do_regression --output_dir "$work/score" --max_steps 2 --save_strategy no
+run 0 predict "$work/score" --input "$work/lines"
+cp "$work/out" "$work/raw"
+sed -i '/"problem_type"/d' "$work/score/config.json"
+run 0 predict "$work/score" --input "$work/lines"
+cmp -s "$work/out" "$work/raw" || fail "one label without problem_type is not the output itself"
+
+# ---- a folder without a head
+cp -r "$task/model" "$work/bare"
+sed -i 's/classifier\.weight/classifiex.weight/' "$work/bare/model.safetensors"
+sed -i 's/"max_position_embeddings": 32/&, "num_labels": 2/; /"id2label"/,/}/d; /"label2id"/,/}/d' \
+    "$work/bare/config.json"
+refuse 1 "no classification head" predict "$work/bare" --max_seq_length 16 --input "$work/lines"
+for command in predict info; do
+    refuse 1 "no such folder; a model is read from a local folder" "$command" "$work/none"
+done
+
+# ---- a line is answered before the next one is sent
+coproc answers { "$mantissa" predict "$model" 2>"$work/err"; }
+read -r -t 60 header <&"${answers[0]}" || fail "no header while the input is open"
+[ "${header%%$'\t'*}" = label ] || fail "not a header: $header"
+for text in "a cat sleeps" "a saw is made of steel"; do
+    printf '%s\n' "$text" >&"${answers[1]}"
+    read -r -t 60 answer <&"${answers[0]}" || fail "no answer while the input is open"
+    [ -n "$answer" ] || fail "an empty answer"
+done
+printf 'a cat' >&"${answers[1]}" # no line yet, and the last one needs no line end
+pid=$answers_PID
+exec {answers[1]}>&-
+read -r -t 60 answer <&"${answers[0]}" || fail "no answer to a last line without end"
+wait "$pid" || fail "exit status $? at the end of the input"
+
+# Lines longer than any buffer, NUL bytes, no line end at all.
+head -c 300000 /dev/zero | tr '\0' 'x' >"$work/lines"
+printf '\na \0cat\r\n\nend' >>"$work/lines"
+run 0 predict "$model" --input "$work/lines"
+[ "$(wc -l <"$work/out")" -eq 5 ] || fail "lines of unusual length"
+: >"$work/lines"
+run 0 predict "$model" --input "$work/lines"
+[ "$(wc -l <"$work/out")" -eq 1 ] || fail "a header alone, of an empty input"
+
+# ---- help: defaults that the folder decides, and how files are read
+for command in eval predict; do
+    run 0 "$command" --help
+    tr -s ' \n' ' ' <"$work/out" >"$work/help"
+    has "$work/help" "[as the folder says, else int8]"
+    has "$work/help" "if these are fewer [as the folder says, else 0]"
+    has "$work/help" ".tsv (no quoting)"
+done
+run 0 train --help
+! grep -q "as the folder says" "$work/out" || fail "train --help: the folder decides nothing"
+
+# ---- info: the line of a run
+run 0 info "${tiny[@]}" --model_name_or_path "$model" --output_dir o --learning_rate 3e-5 \
+    --per_device_eval_batch_size 2 --gradient_accumulation_steps 2 --precision int12 --json
+has out '"label_names": ["animal", "dish", "tool"]'
+has out '"trained_with": {"activation_bits": 8'
+has out '"training_memory": {"precision": "int12", "optim": "adamw", "rows_of_a_batch": 4, '
+has out '"tokens_of_a_row": 24, "rows_of_an_evaluation_batch": 2, '
+bytes() { # WORDS...: total bytes of info
+    run 0 info "$model" --json --per_device_train_batch_size 1 "$@"
+    sed -E 's/.*"total_bytes": ([0-9]+).*/\1/' "$work/out"
+}
+few=$(bytes --per_device_eval_batch_size 64)
+many=$(bytes --per_device_eval_batch_size 64 --validation_file "$task/dev.tsv")
+[ "$few" -lt "$many" ] || fail "info: an evaluation needs no memory"
+run 0 info "$model" --task_name mrpc --data_dir "$work"
+refuse 2 "unknown option" info "$model" --nonsense

@@ -71,6 +71,12 @@ cmp "$work/stored" "$work/given" || fail "predict does not compute as the model 
 ! cmp -s "$work/stored" "$work/other" || fail "--precision int8 makes no difference"
 ! cmp -s "$work/stored" "$work/longer" || fail "--max_seq_length 64 makes no difference"
 
+# A folder that does not say it, as transformers writes one: what is assumed is told.
+cp -r "$work/model" "$work/silent"
+sed -i '/"mantissa": {/,/}/d' "$work/silent/config.json"
+run 0 predict "$work/silent" --input "$work/lines"
+has err "does not say how it was trained; computed in int8 (--precision); texts cut at 128 tokens (--max_seq_length)"
+
 for precision in fp32 int8; do # scratch for each thread only where each thread uses some
     for threads in 1 16; do
         run 0 info "$work/model" --json --precision $precision --num_threads $threads

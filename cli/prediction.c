@@ -1,0 +1,87 @@
+/*
+ * One prediction as a line: of a classifier the label, its probability and all logits, of a
+ * regression the score; TSV or JSON.
+ */
+#include "cli.h"
+
+#include <math.h>
+
+/*
+ * Index of the largest logit z, and its probability: among labels that exclude each other
+ * exp(z) / sum exp(z_i) = 1 / sum exp(z_i - z), otherwise 1 / (1 + exp(-z)).
+ */
+static int64_t find_label(const float *logits, int64_t n, bool multi, double *probability)
+{
+    int64_t best = 0;
+    double sum = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (logits[i] > logits[best])
+            best = i;
+    for (int64_t i = 0; i < n; i++)
+        sum += exp((double)logits[i] - (double)logits[best]);
+    *probability = 1 / (multi ? 1 + exp(-(double)logits[best]) : sum);
+    return best;
+}
+
+void prediction_print_header(FILE *file, const mts_predictor *predictor)
+{
+    if (mts_predictor_is_regression(predictor)) {
+        fputs("score\n", file);
+        return;
+    }
+    fputs("label\tscore", file);
+    for (int64_t i = 0; i < mts_predictor_num_labels(predictor); i++) {
+        fputs("\tlogit ", file);
+        output_tsv_field(file, mts_predictor_label(predictor, i));
+    }
+    fputc('\n', file);
+}
+
+void prediction_print_tsv(FILE *file, const mts_predictor *predictor, const float *logits)
+{
+    if (mts_predictor_is_regression(predictor)) {
+        fprintf(file, "%.9g\n", (double)logits[0]);
+        return;
+    }
+    const int64_t n = mts_predictor_num_labels(predictor);
+    double probability = 0;
+    const int64_t best =
+        find_label(logits, n, mts_predictor_is_multi_label(predictor), &probability);
+    output_tsv_field(file, mts_predictor_label(predictor, best));
+    fprintf(file, "\t%.9g", probability);
+    for (int64_t i = 0; i < n; i++)
+        fprintf(file, "\t%.9g", (double)logits[i]);
+    fputc('\n', file);
+}
+
+/* A JSON number, or null for what JSON cannot write. */
+static void print_json_number(FILE *file, double value)
+{
+    if (isfinite(value))
+        fprintf(file, "%.9g", value);
+    else
+        fputs("null", file);
+}
+
+void prediction_print_json(FILE *file, const mts_predictor *predictor, const float *logits)
+{
+    const int64_t n = mts_predictor_num_labels(predictor);
+    if (mts_predictor_is_regression(predictor)) {
+        fputs("{\"score\": ", file);
+        print_json_number(file, (double)logits[0]);
+        fputs("}\n", file);
+        return;
+    }
+    double probability = 0;
+    const int64_t best =
+        find_label(logits, n, mts_predictor_is_multi_label(predictor), &probability);
+    fputs("{\"label\": ", file);
+    output_json_string(file, mts_predictor_label(predictor, best));
+    fputs(", \"score\": ", file);
+    print_json_number(file, probability);
+    for (int64_t i = 0; i < n; i++) {
+        fputs(i == 0 ? ", \"logits\": [" : ", ", file);
+        print_json_number(file, (double)logits[i]);
+    }
+    fputs("]}\n", file);
+}
