@@ -20,6 +20,8 @@ static int run_train(cli_args *args)
     const mts_callbacks callbacks = progress_begin(&shown, o->logging_steps);
     const mts_status st = mts_train(args->ctx, o, &callbacks, &metrics);
     progress_end(&shown);
+    if (st == MTS_OK)
+        args_note_assumed(args); /* evaluation or prediction only */
     if (st == MTS_OK && metrics != NULL)
         metrics_print_table(stdout, "eval metrics", metrics);
     mts_string_free(metrics);

@@ -169,11 +169,8 @@ static void beside_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(absent),
-        cmocka_unit_test(hostile),
-        cmocka_unit_test(beside_others),
-        cmocka_unit_test(round_trip),
-        cmocka_unit_test(widths),
+        cmocka_unit_test(absent),     cmocka_unit_test(hostile), cmocka_unit_test(beside_others),
+        cmocka_unit_test(round_trip), cmocka_unit_test(widths),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
