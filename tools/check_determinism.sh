@@ -47,7 +47,7 @@ digest() { # FOLDER
     (cd "$1" && sha256sum model.safetensors)
     (cd "$last" && sha256sum model.safetensors optimizer.safetensors)
     grep -E '"(loss_sum|total_loss|best_metric|micro_step)"' "$last/trainer_state.json"
-    sed -E 's/"(tokens_per_second|eval_runtime)": [^,}]*//g' "$1/metrics.jsonl"
+    sed -E 's/"((tokens|(train|eval)_(samples|steps))_per_second|(train|eval)_runtime)": [^,}]*//g' "$1/metrics.jsonl"
 }
 
 note() { # PRECISION CASE VERDICT SECONDS REMARK

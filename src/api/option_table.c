@@ -145,7 +145,8 @@ static const mts_option_info options[] = {
 #define GROUP "Evaluation, logging, checkpoints"
     CHOICE(eval_strategy, "no", "no|epoch|steps", TRAIN, "evaluate during training"),
     REAL(eval_steps, "0", 0, ROWS_MAX, TRAIN,
-         "with --eval_strategy steps; 0: as --logging_steps; below 1: part of all steps"),
+         "with --eval_strategy steps, and after the last one; 0: as --logging_steps; below 1: part "
+         "of all steps"),
     REAL(logging_steps, "50", 0, ROWS_MAX, TRAIN,
          "steps between two lines of the metrics file; below 1: part of all steps"),
     CHOICE(save_strategy, "steps", "no|epoch|steps", TRAIN,

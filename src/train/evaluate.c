@@ -113,6 +113,24 @@ static mts_status put_number(mts_ctx *ctx, json_t *object, const char *key, doub
     return json_util_set(ctx, object, key, isfinite(value) ? json_real(value) : json_null());
 }
 
+/* Seconds, rows and batches of them. */
+static mts_status put_speed(const run *r, const encoded_dataset *rows, const char *suffix,
+                            double seconds, json_t *out)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    char key[METRIC_KEY_BYTES];
+    const double time = fmax(seconds, 1e-9); /* coarse clocks */
+    snprintf(key, sizeof key, "eval_runtime%s", suffix);
+    MTS_TRY(put_number(ctx, out, key, seconds));
+    snprintf(key, sizeof key, "eval_samples_per_second%s", suffix);
+    MTS_TRY(put_number(ctx, out, key, (double)rows->n / time));
+    snprintf(key, sizeof key, "eval_steps_per_second%s", suffix);
+    MTS_TRY(put_number(ctx, out, key, (double)sampler_batch_count(&r->eval_sampler) / time));
+cleanup:
+    return st;
+}
+
 static mts_status evaluate_set(run *r, int64_t set, json_t *out)
 {
     mts_status st = MTS_OK;
@@ -133,8 +151,7 @@ static mts_status evaluate_set(run *r, int64_t set, json_t *out)
         MTS_TRY(put_number(ctx, out, list.items[i].key, list.items[i].value));
     snprintf(key, sizeof key, "eval_samples%s", suffix);
     MTS_TRY(json_util_set(ctx, out, key, json_integer(rows->n)));
-    snprintf(key, sizeof key, "eval_runtime%s", suffix);
-    MTS_TRY(put_number(ctx, out, key, run_clock() - start));
+    MTS_TRY(put_speed(r, rows, suffix, run_clock() - start, out));
 cleanup:
     metrics_deinit(&sums.metrics);
     return st;

@@ -21,6 +21,11 @@ double run_clock(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+double run_epoch(const run *r)
+{
+    return (double)r->state.global_step / (double)r->steps_per_epoch;
+}
+
 bool run_emit(run *r, const mts_event *event)
 {
     if (r->callbacks == NULL || r->callbacks->on_event == NULL)
@@ -251,11 +256,12 @@ static void plan_steps(run *r)
     };
 }
 
-/* An evaluation that was asked for and will not be. */
+/* Evaluations that were asked for and will not be. */
 static void note_eval_steps(run *r)
 {
     if (strcmp(r->o->eval_strategy, "steps") == 0 && r->eval_steps > r->total_steps)
-        run_note(r, "no evaluation during training: --eval_steps is %lld, the run has %lld steps",
+        run_note(r,
+                 "no evaluation before the last step: --eval_steps is %lld, the run has %lld steps",
                  (long long)r->eval_steps, (long long)r->total_steps);
 }
 

@@ -29,6 +29,7 @@ typedef struct train_state {
     double total_loss; /* over all steps */
     bool has_best;
     double best_metric;
+    int64_t best_step;
     char *best_checkpoint;
     bool
         evaluation_due; /* the evaluation after global_step was put off: the caller wants to stop */
@@ -99,6 +100,9 @@ MTS_NODISCARD mts_status run_note_failure(run *r, mts_status st, const char *wha
 
 /* Seconds on a monotonic clock. */
 double run_clock(void);
+
+/* Passes over the training data done. */
+double run_epoch(const run *r);
 
 /* One forward on the batch in r->batch, in the model's present mode; logits to r->logits. */
 void run_forward(run *r);

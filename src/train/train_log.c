@@ -181,14 +181,14 @@ void train_log_close(run *r)
     r->log_open = false;
 }
 
-mts_status train_log_add(run *r, json_t *object)
+mts_status train_log_add(run *r, const json_t *values)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     char *line = NULL;
-    const double epoch = (double)r->state.global_step / (double)r->steps_per_epoch;
+    json_t *object = json_copy((json_t *)(uintptr_t)values); /* shallow: numbers and texts */
     MTS_CHECK(object != NULL, MTS_ERR_MEMORY, "out of memory: training log");
-    MTS_TRY(json_util_set(ctx, object, "epoch", json_real(epoch)));
+    MTS_TRY(json_util_set(ctx, object, "epoch", json_real(run_epoch(r))));
     MTS_TRY(json_util_set(ctx, object, "step", json_integer(r->state.global_step)));
     MTS_CHECK(json_array_append(r->state.log_history, object) == 0, MTS_ERR_MEMORY,
               "out of memory: training log");

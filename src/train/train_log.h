@@ -13,8 +13,8 @@
  * A symbolic link stays: the file it leads to is replaced. */
 MTS_NODISCARD mts_status train_log_open(run *r);
 
-/* Append an object with the present step and epoch; takes over the reference, also on failure. */
-MTS_NODISCARD mts_status train_log_add(run *r, json_t *object);
+/* Append a copy of an object, with the present step and epoch. */
+MTS_NODISCARD mts_status train_log_add(run *r, const json_t *values);
 
 /* Close the pipe or device; safe at any time. */
 void train_log_close(run *r);

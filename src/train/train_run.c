@@ -12,6 +12,7 @@
 #include "train/checkpoint_folder.h"
 #include "train/results.h"
 #include "train/train_log.h"
+#include "train/train_state.h"
 
 /* Speed over the last steps: exponential average of seconds and tokens of a step. */
 typedef struct pace {
@@ -30,20 +31,20 @@ static bool is(const char *text, const char *expected)
     return strcmp(text, expected) == 0;
 }
 
-/* Whether a thing with this strategy is due after the present step. */
+/* Whether a thing with this strategy is due after the present step.  As in transformers it is after
+ * the last one in any case: that may be the best model, and a later run may go on from it. */
 static bool is_due(const run *r, const char *strategy, int64_t every)
 {
     const int64_t step = r->state.global_step;
-    if (is(strategy, "epoch"))
-        return step % r->steps_per_epoch == 0 || step == r->total_steps;
-    return is(strategy, "steps") && step % every == 0;
+    if (is(strategy, "no"))
+        return false;
+    return step % (is(strategy, "epoch") ? r->steps_per_epoch : every) == 0 ||
+           step == r->total_steps;
 }
 
-/* Steps as in transformers: after the last one a checkpoint is written in any case. */
 static bool is_save_due(const run *r)
 {
-    return is_due(r, r->o->save_strategy, r->save_steps) ||
-           (is(r->o->save_strategy, "steps") && r->state.global_step == r->total_steps);
+    return is_due(r, r->o->save_strategy, r->save_steps);
 }
 
 /* Remember the best evaluation; its checkpoint is the one this step writes.  Where the best model
@@ -67,6 +68,7 @@ static mts_status note_best(run *r, const json_t *results)
         return MTS_OK;
     s->has_best = true;
     s->best_metric = now;
+    s->best_step = s->global_step;
     mem_free(s->best_checkpoint);
     s->best_checkpoint = NULL;
     if (!saved)
@@ -90,7 +92,7 @@ static mts_status log_step(run *r, const step_result *step, const pace *speed)
                           json_real(round(speed->tokens / speed->seconds))));
     r->state.loss_sum = 0.0;
     r->state.loss_count = 0;
-    MTS_TRY(train_log_add(r, json_incref(line)));
+    MTS_TRY(train_log_add(r, line));
 cleanup:
     json_decref(line);
     return st;
@@ -102,7 +104,7 @@ static mts_status evaluate_and_log(run *r)
     json_t *results = NULL;
     MTS_TRY(run_evaluate(r, &results));
     MTS_TRY(note_best(r, results));
-    MTS_TRY(train_log_add(r, json_incref(results)));
+    MTS_TRY(train_log_add(r, results));
 cleanup:
     json_decref(results);
     return st;
@@ -133,7 +135,7 @@ static mts_status after_step(run *r, const step_result *step, const pace *speed)
         .kind = MTS_EVENT_STEP,
         .done = r->state.global_step,
         .total = r->total_steps,
-        .epoch = (double)r->state.global_step / (double)r->steps_per_epoch,
+        .epoch = run_epoch(r),
         .loss = step->loss,
         .learning_rate = step->learning_rate,
         .grad_norm = step->grad_norm,
@@ -141,7 +143,7 @@ static mts_status after_step(run *r, const step_result *step, const pace *speed)
         .seconds_left = speed->seconds * (double)(r->total_steps - r->state.global_step),
     };
     run_emit(r, &event);
-    if (r->state.global_step % r->logging_steps == 0)
+    if (r->state.global_step % r->logging_steps == 0 || r->state.global_step == r->total_steps)
         MTS_TRY(log_step(r, step, speed));
     if (r->eval_sets > 0 && is_due(r, o->eval_strategy, r->eval_steps))
         MTS_TRY(evaluate_or_defer(r));
@@ -191,18 +193,26 @@ cleanup:
     return st;
 }
 
-static mts_status save_train_results(run *r, double seconds)
+/* *out: train_results.json, of so many seconds since first_step. */
+static mts_status make_train_results(const run *r, int64_t first_step, double seconds, json_t **out)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     json_t *values = json_object();
-    const double steps = (double)(r->state.global_step > 0 ? r->state.global_step : 1);
+    const double all = (double)(r->state.global_step > 0 ? r->state.global_step : 1);
+    const double steps = (double)(r->state.global_step - first_step);
+    const double samples = steps / (double)r->steps_per_epoch * (double)r->train.n;
+    const double time = fmax(seconds, 1e-9); /* coarse clocks */
     MTS_CHECK(values != NULL, MTS_ERR_MEMORY, "out of memory: train_results.json");
-    MTS_TRY(json_util_set(ctx, values, "train_loss", json_real(r->state.total_loss / steps)));
+    MTS_TRY(json_util_set(ctx, values, "epoch", json_real(run_epoch(r))));
+    MTS_TRY(json_util_set(ctx, values, "total_flos", json_real(0.0))); /* not counted */
+    MTS_TRY(json_util_set(ctx, values, "train_loss", json_real(r->state.total_loss / all)));
     MTS_TRY(json_util_set(ctx, values, "train_runtime", json_real(seconds)));
     MTS_TRY(json_util_set(ctx, values, "train_samples", json_integer(r->train.n)));
+    MTS_TRY(json_util_set(ctx, values, "train_samples_per_second", json_real(samples / time)));
     MTS_TRY(json_util_set(ctx, values, "train_steps", json_integer(r->state.global_step)));
-    MTS_TRY(results_save(ctx, r->o->output_dir, "train", values));
+    MTS_TRY(json_util_set(ctx, values, "train_steps_per_second", json_real(steps / time)));
+    *out = json_incref(values);
 cleanup:
     json_decref(values);
     return st;
@@ -212,12 +222,32 @@ static mts_status run_training(run *r)
 {
     mts_status st = MTS_OK;
     const double start = run_clock();
+    const int64_t first_step = r->state.global_step;
+    json_t *values = NULL;
     MTS_TRY(checkpoint_begin(r));
     MTS_TRY(train_log_open(r));
     MTS_TRY(train_loop(r));
     MTS_TRY(load_best(r));
+    MTS_TRY(make_train_results(r, first_step, run_clock() - start, &values));
+    MTS_TRY(train_log_add(r, values));
     MTS_TRY(results_save_model(r));
-    MTS_TRY(save_train_results(r, run_clock() - start));
+    MTS_TRY(results_save(r->ctx, r->o->output_dir, "train", values));
+cleanup:
+    json_decref(values);
+    return st;
+}
+
+/* The final model's evaluation; after training it belongs to the log. */
+static mts_status final_evaluation(run *r, json_t **results)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(run_evaluate(r, results));
+    if (r->training) {
+        MTS_TRY(json_util_set(r->ctx, *results, "epoch", json_real(run_epoch(r))));
+        MTS_TRY(train_log_add(r, *results));
+        MTS_TRY(train_state_save(r, r->o->output_dir));
+    }
+    MTS_TRY(results_save(r->ctx, r->o->output_dir, "eval", *results));
 cleanup:
     return st;
 }
@@ -234,10 +264,8 @@ mts_status train_run(mts_ctx *ctx, const mts_options *o, const mts_callbacks *ca
     MTS_TRY(run_prepare(&r, ctx, o, callbacks, purpose));
     if (o->do_train)
         MTS_TRY(run_training(&r));
-    if (evaluate) {
-        MTS_TRY(run_evaluate(&r, results));
-        MTS_TRY(results_save(ctx, o->output_dir, "eval", *results));
-    }
+    if (evaluate)
+        MTS_TRY(final_evaluation(&r, results));
     if (o->do_predict)
         MTS_TRY(run_predict_tests(&r));
 cleanup:

@@ -200,36 +200,67 @@ cleanup:
     return st;
 }
 
-mts_status train_state_save(const run *r, const char *dir)
+/* Where the run stands. */
+static mts_status put_progress(const run *r, json_t *root)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const train_state *s = &r->state;
+    json_t *best = NULL;
+    MTS_TRY(make_best(r, &best));
+    MTS_TRY(json_util_set(ctx, root, "global_step", json_integer(s->global_step)));
+    MTS_TRY(json_util_set(ctx, root, "epoch", json_real(run_epoch(r))));
+    MTS_TRY(json_util_set(ctx, root, "best_metric",
+                          s->has_best ? json_real(s->best_metric) : json_null()));
+    MTS_TRY(json_util_set(ctx, root, "best_global_step",
+                          s->has_best ? json_integer(s->best_step) : json_null()));
+    MTS_TRY(json_util_set(ctx, root, "best_model_checkpoint", json_incref(best)));
+    MTS_TRY(json_util_set(ctx, root, "log_history", json_incref(s->log_history)));
+cleanup:
+    json_decref(best);
+    return st;
+}
+
+/* What the run goes by, and transformers' fields for what is not done here: their defaults. */
+static mts_status put_plan(const run *r, json_t *root)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    const mts_options *o = r->o;
+    MTS_TRY(json_util_set(ctx, root, "max_steps", json_integer(r->total_steps)));
+    MTS_TRY(json_util_set(ctx, root, "num_train_epochs", json_real(o->num_train_epochs)));
+    MTS_TRY(
+        json_util_set(ctx, root, "train_batch_size", json_integer(o->per_device_train_batch_size)));
+    MTS_TRY(json_util_set(ctx, root, "logging_steps", json_integer(r->logging_steps)));
+    MTS_TRY(json_util_set(ctx, root, "eval_steps", json_integer(r->eval_steps)));
+    MTS_TRY(json_util_set(ctx, root, "save_steps", json_integer(r->save_steps)));
+    MTS_TRY(json_util_set(ctx, root, "num_input_tokens_seen", json_integer(0)));
+    MTS_TRY(json_util_set(ctx, root, "total_flos", json_real(0.0)));
+    MTS_TRY(json_util_set(ctx, root, "is_hyper_param_search", json_false()));
+    MTS_TRY(json_util_set(ctx, root, "is_local_process_zero", json_true()));
+    MTS_TRY(json_util_set(ctx, root, "is_world_process_zero", json_true()));
+    MTS_TRY(json_util_set(ctx, root, "trial_name", json_null()));
+    MTS_TRY(json_util_set(ctx, root, "trial_params", json_null()));
+cleanup:
+    return st;
+}
+
+mts_status train_state_save(const run *r, const char *dir)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
     char *path = NULL;
-    json_t *root = json_object(), *own = json_object(), *callbacks = json_object(), *best = NULL;
-    const double epoch =
-        (double)s->global_step / (double)(r->steps_per_epoch > 0 ? r->steps_per_epoch : 1);
+    json_t *root = json_object(), *own = json_object(), *callbacks = json_object();
     MTS_CHECK(root != NULL && own != NULL && callbacks != NULL, MTS_ERR_MEMORY, "out of memory: %s",
               file_name);
     MTS_TRY(make_exact(r, own));
-    MTS_TRY(json_util_set(ctx, root, "global_step", json_integer(s->global_step)));
-    MTS_TRY(json_util_set(ctx, root, "max_steps", json_integer(r->total_steps)));
-    MTS_TRY(json_util_set(ctx, root, "epoch", json_real(epoch)));
-    MTS_TRY(json_util_set(ctx, root, "num_train_epochs", json_real(r->o->num_train_epochs)));
-    MTS_TRY(json_util_set(ctx, root, "train_batch_size",
-                          json_integer(r->o->per_device_train_batch_size)));
-    MTS_TRY(json_util_set(ctx, root, "logging_steps", json_integer(r->logging_steps)));
-    MTS_TRY(json_util_set(ctx, root, "best_metric",
-                          s->has_best ? json_real(s->best_metric) : json_null()));
-    MTS_TRY(make_best(r, &best));
-    MTS_TRY(json_util_set(ctx, root, "best_model_checkpoint", json_incref(best)));
-    MTS_TRY(json_util_set(ctx, root, "log_history", json_incref(s->log_history)));
+    MTS_TRY(put_progress(r, root));
+    MTS_TRY(put_plan(r, root));
     MTS_TRY(json_util_set(ctx, callbacks, "mantissa", json_incref(own)));
     MTS_TRY(json_util_set(ctx, root, "stateful_callbacks", json_incref(callbacks)));
     MTS_TRY(path_join(ctx, &path, dir, file_name));
     MTS_TRY(json_util_save(ctx, root, path));
 cleanup:
-    json_decref(best);
     json_decref(callbacks);
     json_decref(own);
     json_decref(root);
@@ -417,6 +448,7 @@ mts_status train_state_load(run *r, const char *dir)
     MTS_TRY(load_exact(r, path, own));
     MTS_TRY(check_end(r, path, root));
     MTS_TRY(check_counters(r, path));
+    MTS_TRY(json_util_int(ctx, path, root, "best_global_step", 0, s->global_step, &s->best_step));
     MTS_TRY(json_util_string(ctx, path, root, "best_model_checkpoint", &best));
     if (best != NULL)
         MTS_TRY(find_best(r, best));

@@ -139,12 +139,13 @@ cmp <(without_clock "$work/whole/metrics.jsonl") <(without_clock "$work/parts/me
     fail "parts of all steps"
 [ "$(checkpoints "$work/parts")" = "12 24 30 " ] || fail "checkpoints: $(ls "$work/parts")"
 run 0 train "${steps[@]}" --output_dir "$work/default" --logging_steps 10 --eval_strategy steps
-[ "$(log_steps "$work/default" eval_loss)" = "10 20 30 " ] || fail "--eval_steps is not --logging_steps"
+[ "$(log_steps "$work/default" eval_loss)" = "10 20 30 30 " ] || fail "--eval_steps is not --logging_steps"
 [ "$(checkpoints "$work/default")" = "30 " ] || fail "no checkpoint after the last step"
 has "$work/default/trainer_state.json" '"logging_steps": 10'
 run 0 train "${steps[@]}" --output_dir "$work/seldom" --eval_strategy steps --eval_steps 31 \
     --save_strategy no
-has err "note: no evaluation during training: --eval_steps is 31, the run has 30 steps"
+has err "note: no evaluation before the last step: --eval_steps is 31, the run has 30 steps"
+[ "$(log_steps "$work/seldom" eval_loss)" = "30 30 " ] || fail "the last step is not evaluated"
 [ -z "$(checkpoints "$work/seldom")" ] || fail "a checkpoint in spite of --save_strategy no"
 run 0 train "${steps[@]}" --output_dir "$work/best" --eval_strategy steps --eval_steps 5 \
     --save_steps 10 --save_total_limit 1 --load_best_model_at_end
@@ -152,3 +153,35 @@ best=$(sed -nE 's/.*"best_model_checkpoint": ".*checkpoint-([0-9]+)".*/\1/p' \
     "$work/best/trainer_state.json")
 cmp "$work/best/model.safetensors" "$work/best/checkpoint-$best/model.safetensors" || fail "best"
 [ -e "$work/best/checkpoint-30" ] || fail "no checkpoint of the last step with a limit"
+
+# ---- the log has everything: the last interval, the final evaluation, the whole of the training
+run 0 train "${steps[@]}" "${dev[@]}" --output_dir "$work/log" --max_steps 12 --logging_steps 5 --seed 7
+[ "$(log_steps "$work/log" loss)" = "5 10 12 " ] || fail "log lines: $(cat "$work/log/metrics.jsonl")"
+[ "$(log_steps "$work/log" train_runtime)" = "12 " ] || fail "no line for the training"
+[ "$(log_steps "$work/log" eval_loss)" = "12 " ] || fail "no line for the final evaluation"
+[ "$(wc -l <"$work/log/metrics.jsonl")" -eq 5 ] || fail "metrics.jsonl"
+[ "$(grep -c '"step": ' "$work/log/trainer_state.json")" -eq 5 ] || fail "log_history"
+for key in epoch eval_loss eval_runtime eval_samples eval_samples_per_second eval_steps_per_second; do
+    has "$work/log/eval_results.json" "\"$key\": "
+done
+for key in epoch total_flos train_loss train_runtime train_samples train_samples_per_second \
+    train_steps_per_second; do
+    has "$work/log/train_results.json" "\"$key\": "
+    has "$work/log/all_results.json" "\"$key\": "
+done
+has "$work/log/all_results.json" '"epoch": 0.8'
+! grep -q '"step"' "$work/log/eval_results.json" || fail "eval_results.json has the log's step"
+for field in '"best_global_step": null' '"eval_steps": 5' '"save_steps": 500' '"total_flos": 0.0' \
+    '"is_local_process_zero": true' '"is_world_process_zero": true' '"is_hyper_param_search": false' \
+    '"num_input_tokens_seen": 0' '"trial_name": null' '"trial_params": null'; do
+    has "$work/log/trainer_state.json" "$field"
+done
+has "$work/best/trainer_state.json" "\"best_global_step\": $best,"
+cp -r "$work/best" "$work/resumed"
+run 0 train "${steps[@]}" --output_dir "$work/resumed" --eval_strategy steps --eval_steps 5 \
+    --save_steps 10 --save_total_limit 1 --load_best_model_at_end --resume_from_checkpoint last
+cmp <(without_clock "$work/best/metrics.jsonl") <(without_clock "$work/resumed/metrics.jsonl") ||
+    fail "the log of a run that was resumed at its end"
+has "$work/resumed/trainer_state.json" "\"best_global_step\": $best,"
+run 0 eval "$work/log" "${dev[@]}" --json
+! grep -q epoch "$work/out" || fail "eval does not train"

@@ -20,7 +20,7 @@ sanitized() {
 
 # A log without the numbers that depend on the clock.
 without_clock() { # FILE
-    sed -E 's/"(tokens_per_second|eval_runtime)": [^,}]*//g' "$1"
+    sed -E 's/"((tokens|(train|eval)_(samples|steps))_per_second|(train|eval)_runtime)": [^,}]*//g' "$1"
 }
 
 # The state of a checkpoint without the clock, and without the folder it was made in.
