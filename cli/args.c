@@ -150,6 +150,38 @@ static bool set_option(const cli_command *command, cli_args *args, const mts_opt
                                                                   info->name, value)) == EXIT_OK;
 }
 
+/* Remember " --name value" for the note. */
+static void add_idle(cli_args *args, const char *name, const char *value)
+{
+    const size_t n = strlen(args->idle);
+    snprintf(args->idle + n, sizeof args->idle - n, "%s --%s%s%s", n > 0 ? "," : "", name,
+             value != NULL ? " " : "", value != NULL ? value : "");
+}
+
+/* Whether w is a training option of transformers' scripts that does not exist here and, as it is
+ * given, changes nothing; its value is used up. */
+static bool take_idle(const cli_command *command, cli_args *args, const word *w, int count,
+                      char **words, int *used)
+{
+    const char *next = *used < count ? words[*used] : NULL;
+    const char *value = w->value;
+    if (command->use != MTS_USE_TRAIN)
+        return false;
+    if (value != NULL && !mts_option_is_idle(w->name, value))
+        return false;
+    if (value == NULL && next != NULL && mts_option_is_idle(w->name, next)) {
+        value = next;
+        (*used)++;
+    } else if (value == NULL && next != NULL && strncmp(next, "--", 2) != 0) {
+        return false; /* another value */
+    } else if (value == NULL && !mts_option_is_idle(w->name, "true") &&
+               (strncmp(w->name, "no_", 3) != 0 || !mts_option_is_idle(w->name + 3, "false"))) {
+        return false;
+    }
+    add_idle(args, w->name, value);
+    return true;
+}
+
 static bool parse_flag(const cli_command *command, cli_args *args, int count, char **words,
                        int *used)
 {
@@ -170,6 +202,8 @@ static bool parse_flag(const cli_command *command, cli_args *args, int count, ch
     }
     if (info != NULL && (negated || strncmp(w.name, "no_", 3) != 0))
         return set_option(command, args, info, negated, &w, count, words, used);
+    if (take_idle(command, args, &w, count, words, used))
+        return true;
     /* Unknown: the library's text suggests the nearest name. */
     return cli_report(args->ctx, mts_options_set(args->ctx, &args->options, w.name, "")) == EXIT_OK;
 }
@@ -256,5 +290,9 @@ args_result args_parse(const cli_command *command, cli_args *args, int count, ch
     if (goes_as_trained(command, &given) && given.model_name_or_path != NULL)
         result = take_training(args, &given);
     args->options.model_name_or_path = NULL;
-    return result == ARGS_RUN ? parse_words(command, args, count, words) : result;
+    if (result == ARGS_RUN)
+        result = parse_words(command, args, count, words);
+    if (result == ARGS_RUN && args->idle[0] != '\0')
+        fprintf(stderr, "note: nothing is changed by%s\n", args->idle);
+    return result;
 }

@@ -18,6 +18,8 @@
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
+enum { CLI_IDLE_BYTES = 512 };
+
 /* Everything a sub-command was given. */
 typedef struct cli_args {
     mts_ctx *ctx;
@@ -29,6 +31,7 @@ typedef struct cli_args {
     bool json;
     bool assumed_precision; /* neither given nor stored in the model's folder; likewise below */
     bool assumed_length;
+    char idle[CLI_IDLE_BYTES]; /* options given that change nothing, as they were written */
 } cli_args;
 
 typedef enum cli_flag_type { CLI_FLAG_TEXT, CLI_FLAG_COUNT, CLI_FLAG_SWITCH } cli_flag_type;

@@ -184,11 +184,15 @@ MTS_API const mts_option_info *mts_option_at(size_t index);
 /* NULL if unknown.  Accepts dashes for underscores. */
 MTS_API const mts_option_info *mts_option_find(const char *name);
 
+/* Whether this is an option of transformers' scripts that does not exist here, with a value by
+ * which it changes nothing ("report_to", "none"; "fp16", "false").  NULL: false. */
+MTS_API bool mts_option_is_idle(const char *name, const char *text);
+
 MTS_API void mts_options_default(mts_options *options);
 /*
  * Parse text into the named field, range-checked.  text is borrowed for STRING.  Names and values
  * that transformers spells otherwise are accepted (optim adamw_torch is adamw, adamw_bnb_8bit is
- * adamw_8bit).  MTS_ERR_ARGUMENT: the text of an unknown name suggests the nearest one.
+ * adamw_8bit); one for which mts_option_is_idle is true is passed over.  MTS_ERR_ARGUMENT: the text of an unknown name suggests the nearest one.
  */
 MTS_NODISCARD MTS_API mts_status mts_options_set(mts_ctx *ctx, mts_options *options,
                                                  const char *name, const char *text);

@@ -200,7 +200,27 @@ const option_alias option_value_aliases[] = {
     {NULL, NULL, NULL},
 };
 
-/* Options of transformers' scripts that do not exist here, and what to do instead. */
+/* Options of transformers' scripts that do not exist here, where they change nothing. */
+const option_idle option_idles[] = {
+    {"bf16", false, true, NULL},
+    {"dataloader_drop_last", false, true, NULL},
+    {"dataloader_num_workers", false, false, "0"},
+    {"disable_tqdm", true, true, NULL},
+    {"fp16", false, true, NULL},
+    {"ignore_mismatched_sizes", true, false, NULL},
+    {"label_smoothing_factor", false, false, "0"},
+    {"no_cuda", true, false, NULL},
+    {"overwrite_cache", true, true, NULL},
+    {"pad_to_max_length", false, true, NULL},
+    {"push_to_hub", false, true, NULL},
+    {"report_to", false, false, "none"},
+    {"trust_remote_code", false, true, NULL},
+    {"use_cpu", true, false, NULL},
+    {"use_fast_tokenizer", true, true, NULL},
+    {NULL, false, false, NULL},
+};
+
+/* The same with other values, and more of them: what to do instead. */
 const option_hint option_hints[] = {
     {"bf16", "use --precision bf16"},
     {"cache_dir", "models and data are read from local folders only"},

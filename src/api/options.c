@@ -103,6 +103,22 @@ static bool parse_switch(const char *text, bool *out)
     return false;
 }
 
+bool mts_option_is_idle(const char *name, const char *text)
+{
+    char key[NAME_BYTES];
+    bool on = false;
+    if (name == NULL || text == NULL || !normalize_name(key, name))
+        return false;
+    for (const option_idle *i = option_idles; i->name != NULL; i++) {
+        if (strcmp(i->name, key) != 0)
+            continue;
+        if (i->text != NULL)
+            return strcmp(i->text, text) == 0;
+        return parse_switch(text, &on) && (on ? i->on : i->off);
+    }
+    return false;
+}
+
 bool option_has_choice(const char *choices, const char *word)
 {
     const size_t n = strlen(word);
@@ -199,6 +215,8 @@ mts_status mts_options_set(mts_ctx *ctx, mts_options *options, const char *name,
         return status_set(ctx, MTS_ERR_ARGUMENT,
                           "mts_options_set: options, name and text must be given");
     const mts_option_info *info = mts_option_find(name);
+    if (mts_option_is_idle(name, text))
+        return MTS_OK;
     return info == NULL ? report_unknown(ctx, name) : set_field(ctx, options, info, text);
 }
 

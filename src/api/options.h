@@ -21,7 +21,15 @@ typedef struct option_hint {
     const char *text;
 } option_hint;
 
+/* An option that does not exist here, with the values by which it asks for what is done anyway. */
+typedef struct option_idle {
+    const char *name;
+    bool on, off;     /* as a switch: true, false */
+    const char *text; /* any other value, or NULL */
+} option_idle;
+
 /* Each ends with a row of NULL; constant. */
+extern const option_idle option_idles[];
 extern const option_alias option_name_aliases[];
 extern const option_alias option_value_aliases[];
 extern const option_hint option_hints[];

@@ -163,6 +163,46 @@ static void test_refused_values(void **state)
     refuse("do_eval", "perhaps", "true, auto or false");
 }
 
+/* What other trainers are told and is so here anyway is no error, and changes nothing. */
+static void test_idle(void **state)
+{
+    static const char *const idle[][2] = {{"report_to", "none"},
+                                          {"report-to", "none"},
+                                          {"overwrite_cache", "true"},
+                                          {"use_cpu", "True"},
+                                          {"no_cuda", "1"},
+                                          {"pad_to_max_length", "False"},
+                                          {"disable_tqdm", "false"},
+                                          {"use_fast_tokenizer", "0"},
+                                          {"push_to_hub", "False"},
+                                          {"fp16", "False"},
+                                          {"bf16", "false"},
+                                          {"dataloader_num_workers", "0"}};
+    static const char *const busy[][2] = {
+        {"report_to", "all"},  {"use_cpu", "false"}, {"no_cuda", ""},
+        {"fp16", "True"},      {"bf16", "1"},        {"push_to_hub", "true"},
+        {"fp16", "no way"},    {"seed", "42"},       {"pad_to_max_length", "true"},
+        {"nonsense", "false"}, {"", "false"},        {"dataloader_num_workers", "4"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
+        mts_options o, before;
+        memset(&o, 0, sizeof o);
+        mts_options_default(&o);
+        memcpy(&before, &o, sizeof o);
+        assert_true(mts_option_is_idle(idle[i][0], idle[i][1]));
+        assert_int_equal(mts_options_set(ctx, &o, idle[i][0], idle[i][1]), MTS_OK);
+        assert_memory_equal(&o, &before, sizeof o);
+    }
+    for (size_t i = 0; i < sizeof busy / sizeof busy[0]; i++)
+        assert_false(mts_option_is_idle(busy[i][0], busy[i][1]));
+    assert_false(mts_option_is_idle(NULL, "false"));
+    assert_false(mts_option_is_idle("fp16", NULL));
+    refuse("dataloader_num_workers", "4", "leave it out");
+    refuse("pad_to_max_length", "true", "nothing is padded");
+    for (size_t i = 0; option_idles[i].name != NULL; i++)
+        assert_null(mts_option_find(option_idles[i].name));
+}
+
 static void test_unknown_names(void **state)
 {
     (void)state;
@@ -170,7 +210,7 @@ static void test_unknown_names(void **state)
     refuse("per_gpu_train_batch_size", "1", "did you mean --per_device_train_batch_size?");
     refuse("num-epochs", "1", "unknown option --num_epochs");
     refuse("fp16", "true", "use --precision bf16");
-    refuse("report-to", "none", "--metrics_file");
+    refuse("report-to", "wandb", "--metrics_file");
     refuse("zzzzzzzz", "1", "unknown option --zzzzzzzz");
     assert_null(strstr(mts_error_text(ctx), "mean"));
     refuse("", "1", "unknown option --");
@@ -337,11 +377,17 @@ static void test_needs_of_each_call(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_row),      cmocka_unit_test(test_trainer_defaults),
-        cmocka_unit_test(test_set_each_type),  cmocka_unit_test(test_aliases_of_transformers),
-        cmocka_unit_test(test_refused_values), cmocka_unit_test(test_unknown_names),
-        cmocka_unit_test(test_locale),         cmocka_unit_test(test_combinations),
-        cmocka_unit_test(test_filled_by_hand), cmocka_unit_test(test_needs_of_each_call),
+        cmocka_unit_test(test_every_row),
+        cmocka_unit_test(test_trainer_defaults),
+        cmocka_unit_test(test_set_each_type),
+        cmocka_unit_test(test_aliases_of_transformers),
+        cmocka_unit_test(test_refused_values),
+        cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_combinations),
+        cmocka_unit_test(test_filled_by_hand),
+        cmocka_unit_test(test_needs_of_each_call),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);
 }

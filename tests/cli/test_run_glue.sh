@@ -185,3 +185,14 @@ cmp <(without_clock "$work/best/metrics.jsonl") <(without_clock "$work/resumed/m
 has "$work/resumed/trainer_state.json" "\"best_global_step\": $best,"
 run 0 eval "$work/log" "${dev[@]}" --json
 ! grep -q epoch "$work/out" || fail "eval does not train"
+
+# ---- options of run_glue.py that ask for what is done anyway
+idle=(--report_to none --overwrite_cache --use_cpu --no_cuda True --pad_to_max_length=False
+    --disable_tqdm --use_fast_tokenizer --push_to_hub False --fp16 False --bf16 false
+    --dataloader_num_workers 0 --no_trust_remote_code)
+run 0 train "${steps[@]}" "${idle[@]}" --max_steps 1 --output_dir "$work/idle"
+[ "$(grep -c "^note: nothing is changed by" "$work/err")" -eq 1 ] || fail "not one note"
+for name in report_to overwrite_cache use_cpu no_cuda pad_to_max_length disable_tqdm \
+    use_fast_tokenizer push_to_hub fp16 bf16 dataloader_num_workers no_trust_remote_code; do
+    has err " --$name"
+done

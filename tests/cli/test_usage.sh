@@ -47,6 +47,10 @@ refuse 2 "--sgd_momentum needs --optim sgd or sgd_int16" train --sgd_momentum 0.
 refuse 2 "has no effect in 'mantissa eval'" eval --rounding nearest
 refuse 2 "option --logging_strategy is not available: use --logging_steps" train \
     --logging_strategy steps
+refuse 2 "use --precision bf16" train --fp16 True
+refuse 2 "use --metrics_file" train --report_to all
+refuse 2 "unknown option --no_seed" train --no_seed
+refuse 2 "option --use_cpu is not available" predict --use_cpu
 refuse 2 "--model_name_or_path is missing" train
 refuse 2 "--model_name_or_path is missing" tokenize
 refuse 2 "--output_dir is missing" train --model_name_or_path m
