@@ -238,7 +238,8 @@ MTS_API void mts_string_free(char *text);
 /*
  * Fine-tune (do_train), evaluate (do_eval) and label the test set (do_predict) as options say;
  * writes output_dir.  *metrics_json (may be NULL) receives the final evaluation or NULL; free with
- * mts_string_free.  Any status.
+ * mts_string_free.  Any status; MTS_ERR_ARGUMENT also where another run is in output_dir and
+ * overwrite_output_dir is not set, and where the run would write over what it reads.
  */
 MTS_NODISCARD MTS_API mts_status mts_train(mts_ctx *ctx, const mts_options *options,
                                            const mts_callbacks *callbacks, char **metrics_json);

@@ -213,7 +213,6 @@ mts_status checkpoint_begin(run *r)
     MTS_TRY(run_note_failure(r, checkpoint_folder_clean(ctx, dir), "left by an earlier run"));
     if (!r->anew)
         return MTS_OK;
-    MTS_TRY(output_files_forget_results(ctx, dir));
     for (;;) {
         checkpoint_range range;
         MTS_TRY(checkpoint_folder_list(ctx, dir, 0, INT64_MAX, -1, &range));
@@ -221,6 +220,7 @@ mts_status checkpoint_begin(run *r)
             break;
         MTS_TRY(checkpoint_folder_remove(ctx, dir, range.oldest));
     }
+    MTS_TRY(output_files_forget_results(ctx, dir));
 cleanup:
     return st;
 }

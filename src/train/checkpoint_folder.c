@@ -139,8 +139,12 @@ mts_status checkpoint_folder_remove(mts_ctx *ctx, const char *dir, int64_t step)
     MTS_TRY(file_remove_tree(ctx, temporary));
     MTS_TRY(rename_folder(ctx, path, temporary));
     st = file_try_remove_tree(ctx, temporary, &touched);
-    if (st != MTS_OK && !touched && rename(temporary, path) != 0)
-        status_prefix(ctx, "the checkpoint is now %s", temporary);
+    if (st != MTS_OK && !touched) {
+        if (rename(temporary, path) == 0)
+            status_prefix(ctx, "%s", path);
+        else
+            status_prefix(ctx, "the checkpoint is now %s", temporary);
+    }
 cleanup:
     mem_free(path);
     mem_free(temporary);

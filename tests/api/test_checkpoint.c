@@ -312,6 +312,32 @@ static void test_best_model_of_a_moved_folder(void **state)
     run_folder_assert_same(whole.text, moved.text, "model.safetensors");
 }
 
+/* A run that goes on in the folder of another: the other's checkpoint of that step is not it. */
+static void test_best_model_of_another_folder(void **state)
+{
+    (void)state;
+    const run_path out = run_folder_path("mine"), other = run_folder_path("theirs");
+    const run_path from = run_folder_path("mine/checkpoint-11");
+    mts_options o = run_folder_options();
+    o.max_steps = 12;
+    o.learning_rate = 0.05;
+    o.eval_strategy = o.save_strategy = "steps";
+    o.eval_steps = o.save_steps = 1;
+    o.load_best_model_at_end = true;
+    train(&o, out.text);
+    assert_true(best_step(out.text, "eval_loss", false, 12) <
+                11); /* else this test shows nothing */
+    o.seed = 7;
+    train(&o, other.text);
+    o.seed = run_folder_options().seed;
+    o.resume_from_checkpoint = from.text;
+    o.output_dir = other.text;
+    assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_ERR_ARGUMENT);
+    o.overwrite_output_dir = true;
+    train(&o, other.text);
+    run_folder_assert_same(out.text, other.text, "model.safetensors");
+}
+
 /* ------------------------------------------------------------------------ batches and epochs ----
  */
 
@@ -413,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_best_model_is_kept),
         cmocka_unit_test(test_best_of_those_saved),
         cmocka_unit_test(test_best_model_of_a_moved_folder),
+        cmocka_unit_test(test_best_model_of_another_folder),
         cmocka_unit_test(test_steps_of_an_epoch),
         cmocka_unit_test(test_accumulation_is_a_larger_batch),
         cmocka_unit_test(test_grouping_changes_the_run),

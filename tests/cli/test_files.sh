@@ -165,13 +165,16 @@ for again in 1 2; do
     run 0 train "${tiny[@]}" --output_dir "$work/odd" --save_total_limit 1 --save_steps 1 \
         --resume_from_checkpoint "$work/odd/checkpoint-2"
     has err "note: left by an earlier run: $work/odd/tmp-checkpoint-1-1/link: expected a plain file"
-    has err "note: an old checkpoint stays: "
+    has err "note: an old checkpoint stays: $work/odd/checkpoint-2: "
     [ "$(grep -c "an old checkpoint stays" "$work/err")" -eq 1 ] || fail "said more than once"
     [ "$(cd "$work/odd" && echo *checkpoint-*)" = "checkpoint-2 checkpoint-4 tmp-checkpoint-1-1" ] ||
         fail "$again: $(ls "$work/odd")"
     [ -s "$work/odd/checkpoint-2/optimizer.safetensors" ] || fail "a part was removed"
 done
 cmp "$work/good/model.safetensors" "$work/odd/model.safetensors" || fail "another model"
+run 1 train "${tiny[@]}" --output_dir "$work/odd" --overwrite_output_dir
+has err "mantissa: error: $work/odd/checkpoint-2: "
+[ -s "$work/odd/all_results.json" ] || fail "a run that did not begin removed results"
 
 # ---- the final model: all of its files or none
 # The same words under other ids: a model that must not be read with another's vocabulary.
