@@ -3,12 +3,15 @@
  *
  * Path: base/json_util and data/table_jsonl parse through json_memory_parse.
  *
- * jansson's lexer forgets that an allocation failed: it goes on with a text that lacks a byte,
- * which becomes a wrong token, or another value.  So jansson is given a malloc that notes a
- * failure.  The functions are those of the process.  They are replaced once, and only where they
+ * jansson's lexer forgets that an allocation failed: it goes on with a token that lacks a byte.
+ * That becomes a wrong token or another value, and where the byte is the quote at the end, jansson
+ * runs past its memory.  So jansson is given a malloc that notes a failure and answers this one
+ * from a reserve; after that there is no more memory and no more text, where jansson stops cleanly.
+ *
+ * The functions are those of the process.  They are replaced once, and only where they
  * are malloc and free, by a function that calls malloc, and free itself: whatever the host program
  * allocates or frees through jansson stays compatible.  A host that has set functions of its own,
- * before or after, keeps them; then a failure inside the lexer is not told from a damaged file.
+ * before or after, keeps them; then a failure inside the lexer is as jansson leaves it.
  */
 #ifndef MTS_BASE_JSON_MEMORY_H
 #define MTS_BASE_JSON_MEMORY_H

@@ -485,8 +485,7 @@ static bool fail_once(int64_t after)
     return reached;
 }
 
-/* Allocations of the library.  Those of the JSON library are left out: its parser (jansson 2.14)
- * frees a wrong pointer when one of its own allocations fails. */
+/* Allocations of the library.  Those of the JSON library: test_json_memory, test_json_failures. */
 static void test_each_allocation_fails(void **state)
 {
     (void)state;
