@@ -4,6 +4,7 @@
 static int run_eval(cli_args *args)
 {
     char *metrics = NULL;
+    bool told = true;
     progress shown;
     interrupt_catch();
     const mts_callbacks callbacks = progress_begin(&shown, args->options.logging_steps);
@@ -18,9 +19,9 @@ static int run_eval(cli_args *args)
     if (st == MTS_OK && args->json)
         printf("%s\n", metrics);
     else if (st == MTS_OK)
-        metrics_print_table(stdout, "eval metrics", metrics);
+        told = metrics_print_table(stdout, "eval metrics", metrics);
     mts_string_free(metrics);
-    return cli_report(args->ctx, st);
+    return told ? cli_report(args->ctx, st) : EXIT_FAILED;
 }
 
 static const cli_flag flags[] = {

@@ -84,10 +84,24 @@ static void print_json(const char *processor, const char *model)
     printf("}\n");
 }
 
+/* What the library says of a model.  False: the error was printed. */
+static bool print_model(const char *model)
+{
+    json_t *root = json_loads(model, 0, NULL);
+    if (root == NULL) { /* the library wrote it: there is nothing wrong with the text */
+        cli_error("out of memory: the description of the model cannot be shown");
+        return false;
+    }
+    print_object(root, 0);
+    json_decref(root);
+    return true;
+}
+
 static int run_info(cli_args *args)
 {
     char processor[1024] = "";
     char *model = NULL;
+    bool told = true;
     mts_status st = mts_cpu_describe(args->ctx, processor, sizeof processor);
     if (st == MTS_OK && args->options.model_name_or_path != NULL)
         st = mts_model_describe(args->ctx, &args->options, &model);
@@ -95,12 +109,10 @@ static int run_info(cli_args *args)
         print_json(processor, model);
     } else if (st == MTS_OK) {
         printf("%-32s %s\n%-32s %s\n", "mantissa", MTS_VERSION, "processor", processor);
-        json_t *root = model != NULL ? json_loads(model, 0, NULL) : NULL;
-        print_object(root, 0);
-        json_decref(root);
+        told = model == NULL || print_model(model);
     }
     mts_string_free(model);
-    return cli_report(args->ctx, st);
+    return told ? cli_report(args->ctx, st) : EXIT_FAILED;
 }
 
 static const cli_flag flags[] = {

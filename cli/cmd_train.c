@@ -15,6 +15,7 @@ static int run_train(cli_args *args)
 {
     const mts_options *o = &args->options;
     char *metrics = NULL;
+    bool told = true;
     progress shown;
     interrupt_catch();
     const mts_callbacks callbacks = progress_begin(&shown, o->logging_steps);
@@ -23,13 +24,13 @@ static int run_train(cli_args *args)
     if (st == MTS_OK)
         args_note_assumed(args); /* evaluation or prediction only */
     if (st == MTS_OK && metrics != NULL)
-        metrics_print_table(stdout, "eval metrics", metrics);
+        told = metrics_print_table(stdout, "eval metrics", metrics);
     mts_string_free(metrics);
     if (st == MTS_ERR_INTERRUPTED)
         return report_interrupted(args->ctx);
     if (st == MTS_OK && o->do_train)
         fprintf(stderr, "the fine-tuned model is in %s\n", o->output_dir);
-    return cli_report(args->ctx, st);
+    return told ? cli_report(args->ctx, st) : EXIT_FAILED;
 }
 
 const cli_command command_train = {

@@ -41,12 +41,16 @@ void metrics_format_line(const char *json, char *text, size_t bytes)
     json_decref(root);
 }
 
-void metrics_print_table(FILE *file, const char *heading, const char *json)
+bool metrics_print_table(FILE *file, const char *heading, const char *json)
 {
     json_t *root = json_loads(json, 0, NULL);
     const char *key = NULL;
     json_t *value = NULL;
     int width = 0;
+    if (root == NULL) { /* the library wrote it: there is nothing wrong with the text */
+        cli_error("out of memory: the %s cannot be shown", heading);
+        return false;
+    }
     json_object_foreach(root, key, value)
     {
         if ((int)strlen(key) > width)
@@ -60,4 +64,5 @@ void metrics_print_table(FILE *file, const char *heading, const char *json)
             fprintf(file, "  %-*s = %s\n", width, key, number);
     }
     json_decref(root);
+    return true;
 }
