@@ -189,6 +189,15 @@ run 0 predict "$model" --input "$work/lines"
 run 0 predict "$model" --input "$work/lines"
 [ "$(wc -l <"$work/out")" -eq 1 ] || fail "a header alone, of an empty input"
 
+# ---- a terminal is told how far it came, when the answers go to a file
+if command -v script >/dev/null; then
+    for _ in $(seq 20); do cat "$task/dev.tsv"; done | cut -f 1 >"$work/lines"
+    script -qec "'$mantissa' predict '$model' --input '$work/lines' --output '$work/result'" \
+        /dev/null >"$work/out" </dev/null
+    has out "predicting: 256"
+    [ "$(wc -l <"$work/result")" -eq 421 ] || fail "rows of --output"
+fi
+
 # ---- help: defaults that the folder decides, and how files are read
 for command in eval predict; do
     run 0 "$command" --help
