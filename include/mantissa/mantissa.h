@@ -192,7 +192,8 @@ MTS_API void mts_options_default(mts_options *options);
 /*
  * Parse text into the named field, range-checked.  text is borrowed for STRING.  Names and values
  * that transformers spells otherwise are accepted (optim adamw_torch is adamw, adamw_bnb_8bit is
- * adamw_8bit); one for which mts_option_is_idle is true is passed over.  MTS_ERR_ARGUMENT: the text of an unknown name suggests the nearest one.
+ * adamw_8bit); where mts_option_is_idle is true nothing is set.  MTS_ERR_ARGUMENT: the text of an
+ * unknown name suggests the nearest one.
  */
 MTS_NODISCARD MTS_API mts_status mts_options_set(mts_ctx *ctx, mts_options *options,
                                                  const char *name, const char *text);
@@ -238,8 +239,9 @@ MTS_API void mts_string_free(char *text);
 /*
  * Fine-tune (do_train), evaluate (do_eval) and label the test set (do_predict) as options say;
  * writes output_dir.  *metrics_json (may be NULL) receives the final evaluation or NULL; free with
- * mts_string_free.  Any status; MTS_ERR_ARGUMENT also where another run is in output_dir and
- * overwrite_output_dir is not set, and where the run would write over what it reads.
+ * mts_string_free.  Without do_train the options count as they are: mts_options_from_model fills in
+ * what the folder was trained with.  Any status; MTS_ERR_ARGUMENT also where another run is in
+ * output_dir and overwrite_output_dir is not set, and where the run would write over what it reads.
  */
 MTS_NODISCARD MTS_API mts_status mts_train(mts_ctx *ctx, const mts_options *options,
                                            const mts_callbacks *callbacks, char **metrics_json);

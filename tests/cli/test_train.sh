@@ -75,7 +75,7 @@ cmp "$work/stored" "$work/given" || fail "predict does not compute as the model 
 cp -r "$work/model" "$work/silent"
 sed -i '/"mantissa": {/,/}/d' "$work/silent/config.json"
 run 0 predict "$work/silent" --input "$work/lines"
-has err "does not say how it was trained; computed in int8 (--precision); texts cut at 128 tokens (--max_seq_length)"
+has err "does not say how it was trained; computed in int8 (--precision); texts cut at 128 tokens, or at the model's positions (--max_seq_length)"
 
 for precision in fp32 int8; do # scratch for each thread only where each thread uses some
     for threads in 1 16; do
