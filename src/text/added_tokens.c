@@ -29,8 +29,7 @@ mts_status added_set_add(mts_ctx *ctx, added_set *set, const bert_char *chars, i
                          sizeof(added_pattern), "added tokens"));
         set->room = room;
     }
-    set->patterns[set->count++] =
-        (added_pattern){set->code_count, count, chars[0].code, id, lstrip, rstrip};
+    set->patterns[set->count++] = (added_pattern){set->code_count, count, NULL, id, lstrip, rstrip};
     for (int64_t i = 0; i < count; i++)
         set->codes[set->code_count++] = chars[i].code;
     set->firsts[(chars[0].code & 255) / 32] |= UINT32_C(1) << (chars[0].code & 31);
@@ -38,50 +37,94 @@ cleanup:
     return st;
 }
 
+/* Lexical: a pattern comes before those that it is the beginning of. */
+static int compare_codes(const added_pattern *x, const added_pattern *y)
+{
+    for (int64_t i = 0; i < x->count && i < y->count; i++)
+        if (x->codes[i] != y->codes[i])
+            return x->codes[i] < y->codes[i] ? -1 : 1;
+    return (x->count > y->count) - (x->count < y->count);
+}
+
 static int compare_patterns(const void *a, const void *b)
 {
     const added_pattern *x = a, *y = b;
-    if (x->first != y->first)
-        return x->first < y->first ? -1 : 1;
-    if (x->count != y->count)
-        return x->count > y->count ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
+    const int order = compare_codes(x, y);
+    return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
 }
 
 void added_set_finish(added_set *set)
 {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < set->count; i++)
+        set->patterns[i].codes = set->codes + set->patterns[i].begin;
     if (set->count > 1)
         qsort(set->patterns, (size_t)set->count, sizeof(added_pattern), compare_patterns);
+    for (int64_t i = 0; i < set->count; i++)
+        if (kept == 0 || compare_codes(&set->patterns[kept - 1], &set->patterns[i]) != 0)
+            set->patterns[kept++] = set->patterns[i];
+    set->count = kept;
 }
 
-static bool begins_with(const added_set *set, const added_pattern *pattern, const bert_char *chars,
-                        int64_t count)
+/* Of patterns[low, high), which agree in their first `at` code points and have more: the first
+ * whose next one is not below code.  The step is doubled, so near to low it is found at once. */
+static int64_t first_not_below(const added_set *set, int64_t low, int64_t high, int64_t at,
+                               int32_t code)
 {
-    if (pattern->count > count)
-        return false;
-    for (int64_t i = 0; i < pattern->count; i++)
-        if (set->codes[pattern->begin + i] != chars[i].code)
-            return false;
-    return true;
-}
-
-/* The longest pattern that chars[count] begins with, or NULL. */
-static const added_pattern *find_pattern(const added_set *set, const bert_char *chars,
-                                         int64_t count)
-{
-    int32_t first = chars[0].code;
-    int64_t low = 0, high = set->count;
-    while (low < high) { /* the first pattern that begins with `first` or above */
-        int64_t middle = (low + high) / 2;
-        if (set->patterns[middle].first < first)
+    int64_t step = 1;
+    while (step < high - low && set->patterns[low + step - 1].codes[at] < code) {
+        low += step;
+        step *= 2;
+    }
+    if (step < high - low)
+        high = low + step - 1;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (set->patterns[middle].codes[at] < code)
             low = middle + 1;
         else
             high = middle;
     }
-    for (; low < set->count && set->patterns[low].first == first; low++)
-        if (begins_with(set, &set->patterns[low], chars, count))
-            return &set->patterns[low];
-    return NULL;
+    return low;
+}
+
+/* Likewise from the other end: behind the last one whose next code point is not above code. */
+static int64_t last_not_above(const added_set *set, int64_t low, int64_t high, int64_t at,
+                              int32_t code)
+{
+    int64_t step = 1;
+    while (step < high - low && set->patterns[high - step].codes[at] > code) {
+        high -= step;
+        step *= 2;
+    }
+    if (step < high - low)
+        low = high - step + 1;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (set->patterns[middle].codes[at] <= code)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The longest pattern that chars[count] begins with, or NULL: reads on while there are patterns,
+ * patterns[low, high), that begin with what was read. */
+static const added_pattern *find_pattern(const added_set *set, const bert_char *chars,
+                                         int64_t count)
+{
+    const added_pattern *found = NULL;
+    int64_t low = 0, high = set->count;
+    for (int64_t at = 0; low < high; at++) {
+        if (set->patterns[low].count == at)
+            found = &set->patterns[low++];
+        if (at == count)
+            break;
+        low = first_not_below(set, low, high, at, chars[at].code);
+        high = last_not_above(set, low, high, at, chars[at].code);
+    }
+    return found;
 }
 
 added_match added_set_next(const added_set *set, const bert_char *chars, int64_t count,
