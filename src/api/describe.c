@@ -20,13 +20,14 @@ mts_status mts_cpu_describe(mts_ctx *ctx, char *text, size_t text_bytes)
 {
     mts_status st = MTS_OK;
     const gemm_family *family;
-    char features[256];
+    char features[256], library[64];
     MTS_CHECK(text != NULL && text_bytes > 0, MTS_ERR_ARGUMENT,
               "mts_cpu_describe: text must be given");
     MTS_TRY(kernels_select(ctx, &family));
+    float_gemm_library(library, sizeof library);
     cpu_features_describe(cpu_features(), features, sizeof features);
     snprintf(text, text_bytes, "features: %s; integer kernels: %s; float products: %s", features,
-             family->name, float_gemm_library());
+             family->name, library);
 cleanup:
     return st;
 }

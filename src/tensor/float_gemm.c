@@ -59,15 +59,13 @@ void float_gemm(const exec *ex, float *c, int64_t ldc, const float *a, int64_t l
     gemm_plain(c, ldc, a, lda, trans_a, b, ldb, trans_b, m, n, k, accumulate);
 }
 
-const char *float_gemm_library(void)
+void float_gemm_library(char *text, size_t bytes)
 {
 #if defined(MTS_WITH_DNNL)
-    static char text[32];
     const dnnl_version_t *v = dnnl_version();
-    snprintf(text, sizeof text, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
-    return text;
+    snprintf(text, bytes, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
 #else
-    return "plain C";
+    snprintf(text, bytes, "plain C");
 #endif
 }
 

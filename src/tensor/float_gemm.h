@@ -26,7 +26,7 @@ void bf16_gemm(exec *ex, float *c, const uint16_t *a, bool trans_a, const uint16
 /* Scratch that bf16_gemm takes at most for operands of these sizes. */
 size_t bf16_gemm_scratch(int64_t m, int64_t n, int64_t k);
 
-/* "oneDNN 2.6.3" or "plain C". */
-const char *float_gemm_library(void);
+/* text[bytes]: "oneDNN 2.6.3" or "plain C". */
+void float_gemm_library(char *text, size_t bytes);
 
 #endif
