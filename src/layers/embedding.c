@@ -1,10 +1,10 @@
 /* Embedding look-up and its scatter-add.  See embedding.h. */
 #include "layers/embedding.h"
 
-#include <stdlib.h>
+#include <assert.h>
 #include <string.h>
 
-enum { ROW_GRAIN = 32, SEGMENT = 256 };
+enum { ROW_GRAIN = 32, SEGMENT = 256, DIGIT_BITS = 12, DIGITS = 1 << DIGIT_BITS };
 
 void embedding_init(embedding *e, const char *name, int id, param *table)
 {
@@ -162,10 +162,16 @@ static void scatter_runs(void *arg, int64_t begin, int64_t end)
     }
 }
 
-static int compare_u64(const void *a, const void *b)
+/* to[n] = from[n] in the order of DIGIT_BITS bits from shift on; equal ones stay in their order. */
+static void sort_by_digit(uint64_t *to, const uint64_t *from, int64_t n, int shift)
 {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    uint32_t place[DIGITS + 1] = {0};
+    for (int64_t k = 0; k < n; k++)
+        place[(from[k] >> shift & (DIGITS - 1)) + 1]++;
+    for (int d = 1; d < DIGITS; d++)
+        place[d] += place[d - 1];
+    for (int64_t k = 0; k < n; k++)
+        to[place[from[k] >> shift & (DIGITS - 1)]++] = from[k];
 }
 
 void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *index, embedding *e)
@@ -177,7 +183,10 @@ void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *in
         memset(e->table->grad, 0, (size_t)(e->table->rows * e->table->cols) * sizeof(float));
     for (int64_t t = 0; t < g->n; t++)
         order[t] = (uint64_t)index[t] << 32 | (uint64_t)t;
-    qsort(order, (size_t)g->n, sizeof *order, compare_u64);
+    /* by index, equal ones by token; start is free until then */
+    assert(e->table->rows <= INT64_C(1) << 2 * DIGIT_BITS && g->n <= UINT32_MAX);
+    sort_by_digit((uint64_t *)start, order, g->n, 32);
+    sort_by_digit(order, (const uint64_t *)start, g->n, 32 + DIGIT_BITS);
     int64_t runs = 0;
     for (int64_t k = 0; k < g->n; k++)
         if (k == 0 || order[k] >> 32 != order[k - 1] >> 32)

@@ -135,6 +135,43 @@ static void exact_sums(void **state)
     mem_free(sum);
 }
 
+/* A table of more rows than one digit of the sort has, few of them used, and numbers whose sum
+ * depends on the order: it is that of the tokens. */
+static void order_of_tokens(void **state)
+{
+    enum { N = 3000, ROWS = 3 << 12, USED = 7 };
+    const num_format format = test_format_float(FORMAT_FP32);
+    test_random r = test_random_make("order");
+    exec ex;
+    param table;
+    embedding e;
+    embedding_gradient g;
+    int32_t index[N];
+    float *dy = test_floats(N), *expected = test_floats(ROWS);
+    double *sum = test_alloc(ROWS, sizeof *sum);
+    (void)state;
+    test_exec_init(&ex, &format, 2);
+    test_exec_scratch(&ex, embedding_scratch(&ex, N, 1));
+    test_param_init(&r, &table, ROWS, 1, 0.0, 1.0);
+    embedding_init(&e, "the table", 3, &table);
+    for (int t = 0; t < N; t++) {
+        const int64_t row = test_random_below(&r, USED); /* 0, 4097, 8194, 1, ... */
+        index[t] = (int32_t)(row / 3 + row % 3 * ((1 << 12) + 1));
+        dy[t] = (float)ldexp(test_random_normal(&r), (int)test_random_below(&r, 120));
+        sum[index[t]] += (double)dy[t];
+    }
+    for (int v = 0; v < ROWS; v++)
+        expected[v] = (float)sum[v];
+    embedding_map_gradient(&ex, &g, dy, N, 1, &e);
+    embedding_backward(&ex, &g, index, &e);
+    test_assert_same("dW", table.grad, expected, ROWS);
+    test_param_deinit(&table);
+    test_exec_deinit(&ex);
+    mem_free(dy);
+    mem_free(expected);
+    mem_free(sum);
+}
+
 /* Bounds in dB at 8 bits, two to three below what is measured; 6.02 dB more for each bit. */
 static const struct noise_bound {
     group_kind group;
@@ -257,11 +294,9 @@ static void anomalies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences),
-        cmocka_unit_test(exact_sums),
-        cmocka_unit_test(noise),
-        cmocka_unit_test(mixed_rounding),
-        cmocka_unit_test(rows_as_the_table),
+        cmocka_unit_test(differences),     cmocka_unit_test(exact_sums),
+        cmocka_unit_test(order_of_tokens), cmocka_unit_test(noise),
+        cmocka_unit_test(mixed_rounding),  cmocka_unit_test(rows_as_the_table),
         cmocka_unit_test(anomalies),
     };
     test_print_seed();
