@@ -110,7 +110,7 @@ static double median(const double *v, int n)
 static void add_case(bench *b, const product *p, const gemm_family *family, const int *bits)
 {
     const gemm_plan plan = gemm_plan_make(family, bits[GEMM_A], bits[GEMM_B], false);
-    char line[160];
+    char line[400];
     snprintf(line, sizeof line, "%s %dx%d %s", p->name, bits[0], bits[1], plan.kernel->name);
     if (strstr(line, b->o.filter) == NULL)
         return;

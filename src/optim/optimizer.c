@@ -228,6 +228,7 @@ void optimizer_step(exec *ex, optimizer *opt, const param *params, int64_t count
                     double learning_rate, float grad_scale)
 {
     assert(count == opt->count);
+    (void)count; /* without assertions */
     ++*step_of(opt);
     switch (opt->options.kind) {
     case OPTIMIZER_ADAMW:
@@ -276,6 +277,7 @@ mts_status optimizer_restored(mts_ctx *ctx, optimizer *opt, const param *params,
 {
     mts_status st = MTS_OK;
     assert(count == opt->count);
+    (void)count; /* without assertions */
     MTS_CHECK(*step_of(opt) >= 0 && *step_of(opt) <= INT64_MAX / 2, MTS_ERR_BAD_FILE,
               "optimizer state step: expected a number of steps, found %lld",
               (long long)*step_of(opt));

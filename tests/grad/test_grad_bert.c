@@ -215,7 +215,7 @@ static void assert_same_model(const char *what, const test_bert *a, const test_b
 {
     test_assert_same(what, a->logits, b->logits, a->outputs);
     for (int64_t i = 0; i < a->model->params.count; i++) {
-        char text[200];
+        char text[400];
         const param *p = &a->model->params.items[i], *q = &b->model->params.items[i];
         snprintf(text, sizeof text, "%s: %s", what, p->name);
         test_assert_same(text, p->grad, q->grad, p->rows * p->cols);
