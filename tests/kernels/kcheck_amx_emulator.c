@@ -215,6 +215,7 @@ static int deadly_signal(void (*act)(void))
     assert_true(child >= 0);
     if (child == 0) {
         signal(SIGILL, SIG_DFL);
+        signal(SIGSEGV, SIG_DFL);
         if (!amx_emulator_install())
             _exit(1);
         configure();
@@ -246,6 +247,57 @@ AMX_CODE static void multiply_unequal_shapes(void)
     __asm__ volatile("tdpbssd %%tmm1, %%tmm2, %%tmm0" : : : "memory");
 }
 
+/* In a child process: the configuration is its own. */
+static void configure_reserved_byte(void)
+{
+    config.reserved[13] = 1;
+    configure();
+}
+
+static void configure_ninth_tile(void)
+{
+    config.row_bytes[8] = 64;
+    config.rows[8] = 16;
+    configure();
+}
+
+static void configure_last_tile_columns(void)
+{
+    config.row_bytes[15] = 4;
+    configure();
+}
+
+static void configure_last_tile_rows(void)
+{
+    config.rows[15] = 1;
+    configure();
+}
+
+static void configure_rows_without_columns(void)
+{
+    config.rows[4] = 1;
+    configure();
+}
+
+static void configure_columns_without_rows(void)
+{
+    config.row_bytes[4] = 4;
+    configure();
+}
+
+static void configure_wide_row(void)
+{
+    config.row_bytes[3] = 65;
+    configure();
+}
+
+static void configure_again(void)
+{
+    config.row_bytes[7] = 64;
+    config.rows[7] = 16;
+    configure();
+}
+
 AMX_CODE static void do_nothing_wrong(void)
 {
     __asm__ volatile("tilezero %%tmm3" : : : "memory");
@@ -263,6 +315,23 @@ static void other_instructions_still_kill(void **state)
     assert_int_equal(deadly_signal(multiply_unequal_shapes), SIGILL);
 }
 
+/* A processor answers a wrong configuration by a general protection fault, SIGSEGV on Linux. */
+static void wrong_configurations_kill(void **state)
+{
+    static void (*const wrong[])(void) = {
+        configure_reserved_byte,  configure_ninth_tile,           configure_last_tile_columns,
+        configure_last_tile_rows, configure_rows_without_columns, configure_columns_without_rows,
+        configure_wide_row,
+    };
+    (void)state;
+    begin();
+    release();
+    const int expected = amx_emulator_count() == 0 ? SIGSEGV : SIGILL;
+    assert_int_equal(deadly_signal(configure_again), 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(deadly_signal(wrong[i]), expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +339,7 @@ int main(void)
         cmocka_unit_test(four_signs_of_a_partial_tile),
         cmocka_unit_test(tiles_belong_to_a_thread),
         cmocka_unit_test(other_instructions_still_kill),
+        cmocka_unit_test(wrong_configurations_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

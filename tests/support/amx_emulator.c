@@ -127,22 +127,44 @@ static void *pointer_to(uint64_t address)
     return (void *)(uintptr_t)address;
 }
 
-static bool load_config(const uint8_t *config)
+/* The 64 bytes in memory: tiles 0..7 exist, those behind them are reserved too. */
+typedef struct tile_config {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} tile_config;
+
+/* What the processor accepts for palette 1; to go on in the middle of a tile is not emulated. */
+static bool is_valid(const tile_config *c)
 {
-    uint8_t bytes[64];
-    memcpy(bytes, config, sizeof bytes);
-    memset(&tiles, 0, sizeof tiles);
-    if (bytes[0] != 1 || bytes[1] != 0)
-        return bytes[0] == 0; /* palette 0: as tilerelease */
-    for (int t = 0; t < TILES; t++) {
-        uint16_t row_bytes;
-        memcpy(&row_bytes, bytes + 16 + 2 * t, 2);
-        if (row_bytes > ROW_BYTES || bytes[48 + t] > ROWS)
+    if (c->palette != 1 || c->start_row != 0)
+        return false;
+    for (size_t i = 0; i < sizeof c->reserved; i++)
+        if (c->reserved[i] != 0)
             return false;
-        tiles.row_bytes[t] = (uint8_t)row_bytes;
-        tiles.rows[t] = bytes[48 + t];
+    for (int t = 0; t < 16; t++) {
+        if (t >= TILES && (c->row_bytes[t] != 0 || c->rows[t] != 0))
+            return false;
+        if (c->row_bytes[t] > ROW_BYTES || c->rows[t] > ROWS)
+            return false;
+        if ((c->row_bytes[t] == 0) != (c->rows[t] == 0))
+            return false;
     }
-    tiles.configured = true;
+    return true;
+}
+
+static bool load_config(const uint8_t *bytes)
+{
+    tile_config config;
+    memcpy(&config, bytes, sizeof config);
+    if (config.palette != 0 && !is_valid(&config))
+        return false;
+    memset(&tiles, 0, sizeof tiles); /* palette 0: as tilerelease */
+    for (int t = 0; t < TILES && config.palette != 0; t++) {
+        tiles.row_bytes[t] = (uint8_t)config.row_bytes[t];
+        tiles.rows[t] = config.rows[t];
+    }
+    tiles.configured = config.palette != 0;
     return true;
 }
 
