@@ -10,6 +10,12 @@
 # name servers, and the folders that pip's configuration names (read-only).  The folder
 # ../shared/data is shown beside the clone if it is there.
 set -euo pipefail
+case ${1:-} in
+-h | --help)
+    sed -n '2,/^set -euo/{/^set/d;s/^# \{0,1\}//;p}' "$0"
+    exit 0
+    ;;
+esac
 here=$(cd "$(dirname "$0")/.." && pwd)
 suite=bookworm
 mirror=${MIRROR:-http://deb.debian.org/debian}

@@ -6,6 +6,12 @@
 # A package counts as there when the thing it is wanted for works, wherever that came from.
 # Elsewhere than on Debian and its relatives it only says what is missing, and fails.
 set -euo pipefail
+case ${1:-} in
+-h | --help)
+    sed -n '2,/^set -euo/{/^set/d;s/^# \{0,1\}//;p}' "$0"
+    exit 0
+    ;;
+esac
 
 # Whether what the project wants of package $1 is there.
 is_there() {

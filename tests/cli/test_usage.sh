@@ -65,6 +65,14 @@ refuse 1 "$work/none" train --model_name_or_path "$work/none" --train_file "$wor
     --output_dir "$work/out_dir"
 MANTISSA_KERNEL=quantum refuse 2 "quantum" info
 
+# The scripts of the repository tell how they are used, and do nothing else then.
+top=$(dirname "$0")/../..
+for script in check demo tools/bare_debian.sh tools/install_packages.sh; do
+    "$top/$script" --help >"$work/out" 2>"$work/err" </dev/null || fail "$script --help failed"
+    has out "usage: "
+    [ ! -s "$work/err" ] || fail "$script --help wrote to standard error"
+done
+
 run 0 info
 has out "processor"
 run 0 info --json
