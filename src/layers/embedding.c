@@ -4,7 +4,13 @@
 #include <assert.h>
 #include <string.h>
 
-enum { ROW_GRAIN = 32, SEGMENT = 256, DIGIT_BITS = 12, DIGITS = 1 << DIGIT_BITS };
+enum {
+    ROW_GRAIN = 32,
+    CLEAR_GRAIN = 512,
+    SEGMENT = 256,
+    DIGIT_BITS = 12,
+    DIGITS = 1 << DIGIT_BITS
+};
 
 void embedding_init(embedding *e, const char *name, int id, param *table)
 {
@@ -162,6 +168,14 @@ static void scatter_runs(void *arg, int64_t begin, int64_t end)
     }
 }
 
+/* Rows [begin, end) of the gradient. */
+static void clear_rows(void *arg, int64_t begin, int64_t end)
+{
+    const param *table = arg;
+    memset(table->grad + begin * table->cols, 0,
+           (size_t)((end - begin) * table->cols) * sizeof(float));
+}
+
 /* to[n] = from[n] in the order of DIGIT_BITS bits from shift on; equal ones stay in their order. */
 static void sort_by_digit(uint64_t *to, const uint64_t *from, int64_t n, int shift)
 {
@@ -180,7 +194,7 @@ void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *in
     uint64_t *order = exec_take(ex, g->n, sizeof(uint64_t));
     int64_t *start = exec_take(ex, g->n + 1, sizeof(int64_t));
     if (!ex->accumulate_grads)
-        memset(e->table->grad, 0, (size_t)(e->table->rows * e->table->cols) * sizeof(float));
+        exec_parallel(ex, e->table->rows, CLEAR_GRAIN, clear_rows, e->table);
     for (int64_t t = 0; t < g->n; t++)
         order[t] = (uint64_t)index[t] << 32 | (uint64_t)t;
     /* by index, equal ones by token; start is free until then */

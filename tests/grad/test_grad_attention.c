@@ -372,6 +372,24 @@ static void bfloat16(void **state)
     measure(&f, 0.1f, bound);
 }
 
+/* Rows of more columns than are rounded to bfloat16 at a time. */
+static void long_bfloat16(void **state)
+{
+    enum { LONG = 1031, WIDTH = 8 };
+    static const int64_t lengths[] = {LONG};
+    const num_format bf16 = test_format_float(FORMAT_BF16), fp32 = test_format_float(FORMAT_FP32);
+    head_case rounded, exact;
+    (void)state;
+    case_init(&rounded, &bf16, 1, WIDTH, 1, lengths, 1);
+    case_init(&exact, &fp32, 1, WIDTH, 1, lengths, 1);
+    run(&rounded);
+    run(&exact);
+    test_assert_at_least("out", test_snr_db(rounded.out, exact.out, LONG * WIDTH), 40, "dB");
+    test_assert_at_least("dqkv", test_snr_db(rounded.dqkv, exact.dqkv, LONG * 3 * WIDTH), 40, "dB");
+    case_deinit(&rounded);
+    case_deinit(&exact);
+}
+
 static void threads(void **state)
 {
     static const int64_t lengths[] = {17, 40, 1, 9};
@@ -420,8 +438,9 @@ int main(void)
         cmocka_unit_test(differences),     cmocka_unit_test(dropout_steps),
         cmocka_unit_test(noise),           cmocka_unit_test(mixed_rounding),
         cmocka_unit_test(mixed_gradients), cmocka_unit_test(peaked_row),
-        cmocka_unit_test(bfloat16),        cmocka_unit_test(threads),
-        cmocka_unit_test(own_draws),       cmocka_unit_test(anomalies),
+        cmocka_unit_test(bfloat16),        cmocka_unit_test(long_bfloat16),
+        cmocka_unit_test(threads),         cmocka_unit_test(own_draws),
+        cmocka_unit_test(anomalies),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);
