@@ -125,7 +125,7 @@ awk -v threads="$threads" -v seconds="$seconds" -v list="$list" '
         if (f ~ /^(add|softmax|activation_|dropout|drop|layernorm|norm_|accumulate|act_)/ ||
             f ~ /^(embedding|forward_row|backward_rows|sum_|finite_piece|isqrt|loss_)/ ||
             f ~ /^(nonlinearity_|collect_rows|add_sums|mix_|project_|output_row|param_strip)/ ||
-            f ~ /^(multiply|kept_part|probabilities|attention_|run_heads|exec_|linear_|bert_)/)
+            f ~ /^(multiply_s|kept_part|probabilities|attention_|run_heads|exec_|linear_|bert_)/)
             return "element-wise"
         if (dso[1] ~ /kernel|^\(\[/) return "system"
         if (dso[1] ~ /libm|libc/) return all ~ / (attention_|bert_|layernorm_)/ ? \

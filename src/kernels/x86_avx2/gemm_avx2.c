@@ -90,8 +90,9 @@ static void pack_a_narrow__avx2(void *dst, const pack_source *src, int64_t first
 
 /* c[4][24] = or += the sums of `pairs` pairs of depths.  Not inlined: gcc 12 would keep
  * accumulators in memory. */
-static MTS_NOINLINE void multiply(int32_t *restrict c, const uint8_t *restrict pa,
-                                  const uint8_t *restrict pb, int64_t pairs, bool add)
+static MTS_NOINLINE void gemm_s16s16s32_pairs__avx2(int32_t *restrict c, const uint8_t *restrict pa,
+                                                    const uint8_t *restrict pb, int64_t pairs,
+                                                    bool add)
 {
     __m256i acc[MR][VECTORS];
     X86_UNROLL
@@ -129,7 +130,7 @@ static MTS_NOINLINE void multiply(int32_t *restrict c, const uint8_t *restrict p
 static void gemm_s16s16s32_4x24__avx2(int32_t *restrict c, const void *restrict a,
                                       const void *restrict b, int64_t depth)
 {
-    multiply(c, a, b, (depth + 1) / 2, false);
+    gemm_s16s16s32_pairs__avx2(c, a, b, (depth + 1) / 2, false);
 }
 
 /* wide[groups][2][24 rows][2] of b[groups][24 rows][4]. */
@@ -168,7 +169,7 @@ static void gemm_s16s8s32_strip_4x24__avx2(int32_t *restrict c, const void *rest
         const int64_t slice = (groups * B_QUAD / panels + 63) / 64 * 64;
         for (int64_t i = 0; i < panels; i++, pa += panel_bytes) {
             prefetch(pb + i * slice, slice);
-            multiply(c + i * TILE, pa, wide, 2 * groups, at > 0);
+            gemm_s16s16s32_pairs__avx2(c + i * TILE, pa, wide, 2 * groups, at > 0);
         }
     }
 }
