@@ -16,23 +16,6 @@
 #include "base/file.h"
 #include "support/run_folder.h"
 
-static mts_ctx *ctx;
-
-static int open_folder(void **state)
-{
-    (void)state;
-    run_folder_create();
-    return mts_ctx_create(&ctx) == MTS_OK ? 0 : -1;
-}
-
-static int close_folder(void **state)
-{
-    (void)state;
-    mts_ctx_destroy(ctx);
-    run_folder_remove();
-    return 0;
-}
-
 static void train(const mts_options *o, const char *output_dir)
 {
     mts_options options = *o;
@@ -445,5 +428,5 @@ int main(void)
         cmocka_unit_test(test_grouping_changes_the_run),
         cmocka_unit_test(test_rounding_changes_the_run),
     };
-    return cmocka_run_group_tests(tests, open_folder, close_folder);
+    return cmocka_run_group_tests(tests, run_folder_open, run_folder_close);
 }

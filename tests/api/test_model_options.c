@@ -12,23 +12,6 @@
 
 #include "support/run_folder.h"
 
-static mts_ctx *ctx;
-
-static int open_all(void **state)
-{
-    (void)state;
-    run_folder_create();
-    return mts_ctx_create(&ctx) == MTS_OK ? 0 : -1;
-}
-
-static int close_all(void **state)
-{
-    (void)state;
-    run_folder_remove();
-    mts_ctx_destroy(ctx);
-    return 0;
-}
-
 /* A folder whose config.json is this text. */
 static mts_status read_text(const char *text, mts_options *o)
 {
@@ -172,5 +155,5 @@ int main(void)
         cmocka_unit_test(absent),     cmocka_unit_test(hostile), cmocka_unit_test(beside_others),
         cmocka_unit_test(round_trip), cmocka_unit_test(widths),
     };
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, run_folder_open, run_folder_close);
 }

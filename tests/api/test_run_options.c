@@ -17,23 +17,6 @@
 
 enum { STEPS = 4 };
 
-static mts_ctx *ctx;
-
-static int open_folder(void **state)
-{
-    (void)state;
-    run_folder_create();
-    return mts_ctx_create(&ctx) == MTS_OK ? 0 : -1;
-}
-
-static int close_folder(void **state)
-{
-    (void)state;
-    mts_ctx_destroy(ctx);
-    run_folder_remove();
-    return 0;
-}
-
 static mts_options short_run(void)
 {
     mts_options o = run_folder_options();
@@ -215,5 +198,5 @@ int main(void)
         cmocka_unit_test(test_other_options_do_not),
         cmocka_unit_test(test_dropout_of_the_model),
     };
-    return cmocka_run_group_tests(tests, open_folder, close_folder);
+    return cmocka_run_group_tests(tests, run_folder_open, run_folder_close);
 }

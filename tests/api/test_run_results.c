@@ -20,34 +20,11 @@
 
 enum { LABELS = 3, DEV_ROWS = 20, STEPS_PER_EPOCH = 15, FILE_BYTES = 1 << 22 };
 
-static mts_ctx *ctx;
-
-static int open_folder(void **state)
-{
-    (void)state;
-    run_folder_create();
-    return mts_ctx_create(&ctx) == MTS_OK ? 0 : -1;
-}
-
-static int close_folder(void **state)
-{
-    (void)state;
-    mts_ctx_destroy(ctx);
-    run_folder_remove();
-    return 0;
-}
-
-static void require(mts_status st)
-{
-    if (st != MTS_OK)
-        fail_msg("%s: %s", mts_status_name(st), mts_error_text(ctx));
-}
-
 static void train(const mts_options *o, const char *output_dir)
 {
     mts_options options = *o;
     options.output_dir = output_dir;
-    require(mts_train(ctx, &options, NULL, NULL));
+    run_folder_require(mts_train(ctx, &options, NULL, NULL));
 }
 
 static json_t *load_json(const char *dir, const char *name)
@@ -79,7 +56,7 @@ static int64_t read_texts(const char *name, char **content, const char *text[2 *
 {
     const run_path path = run_folder_path("%s", name);
     int64_t n = 0;
-    require(file_read_all(ctx, path.text, FILE_BYTES, content, NULL));
+    run_folder_require(file_read_all(ctx, path.text, FILE_BYTES, content, NULL));
     for (char *line = strchr(*content, '\n') + 1; *line != '\0'; n++) {
         char *tab = strchr(line, '\t'), *end = strchr(line, '\n');
         assert_true(n < 2 * DEV_ROWS);
@@ -110,11 +87,11 @@ static void check_predictions(const char *data, bool regression)
     o.overwrite_output_dir = true;
     train(&o, out.text);
     o.model_name_or_path = out.text;
-    require(mts_predictor_open(ctx, &o, &p));
+    run_folder_require(mts_predictor_open(ctx, &o, &p));
     const int64_t n = read_texts(data, &content, text), labels = mts_predictor_num_labels(p);
     assert_true(n % o.per_device_eval_batch_size != 0 && n > o.per_device_eval_batch_size);
-    require(mts_predictor_run(p, text, NULL, n, &logits[0][0]));
-    require(file_read_all(ctx, found.text, FILE_BYTES, &lines, NULL));
+    run_folder_require(mts_predictor_run(p, text, NULL, n, &logits[0][0]));
+    run_folder_require(file_read_all(ctx, found.text, FILE_BYTES, &lines, NULL));
     char *line = strtok(lines, "\n");
     assert_string_equal(line, "index\tprediction");
     for (int64_t i = 0; i < n; i++) {
@@ -160,9 +137,9 @@ static void test_lower_case_of_a_prediction(void **state)
         float a[LABELS], b[LABELS];
         mts_predictor *p = NULL;
         o.do_lower_case = wanted;
-        require(mts_predictor_open(ctx, &o, &p));
-        require(mts_predictor_run(p, &upper, NULL, 1, a));
-        require(mts_predictor_run(p, &lower, NULL, 1, b));
+        run_folder_require(mts_predictor_open(ctx, &o, &p));
+        run_folder_require(mts_predictor_run(p, &upper, NULL, 1, a));
+        run_folder_require(mts_predictor_run(p, &lower, NULL, 1, b));
         assert_int_equal(memcmp(a, b, sizeof a) == 0, wanted != 0);
         mts_predictor_close(p);
     }
@@ -330,11 +307,11 @@ static void set_word(const char *dir, const char *word, float value)
     mts_tokenizer *tokenizer = NULL;
     mts_encoding encoding;
     file_writer *writer = NULL;
-    require(mts_tokenizer_open(ctx, dir, &tokenizer));
-    require(mts_tokenizer_encode(tokenizer, word, NULL, 0, &encoding));
+    run_folder_require(mts_tokenizer_open(ctx, dir, &tokenizer));
+    run_folder_require(mts_tokenizer_encode(tokenizer, word, NULL, 0, &encoding));
     assert_int_equal(encoding.length, 3);
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    require(file_read_all(ctx, path, FILE_BYTES, &bytes, &count));
+    run_folder_require(file_read_all(ctx, path, FILE_BYTES, &bytes, &count));
     memcpy(&header, bytes, sizeof header);
     json_t *root = json_loadb(bytes + 8, header, 0, NULL);
     const json_t *entry = json_object_get(root, "bert.embeddings.word_embeddings.weight");
@@ -343,9 +320,9 @@ static void set_word(const char *dir, const char *word, float value)
     const int64_t begin = json_integer_value(json_array_get(offsets, 0));
     for (int64_t j = 0; j < cols; j++)
         memcpy(bytes + 8 + header + begin + 4 * (encoding.ids[1] * cols + j), &value, 4);
-    require(file_writer_open(ctx, path, &writer));
-    require(file_writer_write(writer, bytes, count));
-    require(file_writer_commit(writer));
+    run_folder_require(file_writer_open(ctx, path, &writer));
+    run_folder_require(file_writer_write(writer, bytes, count));
+    run_folder_require(file_writer_commit(writer));
     file_writer_close(writer);
     json_decref(root);
     mem_free(bytes);
@@ -370,10 +347,10 @@ static void test_overflow_is_noticed(void **state)
     train(&o, out.text);
     set_word(out.text, "cat", 3e38f);
     o.model_name_or_path = out.text;
-    require(mts_predictor_open(ctx, &o, &p));
-    require(mts_predictor_run(p, &good, NULL, 1, before));
+    run_folder_require(mts_predictor_open(ctx, &o, &p));
+    run_folder_require(mts_predictor_run(p, &good, NULL, 1, before));
     assert_int_equal(mts_predictor_run(p, &bad, NULL, 1, after), MTS_ERR_NUMERIC);
-    require(mts_predictor_run(p, &good, NULL, 1, after));
+    run_folder_require(mts_predictor_run(p, &good, NULL, 1, after));
     assert_memory_equal(before, after, sizeof before);
     mts_predictor_close(p);
     assert_int_equal(mts_eval(ctx, &o, NULL, &metrics), MTS_ERR_NUMERIC);
@@ -427,11 +404,11 @@ static void test_infinite_weights_are_not_written(void **state)
     const run_path model = run_folder_path("huge");
     mts_options o = run_folder_options();
     (void)state;
-    require(file_make_dirs(ctx, model.text));
+    run_folder_require(file_make_dirs(ctx, model.text));
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         const run_path a = run_folder_path("model/%s", files[i]);
         const run_path b = run_folder_path("huge/%s", files[i]);
-        require(file_copy(ctx, a.text, b.text));
+        run_folder_require(file_copy(ctx, a.text, b.text));
     }
     set_word(model.text, "[MASK]", 3e38f);
     o.model_name_or_path = model.text;
@@ -463,5 +440,5 @@ int main(void)
         cmocka_unit_test(test_gradients_that_overflow),
         cmocka_unit_test(test_infinite_weights_are_not_written),
     };
-    return cmocka_run_group_tests(tests, open_folder, close_folder);
+    return cmocka_run_group_tests(tests, run_folder_open, run_folder_close);
 }

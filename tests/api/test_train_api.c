@@ -19,29 +19,6 @@
 
 enum { STEPS = 6, LABELS = 3, DEV_ROWS = 20 };
 
-static mts_ctx *ctx;
-
-static int open_folder(void **state)
-{
-    (void)state;
-    run_folder_create();
-    return mts_ctx_create(&ctx) == MTS_OK ? 0 : -1;
-}
-
-static int close_folder(void **state)
-{
-    (void)state;
-    mts_ctx_destroy(ctx);
-    run_folder_remove();
-    return 0;
-}
-
-static void require(mts_status st)
-{
-    if (st != MTS_OK)
-        fail_msg("%s: %s", mts_status_name(st), mts_error_text(ctx));
-}
-
 /* A run of 6 steps with two evaluations and two checkpoints. */
 static mts_options small_run(const char *output_dir)
 {
@@ -111,7 +88,7 @@ static void test_events_and_results(void **state)
     const mts_callbacks callbacks = {record, &seen};
     mts_options o = small_run(out.text);
     char *trained = NULL, *evaluated = NULL;
-    require(mts_train(ctx, &o, &callbacks, &trained));
+    run_folder_require(mts_train(ctx, &o, &callbacks, &trained));
     /* columns; rows of both files are read and some of each cut; the head is new; 3 steps,
      * evaluation, checkpoint, twice; final evaluation */
     assert_string_equal(seen.letters, "npnpnnssspmcssspmcpm");
@@ -119,7 +96,7 @@ static void test_events_and_results(void **state)
 
     mts_options again = run_folder_options();
     again.model_name_or_path = out.text;
-    require(mts_eval(ctx, &again, NULL, &evaluated));
+    run_folder_require(mts_eval(ctx, &again, NULL, &evaluated));
     assert_true(number_of(evaluated, "eval_loss") == number_of(trained, "eval_loss"));
     assert_true(number_of(evaluated, "eval_accuracy") == number_of(trained, "eval_accuracy"));
     mts_string_free(trained);
@@ -128,7 +105,7 @@ static void test_events_and_results(void **state)
     /* The same without callbacks and without a wish for the metrics. */
     const run_path quiet = run_folder_path("quiet");
     o.output_dir = quiet.text;
-    require(mts_train(ctx, &o, NULL, NULL));
+    run_folder_require(mts_train(ctx, &o, NULL, NULL));
     run_folder_assert_same(out.text, quiet.text, "model.safetensors");
 }
 
@@ -162,7 +139,7 @@ static void check_test_rows(mts_predictor *p, const mts_options *run, const char
     mts_predictor *shorter = NULL;
     float logits[DEV_ROWS * LABELS];
     o.test_file = dev.text;
-    require(mts_test_rows_open(ctx, &o, &callbacks, &rows));
+    run_folder_require(mts_test_rows_open(ctx, &o, &callbacks, &rows));
     assert_string_equal(seen.letters, "n");
     assert_int_equal(mts_test_rows_count(rows), DEV_ROWS);
     assert_null(mts_test_rows_text_b(rows));
@@ -170,8 +147,9 @@ static void check_test_rows(mts_predictor *p, const mts_options *run, const char
         assert_string_equal(mts_test_rows_text_a(rows)[i], text[i]);
     assert_false(mts_predictor_is_multi_label(p));
     o.max_seq_length = 8;
-    require(mts_predictor_open(ctx, &o, &shorter));
-    require(mts_predictor_run(shorter, mts_test_rows_text_a(rows), NULL, DEV_ROWS, logits));
+    run_folder_require(mts_predictor_open(ctx, &o, &shorter));
+    run_folder_require(
+        mts_predictor_run(shorter, mts_test_rows_text_a(rows), NULL, DEV_ROWS, logits));
     assert_true(mts_predictor_cut_rows(shorter) > mts_predictor_cut_rows(p));
     mts_predictor_close(shorter);
     mts_test_rows_close(rows);
@@ -197,15 +175,15 @@ static void test_predictions_are_the_evaluation(void **state)
     o.max_steps = 30;
     o.save_strategy = "no";
     o.load_best_model_at_end = false;
-    require(mts_train(ctx, &o, NULL, &metrics));
+    run_folder_require(mts_train(ctx, &o, NULL, &metrics));
     o.model_name_or_path = out.text;
-    require(mts_predictor_open(ctx, &o, &p));
+    run_folder_require(mts_predictor_open(ctx, &o, &p));
     assert_int_equal(mts_predictor_num_labels(p), LABELS);
     assert_false(mts_predictor_is_regression(p));
     assert_null(mts_predictor_label(p, LABELS));
     assert_null(mts_predictor_label(p, -1));
     read_dev(&content, text, label);
-    require(mts_predictor_run(p, text, NULL, DEV_ROWS, &all[0][0]));
+    run_folder_require(mts_predictor_run(p, text, NULL, DEV_ROWS, &all[0][0]));
     for (int i = 0; i < DEV_ROWS; i++) {
         int best = 0, truth = 0;
         double sum = 0;
@@ -218,12 +196,12 @@ static void test_predictions_are_the_evaluation(void **state)
         loss += log(sum) / DEV_ROWS;
         correct += best == truth;
         /* a row alone has the same logits as among others */
-        require(mts_predictor_run(p, &text[i], NULL, 1, one));
+        run_folder_require(mts_predictor_run(p, &text[i], NULL, 1, one));
         assert_memory_equal(one, all[i], sizeof one);
     }
     assert_true(number_of(metrics, "eval_accuracy") == (double)correct / DEV_ROWS);
     assert_true(fabs(number_of(metrics, "eval_loss") - loss) < 1e-5 * loss);
-    require(mts_predictor_run(p, text, NULL, 0, one));
+    run_folder_require(mts_predictor_run(p, text, NULL, 0, one));
     assert_int_equal(mts_predictor_run(p, NULL, NULL, 1, one), MTS_ERR_ARGUMENT);
     assert_int_equal(mts_predictor_run(NULL, text, NULL, 1, one), MTS_ERR_ARGUMENT);
     check_test_rows(p, &o, text);
@@ -241,11 +219,11 @@ static void write_cased_model(const char *name, const char *config)
 {
     static const char *const files[] = {"config.json", "model.safetensors", "vocab.txt"};
     const run_path to = run_folder_path("%s", name);
-    require(file_make_dirs(ctx, to.text));
+    run_folder_require(file_make_dirs(ctx, to.text));
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         const run_path a = run_folder_path("model/%s", files[i]);
         const run_path b = run_folder_path("%s/%s", name, files[i]);
-        require(file_copy(ctx, a.text, b.text));
+        run_folder_require(file_copy(ctx, a.text, b.text));
     }
     if (config == NULL)
         return;
@@ -257,7 +235,7 @@ static void write_cased_model(const char *name, const char *config)
                              "BertNormalizer", "strip_accents", "lowercase", 1, "pre_tokenizer",
                              "type", "BertPreTokenizer", "model", "type", "WordPiece", "kept", 0.1);
     char *content = NULL, *line = NULL;
-    require(file_read_all(ctx, vocab.text, 1 << 16, &content, NULL));
+    run_folder_require(file_read_all(ctx, vocab.text, 1 << 16, &content, NULL));
     json_int_t id = 0;
     for (line = strtok(content, "\n"); line != NULL; line = strtok(NULL, "\n"))
         assert_int_equal(json_object_set_new(ids, line, json_integer(id++)), 0);
@@ -282,9 +260,9 @@ static bool knows_upper_case(const char *dir)
 {
     mts_tokenizer *t = NULL;
     mts_encoding upper, lower;
-    require(mts_tokenizer_open(ctx, dir, &t));
-    require(mts_tokenizer_encode(t, "CAT", NULL, 0, &upper));
-    require(mts_tokenizer_encode(t, "cat", NULL, 0, &lower));
+    run_folder_require(mts_tokenizer_open(ctx, dir, &t));
+    run_folder_require(mts_tokenizer_encode(t, "CAT", NULL, 0, &upper));
+    run_folder_require(mts_tokenizer_encode(t, "cat", NULL, 0, &lower));
     const bool same = upper.length == lower.length && upper.ids[1] == lower.ids[1];
     mts_encoding_free(&upper);
     mts_encoding_free(&lower);
@@ -303,11 +281,11 @@ static void train_cased(const char *model, int64_t wanted)
     o.do_lower_case = wanted;
     o.load_best_model_at_end = false;
     o.overwrite_output_dir = true;
-    require(mts_train(ctx, &o, NULL, &trained));
+    run_folder_require(mts_train(ctx, &o, NULL, &trained));
     assert_int_equal(knows_upper_case(out.text), wanted == 1);
     assert_int_equal(knows_upper_case(checkpoint.text), wanted == 1);
     again.model_name_or_path = out.text;
-    require(mts_eval(ctx, &again, NULL, &evaluated)); /* "The" and "A" are cased */
+    run_folder_require(mts_eval(ctx, &again, NULL, &evaluated)); /* "The" and "A" are cased */
     assert_true(number_of(evaluated, "eval_loss") == number_of(trained, "eval_loss"));
     mts_string_free(trained);
     mts_string_free(evaluated);
@@ -367,18 +345,18 @@ static bool stop_at(const char *whole, const mts_options *options, int at)
     }
     if (st != MTS_OK && checkpoints > 0) {
         o.resume_from_checkpoint = "last";
-        require(mts_train(ctx, &o, NULL, NULL));
+        run_folder_require(mts_train(ctx, &o, NULL, NULL));
     } else if (st != MTS_OK) { /* before the first step: the same call again begins */
         assert_int_equal(st, MTS_ERR_INTERRUPTED);
         assert_int_equal(seen.steps, 0);
         assert_null(strstr(mts_error_text(ctx), "a checkpoint was written"));
-        require(mts_train(ctx, &o, NULL, NULL));
+        run_folder_require(mts_train(ctx, &o, NULL, NULL));
     }
     const run_path end_a = run_folder_path("to-be-stopped/checkpoint-%d", STEPS);
     const run_path end_b = run_folder_path("stopped/checkpoint-%d", STEPS);
     run_folder_assert_same(whole, out.text, "model.safetensors");
     run_folder_assert_checkpoint(end_a.text, end_b.text);
-    require(file_remove_tree(ctx, out.text));
+    run_folder_require(file_remove_tree(ctx, out.text));
     return true;
 }
 
@@ -390,7 +368,7 @@ static void test_stop_at_each_event(void **state)
     int at = 0;
     o.load_best_model_at_end = true;
     o.metric_for_best_model = "accuracy";
-    require(mts_train(ctx, &o, NULL, NULL));
+    run_folder_require(mts_train(ctx, &o, NULL, NULL));
     while (stop_at(out.text, &o, at))
         at++;
     printf("stopped at each of %d events\n", at);
@@ -478,10 +456,10 @@ static bool fail_once(int64_t after)
         fail_msg("allocation %lld failed: %s: %s", (long long)after, mts_status_name(st),
                  mts_error_text(ctx));
     if (!reached)
-        require(st);
+        run_folder_require(st);
     assert_undamaged(whole.text, out.text);
     if (dir_exists(out.text))
-        require(file_remove_tree(ctx, out.text));
+        run_folder_require(file_remove_tree(ctx, out.text));
     return reached;
 }
 
@@ -491,7 +469,7 @@ static void test_each_allocation_fails(void **state)
     (void)state;
     const run_path whole = run_folder_path("start");
     int64_t tried = 0;
-    require(shortest_run(whole.text));
+    run_folder_require(shortest_run(whole.text));
     while (fail_once(tried))
         tried++;
     printf("%lld allocations failed once each\n", (long long)tried);
@@ -508,5 +486,5 @@ int main(void)
         cmocka_unit_test(test_wrong_calls),
         cmocka_unit_test(test_each_allocation_fails),
     };
-    return cmocka_run_group_tests(tests, open_folder, close_folder);
+    return cmocka_run_group_tests(tests, run_folder_open, run_folder_close);
 }

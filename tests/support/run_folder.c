@@ -17,13 +17,13 @@
 
 #define FILE_LIMIT ((size_t)1 << 26)
 
-static mts_ctx ctx;
+mts_ctx *ctx;
 static run_path root, model, train, dev;
 
-static void require(mts_status st)
+void run_folder_require(mts_status st)
 {
     if (st != MTS_OK)
-        fail_msg("%s: %s", mts_status_name(st), ctx.error);
+        fail_msg("%s: %s", mts_status_name(st), mts_error_text(ctx));
 }
 
 run_path run_folder_path(const char *name, ...)
@@ -39,20 +39,27 @@ run_path run_folder_path(const char *name, ...)
     return path;
 }
 
-void run_folder_create(void)
+int run_folder_open(void **state)
 {
     const char *base = getenv("TMPDIR");
+    (void)state;
+    if (mts_ctx_create(&ctx) != MTS_OK)
+        return -1;
     snprintf(root.text, sizeof root.text, "%s/mantissa-run.XXXXXX", base == NULL ? "." : base);
     assert_non_null(mkdtemp(root.text));
-    require(tiny_task_write(&ctx, root.text));
+    run_folder_require(tiny_task_write(ctx, root.text));
     model = run_folder_path("model");
     train = run_folder_path("train.tsv");
     dev = run_folder_path("dev.tsv");
+    return 0;
 }
 
-void run_folder_remove(void)
+int run_folder_close(void **state)
 {
-    require(file_remove_tree(&ctx, root.text));
+    (void)state;
+    run_folder_require(file_remove_tree(ctx, root.text));
+    mts_ctx_destroy(ctx);
+    return 0;
 }
 
 mts_options run_folder_options(void)
@@ -74,8 +81,8 @@ bool run_folder_same(const char *a, const char *b)
 {
     char *text_a = NULL, *text_b = NULL;
     size_t bytes_a = 0, bytes_b = 0;
-    const bool read = file_read_all(&ctx, a, FILE_LIMIT, &text_a, &bytes_a) == MTS_OK &&
-                      file_read_all(&ctx, b, FILE_LIMIT, &text_b, &bytes_b) == MTS_OK;
+    const bool read = file_read_all(ctx, a, FILE_LIMIT, &text_a, &bytes_a) == MTS_OK &&
+                      file_read_all(ctx, b, FILE_LIMIT, &text_b, &bytes_b) == MTS_OK;
     const bool same = read && bytes_a == bytes_b && memcmp(text_a, text_b, bytes_a) == 0;
     mem_free(text_a);
     mem_free(text_b);
@@ -85,8 +92,8 @@ bool run_folder_same(const char *a, const char *b)
 void run_folder_assert_same(const char *dir_a, const char *dir_b, const char *name)
 {
     char *a = NULL, *b = NULL;
-    require(path_join(&ctx, &a, dir_a, name));
-    require(path_join(&ctx, &b, dir_b, name));
+    run_folder_require(path_join(ctx, &a, dir_a, name));
+    run_folder_require(path_join(ctx, &b, dir_b, name));
     if (!run_folder_same(a, b))
         fail_msg("%s and %s: expected the same bytes", a, b);
     mem_free(a);
@@ -106,7 +113,7 @@ int run_folder_count(const char *dir, const char *prefix)
     file_list list = {0};
     int count = 0;
     if (dir_exists(dir))
-        require(file_list_dir(&ctx, dir, &list));
+        run_folder_require(file_list_dir(ctx, dir, &list));
     for (size_t i = 0; i < list.count; i++)
         count += strncmp(list.names[i], prefix, strlen(prefix)) == 0;
     file_list_deinit(&list);

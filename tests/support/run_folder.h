@@ -13,9 +13,15 @@ typedef struct run_path {
     char text[RUN_PATH_BYTES];
 } run_path;
 
-/* The folder, below TMPDIR or the present one; removed by run_folder_remove. */
-void run_folder_create(void);
-void run_folder_remove(void);
+/* The context of the test program, from run_folder_open to run_folder_close. */
+extern mts_ctx *ctx;
+
+/* Group fixtures of cmocka: the folder, below TMPDIR or the present one, and the context. */
+int run_folder_open(void **state);
+int run_folder_close(void **state);
+
+/* Fail with the context's text unless st is MTS_OK. */
+void run_folder_require(mts_status st);
 
 /* folder/name, printf style. */
 run_path run_folder_path(const char *name, ...) MTS_PRINTF(1, 2);
