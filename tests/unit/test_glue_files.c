@@ -2,7 +2,7 @@
  * The real GLUE files: every row's texts and label are what Python reads from them.
  *
  * MANTISSA_TEST_DATA: a folder with glue/CoLA/train.tsv and so on (the subsets whose row numbers
- * are below); skipped without it.  Golden values by tools/check_tables.py --golden.
+ * are below); skipped without it.  Golden values by gates/check_tables.py --golden.
  */
 #include <stdarg.h>
 #include <stddef.h>

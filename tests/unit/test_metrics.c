@@ -1,8 +1,8 @@
 /*
  * data/metrics against values of scikit-learn 1.9.1 and scipy 1.17.1, and its degenerate cases.
  *
- *   test_metrics           the tests; golden values by tools/check_metrics.py --golden
- *   test_metrics --dump    JSON cases from stdin, results to stdout: for tools/check_metrics.py
+ *   test_metrics           the tests; golden values by gates/check_metrics.py --golden
+ *   test_metrics --dump    JSON cases from stdin, results to stdout: for gates/check_metrics.py
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,7 +101,7 @@ static const golden goldens[] = {
       {"eval_spearmanr", 0x1.d1df696241025p-1}}},
 };
 
-/* The rows of golden() in tools/check_metrics.py. */
+/* The rows of golden() in gates/check_metrics.py. */
 static void make_golden_rows(const golden *g, double *predictions, double *labels)
 {
     const uint32_t k = (uint32_t)g->num_labels;

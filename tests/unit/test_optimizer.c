@@ -2,8 +2,8 @@
  * optim/optimizer: AdamW and SGD against torch 2.13; what all kinds must hold: the same bits for
  * any threads and instruction set, exact resume, refusal of a state that no run could have left.
  *
- *   test_optimizer           the tests; golden values by tools/check_optimizer.py --golden
- *   test_optimizer --dump    JSON cases from stdin, results to stdout: for tools/check_optimizer.py
+ *   test_optimizer           the tests; golden values by gates/check_optimizer.py --golden
+ *   test_optimizer --dump    JSON cases from stdin, results to stdout: for gates/check_optimizer.py
  *   test_optimizer --maps    the maps of adamw_8bit, 2 times 256 numbers: likewise
  */
 #include <stdarg.h>

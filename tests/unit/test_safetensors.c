@@ -18,7 +18,7 @@
 #include "base/memory.h"
 #include "io/safetensors.h"
 
-/* Written by the safetensors library 0.8.0: tools/check_safetensors.py --golden. */
+/* Written by the safetensors library 0.8.0: gates/check_safetensors.py --golden. */
 static const uint8_t golden[] = {
     136, 2,   0,   0,   0,   0,   0,   0,   123, 34,  95,  95,  109, 101, 116, 97,  100, 97,  116,
     97,  95,  95,  34,  58,  123, 34,  102, 111, 114, 109, 97,  116, 34,  58,  34,  112, 116, 34,
@@ -132,7 +132,7 @@ static const int32_t seven[] = {7};
 static const uint8_t mask[] = {1, 2, 255};
 static const int16_t shorts[] = {-32768};
 
-/* The tensors of tools/check_safetensors.py, not in the order of the file. */
+/* The tensors of gates/check_safetensors.py, not in the order of the file. */
 static const struct {
     const char *name;
     st_dtype dtype;

@@ -4,7 +4,7 @@
  *   test_table_reader                      the tests
  *   test_table_reader --dump FILE [NAME..] the table as JSON, [[names], [cells], ...]; NAMEs: the
  *                                          columns of a TSV file without header.  For
- *                                          tools/check_tables.py
+ *                                          gates/check_tables.py
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
  * As a program, `test_wordpiece --encode MODEL_DIR` reads requests from standard input, one a line:
  *     max_length TAB hexadecimal bytes of text a [TAB the same of text b]
  * and answers each with one line: ids TAB type_ids TAB begin TAB end (numbers with spaces between).
- * tools/check_tokenizer.py compares the answers with Hugging Face's.
+ * gates/check_tokenizer.py compares the answers with Hugging Face's.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One run of 30 steps on a real model gives one model file, however it is run.
 #
-# usage: tools/check_determinism.sh MANTISSA EMULATED MODEL_DIR DATA_DIR OUT [PRECISION[:GROUP]...]
+# usage: gates/check_determinism.sh MANTISSA EMULATED MODEL_DIR DATA_DIR OUT [PRECISION[:GROUP]...]
 #
 #   MANTISSA   the command; EMULATED: tests/mantissa_amx_emulated of the same build, used for the
 #              family amx where the processor has none

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # No vector instruction beyond SSE2 in objects that every processor runs.
 #
-# usage: tools/check_isa.sh BUILD_FOLDER
+# usage: gates/check_isa.sh BUILD_FOLDER
 #
 # Looks for ymm, zmm, tmm and mask registers in the disassembly of the generic objects of an x86-64
 # build.  And that the check can fail: the AVX2 objects must hold ymm.

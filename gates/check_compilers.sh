@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Two builds of the command by different compilers train to the same bytes.
 #
-# usage: tools/check_compilers.sh BUILD_A BUILD_B        (build folders with tests)
+# usage: gates/check_compilers.sh BUILD_A BUILD_B        (build folders with tests)
 set -euo pipefail
 [ $# -eq 2 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 work=$(mktemp -d)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How far the gradient of one batch is from fp32's, by number format: |g - g32| / |g32| (2-norms).
 
-    tools/gradient_error.py --mantissa build/mantissa --model MODEL_DIR --task mrpc --data GLUE/MRPC
-                            [--batch 32] [--seeds 1,2,3] [--config "int8 --rounding nearest" ...]
+    studies/gradient_error.py --mantissa build/mantissa --model MODEL_DIR --task mrpc --data GLUE/MRPC
+                              [--batch 32] [--seeds 1,2,3] [--config "int8 --rounding nearest" ...]
 
 A config is a precision and options of mantissa train.  Every run is one step of SGD without
 dropout, clipping or decay, with a rate of 1; the difference of the weights is the gradient.  The

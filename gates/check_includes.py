@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check the include arrows between the folders of src/: they may only point to a lower number.
 
-usage: tools/check_includes.py [FOLDER]      (the repository; default: the one this file is in)
+usage: gates/check_includes.py [FOLDER]      (the repository; default: the one this file is in)
 
   src/        project headers as "folder/file.h"; folders with the same number do not see each other
   cli/        the public header, and files of cli/

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check the house rules that a machine can check.
 
-usage: tools/check_style.py [FOLDER]         (the repository; default: the one this file is in)
+usage: gates/check_style.py [FOLDER]         (the repository; default: the one this file is in)
 
   all C files   ASCII, at most 100 columns, no tabs; a basename occurs once in the tree;
                 the first line begins the comment that says what the file is; at most 1000 lines

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """The GLUE table: fine-tune one model in several precisions, tasks and seeds; print a table.
 
-    tools/glue_study.py --mantissa build/mantissa --model MODEL_DIR --data GLUE_DIR --out RESULTS.jsonl
-                        [--epochs 3 | --epochs 1,rte=3] [--tasks cola,mrpc,...] [--precisions fp32,int8,...,torch]
-                        [--seeds 1,2,3] [--jobs 2] [--extra "--exponent_group tensor"] [--table]
+    studies/glue_study.py --mantissa build/mantissa --model MODEL_DIR --data GLUE_DIR --out RESULTS.jsonl
+                          [--epochs 3 | --epochs 1,rte=3] [--tasks cola,mrpc,...]
+                          [--precisions fp32,int8,...,torch] [--seeds 1,2,3] [--jobs 2]
+                          [--extra "--exponent_group tensor"] [--table]
 
 Every run is one line of RESULTS.jsonl; runs that are already there are not repeated, so the study can
-be stopped and continued.  "--epochs 1,rte=3" is one epoch, but three of RTE.  "torch" is PyTorch with transformers in fp32, the outside reference: the
-same rows, batch size, schedule, dropout and decay groups.  Needs Python's standard library; "torch"
-also torch and transformers (development only).
+be stopped and continued.  "--epochs 1,rte=3" is one epoch, but three of RTE.  "torch" is PyTorch with
+transformers in fp32, the outside reference: the same rows, batch size, schedule, dropout and decay
+groups.  Needs Python's standard library; "torch" also torch and transformers (development only).
 """
 import argparse
 import concurrent.futures

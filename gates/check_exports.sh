@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The shared library exports the functions of the public header and nothing else.
 #
-# usage: tools/check_exports.sh BUILD_FOLDER
+# usage: gates/check_exports.sh BUILD_FOLDER
 set -euo pipefail
 library=$1/libmantissa.so
 header=$(cd "$(dirname "$0")/.." && pwd)/include/mantissa/mantissa.h

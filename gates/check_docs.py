@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check that the documents speak of things that exist.
 
-usage: tools/check_docs.py [FOLDER]          (the repository; default: the one this file is in)
+usage: gates/check_docs.py [FOLDER]          (the repository; default: the one this file is in)
 
   code      every "FORMATS.md (n)" is a section; every [Key2019] is in REFERENCES.md
   docs      every file and every name_with_underscores in `backticks` or in an indented block of
@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-FOLDERS = ("include", "src", "cli", "tests", "tools", "bench")
+FOLDERS = ("include", "src", "cli", "tests", "gates", "studies", "tools", "bench")
 ENDINGS = {".c", ".h", ".py", ".sh", ".txt", ".cmake"}
 KEY = re.compile(r"\[([A-Z][a-z]+(?:[A-Z][a-z]+)?[0-9]{4})\b")
 SECTION = re.compile(r"FORMATS\.md \(([0-9]+)\)")

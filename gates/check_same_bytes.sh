@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Whether two builds of the command train the same models: a table of runs with the sha256 of each.
 #
-# usage: tools/check_same_bytes.sh MODEL_DIR DATA_DIR OUT MANTISSA [OTHER]
+# usage: gates/check_same_bytes.sh MODEL_DIR DATA_DIR OUT MANTISSA [OTHER]
 #
 #   MODEL_DIR  a BERT folder, e.g. MiniLM-L6; DATA_DIR: the GLUE folder, with MRPC and STS-B
 #   OUT        a folder to work in
