@@ -91,10 +91,18 @@ typedef struct mts_options {
     const char *label_column_name;
     bool do_regression;
     int64_t do_lower_case;     /* 1, 0, or -1: as the model's tokenizer says */
-    int64_t max_seq_length;    /* 0: 128, or the positions of the model if these are fewer */
+    int64_t max_seq_length;    /* 0: 128 (question answering: 384), or the positions of the model
+                                  if these are fewer */
     int64_t max_train_samples; /* -1: all; likewise below */
     int64_t max_eval_samples;
     int64_t max_predict_samples;
+
+    /* question answering */
+    bool version_2_with_negative; /* some questions have no answer in their text, as in squad_v2 */
+    int64_t doc_stride;           /* tokens that two windows of a long text have in common */
+    int64_t n_best_size;
+    int64_t max_answer_length; /* tokens */
+    double null_score_diff_threshold;
 
     /* schedule */
     double num_train_epochs;

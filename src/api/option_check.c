@@ -123,22 +123,47 @@ cleanup:
     return st;
 }
 
+bool options_is_question_answering(const mts_options *o)
+{
+    return o->task_name != NULL && (is(o->task_name, "squad") || is(o->task_name, "squad_v2"));
+}
+
 static mts_status check_data(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
     const bool files = o->train_file != NULL || o->validation_file != NULL || o->test_file != NULL;
-    MTS_CHECK(o->task_name == NULL || !files, MTS_ERR_ARGUMENT,
+    const bool answers = options_is_question_answering(o);
+    MTS_CHECK(o->task_name == NULL || !files || answers, MTS_ERR_ARGUMENT,
               "give --task_name, or --train_file / --validation_file / --test_file, not both");
-    MTS_CHECK(o->task_name == NULL || o->data_dir != NULL, MTS_ERR_ARGUMENT,
-              "--task_name %s needs --data_dir, the folder with the task's files", o->task_name);
+    MTS_CHECK(o->data_dir == NULL || !files, MTS_ERR_ARGUMENT,
+              "give --data_dir, or --train_file / --validation_file / --test_file, not both");
+    MTS_CHECK(o->task_name == NULL || o->data_dir != NULL || (answers && files), MTS_ERR_ARGUMENT,
+              "--task_name %s needs --data_dir, the folder with the task's files%s", o->task_name,
+              answers ? ", or --train_file / --validation_file / --test_file" : "");
     MTS_CHECK(o->task_name != NULL || o->data_dir == NULL, MTS_ERR_ARGUMENT,
-              "--data_dir needs --task_name, a GLUE task; other data is given file by file");
+              "--data_dir needs --task_name; other data is given file by file");
     MTS_CHECK(o->task_name == NULL || !o->do_regression, MTS_ERR_ARGUMENT,
               "--do_regression: --task_name %s already says what is predicted", o->task_name);
     MTS_CHECK(
         o->task_name == NULL || (o->text_column_names == NULL && o->label_column_name == NULL),
         MTS_ERR_ARGUMENT,
         "--text_column_names and --label_column_name are known for --task_name %s", o->task_name);
+
+cleanup:
+    return st;
+}
+
+static mts_status check_question_answering(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const bool answers = options_is_question_answering(o);
+    const int64_t length = o->max_seq_length > 0 ? o->max_seq_length : 384;
+    MTS_CHECK(!o->version_2_with_negative || o->task_name == NULL || answers, MTS_ERR_ARGUMENT,
+              "--version_2_with_negative needs --task_name squad or squad_v2, found %s",
+              o->task_name);
+    MTS_CHECK(!answers || o->doc_stride < length, MTS_ERR_ARGUMENT,
+              "option --doc_stride: expected less than --max_seq_length %lld, found %lld",
+              (long long)length, (long long)o->doc_stride);
 
 cleanup:
     return st;
@@ -153,11 +178,11 @@ static mts_status check_limits(mts_ctx *ctx, const mts_options *o)
     } limits[] = {{"max_train_samples", o->max_train_samples},
                   {"max_eval_samples", o->max_eval_samples},
                   {"max_predict_samples", o->max_predict_samples}};
-    MTS_CHECK(
-        o->max_seq_length == 0 || o->max_seq_length >= 3, MTS_ERR_ARGUMENT,
-        "option --max_seq_length: expected 3 to 65536, or 0 for 128 or as many as the model has "
-        "positions, found %lld",
-        (long long)o->max_seq_length);
+    MTS_CHECK(o->max_seq_length == 0 || o->max_seq_length >= 3, MTS_ERR_ARGUMENT,
+              "option --max_seq_length: expected 3 to 65536, or 0 for 128 (question answering: "
+              "384) or as "
+              "many as the model has positions, found %lld",
+              (long long)o->max_seq_length);
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
         MTS_CHECK(limits[i].rows != 0, MTS_ERR_ARGUMENT,
                   "option --%s: expected at least 1, or -1 for all rows, found 0", limits[i].name);
@@ -253,6 +278,7 @@ mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
     MTS_TRY(check_below_one(ctx, options));
     MTS_TRY(check_optimizer(ctx, options));
     MTS_TRY(check_data(ctx, options));
+    MTS_TRY(check_question_answering(ctx, options));
     MTS_TRY(check_limits(ctx, options));
     MTS_TRY(check_steps(ctx, options));
     MTS_TRY(check_schedule(ctx, options));
@@ -264,7 +290,7 @@ cleanup:
 
 bool options_wants_final_eval(const mts_options *options)
 {
-    const bool has_data = options->task_name != NULL || options->validation_file != NULL;
+    const bool has_data = options->data_dir != NULL || options->validation_file != NULL;
     return options->do_eval == 1 || !is(options->eval_strategy, "no") ||
            (options->do_eval == -1 && has_data);
 }
@@ -275,7 +301,7 @@ mts_status options_check_eval(mts_ctx *ctx, const mts_options *options)
     MTS_TRY(mts_options_check(ctx, options));
     MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
               "--model_name_or_path is missing: the folder of a fine-tuned model");
-    MTS_CHECK(options->task_name != NULL || options->validation_file != NULL, MTS_ERR_ARGUMENT,
+    MTS_CHECK(options->data_dir != NULL || options->validation_file != NULL, MTS_ERR_ARGUMENT,
               "evaluation data is missing: give --validation_file, or --task_name and "
               "--data_dir");
 
@@ -298,7 +324,7 @@ mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options)
 {
     mts_status st = MTS_OK;
     MTS_TRY(mts_options_check(ctx, options));
-    MTS_CHECK(options->task_name != NULL || options->test_file != NULL, MTS_ERR_ARGUMENT,
+    MTS_CHECK(options->data_dir != NULL || options->test_file != NULL, MTS_ERR_ARGUMENT,
               "data to predict is missing: give --test_file, or --task_name and --data_dir");
 
 cleanup:
@@ -308,7 +334,7 @@ cleanup:
 mts_status options_check_train(mts_ctx *ctx, const mts_options *options)
 {
     mts_status st = MTS_OK;
-    const bool task = options != NULL && options->task_name != NULL;
+    const bool task = options != NULL && options->data_dir != NULL;
     MTS_TRY(mts_options_check(ctx, options));
     MTS_CHECK(
         options->do_train || options->do_eval == 1 || options->do_predict, MTS_ERR_ARGUMENT,

@@ -44,7 +44,7 @@
 
 #define LARGE 9007199254740991.0 /* 2^53 - 1: the largest integer that min and max can hold */
 #define ROWS_MAX 1e9
-#define GLUE_TASKS "cola|mnli|mrpc|qnli|qqp|rte|sst2|stsb|wnli"
+#define TASKS "cola|mnli|mrpc|qnli|qqp|rte|sst2|stsb|wnli|squad|squad_v2"
 
 static const mts_option_info options[] = {
 #define GROUP "What to do"
@@ -63,7 +63,10 @@ static const mts_option_info options[] = {
     TEXT(model_name_or_path, RUN | INFO,
          "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json"),
     TEXT(output_dir, TRAIN | EVAL, "folder to write; eval: for eval_results.json"),
-    CHOICE(task_name, NULL, GLUE_TASKS, RUN, "GLUE task, read from --data_dir"),
+    CHOICE(
+        task_name, NULL, TASKS, RUN,
+        "GLUE task, read from --data_dir, or question answering (squad, squad_v2), from --data_dir "
+        "or from files"),
     TEXT(data_dir, RUN,
          "folder with the task's train.tsv, dev.tsv and test.tsv, or the folder above it"),
     TEXT(train_file, TRAIN,
@@ -82,13 +85,24 @@ static const mts_option_info options[] = {
         do_lower_case, RUN,
         "lower-case the text; auto: as the model's tokenizer says; train stores it in the folder"),
     INT(max_seq_length, "0", 0, 65536, RUN | INFO,
-        "longer texts are cut to so many tokens, 3 or more; 0: 128, or the model's positions if "
-        "these "
-        "are fewer"),
+        "longer texts are cut to so many tokens, 3 or more (question answering: into windows of so "
+        "many); 0: 128 (question answering: 384), or the model's positions if these are fewer"),
     INT(max_train_samples, "-1", -1, ROWS_MAX, TRAIN, "use the first so many rows; -1: all"),
     INT(max_eval_samples, "-1", -1, ROWS_MAX, TRAIN | EVAL, "use the first so many rows; -1: all"),
     INT(max_predict_samples, "-1", -1, ROWS_MAX, TRAIN | PREDICT,
         "use the first so many rows; -1: all"),
+#undef GROUP
+
+#define GROUP "Question answering"
+    SWITCH(version_2_with_negative, "false", RUN,
+           "some questions have no answer in their text; --task_name squad_v2 says so as well"),
+    INT(doc_stride, "128", 0, 65535, RUN,
+        "tokens that two windows of a long text have in common; below --max_seq_length"),
+    INT(n_best_size, "20", 1, 65536, RUN, "answers to choose from, and to list for each question"),
+    INT(max_answer_length, "30", 1, 65536, RUN, "tokens of the longest answer"),
+    REAL(null_score_diff_threshold, "0", -1e9, 1e9, RUN,
+         "no answer where its score is higher than that of the best answer by more than this; with "
+         "--version_2_with_negative"),
 #undef GROUP
 
 #define GROUP "Schedule"

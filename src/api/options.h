@@ -46,6 +46,9 @@ MTS_NODISCARD mts_status options_check_eval(mts_ctx *ctx, const mts_options *opt
 MTS_NODISCARD mts_status options_check_predict(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options);
 
+/* Whether task_name says so. */
+bool options_is_question_answering(const mts_options *options);
+
 /* Whether a training run ends with an evaluation of the final model: do_eval, its auto resolved. */
 bool options_wants_final_eval(const mts_options *options);
 

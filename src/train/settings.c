@@ -13,7 +13,8 @@
  * of int8 logits 1.5 to 3 times (docs/FORMATS.md (7)). */
 enum { NORM_BITS = 16 };
 
-enum { USUAL_LENGTH = 128 }; /* run_glue.py's default of max_seq_length */
+/* Defaults of max_seq_length of run_glue.py and run_qa.py. */
+enum { USUAL_LENGTH = 128, USUAL_LENGTH_ANSWERS = 384 };
 
 static int bits_or(int64_t given, int standard)
 {
@@ -92,8 +93,9 @@ int64_t settings_max_length(const mts_options *o, const model_config *cfg)
 {
     if (o->max_seq_length > 0)
         return o->max_seq_length;
-    return cfg->max_position_embeddings < USUAL_LENGTH ? cfg->max_position_embeddings
-                                                       : USUAL_LENGTH;
+    const bool answers = o->task_name != NULL && strncmp(o->task_name, "squad", 5) == 0;
+    const int64_t usual = answers ? USUAL_LENGTH_ANSWERS : USUAL_LENGTH;
+    return cfg->max_position_embeddings < usual ? cfg->max_position_embeddings : usual;
 }
 
 /* A probability below 1 as a float below 1: 1 / (1 - p) must be finite. */

@@ -23,8 +23,9 @@ extern const char *const settings_stored[];
 /* Put them into cfg: those of an integer format by their widths, of fp32 and bf16 no widths. */
 MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, model_config *cfg);
 
-/* Tokens that a text is cut to: max_seq_length, or if that is 0 the usual 128, or the model's
- * positions if these are fewer.  A length that was given may be too large for the model. */
+/* Tokens that a text is cut to: max_seq_length, or if that is 0 the usual 128 (question answering:
+ * 384), or the model's positions if these are fewer.  A length that was given may be too large for
+ * the model. */
 int64_t settings_max_length(const mts_options *o, const model_config *cfg);
 
 /* Dropout of config.json, replaced where an option says otherwise. */
