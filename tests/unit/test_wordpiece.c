@@ -3,8 +3,11 @@
  * The expected numbers are those of Hugging Face's tokenizers 0.23 with the same vocabulary.
  *
  * As a program, `test_wordpiece --encode MODEL_DIR` reads requests from standard input, one a line:
- *     max_length TAB hexadecimal bytes of text a [TAB the same of text b]
+ *     max_length TAB hexadecimal bytes of text a [TAB the same of text b [TAB overlap]]
  * and answers each with one line: ids TAB type_ids TAB begin TAB end (numbers with spaces between).
+ * With an overlap it answers with one line of such windows, TAB-separated and each followed by
+ *     TAB first_b TAB count_b TAB skipped_b
+ * or with an empty line where windows of that size are refused.
  * tools/check_tokenizer.py compares the answers with Hugging Face's.
  */
 #include <stdarg.h>
@@ -404,31 +407,59 @@ static void print_numbers(const int32_t *numbers, int64_t n, char end)
 {
     for (int64_t i = 0; i < n; i++)
         printf("%s%d", i > 0 ? " " : "", numbers[i]);
-    putchar(end);
+    if (end != '\0')
+        putchar(end);
+}
+
+static void print_row(const mts_encoding *e)
+{
+    print_numbers(e->ids, e->length, '\t');
+    print_numbers(e->type_ids, e->length, '\t');
+    print_numbers(e->begin, e->length, '\t');
+    print_numbers(e->end, e->length, '\0');
+}
+
+/* Answer one request for windows; false after an error, which is printed. */
+static bool answer_windows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length, const char *a,
+                           const char *b, int64_t overlap)
+{
+    token_windows w;
+    const mts_status st = tokenizer_windows(ctx, tok, a, b, max_length, overlap, &w);
+    for (int64_t k = 0; k < w.count; k++) {
+        const token_window *item = &w.items[k];
+        print_row(&item->row);
+        printf("\t%lld\t%lld\t%lld%s", (long long)item->first_b, (long long)item->count_b,
+               (long long)item->skipped_b, k + 1 < w.count ? "\t" : "");
+    }
+    printf("%s\n", st == MTS_OK || st == MTS_ERR_ARGUMENT ? "" : ctx->error);
+    token_windows_deinit(&w);
+    return st == MTS_OK || st == MTS_ERR_ARGUMENT;
 }
 
 /* Answer one request; false after an error, which is printed. */
 static bool answer(mts_ctx *ctx, const tokenizer *tok, char *line)
 {
-    char *a = strchr(line, '\t'), *b = a != NULL ? strchr(a + 1, '\t') : NULL;
+    char *fields[4] = {line, NULL, NULL, NULL};
     mts_encoding e = {0};
-    if (a == NULL) {
+    for (int i = 1; i < 4 && fields[i - 1] != NULL; i++) {
+        fields[i] = strchr(fields[i - 1], '\t');
+        if (fields[i] != NULL)
+            *fields[i]++ = '\0';
+    }
+    if (fields[1] == NULL) {
         printf("malformed request\n");
         return false;
     }
-    *a++ = '\0';
-    if (b != NULL)
-        *b++ = '\0';
-    mts_status st = tokenizer_encode(ctx, tok, unhex(a), b != NULL ? unhex(b) : NULL,
-                                     strtoll(line, NULL, 10), &e);
-    if (st != MTS_OK) {
+    const int64_t max_length = strtoll(line, NULL, 10);
+    const char *a = unhex(fields[1]), *b = fields[2] != NULL ? unhex(fields[2]) : NULL;
+    if (fields[3] != NULL)
+        return answer_windows(ctx, tok, max_length, a, b, strtoll(fields[3], NULL, 10));
+    if (tokenizer_encode(ctx, tok, a, b, max_length, &e) != MTS_OK) {
         printf("%s\n", ctx->error);
         return false;
     }
-    print_numbers(e.ids, e.length, '\t');
-    print_numbers(e.type_ids, e.length, '\t');
-    print_numbers(e.begin, e.length, '\t');
-    print_numbers(e.end, e.length, '\n');
+    print_row(&e);
+    putchar('\n');
     tokenizer_free_encoding(&e);
     return true;
 }
