@@ -1,6 +1,6 @@
 /*
  * Windows of a pair: which tokens of the second text each has, where it stops, what is refused,
- * threads, memory failure.  tools/check_tokenizer.py compares them with Hugging Face's on SQuAD.
+ * threads, memory failure.  gates/check_tokenizer.py compares them with Hugging Face's on SQuAD.
  */
 #include <stdarg.h>
 #include <stddef.h>
