@@ -8,7 +8,7 @@ MODEL_DIR  a folder with the files of a BERT tokenizer
 DATA_DIR   a folder with glue/TASK/{train,dev}.tsv and squad/*-v1.1.json
 
 Suites: real lines and pairs (with truncation at 32 and 128); truncation to every small length;
-every code point alone and between two letters; hostile strings; malformed UTF-8; and, with
+windows of SQuAD's questions and contexts; every code point alone and between two letters; hostile strings; malformed UTF-8; and, with
 vocabularies made for it, every code point as a token of its own under each setting of the
 normaliser, random sequences of marks, added tokens, vocab.txt without tokenizer.json.
 Exit status 1 on any difference.
@@ -40,11 +40,15 @@ class Encoder:
         self.program = program
 
     def run(self, model_dir, requests):
-        """requests: (bytes_a, bytes_b or None, max_length); returns (ids, types, begins, ends)."""
+        """requests: (bytes_a, bytes_b or None, max_length[, overlap]).
+
+        Returns (ids, types, begins, ends) of each; with an overlap, of its windows one behind the
+        other, each with (first_b,), (count_b,), (skipped_b,) behind, or [] if they are refused.
+        """
         lines = []
-        for a, b, max_length in requests:
+        for a, b, max_length, *overlap in requests:
             fields = [str(max_length), a.hex()] + ([] if b is None else [b.hex()])
-            lines.append("\t".join(fields))
+            lines.append("\t".join(fields + [str(n) for n in overlap]))
         result = subprocess.run(
             [self.program, "--encode", model_dir],
             input="\n".join(lines) + "\n",
@@ -55,7 +59,7 @@ class Encoder:
         if result.returncode != 0:
             raise SystemExit(f"{self.program}: {result.stdout[-500:]}{result.stderr[-500:]}")
         out = [
-            tuple([int(x) for x in field.split()] for field in line.split("\t"))
+            tuple([int(x) for x in field.split()] for field in line.split("\t") if line)
             for line in result.stdout.split("\n")[:-1]
         ]
         if len(out) != len(requests):
@@ -88,6 +92,18 @@ def byte_offsets(text):
     return offsets
 
 
+def expected_windows(encoding, offsets_a, offsets_b, max_length, overlap):
+    """Hugging Face's windows in bytes, as Encoder.run gives them."""
+    out, skipped = [], 0
+    for window in [encoding] + encoding.overflowing:
+        out.extend(expected([window], [(offsets_a, offsets_b)])[0])
+        count = window.sequence_ids.count(1)
+        first = window.sequence_ids.index(1) if count > 0 else len(window.ids) - 1
+        out.extend(([first], [count], [skipped]))
+        skipped += max_length - (len(window.ids) - count) - overlap
+    return tuple(out)
+
+
 def expected(encodings, texts):
     """Hugging Face's answers in bytes.  texts: (offsets_a, offsets_b) of each request."""
     out = []
@@ -108,7 +124,7 @@ class Report:
     def compare(self, suite, requests, got, want):
         bad = [i for i in range(len(requests)) if got[i] != want[i]]
         self.failed += len(bad)
-        tokens = sum(len(w[0]) for w in want)
+        tokens = sum(len(w[k]) for w in want for k in range(0, len(w), 7))
         print(
             f"{suite}: {len(requests)} texts, {tokens} tokens, {len(bad)} differences", flush=True
         )
@@ -144,6 +160,43 @@ class Suite:
         self.report.compare(
             name, requests, self.encoder.run(self.model_dir, requests), expected(encodings, tables)
         )
+
+    def windows(self, question, context, max_length, overlap):
+        """Hugging Face's windows; () where it refuses, or would give rows that are too long."""
+        room = max_length - self.backend.num_special_tokens_to_add(True)
+        tables = byte_offsets(question), byte_offsets(context)
+        try:
+            # The library checks the overlap against a room of its own, for a text that may fit.
+            checked = min(overlap, room - 1)
+            self.backend.enable_truncation(max_length, stride=checked, strategy="only_second")
+            encoding = self.backend.encode(question, context)
+            # Only a second window has an overlap: without one the library does not ask for it.
+            if encoding.overflowing and checked != overlap:
+                return ()
+        except BaseException as error:  # a panic of the library is no Exception
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            return ()
+        if max(len(w.ids) for w in [encoding] + encoding.overflowing) > max_length:
+            return ()
+        return expected_windows(encoding, *tables, max_length, overlap)
+
+    def check_windows(self, name, pairs, settings):
+        """Overlapping windows as run_qa.py asks for them.  settings: (max_length, overlap)."""
+        for max_length, overlap in settings:
+            requests = [(a.encode(), b.encode(), max_length, overlap) for a, b in pairs]
+            want = [self.windows(a, b, max_length, overlap) for a, b in pairs]
+            self.backend.no_truncation()
+            got = self.encoder.run(self.model_dir, requests)
+            several = sum(len(w) > 7 for w in want)
+            refused = sum(len(w) == 0 for w in want)
+            self.report.compare(
+                f"{name}, max_length {max_length}, overlap {overlap}: {several} of several "
+                f"windows, {refused} refused",
+                requests,
+                got,
+                want,
+            )
 
     def check_bytes(self, name, blobs):
         """Malformed UTF-8: Hugging Face sees U+FFFD in its place."""
@@ -196,6 +249,28 @@ def real_texts(data_dir, limit):
                     singles.append(paragraph["context"])
                     pairs.append((paragraph["qas"][0]["question"], paragraph["context"]))
     return singles, pairs
+
+
+def question_pairs(data_dir):
+    """Every (question, context) of the SQuAD dev set, the question stripped as run_qa.py does."""
+    with open(os.path.join(data_dir, "squad", "dev-v1.1.json"), encoding="utf-8") as file:
+        return [
+            (qa["question"].lstrip(), paragraph["context"])
+            for article in json.load(file)["data"]
+            for paragraph in article["paragraphs"]
+            for qa in paragraph["qas"]
+        ]
+
+
+def hostile_pairs():
+    """Texts of few tokens and of many, and strange ones."""
+    words = [" ".join("abcdefghij"[:n]) for n in (0, 1, 2, 3, 5, 10)]
+    strange = hostile_texts()[:120]
+    return (
+        [(a, b) for a in words for b in words]
+        + list(zip(strange, strange[1:]))
+        + [("a", "the word " * 5000), ("who " * 400, "b"), ("who " * 400, "b " * 1000)]
+    )
 
 
 def code_points():
@@ -481,6 +556,20 @@ def main():
             list(zip(singles[:200], singles[300:500])) + pairs[:100],
             max_length,
         )
+    questions = question_pairs(arguments.data_dir)
+    suite.check_windows(
+        "SQuAD questions", questions[:: 10 if arguments.quick else 1], [(384, 128)]
+    )
+    suite.check_windows(
+        "SQuAD questions",
+        questions[:: 40 if arguments.quick else 4],
+        [(64, 16), (64, 40), (40, 0), (32, 15), (128, 100), (512, 200)],
+    )
+    suite.check_windows(
+        "hostile pairs",
+        hostile_pairs(),
+        [(n, overlap) for n in (4, 5, 6, 7, 8, 13, 384) for overlap in (0, 1, 2, 3, 128, 400)],
+    )
     suite.check("hostile texts", hostile_texts())
     suite.check_bytes("malformed UTF-8", malformed_blobs())
     every = code_points()[:: 10 if arguments.quick else 1]

@@ -16,7 +16,7 @@
 /* The rows being encoded, and the failure of the lowest row among them. */
 typedef struct block {
     const dataset *d;
-    const wordpiece *tokenizer;
+    const tokenizer *tokenizer;
     int64_t max_length, num_threads;
     int64_t first, n;       /* rows first ... first + n - 1 */
     mts_encoding *rows;     /* rows[BLOCK_ROWS] */
@@ -28,7 +28,7 @@ typedef struct block {
 static void free_rows(block *b)
 {
     for (int64_t i = 0; i < b->n && b->rows != NULL; i++)
-        wordpiece_free_encoding(&b->rows[i]);
+        tokenizer_free_encoding(&b->rows[i]);
 }
 
 /* Encode one row; on failure keep it if it is the lowest so far.  Runs in any thread. */
@@ -37,7 +37,7 @@ static void encode_row(block *b, mts_ctx *own, int64_t i)
     const int64_t row = b->first + i;
     const char *text_b = b->d->text_b == NULL ? NULL : b->d->text_b[row];
     const mts_status st =
-        wordpiece_encode(own, b->tokenizer, b->d->text_a[row], text_b, b->max_length, &b->rows[i]);
+        tokenizer_encode(own, b->tokenizer, b->d->text_a[row], text_b, b->max_length, &b->rows[i]);
     if (st == MTS_OK)
         return;
 #pragma omp critical(mts_encoded_dataset_failure)
@@ -117,14 +117,14 @@ cleanup:
 }
 
 mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, const dataset *d,
-                                 const wordpiece *tokenizer, int64_t max_length,
+                                 const tokenizer *tok, int64_t max_length,
                                  int64_t num_threads, encoded_dataset_progress_fn *progress,
                                  void *user)
 {
     mts_status st = MTS_OK;
     int64_t capacity = 0;
     block b = {.d = d,
-               .tokenizer = tokenizer,
+               .tokenizer = tok,
                .max_length = max_length,
                .num_threads = num_threads,
                .failed_row = INT64_MAX};

@@ -1,7 +1,7 @@
 /*
  * A data set as token ids: all rows one behind the other, without padding.
  *
- * Path: dataset -> encoded_dataset_build (wordpiece, all threads) -> sampler, batch.
+ * Path: dataset -> encoded_dataset_build (tokenizer, all threads) -> sampler, batch.
  *
  *   row r:  ids[offsets[r]] ... ids[offsets[r + 1] - 1]
  */
@@ -10,7 +10,7 @@
 
 #include "data/dataset.h"
 #include "data/targets.h"
-#include "text/wordpiece.h"
+#include "text/tokenizer.h"
 
 /* Owns everything in it; freed by encoded_dataset_deinit. */
 typedef struct encoded_dataset {
@@ -30,14 +30,14 @@ typedef bool encoded_dataset_progress_fn(void *user, int64_t done, int64_t total
 /*
  * *out: the rows of d, each as [CLS] a [SEP] (b [SEP]), cut to max_length tokens; targets copied.
  *
- * d, tokenizer  borrowed for the call.
+ * d, tok  borrowed for the call.
  * num_threads   >= 1 OpenMP threads; the result does not depend on it.
  * progress      may be NULL.
- * Status: of wordpiece_encode for the first row that fails ("row N: ...", N from 1);
+ * Status: of tokenizer_encode for the first row that fails ("row N: ...", N from 1);
  * MTS_ERR_INTERRUPTED: progress returned false; MTS_ERR_MEMORY.  deinit is safe after failure.
  */
 MTS_NODISCARD mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, const dataset *d,
-                                               const wordpiece *tokenizer, int64_t max_length,
+                                               const tokenizer *tok, int64_t max_length,
                                                int64_t num_threads,
                                                encoded_dataset_progress_fn *progress, void *user);
 

@@ -23,7 +23,7 @@ enum {
 static const char *name_at(int index)
 {
     int tokenizer_count;
-    const char *const *tokenizer_names = wordpiece_file_names(&tokenizer_count);
+    const char *const *tokenizer_names = tokenizer_file_names(&tokenizer_count);
     if (index < MODEL_NAMES)
         return model_names[index];
     index -= MODEL_NAMES;

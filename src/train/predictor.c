@@ -25,9 +25,9 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
               "option --max_seq_length: the model has %lld positions, found %lld: give at most "
               "as many",
               (long long)cfg->max_position_embeddings, (long long)p->max_seq_length);
-    MTS_CHECK(wordpiece_vocab_size(p->tokenizer) <= cfg->vocab_size, MTS_ERR_BAD_FILE,
+    MTS_CHECK(tokenizer_vocab_size(p->tokenizer) <= cfg->vocab_size, MTS_ERR_BAD_FILE,
               "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld",
-              o->model_name_or_path, (long long)wordpiece_vocab_size(p->tokenizer),
+              o->model_name_or_path, (long long)tokenizer_vocab_size(p->tokenizer),
               (long long)cfg->vocab_size);
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
@@ -53,9 +53,9 @@ mts_status predictor_open(mts_ctx *ctx, const mts_options *o, predictor **out)
     p->threads = settings_threads(o);
     MTS_TRY(model_config_load(ctx, o->model_name_or_path, &cfg));
     p->max_seq_length = settings_max_length(o, &cfg);
-    MTS_TRY(wordpiece_open(ctx, o->model_name_or_path, &p->tokenizer));
+    MTS_TRY(tokenizer_open(ctx, o->model_name_or_path, &p->tokenizer));
     if (o->do_lower_case >= 0)
-        wordpiece_set_lower_case(p->tokenizer, o->do_lower_case == 1);
+        MTS_TRY(tokenizer_set_lower_case(ctx, p->tokenizer, o->do_lower_case == 1));
     MTS_TRY(create_model(p, o, &cfg));
     *out = p;
     p = NULL;
@@ -69,7 +69,7 @@ void predictor_close(predictor *p)
 {
     if (p == NULL)
         return;
-    wordpiece_close(p->tokenizer);
+    tokenizer_close(p->tokenizer);
     bert_destroy(p->model);
     batch_deinit(&p->batch);
     mem_free(p);

@@ -9,11 +9,11 @@
 #include "data/batch.h"
 #include "data/sampler.h"
 #include "models/bert.h"
-#include "text/wordpiece.h"
+#include "text/tokenizer.h"
 
 typedef struct predictor {
     mts_ctx *ctx;
-    wordpiece *tokenizer;
+    tokenizer *tokenizer;
     bert *model;
     int64_t max_seq_length, batch_size;
     int64_t cut_rows; /* of all rows so far: had more than max_seq_length tokens */

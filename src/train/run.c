@@ -182,7 +182,7 @@ static mts_status create_model(run *r, model_config *cfg)
     const bert_dropout dropout = settings_dropout(r->o, cfg);
     const int64_t labels = cfg->num_labels;
     size_t count = 0;
-    const int64_t vocab = wordpiece_vocab_size(r->tokenizer);
+    const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
     MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
               "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", r->model_dir,
               (long long)vocab, (long long)cfg->vocab_size);
@@ -321,9 +321,9 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     r->model_dir = r->resume_dir != NULL ? r->resume_dir : o->model_name_or_path;
     MTS_TRY(model_config_load(ctx, r->model_dir, &cfg));
     r->max_seq_length = settings_max_length(o, &cfg);
-    MTS_TRY(wordpiece_open(ctx, r->model_dir, &r->tokenizer));
+    MTS_TRY(tokenizer_open(ctx, r->model_dir, &r->tokenizer));
     if (o->do_lower_case >= 0)
-        wordpiece_set_lower_case(r->tokenizer, o->do_lower_case == 1);
+        MTS_TRY(tokenizer_set_lower_case(ctx, r->tokenizer, o->do_lower_case == 1));
     if (purpose.train)
         MTS_TRY(tokenizer_files_read(ctx, &r->tokenizer_files, r->model_dir));
     if (purpose.train && o->do_lower_case >= 0)
@@ -347,7 +347,7 @@ cleanup:
 void run_deinit(run *r)
 {
     task_deinit(&r->task);
-    wordpiece_close(r->tokenizer);
+    tokenizer_close(r->tokenizer);
     tokenizer_files_deinit(&r->tokenizer_files);
     encoded_dataset_deinit(&r->train);
     for (int i = 0; i < TASK_MAX_SETS; i++) {

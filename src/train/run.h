@@ -17,8 +17,8 @@
 #include "models/bert.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
-#include "text/wordpiece.h"
-#include "train/tokenizer_files.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_files.h"
 
 /* Where training stands; all of it is in a checkpoint. */
 typedef struct train_state {
@@ -46,7 +46,7 @@ typedef struct run {
     bool training;
 
     task_spec task;
-    wordpiece *tokenizer;
+    tokenizer *tokenizer;
     tokenizer_files tokenizer_files;
     encoded_dataset train, eval[TASK_MAX_SETS], test[TASK_MAX_SETS];
     int64_t eval_sets, test_sets;

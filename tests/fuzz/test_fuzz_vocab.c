@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "text/wordpiece.h"
+#include "text/tokenizer_class.h"
 #include "unit/text_folder.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -151,15 +151,15 @@ static void write_damaged(const text_folder *folder, const char *name, const cha
 }
 
 /* What holds for the encoding of every text by every tokenizer. */
-static void check_encoding(const wordpiece *wp, const mts_encoding *e, size_t bytes_a,
+static void check_encoding(const tokenizer *tok, const mts_encoding *e, size_t bytes_a,
                            size_t bytes_b, bool pair, int64_t max_length)
 {
     assert_true(e->length >= (pair ? 3 : 2) && (max_length == 0 || e->length <= max_length));
-    assert_int_equal(e->ids[0], wordpiece_cls_id(wp));
-    assert_int_equal(e->ids[e->length - 1], wordpiece_sep_id(wp));
+    assert_int_equal(e->ids[0], tok->single.pieces[0].id);
+    assert_int_equal(e->ids[e->length - 1], tok->single.pieces[2].id);
     for (int64_t i = 0; i < e->length; i++) {
         size_t bytes = e->type_ids[i] == 1 ? bytes_b : bytes_a;
-        assert_non_null(wordpiece_token(wp, e->ids[i]));
+        assert_non_null(tokenizer_token(tok, e->ids[i]));
         assert_true(e->type_ids[i] == 0 || (pair && e->type_ids[i] == 1));
         assert_true(i == 0 || e->type_ids[i] >= e->type_ids[i - 1]);
         assert_true(e->begin[i] >= 0 && e->begin[i] <= e->end[i]);
@@ -167,7 +167,7 @@ static void check_encoding(const wordpiece *wp, const mts_encoding *e, size_t by
     }
 }
 
-static void encode_random(const wordpiece *wp)
+static void encode_random(const tokenizer *tok)
 {
     static const char *const words[] = {
         "the",    "THE",        "a",      "b", "\u4e2d", "\u00e9", "e\u0301", "[MASK]",
@@ -188,20 +188,20 @@ static void encode_random(const wordpiece *wp)
     bool pair = draw(2) == 0;
     int64_t max_length = draw(2) == 0 ? 0 : 3 + draw(20);
     mts_encoding e = {0};
-    assert_int_equal(wordpiece_encode(NULL, wp, texts[0], pair ? texts[1] : NULL, max_length, &e),
+    assert_int_equal(tokenizer_encode(NULL, tok, texts[0], pair ? texts[1] : NULL, max_length, &e),
                      MTS_OK);
-    check_encoding(wp, &e, bytes[0], bytes[1], pair, max_length);
-    wordpiece_free_encoding(&e);
+    check_encoding(tok, &e, bytes[0], bytes[1], pair, max_length);
+    tokenizer_free_encoding(&e);
 }
 
 /* Open the folder; use the tokenizer or look at the error line.  Returns whether it opened. */
 static bool open_and_use(const text_folder *folder)
 {
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
-    mts_status st = wordpiece_open(&ctx, folder->path, &wp);
+    tokenizer *tok = NULL;
+    mts_status st = tokenizer_open(&ctx, folder->path, &tok);
     if (st != MTS_OK) {
-        assert_null(wp);
+        assert_null(tok);
         assert_true(st == MTS_ERR_BAD_FILE || st == MTS_ERR_UNSUPPORTED);
         assert_true(ctx.error[0] != '\0');
         for (const char *c = ctx.error; *c != '\0'; c++)
@@ -209,8 +209,8 @@ static bool open_and_use(const text_folder *folder)
         return false;
     }
     for (int i = 0; i < 5; i++)
-        encode_random(wp);
-    wordpiece_close(wp);
+        encode_random(tok);
+    tokenizer_close(tok);
     return true;
 }
 
@@ -249,15 +249,15 @@ static void test_random_texts(void **state)
 {
     (void)state;
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     text_folder folder = text_folder_make();
     rng_state = seed + 2;
     text_folder_put(&folder, "tokenizer.json", json_file);
-    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_OK);
+    assert_int_equal(tokenizer_open(&ctx, folder.path, &tok), MTS_OK);
     text_folder_remove(&folder);
     for (uint64_t i = 0; i < 5 * rounds; i++)
-        encode_random(wp);
-    wordpiece_close(wp);
+        encode_random(tok);
+    tokenizer_close(tok);
 }
 
 int main(int argc, char **argv)

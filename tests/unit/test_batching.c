@@ -25,7 +25,7 @@ enum { ROWS = 2500 }; /* more than two blocks of encoded_dataset.c */
 
 static mts_ctx ctx;
 static char folder[64];
-static wordpiece *tokenizer;
+static tokenizer *tok;
 
 /* ------------------------------------------------------------------------------- encode ---- */
 
@@ -65,27 +65,27 @@ static void check_encoding(bool pairs)
     encoded_dataset one = {0}, many = {0};
     int64_t longest = 0, cut = 0;
     make_texts(&d, ROWS, pairs);
-    assert_ok(encoded_dataset_build(&ctx, &one, &d, tokenizer, 12, 1, NULL, NULL));
+    assert_ok(encoded_dataset_build(&ctx, &one, &d, tok, 12, 1, NULL, NULL));
     for (int64_t i = 0; i < ROWS; i++) {
         mts_encoding row = {0};
         const char *text_b = pairs ? d.text_b[i] : NULL;
-        assert_ok(wordpiece_encode(&ctx, tokenizer, d.text_a[i], text_b, 12, &row));
+        assert_ok(tokenizer_encode(&ctx, tok, d.text_a[i], text_b, 12, &row));
         assert_int_equal(encoded_dataset_length(&one, i), row.length);
         assert_memory_equal(one.ids + one.offsets[i], row.ids, (size_t)row.length * 4);
         assert_memory_equal(one.type_ids + one.offsets[i], row.type_ids, (size_t)row.length * 4);
         assert_int_equal(one.targets.index[i], d.targets.index[i]);
         longest = row.length > longest ? row.length : longest;
-        wordpiece_free_encoding(&row);
-        assert_ok(wordpiece_encode(&ctx, tokenizer, d.text_a[i], text_b, 0, &row));
+        tokenizer_free_encoding(&row);
+        assert_ok(tokenizer_encode(&ctx, tok, d.text_a[i], text_b, 0, &row));
         assert_false(row.cut);
         cut += row.length > 12;
-        wordpiece_free_encoding(&row);
+        tokenizer_free_encoding(&row);
     }
     assert_int_equal(one.max_len, longest);
     assert_int_equal(one.cut, cut);
     assert_true(cut > 0 && cut < ROWS);
     for (int64_t threads = 2; threads <= 5; threads++) {
-        assert_ok(encoded_dataset_build(&ctx, &many, &d, tokenizer, 12, threads, NULL, NULL));
+        assert_ok(encoded_dataset_build(&ctx, &many, &d, tok, 12, threads, NULL, NULL));
         assert_same_rows(&one, &many);
         encoded_dataset_deinit(&many);
     }
@@ -123,12 +123,12 @@ static void test_progress(void **state)
     encoded_dataset e = {0};
     (void)state;
     make_texts(&d, ROWS, false);
-    assert_ok(encoded_dataset_build(&ctx, &e, &d, tokenizer, 12, 3, log_progress, &log));
+    assert_ok(encoded_dataset_build(&ctx, &e, &d, tok, 12, 3, log_progress, &log));
     assert_int_equal(log.done, ROWS);
     assert_int_equal(log.calls, 3);
     encoded_dataset_deinit(&e);
     log = (progress_log){.caller = pthread_self(), .stop_at = 2};
-    assert_int_equal(encoded_dataset_build(&ctx, &e, &d, tokenizer, 12, 3, log_progress, &log),
+    assert_int_equal(encoded_dataset_build(&ctx, &e, &d, tok, 12, 3, log_progress, &log),
                      MTS_ERR_INTERRUPTED);
     assert_int_equal(log.calls, 2);
     encoded_dataset_deinit(&e);
@@ -147,7 +147,7 @@ static void test_first_failing_row(void **state)
     }
     for (int round = 0; round < 20; round++) {
         encoded_dataset e = {0};
-        assert_int_equal(encoded_dataset_build(&ctx, &e, &d, tokenizer, 2, 4, NULL, NULL),
+        assert_int_equal(encoded_dataset_build(&ctx, &e, &d, tok, 2, 4, NULL, NULL),
                          MTS_ERR_ARGUMENT);
         assert_int_equal(strncmp(ctx.error, "row 1202: ", 10), 0);
         encoded_dataset_deinit(&e);
@@ -164,7 +164,7 @@ static void test_encode_memory_failure(void **state)
     for (int64_t n = 0; st != MTS_OK && n < 1000; n++) {
         encoded_dataset e = {0};
         mem_fail_after(n);
-        st = encoded_dataset_build(&ctx, &e, &d, tokenizer, 12, 2, NULL, NULL);
+        st = encoded_dataset_build(&ctx, &e, &d, tok, 12, 2, NULL, NULL);
         assert_true(st == MTS_OK || st == MTS_ERR_MEMORY);
         assert_true(n > 5 || st != MTS_OK);
         encoded_dataset_deinit(&e);
@@ -495,13 +495,13 @@ static int open_tokenizer(void **state)
     if (f == NULL)
         return 1;
     fputs("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\n", f);
-    return fclose(f) != 0 || wordpiece_open(&ctx, folder, &tokenizer) != MTS_OK;
+    return fclose(f) != 0 || tokenizer_open(&ctx, folder, &tok) != MTS_OK;
 }
 
 static int close_tokenizer(void **state)
 {
     (void)state;
-    wordpiece_close(tokenizer);
+    tokenizer_close(tok);
     return file_remove_tree(&ctx, folder) != MTS_OK;
 }
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "text/vocab.h"
-#include "text/wordpiece.h"
+#include "text/tokenizer.h"
 #include "unit/text_folder.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -29,18 +29,18 @@ typedef struct file_case {
 static void check(const file_case *c)
 {
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     text_folder folder = text_folder_make();
     for (int i = 0; i < 3 && c->names[i] != NULL; i++)
         text_folder_put(&folder, c->names[i], c->contents[i]);
-    mts_status st = wordpiece_open(&ctx, folder.path, &wp);
+    mts_status st = tokenizer_open(&ctx, folder.path, &tok);
     text_folder_remove(&folder);
     if (st != c->status || strstr(ctx.error, c->error) == NULL)
         fail_msg("%s: expected status %d with \"%s\", found %d with \"%s\"", c->contents[0],
                  (int)c->status, c->error, (int)st, ctx.error);
     assert_null(strchr(ctx.error, '\n'));
-    assert_true((wp != NULL) == (st == MTS_OK));
-    wordpiece_close(wp);
+    assert_true((tok != NULL) == (st == MTS_OK));
+    tokenizer_close(tok);
 }
 
 static void check_all(const char *name, const char *const contents[][2], size_t n,
@@ -74,16 +74,16 @@ static void test_nul_and_long_tokens(void **state)
 {
     (void)state;
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     text_folder folder = text_folder_make();
     text_folder_write(&folder, "vocab.txt", "[UNK]\na\0b\n", 10);
-    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_BAD_FILE);
+    assert_int_equal(tokenizer_open(&ctx, folder.path, &tok), MTS_ERR_BAD_FILE);
     assert_non_null(strstr(ctx.error, "vocab.txt:2: id 1: NUL byte in a token"));
     char long_token[VOCAB_MAX_TOKEN_BYTES + 2];
     memset(long_token, 'x', sizeof long_token - 1);
     long_token[sizeof long_token - 1] = '\n';
     text_folder_write(&folder, "vocab.txt", long_token, sizeof long_token);
-    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_UNSUPPORTED);
+    assert_int_equal(tokenizer_open(&ctx, folder.path, &tok), MTS_ERR_UNSUPPORTED);
     assert_non_null(strstr(ctx.error, "vocab.txt:1: id 0: token of 513 bytes"));
     text_folder_remove(&folder);
 }
@@ -92,15 +92,15 @@ static void test_missing_files(void **state)
 {
     (void)state;
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     text_folder folder = text_folder_make();
-    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_NOT_FOUND);
+    assert_int_equal(tokenizer_open(&ctx, folder.path, &tok), MTS_ERR_NOT_FOUND);
     assert_non_null(strstr(ctx.error, "neither vocab.txt nor tokenizer.json"));
-    assert_int_equal(wordpiece_open(&ctx, "/no such folder", &wp), MTS_ERR_NOT_FOUND);
+    assert_int_equal(tokenizer_open(&ctx, "/no such folder", &tok), MTS_ERR_NOT_FOUND);
     char path[96];
     snprintf(path, sizeof path, "%s/vocab.txt", folder.path);
     assert_int_equal(symlink("/", path), 0); /* a folder where the file should be */
-    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_NOT_FOUND);
+    assert_int_equal(tokenizer_open(&ctx, folder.path, &tok), MTS_ERR_NOT_FOUND);
     assert_non_null(strstr(ctx.error, "not a regular file"));
     text_folder_remove(&folder);
 }
@@ -212,19 +212,19 @@ static void test_malformed_small_files(void **state)
 static void check_ids(const file_case *c, const char *text, const int32_t *ids, int64_t n)
 {
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     mts_encoding e = {0};
     text_folder folder = text_folder_make();
     for (int i = 0; i < 3 && c->names[i] != NULL; i++)
         text_folder_put(&folder, c->names[i], c->contents[i]);
-    mts_status st = wordpiece_open(&ctx, folder.path, &wp);
+    mts_status st = tokenizer_open(&ctx, folder.path, &tok);
     assert_string_equal(ctx.error, "");
     assert_int_equal(st, MTS_OK);
-    assert_int_equal(wordpiece_encode(&ctx, wp, text, NULL, 0, &e), MTS_OK);
+    assert_int_equal(tokenizer_encode(&ctx, tok, text, NULL, 0, &e), MTS_OK);
     assert_int_equal(e.length, n);
     assert_memory_equal(e.ids, ids, (size_t)n * sizeof(int32_t));
-    wordpiece_free_encoding(&e);
-    wordpiece_close(wp);
+    tokenizer_free_encoding(&e);
+    tokenizer_close(tok);
     text_folder_remove(&folder);
 }
 

@@ -1,12 +1,12 @@
 /*
- * tokenizer.json -> tokenizer_spec: the file of Hugging Face's `tokenizers` library.
+ * tokenizer.json -> wordpiece_spec: the file of Hugging Face's `tokenizers` library.
  *
  * Accepted: model WordPiece, normalizer BertNormalizer, pre_tokenizer BertPreTokenizer,
  * post_processor BertProcessing or a TemplateProcessing of the form [CLS] A [SEP] B [SEP] (types 0
  * and 1; the two tokens may have other names) or none.  Anything else is MTS_ERR_UNSUPPORTED.
  * Not read: decoder, truncation, padding.
  */
-#include "text/tokenizer_spec.h"
+#include "text/wordpiece_spec.h"
 
 #include <string.h>
 
@@ -16,25 +16,12 @@
 
 enum { MAX_WORD_CHARS = 1024 }; /* greatest max_input_chars_per_word */
 
-/* *out: object[key] as a JSON object, NULL if absent or null. */
-static mts_status get_object(mts_ctx *ctx, const json_t *object, const char *key,
-                             const json_t **out)
-{
-    mts_status st = MTS_OK;
-    const json_t *value = json_object_get(object, key);
-    MTS_CHECK(value == NULL || json_is_null(value) || json_is_object(value), MTS_ERR_BAD_FILE,
-              "%s: expected an object, found %s", key, json_util_type_name(value));
-    *out = json_is_null(value) ? NULL : value;
-cleanup:
-    return st;
-}
-
-/* The "type" of a part must be `expected`; absent is allowed if `optional`. */
+/* The "type" of a part must be `expected`. */
 static mts_status check_type(mts_ctx *ctx, const json_t *part, const char *what,
-                             const char *expected, bool optional)
+                             const char *expected)
 {
     mts_status st = MTS_OK;
-    const char *type = optional ? expected : "absent";
+    const char *type = "absent";
     char quoted[UTF8_QUOTE_BYTES];
     if (part != NULL)
         MTS_TRY(json_util_string(ctx, NULL, part, "type", &type));
@@ -45,26 +32,21 @@ cleanup:
     return st;
 }
 
-static mts_status read_model(mts_ctx *ctx, const json_t *root, tokenizer_spec *spec)
+static mts_status read_model(mts_ctx *ctx, const json_t *root, wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     const json_t *model = NULL, *tokens = NULL;
     const char *unk = "[UNK]", *prefix = "##", *token = NULL;
     json_t *id = NULL, *iterated = NULL;
-    bool old = false;
 
-    MTS_TRY(get_object(ctx, root, "model", &model));
-    /* files of 2020 have no type: they are WordPiece if they have its parameter */
-    old = json_object_get(model, "continuing_subword_prefix") != NULL &&
-          json_object_get(model, "merges") == NULL;
-    MTS_TRY(check_type(ctx, model, "model", "WordPiece", old));
+    MTS_TRY(tokenizer_folder_object(ctx, root, "model", &model));
     MTS_TRY(json_util_string(ctx, NULL, model, "unk_token", &unk));
-    MTS_TRY(tokenizer_spec_name(ctx, spec, SPECIAL_UNK, unk));
+    MTS_TRY(wordpiece_spec_name(ctx, spec, SPECIAL_UNK, unk));
     MTS_TRY(json_util_string(ctx, NULL, model, "continuing_subword_prefix", &prefix));
     MTS_TRY(mem_strdup(ctx, &spec->prefix, prefix));
     MTS_TRY(json_util_int(ctx, NULL, model, "max_input_chars_per_word", 1, MAX_WORD_CHARS,
                           &spec->max_input_chars));
-    MTS_TRY(get_object(ctx, model, "vocab", &tokens));
+    MTS_TRY(tokenizer_folder_object(ctx, model, "vocab", &tokens));
     MTS_CHECK(json_object_size(tokens) > 0, MTS_ERR_BAD_FILE, "model: vocab: empty");
     iterated = json_object_get(model, "vocab");
     json_object_foreach(iterated, token, id)
@@ -80,15 +62,15 @@ cleanup:
     return st;
 }
 
-static mts_status read_normalizer(mts_ctx *ctx, const json_t *root, tokenizer_spec *spec)
+static mts_status read_normalizer(mts_ctx *ctx, const json_t *root, wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     bert_normalizer *rules = &spec->normalizer;
     const json_t *object = NULL;
     bool strip = false;
 
-    MTS_TRY(get_object(ctx, root, "normalizer", &object));
-    MTS_TRY(check_type(ctx, object, "normalizer", "BertNormalizer", false));
+    MTS_TRY(tokenizer_folder_object(ctx, root, "normalizer", &object));
+    MTS_TRY(check_type(ctx, object, "normalizer", "BertNormalizer"));
     MTS_TRY(json_util_bool(ctx, NULL, object, "clean_text", &rules->clean_text));
     MTS_TRY(
         json_util_bool(ctx, NULL, object, "handle_chinese_chars", &rules->handle_chinese_chars));
@@ -119,7 +101,7 @@ cleanup:
 
 /* A template of `count` pieces: 3 for one text, 5 for a pair. */
 static mts_status read_template(mts_ctx *ctx, const json_t *processor, const char *key,
-                                size_t count, tokenizer_spec *spec)
+                                size_t count, wordpiece_spec *spec)
 {
     static const char *const kinds[5] = {"SpecialToken", "Sequence", "SpecialToken", "Sequence",
                                          "SpecialToken"};
@@ -133,7 +115,7 @@ static mts_status read_template(mts_ctx *ctx, const json_t *processor, const cha
         const char *id = NULL;
         MTS_TRY(read_piece(ctx, pieces, i, kinds[i], i < 3 ? 0 : 1, &id));
         if (texts[i] == NULL)
-            MTS_TRY(tokenizer_spec_name(ctx, spec, i == 0 ? SPECIAL_CLS : SPECIAL_SEP, id));
+            MTS_TRY(wordpiece_spec_name(ctx, spec, i == 0 ? SPECIAL_CLS : SPECIAL_SEP, id));
         const char *expected =
             texts[i] != NULL ? texts[i] : spec->special[i == 0 ? SPECIAL_CLS : SPECIAL_SEP];
         MTS_CHECK(strcmp(id, expected) == 0, MTS_ERR_UNSUPPORTED,
@@ -145,23 +127,23 @@ cleanup:
 
 /* BertProcessing: {"sep": ["[SEP]", 102], "cls": ["[CLS]", 101]}. */
 static mts_status read_bert_processing(mts_ctx *ctx, const json_t *processor, const char *key,
-                                       special_token which, tokenizer_spec *spec)
+                                       special_token which, wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     const json_t *name = json_array_get(json_object_get(processor, key), 0);
     MTS_CHECK(json_is_string(name), MTS_ERR_BAD_FILE, "%s: expected [token, id]", key);
-    MTS_TRY(tokenizer_spec_name(ctx, spec, which, json_string_value(name)));
+    MTS_TRY(wordpiece_spec_name(ctx, spec, which, json_string_value(name)));
 cleanup:
     return st;
 }
 
-static mts_status read_post_processor(mts_ctx *ctx, const json_t *root, tokenizer_spec *spec)
+static mts_status read_post_processor(mts_ctx *ctx, const json_t *root, wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     const json_t *processor = NULL;
     const char *type = "";
 
-    MTS_TRY(get_object(ctx, root, "post_processor", &processor));
+    MTS_TRY(tokenizer_folder_object(ctx, root, "post_processor", &processor));
     if (processor == NULL)
         return MTS_OK;
     MTS_TRY(json_util_string(ctx, NULL, processor, "type", &type));
@@ -169,7 +151,7 @@ static mts_status read_post_processor(mts_ctx *ctx, const json_t *root, tokenize
         MTS_TRY(read_bert_processing(ctx, processor, "cls", SPECIAL_CLS, spec));
         MTS_TRY(read_bert_processing(ctx, processor, "sep", SPECIAL_SEP, spec));
     } else {
-        MTS_TRY(check_type(ctx, processor, "post_processor", "TemplateProcessing", false));
+        MTS_TRY(check_type(ctx, processor, "post_processor", "TemplateProcessing"));
         MTS_TRY(read_template(ctx, processor, "single", 3, spec));
         MTS_TRY(read_template(ctx, processor, "pair", 5, spec));
     }
@@ -179,7 +161,7 @@ cleanup:
     return st;
 }
 
-static mts_status read_added(mts_ctx *ctx, const json_t *root, tokenizer_spec *spec)
+static mts_status read_added(mts_ctx *ctx, const json_t *root, wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     const json_t *array = json_object_get(root, "added_tokens");
@@ -197,9 +179,9 @@ static mts_status read_added(mts_ctx *ctx, const json_t *root, tokenizer_spec *s
         MTS_TRY(json_util_int(ctx, NULL, item, "id", 0, VOCAB_MAX_TOKENS - 1, &id));
         MTS_CHECK(content != NULL && id >= 0, MTS_ERR_BAD_FILE,
                   "entry %zu: content or id is missing", i);
-        MTS_TRY(tokenizer_spec_read_flags(ctx, item, &token));
+        MTS_TRY(wordpiece_spec_read_flags(ctx, item, &token));
         token.id = (int32_t)id;
-        MTS_TRY(tokenizer_spec_add(ctx, spec, content, token));
+        MTS_TRY(wordpiece_spec_add(ctx, spec, content, token));
     }
 cleanup:
     if (st != MTS_OK)
@@ -207,22 +189,16 @@ cleanup:
     return st;
 }
 
-mts_status tokenizer_json_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec)
+mts_status wordpiece_json_read(mts_ctx *ctx, const json_t *root, wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
-    json_t *root = NULL;
     const json_t *splitter = NULL;
-
-    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
-    if ((st = read_model(ctx, root, spec)) == MTS_OK &&
-        (st = read_normalizer(ctx, root, spec)) == MTS_OK &&
-        (st = get_object(ctx, root, "pre_tokenizer", &splitter)) == MTS_OK &&
-        (st = check_type(ctx, splitter, "pre_tokenizer", "BertPreTokenizer", false)) == MTS_OK &&
-        (st = read_post_processor(ctx, root, spec)) == MTS_OK)
-        st = read_added(ctx, root, spec);
-    if (st != MTS_OK)
-        status_prefix(ctx, "%s", path);
+    MTS_TRY(read_model(ctx, root, spec));
+    MTS_TRY(read_normalizer(ctx, root, spec));
+    MTS_TRY(tokenizer_folder_object(ctx, root, "pre_tokenizer", &splitter));
+    MTS_TRY(check_type(ctx, splitter, "pre_tokenizer", "BertPreTokenizer"));
+    MTS_TRY(read_post_processor(ctx, root, spec));
+    MTS_TRY(read_added(ctx, root, spec));
 cleanup:
-    json_decref(root);
     return st;
 }

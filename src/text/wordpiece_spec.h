@@ -1,7 +1,7 @@
 /*
  * What the tokenizer files of a model folder say, before a wordpiece object is made of it.
  *
- * Path: wordpiece_open -> tokenizer_spec_read -> (tokenizer_json | vocab_txt), tokenizer_config.
+ * Path: the class's open -> wordpiece_spec_read -> (wordpiece_json | vocab_txt), wordpiece_config.
  *
  * Files, as Hugging Face writes them, and who wins:
  *   tokenizer.json           vocabulary, added tokens, normaliser, names in the template; if it
@@ -13,7 +13,7 @@
  *   special_tokens_map.json  names of the special tokens, for those not named above
  *   added_tokens.json        added tokens of old folders without tokenizer.json
  * Either of the first two must be there, the others are optional.  Truncation and padding in
- * tokenizer.json are not used: the caller of wordpiece_encode decides.
+ * tokenizer.json are not used: the caller of tokenizer_encode decides.
  *
  * Where this differs from transformers 5: a normaliser setting that only tokenizer.json gives is
  * used (there, the default of the class); continuing_subword_prefix and max_input_chars_per_word of
@@ -21,12 +21,11 @@
  * appended to it; duplicate tokens, ids without a token and blank lines are errors (there, the last
  * of two duplicates wins).
  */
-#ifndef MTS_TEXT_TOKENIZER_SPEC_H
-#define MTS_TEXT_TOKENIZER_SPEC_H
-
-#include <jansson.h>
+#ifndef MTS_TEXT_WORDPIECE_SPEC_H
+#define MTS_TEXT_WORDPIECE_SPEC_H
 
 #include "text/bert_normalizer.h"
+#include "text/tokenizer_folder.h"
 #include "text/vocab.h"
 
 /* The special tokens of BERT, in the order of the tables below. */
@@ -39,7 +38,7 @@ typedef enum special_token {
     SPECIAL_COUNT,
 } special_token;
 
-enum { TOKENIZER_MAX_ADDED = 16384, TOKENIZER_FILE_BYTES_MAX = 256 * 1024 * 1024 };
+enum { WORDPIECE_MAX_ADDED = 16384 };
 
 /* A token recognised in the text before it is cut into words. */
 typedef struct added_token {
@@ -49,7 +48,7 @@ typedef struct added_token {
     bool normalized;     /* looked for in the normalised text rather than in the original */
 } added_token;
 
-typedef struct tokenizer_spec {
+typedef struct wordpiece_spec {
     vocab vocabulary; /* vocab_put done, vocab_finish not yet */
     added_token *added;
     int64_t added_count, added_room;
@@ -57,29 +56,26 @@ typedef struct tokenizer_spec {
     char *prefix;                 /* continuing_subword_prefix */
     int64_t max_input_chars;      /* per word; a longer word is [UNK] */
     bert_normalizer normalizer;
-} tokenizer_spec;
+} wordpiece_spec;
 
 /*
- * Read the files of model_dir into *spec ({0} before).  Every special token has a name after it.
- * MTS_ERR_NOT_FOUND: neither vocab.txt nor tokenizer.json; MTS_ERR_IO; MTS_ERR_BAD_FILE;
- * MTS_ERR_UNSUPPORTED: not a BERT WordPiece tokenizer; MTS_ERR_MEMORY.
+ * Read the files of the folder into *spec ({0} before).  Every special token has a name after it.
+ * MTS_ERR_IO; MTS_ERR_BAD_FILE; MTS_ERR_UNSUPPORTED: not a BERT WordPiece tokenizer;
+ * MTS_ERR_MEMORY.
  */
-MTS_NODISCARD mts_status tokenizer_spec_read(mts_ctx *ctx, const char *model_dir,
-                                             tokenizer_spec *spec);
-void tokenizer_spec_deinit(tokenizer_spec *spec);
+MTS_NODISCARD mts_status wordpiece_spec_read(mts_ctx *ctx, const tokenizer_folder *folder,
+                                             wordpiece_spec *spec);
+void wordpiece_spec_deinit(wordpiece_spec *spec);
 
 /* ---- for the file readers ---- */
-
-/* *out: the JSON object in a file of at most TOKENIZER_FILE_BYTES_MAX; drop with json_decref. */
-MTS_NODISCARD mts_status tokenizer_spec_load(mts_ctx *ctx, const char *path, json_t **out);
 
 /*
  * Add a token, or replace the properties of the one with that id.  The token is also entered in the
  * vocabulary, unless its id is -1 or there with the same text already.  content is copied;
  * properties.content is not used.  MTS_ERR_BAD_FILE, MTS_ERR_UNSUPPORTED (more than
- * TOKENIZER_MAX_ADDED), MTS_ERR_MEMORY.
+ * WORDPIECE_MAX_ADDED), MTS_ERR_MEMORY.
  */
-MTS_NODISCARD mts_status tokenizer_spec_add(mts_ctx *ctx, tokenizer_spec *spec, const char *content,
+MTS_NODISCARD mts_status wordpiece_spec_add(mts_ctx *ctx, wordpiece_spec *spec, const char *content,
                                             added_token properties);
 
 /*
@@ -87,21 +83,24 @@ MTS_NODISCARD mts_status tokenizer_spec_add(mts_ctx *ctx, tokenizer_spec *spec, 
  * if absent).  Its content and id are left to the caller.  MTS_ERR_BAD_FILE; MTS_ERR_UNSUPPORTED:
  * single_word.
  */
-MTS_NODISCARD mts_status tokenizer_spec_read_flags(mts_ctx *ctx, const json_t *object,
+MTS_NODISCARD mts_status wordpiece_spec_read_flags(mts_ctx *ctx, const json_t *object,
                                                    added_token *token);
 
 /* Set spec->special[which] unless it is set already.  MTS_ERR_MEMORY. */
-MTS_NODISCARD mts_status tokenizer_spec_name(mts_ctx *ctx, tokenizer_spec *spec,
+MTS_NODISCARD mts_status wordpiece_spec_name(mts_ctx *ctx, wordpiece_spec *spec,
                                              special_token which, const char *name);
 
-/* The readers, one a file; path names a file that exists.  Statuses as tokenizer_spec_read. */
-MTS_NODISCARD mts_status tokenizer_json_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
-MTS_NODISCARD mts_status vocab_txt_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
-/* with_vocab_txt: there is no tokenizer.json, so the class and the added tokens matter. */
-MTS_NODISCARD mts_status tokenizer_config_read(mts_ctx *ctx, const char *path, bool with_vocab_txt,
-                                               tokenizer_spec *spec);
-MTS_NODISCARD mts_status special_tokens_map_read(mts_ctx *ctx, const char *path,
-                                                 tokenizer_spec *spec);
-MTS_NODISCARD mts_status added_tokens_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec);
+/* The readers, one a file; root is its JSON.  Statuses as wordpiece_spec_read; the caller puts the
+ * name of the file before the error text, but for vocab_txt_read. */
+MTS_NODISCARD mts_status wordpiece_json_read(mts_ctx *ctx, const json_t *root,
+                                             wordpiece_spec *spec);
+MTS_NODISCARD mts_status vocab_txt_read(mts_ctx *ctx, const char *path, wordpiece_spec *spec);
+/* with_vocab_txt: there is no tokenizer.json, so the added tokens matter. */
+MTS_NODISCARD mts_status wordpiece_config_read(mts_ctx *ctx, const json_t *root,
+                                               bool with_vocab_txt, wordpiece_spec *spec);
+MTS_NODISCARD mts_status special_tokens_map_read(mts_ctx *ctx, json_t *root, wordpiece_spec *spec);
+MTS_NODISCARD mts_status added_tokens_read(mts_ctx *ctx, json_t *root, wordpiece_spec *spec);
+/* Whether words are cut as this tokenizer_class of Hugging Face does: "BertTokenizer", ... */
+bool wordpiece_is_class(const char *class_name);
 
 #endif

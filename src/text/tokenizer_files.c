@@ -1,21 +1,28 @@
 /* The tokenizer's files, kept for writing.  See tokenizer_files.h. */
-#include "train/tokenizer_files.h"
+#include "text/tokenizer_files.h"
 
 #include <string.h>
 
 #include "base/file.h"
 #include "base/json_util.h"
 #include "base/memory.h"
-#include "text/wordpiece.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 30)
+
+const char *const *tokenizer_file_names(int *count)
+{
+    static const char *const names[] = {"vocab.txt", "tokenizer.json", "tokenizer_config.json",
+                                        "special_tokens_map.json", "added_tokens.json"};
+    *count = (int)(sizeof names / sizeof names[0]);
+    return names;
+}
 
 mts_status tokenizer_files_read(mts_ctx *ctx, tokenizer_files *out, const char *dir)
 {
     mts_status st = MTS_OK;
     char *path = NULL;
     int count;
-    const char *const *names = wordpiece_file_names(&count);
+    const char *const *names = tokenizer_file_names(&count);
     *out = (tokenizer_files){0};
     MTS_TRY(mem_calloc(ctx, &out->items, (size_t)count, sizeof *out->items, "tokenizer files"));
     for (int i = 0; i < count; i++) {
@@ -114,7 +121,7 @@ mts_status tokenizer_files_remove_others(mts_ctx *ctx, const tokenizer_files *fi
 {
     mts_status st = MTS_OK;
     int count;
-    const char *const *names = wordpiece_file_names(&count);
+    const char *const *names = tokenizer_file_names(&count);
     for (int i = 0; i < count; i++)
         if (find_file(files, names[i]) == NULL)
             MTS_TRY(file_remove(ctx, dir, names[i]));

@@ -1,10 +1,10 @@
 /*
- * tokenizer_config.json, special_tokens_map.json, added_tokens.json -> tokenizer_spec.
+ * tokenizer_config.json, special_tokens_map.json, added_tokens.json -> wordpiece_spec.
  *
- * All three are optional.  What they may say, and which of them wins, is in tokenizer_spec.h.
+ * All three are optional.  What they may say, and which of them wins, is in wordpiece_spec.h.
  * Not read: model_max_length, padding_side, chat templates and other things of no meaning here.
  */
-#include "text/tokenizer_spec.h"
+#include "text/wordpiece_spec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,8 @@
 #include "base/json_util.h"
 #include "base/utf8.h"
 
-/* Classes that cut words as BERT does; with vocab.txt alone the class is all there is to go by. */
+/* Classes that cut words as BERT does, with or without "Fast" behind.  The last two are no class of
+ * their own: what tokenizer.json says, else BertTokenizer. */
 static const char *const bert_classes[] = {
     "BertTokenizer",       "DistilBertTokenizer", "ElectraTokenizer",       "MobileBertTokenizer",
     "ConvBertTokenizer",   "LayoutLMTokenizer",   "SqueezeBertTokenizer",   "LxmertTokenizer",
@@ -20,22 +21,15 @@ static const char *const bert_classes[] = {
     "PreTrainedTokenizer",
 };
 
-/* Fails unless class_name is one of the above, with or without "Fast" behind it. */
-static mts_status check_class(mts_ctx *ctx, const char *class_name)
+bool wordpiece_is_class(const char *class_name)
 {
-    mts_status st = MTS_OK;
-    char quoted[UTF8_QUOTE_BYTES];
-    bool known = false;
     for (size_t i = 0; i < sizeof bert_classes / sizeof bert_classes[0]; i++) {
-        size_t n = strlen(bert_classes[i]);
-        known = known || (strncmp(class_name, bert_classes[i], n) == 0 &&
-                          (class_name[n] == '\0' || strcmp(class_name + n, "Fast") == 0));
+        const size_t n = strlen(bert_classes[i]);
+        if (strncmp(class_name, bert_classes[i], n) == 0 &&
+            (class_name[n] == '\0' || strcmp(class_name + n, "Fast") == 0))
+            return true;
     }
-    MTS_CHECK(known, MTS_ERR_UNSUPPORTED,
-              "tokenizer_class: %s does not cut words as BertTokenizer does",
-              utf8_quote(quoted, sizeof quoted, class_name));
-cleanup:
-    return st;
+    return false;
 }
 
 /* The text of a special token, a string or {"content": string}; NULL if absent or null. */
@@ -56,7 +50,7 @@ cleanup:
 
 /* "additional_special_tokens": [token, ...]. */
 static mts_status read_more_names(mts_ctx *ctx, const json_t *root, const char *key,
-                                  tokenizer_spec *spec)
+                                  wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     const json_t *array = json_object_get(root, key);
@@ -66,15 +60,15 @@ static mts_status read_more_names(mts_ctx *ctx, const json_t *root, const char *
         MTS_TRY(get_name(ctx, json_array_get(array, i), key, &name));
         MTS_CHECK(name != NULL && *name != '\0', MTS_ERR_BAD_FILE, "%s: empty token", key);
         if (json_is_object(json_array_get(array, i)))
-            MTS_TRY(tokenizer_spec_read_flags(ctx, json_array_get(array, i), &token));
-        MTS_TRY(tokenizer_spec_add(ctx, spec, name, token));
+            MTS_TRY(wordpiece_spec_read_flags(ctx, json_array_get(array, i), &token));
+        MTS_TRY(wordpiece_spec_add(ctx, spec, name, token));
     }
 cleanup:
     return st;
 }
 
 /* "unk_token": "[UNK]" and its like. */
-static mts_status read_names(mts_ctx *ctx, const json_t *root, tokenizer_spec *spec)
+static mts_status read_names(mts_ctx *ctx, const json_t *root, wordpiece_spec *spec)
 {
     static const char *const keys[SPECIAL_COUNT] = {"unk_token", "cls_token", "sep_token",
                                                     "pad_token", "mask_token"};
@@ -83,7 +77,7 @@ static mts_status read_names(mts_ctx *ctx, const json_t *root, tokenizer_spec *s
         const char *name = NULL;
         MTS_TRY(get_name(ctx, json_object_get(root, keys[i]), keys[i], &name));
         if (name != NULL)
-            MTS_TRY(tokenizer_spec_name(ctx, spec, (special_token)i, name));
+            MTS_TRY(wordpiece_spec_name(ctx, spec, (special_token)i, name));
     }
     MTS_TRY(read_more_names(ctx, root, "additional_special_tokens", spec));
     MTS_TRY(read_more_names(ctx, root, "extra_special_tokens", spec));
@@ -110,7 +104,7 @@ cleanup:
 }
 
 /* "added_tokens_decoder": {"30522": {"content": ..., "normalized": ...}, ...}. */
-static mts_status read_decoder(mts_ctx *ctx, json_t *decoder, tokenizer_spec *spec)
+static mts_status read_decoder(mts_ctx *ctx, json_t *decoder, wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     const char *key = NULL;
@@ -130,9 +124,9 @@ static mts_status read_decoder(mts_ctx *ctx, json_t *decoder, tokenizer_spec *sp
                   utf8_quote(quoted, sizeof quoted, key));
         MTS_TRY(get_name(ctx, item, key, &name));
         MTS_CHECK(name != NULL, MTS_ERR_BAD_FILE, "%lld: content is missing", id);
-        MTS_TRY(tokenizer_spec_read_flags(ctx, item, &token));
+        MTS_TRY(wordpiece_spec_read_flags(ctx, item, &token));
         token.id = (int32_t)id;
-        MTS_TRY(tokenizer_spec_add(ctx, spec, name, token));
+        MTS_TRY(wordpiece_spec_add(ctx, spec, name, token));
     }
 cleanup:
     if (st != MTS_OK)
@@ -140,42 +134,26 @@ cleanup:
     return st;
 }
 
-mts_status tokenizer_config_read(mts_ctx *ctx, const char *path, bool with_vocab_txt,
-                                 tokenizer_spec *spec)
+mts_status wordpiece_config_read(mts_ctx *ctx, const json_t *root, bool with_vocab_txt,
+                                 wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
-    json_t *root = NULL;
-    const char *class_name = NULL;
-
-    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
-    if ((st = read_rules(ctx, root, &spec->normalizer)) == MTS_OK &&
-        (st = read_names(ctx, root, spec)) == MTS_OK && with_vocab_txt &&
-        (st = json_util_string(ctx, NULL, root, "tokenizer_class", &class_name)) == MTS_OK &&
-        (st = class_name != NULL ? check_class(ctx, class_name) : MTS_OK) == MTS_OK)
-        st = read_decoder(ctx, json_object_get(root, "added_tokens_decoder"), spec);
-    if (st != MTS_OK)
-        status_prefix(ctx, "%s", path);
+    MTS_TRY(read_rules(ctx, root, &spec->normalizer));
+    MTS_TRY(read_names(ctx, root, spec));
+    if (with_vocab_txt)
+        MTS_TRY(read_decoder(ctx, json_object_get(root, "added_tokens_decoder"), spec));
 cleanup:
-    json_decref(root);
     return st;
 }
 
-mts_status special_tokens_map_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec)
+mts_status special_tokens_map_read(mts_ctx *ctx, json_t *root, wordpiece_spec *spec)
 {
-    mts_status st = MTS_OK;
-    json_t *root = NULL;
-    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
-    st = read_names(ctx, root, spec);
-    if (st != MTS_OK)
-        status_prefix(ctx, "%s", path);
-cleanup:
-    json_decref(root);
-    return st;
+    return read_names(ctx, root, spec);
 }
 
 /* One {"token": id} of added_tokens.json: looked for in the normalised text unless special. */
 static mts_status read_added_token(mts_ctx *ctx, const char *content, const json_t *id,
-                                   tokenizer_spec *spec)
+                                   wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     char quoted[UTF8_QUOTE_BYTES];
@@ -191,26 +169,17 @@ static mts_status read_added_token(mts_ctx *ctx, const char *content, const json
     for (int i = 0; i < SPECIAL_COUNT; i++)
         if (spec->special[i] != NULL && strcmp(spec->special[i], content) == 0)
             token.normalized = false;
-    MTS_TRY(tokenizer_spec_add(ctx, spec, content, token));
+    MTS_TRY(wordpiece_spec_add(ctx, spec, content, token));
 cleanup:
     return st;
 }
 
-mts_status added_tokens_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec)
+mts_status added_tokens_read(mts_ctx *ctx, json_t *root, wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
-    json_t *root = NULL, *id = NULL;
+    json_t *id = NULL;
     const char *content = NULL;
-    MTS_TRY(tokenizer_spec_load(ctx, path, &root));
-    json_object_foreach(root, content, id)
-    {
-        st = read_added_token(ctx, content, id, spec);
-        if (st != MTS_OK) {
-            status_prefix(ctx, "%s", path);
-            goto cleanup;
-        }
-    }
+    json_object_foreach(root, content, id) MTS_TRY(read_added_token(ctx, content, id, spec));
 cleanup:
-    json_decref(root);
     return st;
 }
