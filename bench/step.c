@@ -64,7 +64,8 @@ typedef struct unit_rates {
 typedef struct input_data {
     int64_t *offset;
     int32_t *ids, *type_ids, *positions;
-    float *logits, *dlogits, *labels;
+    float *logits, *dlogits;
+    int32_t *labels;
     bert_input in;
 } input_data;
 
@@ -147,13 +148,13 @@ static void make_input(mts_ctx *ctx, const settings *o, int64_t vocab, input_dat
         mem_calloc(ctx, &d->positions, (size_t)tokens, sizeof(int32_t), "input") != MTS_OK ||
         mem_calloc(ctx, &d->logits, outputs, sizeof(float), "input") != MTS_OK ||
         mem_calloc(ctx, &d->dlogits, outputs, sizeof(float), "input") != MTS_OK ||
-        mem_calloc(ctx, &d->labels, (size_t)s->rows, sizeof(float), "input") != MTS_OK)
+        mem_calloc(ctx, &d->labels, (size_t)s->rows, sizeof(int32_t), "input") != MTS_OK)
         die(ctx, "input");
     const rng_key key = rng_make_key(1, 0, 0, RNG_INIT);
     for (int64_t r = 0; r <= s->rows; r++)
         d->offset[r] = r * s->length;
     for (int64_t r = 0; r < s->rows; r++)
-        d->labels[r] = (float)(r % CLASSES);
+        d->labels[r] = (int32_t)(r % CLASSES);
     for (int64_t t = 0; t < tokens; t++) {
         d->ids[t] = (int32_t)(rng_draw(key, (uint32_t)t) % (uint32_t)vocab);
         d->positions[t] = (int32_t)(t % s->length);

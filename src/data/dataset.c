@@ -5,16 +5,15 @@
 
 #include "base/memory.h"
 
-mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs, bool has_labels)
+mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs, target_kind kind)
 {
     mts_status st = MTS_OK;
     const size_t rows = (size_t)n;
-    *out = (dataset){.n = n, .has_labels = has_labels};
+    *out = (dataset){.n = n};
     MTS_TRY(mem_calloc(ctx, &out->text_a, rows, sizeof(char *), "data set texts"));
     if (pairs)
         MTS_TRY(mem_calloc(ctx, &out->text_b, rows, sizeof(char *), "data set texts"));
-    if (has_labels)
-        MTS_TRY(mem_calloc(ctx, &out->label, rows, sizeof(float), "data set labels"));
+    MTS_TRY(targets_init(ctx, &out->targets, kind, 0, n, 0));
 cleanup:
     return st;
 }
@@ -25,7 +24,7 @@ void dataset_deinit(dataset *d)
         return;
     mem_free(d->text_a);
     mem_free(d->text_b);
-    mem_free(d->label);
+    targets_deinit(&d->targets);
     mem_free(d->storage);
     mem_free(d->text_columns[0]);
     mem_free(d->text_columns[1]);

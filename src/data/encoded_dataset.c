@@ -105,6 +105,17 @@ cleanup:
     return st;
 }
 
+/* Those of the texts: none of them is about single tokens. */
+static mts_status copy_targets(mts_ctx *ctx, encoded_dataset *e, const targets *from)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(targets_init(ctx, &e->targets, from->kind, from->width, e->n, 0));
+    for (int64_t row = 0; row < e->n; row++)
+        targets_copy(&e->targets, row, 0, from, row, 0, 0);
+cleanup:
+    return st;
+}
+
 mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, const dataset *d,
                                  const tokenizer *tok, int64_t max_length,
                                  int64_t num_threads, encoded_dataset_progress_fn *progress,
@@ -117,13 +128,10 @@ mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, const datas
                .max_length = max_length,
                .num_threads = num_threads,
                .failed_row = INT64_MAX};
-    *out = (encoded_dataset){.n = d->n, .has_labels = d->has_labels};
+    *out = (encoded_dataset){.n = d->n};
     MTS_TRY(mem_calloc(ctx, &out->offsets, (size_t)d->n + 1, sizeof(int64_t), "row offsets"));
     MTS_TRY(mem_calloc(ctx, &b.rows, BLOCK_ROWS, sizeof b.rows[0], "encoded rows"));
-    if (d->has_labels) {
-        MTS_TRY(mem_calloc(ctx, &out->labels, (size_t)d->n, sizeof(float), "row labels"));
-        memcpy(out->labels, d->label, (size_t)d->n * sizeof(float));
-    }
+    MTS_TRY(copy_targets(ctx, out, &d->targets));
     for (int64_t first = 0; first < d->n; first += BLOCK_ROWS) {
         b.first = first;
         b.n = d->n - first < BLOCK_ROWS ? d->n - first : BLOCK_ROWS;
@@ -148,7 +156,7 @@ void encoded_dataset_deinit(encoded_dataset *e)
     mem_free(e->offsets);
     mem_free(e->ids);
     mem_free(e->type_ids);
-    mem_free(e->labels);
+    targets_deinit(&e->targets);
     *e = (encoded_dataset){0};
 }
 

@@ -9,6 +9,7 @@
 #define MTS_DATA_ENCODED_DATASET_H
 
 #include "data/dataset.h"
+#include "data/targets.h"
 #include "text/tokenizer.h"
 
 /* Owns everything in it; freed by encoded_dataset_deinit. */
@@ -17,10 +18,9 @@ typedef struct encoded_dataset {
     int64_t *offsets;  /* offsets[n + 1], ascending from 0; the last is the number of tokens */
     int32_t *ids;      /* ids[offsets[n]] */
     int32_t *type_ids; /* type_ids[offsets[n]]: 0 or 1 */
-    float *labels;     /* labels[n], NULL unless has_labels */
-    bool has_labels;
-    int64_t max_len; /* tokens of the longest row */
-    int64_t cut;     /* rows that had more than max_length tokens */
+    targets targets;   /* of all rows; TARGET_NONE: texts without labels */
+    int64_t max_len;   /* tokens of the longest row */
+    int64_t cut;       /* rows that had more than max_length tokens */
 } encoded_dataset;
 
 /* Called from the thread that called the builder, between blocks of rows and at the end; returns
@@ -28,7 +28,7 @@ typedef struct encoded_dataset {
 typedef bool encoded_dataset_progress_fn(void *user, int64_t done, int64_t total);
 
 /*
- * *out: the rows of d, each as [CLS] a [SEP] (b [SEP]), cut to max_length tokens; labels copied.
+ * *out: the rows of d, each as [CLS] a [SEP] (b [SEP]), cut to max_length tokens; targets copied.
  *
  * d, tok  borrowed for the call.
  * num_threads   >= 1 OpenMP threads; the result does not depend on it.

@@ -71,16 +71,17 @@ static int64_t first_largest(const float *values, int64_t n)
     return best;
 }
 
-void metrics_add(metrics *m, const float *logits, const float *labels, int64_t n)
+void metrics_add(metrics *m, const float *logits, const targets *t, int64_t n)
 {
     assert(n <= m->capacity - m->n);
+    assert(t->kind == (metrics_is_regression(m->kind) ? TARGET_SCORE : TARGET_CLASS));
     for (int64_t i = 0; i < n; i++) {
         if (metrics_is_regression(m->kind)) {
             m->predictions[m->n + i] = (double)logits[i];
-            m->labels[m->n + i] = (double)labels[i];
+            m->labels[m->n + i] = (double)t->score[i];
             continue;
         }
-        const int64_t label = (int64_t)labels[i];
+        const int64_t label = t->index[i];
         const int64_t predicted = first_largest(logits + i * m->num_labels, m->num_labels);
         assert(label >= 0 && label < m->num_labels);
         m->label_count[label]++;

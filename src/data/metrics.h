@@ -20,7 +20,7 @@
 #ifndef MTS_DATA_METRICS_H
 #define MTS_DATA_METRICS_H
 
-#include "base/status.h"
+#include "data/targets.h"
 
 /* Which metrics, in this order, under these names. */
 typedef enum metric_kind {
@@ -73,10 +73,11 @@ bool metrics_is_regression(metric_kind kind);
 
 /*
  * Add n rows.  logits[n][num_labels]: the prediction is the first largest; a row with a NaN counts
- * as a prediction of class 0.  For regression logits[n][1] is the score.  labels[n]: class index
- * (an integer in [0, num_labels)) or score.  Borrowed for the call; allocates nothing.
+ * as a prediction of class 0.  For regression logits[n][1] is the score.  t: of these n rows,
+ * TARGET_SCORE for regression, otherwise TARGET_CLASS in [0, num_labels).  Borrowed for the call;
+ * allocates nothing.
  */
-void metrics_add(metrics *m, const float *logits, const float *labels, int64_t n);
+void metrics_add(metrics *m, const float *logits, const targets *t, int64_t n);
 
 /*
  * *out: the metrics of all rows added.  suffix ("" or "_mm") ends the keys.

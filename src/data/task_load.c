@@ -101,7 +101,7 @@ static int64_t class_by_number(const task_spec *spec, const label_index *index, 
 }
 
 static mts_status parse_class(mts_ctx *ctx, const task_spec *spec, const label_index *index,
-                              const table *t, int64_t row, int64_t column, float *label)
+                              const table *t, int64_t row, int64_t column, int32_t *out)
 {
     mts_status st = MTS_OK;
     const char *text = NULL;
@@ -116,7 +116,7 @@ static mts_status parse_class(mts_ctx *ctx, const task_spec *spec, const label_i
     MTS_CHECK(class_ >= 0, MTS_ERR_BAD_FILE, "%s:%lld: \"%s\": expected one of %s, found \"%s\"",
               t->path, (long long)t->lines[row], utf8_quote(name, sizeof name, t->names[column]),
               list, utf8_quote(found, sizeof found, text));
-    *label = (float)class_;
+    *out = (int32_t)class_;
 cleanup:
     return st;
 }
@@ -130,9 +130,9 @@ static mts_status fill_labels(mts_ctx *ctx, const task_spec *spec, const table *
         MTS_TRY(label_index_init(ctx, &index, spec->label_names, spec->num_labels));
     for (int64_t row = 0; row < d->n; row++) {
         if (spec->regression)
-            MTS_TRY(parse_score(ctx, t, row, column, &d->label[row]));
+            MTS_TRY(parse_score(ctx, t, row, column, &d->targets.score[row]));
         else
-            MTS_TRY(parse_class(ctx, spec, &index, t, row, column, &d->label[row]));
+            MTS_TRY(parse_class(ctx, spec, &index, t, row, column, &d->targets.index[row]));
     }
 cleanup:
     label_index_deinit(&index);
@@ -190,7 +190,10 @@ static mts_status load_rows(mts_ctx *ctx, const task_spec *spec, const char *pat
     MTS_TRY(table_format_of_path(ctx, path, &format));
     MTS_TRY(task_pick_columns(ctx, spec, &t, labels, &columns));
     n = max_rows >= 0 && max_rows < t.n_rows ? max_rows : t.n_rows;
-    MTS_TRY(dataset_init(ctx, out, n, columns.text_b >= 0, labels));
+    MTS_TRY(dataset_init(ctx, out, n, columns.text_b >= 0,
+                         !labels            ? TARGET_NONE
+                         : spec->regression ? TARGET_SCORE
+                                            : TARGET_CLASS));
     MTS_TRY(fill_texts(ctx, &t, columns.text_a, out->text_a, n));
     if (columns.text_b >= 0)
         MTS_TRY(fill_texts(ctx, &t, columns.text_b, out->text_b, n));

@@ -16,14 +16,14 @@ static double row_loss(const float *z, int64_t label, int64_t classes)
     return log(sum) - ((double)z[label] - max);
 }
 
-double loss_cross_entropy(const exec *ex, float *dlogits, const float *logits, const float *labels,
-                          int64_t n, int64_t classes, float scale)
+double loss_cross_entropy(const exec *ex, float *dlogits, const float *logits,
+                          const int32_t *labels, int64_t n, int64_t classes, float scale)
 {
     const float weight = scale / (float)n;
     double total = 0.0;
     for (int64_t i = 0; i < n; i++) {
         const float *z = logits + i * classes;
-        const int64_t label = (int64_t)labels[i];
+        const int64_t label = labels[i];
         assert(label >= 0 && label < classes);
         total += row_loss(z, label, classes);
         if (dlogits == NULL)
@@ -36,13 +36,13 @@ double loss_cross_entropy(const exec *ex, float *dlogits, const float *logits, c
     return total / (double)n;
 }
 
-double loss_squared_error(float *dlogits, const float *logits, const float *labels, int64_t n,
+double loss_squared_error(float *dlogits, const float *logits, const float *scores, int64_t n,
                           float scale)
 {
     const float weight = 2.0f * scale / (float)n;
     double total = 0.0;
     for (int64_t i = 0; i < n; i++) {
-        const float error = logits[i] - labels[i];
+        const float error = logits[i] - scores[i];
         total += (double)error * (double)error;
         if (dlogits != NULL)
             dlogits[i] = error * weight;

@@ -9,13 +9,14 @@
 
 #include "tensor/exec.h"
 
-/* dlogits[n][classes] (NULL: not wanted; may not be logits) and the loss; labels[n] hold class
- * numbers, 0 <= label < classes (asserted).  scale multiplies the gradient (1 / accumulation
+/* dlogits[n][classes] (NULL: not wanted; may not be logits) and the loss; labels[n]: classes,
+ * 0 <= label < classes (asserted).  scale multiplies the gradient (1 / accumulation
  * steps). */
-double loss_cross_entropy(const exec *ex, float *dlogits, const float *logits, const float *labels,
-                          int64_t n, int64_t classes, float scale);
+double loss_cross_entropy(const exec *ex, float *dlogits, const float *logits,
+                          const int32_t *labels, int64_t n, int64_t classes, float scale);
 
-double loss_squared_error(float *dlogits, const float *logits, const float *labels, int64_t n,
+/* The same of one output a row, and the scores[n] that are wanted. */
+double loss_squared_error(float *dlogits, const float *logits, const float *scores, int64_t n,
                           float scale);
 
 #endif

@@ -99,12 +99,12 @@ static mts_status add_batch(run *r, void *user)
     eval_sums *sums = user;
     const batch *b = &r->batch;
     const double loss = r->task.regression
-                            ? loss_squared_error(NULL, r->logits, b->labels, b->n, 1.0f)
-                            : loss_cross_entropy(&r->model->ex, NULL, r->logits, b->labels, b->n,
-                                                 r->task.num_labels, 1.0f);
+                            ? loss_squared_error(NULL, r->logits, b->targets.score, b->n, 1.0f)
+                            : loss_cross_entropy(&r->model->ex, NULL, r->logits, b->targets.index,
+                                                 b->n, r->task.num_labels, 1.0f);
     sums->loss += loss * (double)b->n;
     sums->rows += b->n;
-    metrics_add(&sums->metrics, r->logits, b->labels, b->n);
+    metrics_add(&sums->metrics, r->logits, &b->targets, b->n);
     return run_check_numeric(r, loss);
 }
 
@@ -166,7 +166,10 @@ static mts_status list_metrics(run *r, int64_t set, const char *key, bool *found
 {
     mts_status st = MTS_OK;
     const char *suffix = task_set_suffix(&r->task, set);
-    const float label = 0.0f;
+    float score = 0.0f;
+    int32_t index = 0;
+    const targets one = {
+        .kind = r->task.regression ? TARGET_SCORE : TARGET_CLASS, .index = &index, .score = &score};
     double ignored;
     metrics m = {0};
     metric_list list;
@@ -175,7 +178,7 @@ static mts_status list_metrics(run *r, int64_t set, const char *key, bool *found
     snprintf(loss, sizeof loss, "eval_loss%s", suffix);
     MTS_TRY(
         metrics_init(r->ctx, &m, r->task.metric, r->task.num_labels, r->task.positive_label, 1));
-    metrics_add(&m, r->logits, &label, 1);
+    metrics_add(&m, r->logits, &one, 1);
     MTS_TRY(metrics_result(r->ctx, &m, suffix, &list));
     *found = *found || strcmp(key, loss) == 0 || strcmp(key, loss + 5) == 0 ||
              metric_list_find(&list, key, &ignored);

@@ -17,8 +17,8 @@ static mts_status micro_step(run *r, float gradient_scale, double *loss)
     model->ex.step = (uint64_t)r->state.micro_step;
     bert_forward(model, &in, r->logits);
     *loss = r->task.regression
-                ? loss_squared_error(r->dlogits, r->logits, b->labels, b->n, gradient_scale)
-                : loss_cross_entropy(&model->ex, r->dlogits, r->logits, b->labels, b->n,
+                ? loss_squared_error(r->dlogits, r->logits, b->targets.score, b->n, gradient_scale)
+                : loss_cross_entropy(&model->ex, r->dlogits, r->logits, b->targets.index, b->n,
                                      r->task.num_labels, gradient_scale);
     MTS_TRY(run_check_numeric(r, *loss));
     bert_backward(model, &in, r->dlogits);

@@ -50,7 +50,8 @@ typedef struct golden_batch {
     bert_input in;
     int64_t *offset;
     int32_t *ids, *type_ids, *positions;
-    float *labels;
+    float *labels;  /* as the file has them: scores, or classes */
+    int32_t *index; /* the classes */
 } golden_batch;
 
 static void must(mts_status st)
@@ -120,6 +121,9 @@ static void batch_open(const golden *g, golden_batch *b, int index)
     b->ids = golden_integers(g, name, ST_DTYPE_I32, &tokens);
     snprintf(name, sizeof name, "batch.%d.labels", index);
     b->labels = golden_floats(g, name, rows);
+    b->index = test_alloc(rows, sizeof *b->index);
+    for (int64_t e = 0; e < rows; e++)
+        b->index[e] = (int32_t)b->labels[e];
     b->positions = test_alloc(tokens, sizeof *b->positions);
     b->offset = test_alloc(rows + 1, sizeof *b->offset);
     for (int64_t e = 0; e < rows; e++) {
@@ -140,6 +144,7 @@ static void batch_close(golden_batch *b)
     mem_free(b->type_ids);
     mem_free(b->positions);
     mem_free(b->labels);
+    mem_free(b->index);
 }
 
 /* ---------------------------------------------------------------------------- the models ---- */
@@ -216,7 +221,7 @@ static double gradient_of(subject *s, int batch)
         loss = loss_squared_error(s->dlogits, s->logits, b->labels, rows, 1.0f);
     else
         loss =
-            loss_cross_entropy(&s->model->ex, s->dlogits, s->logits, b->labels, rows, labels, 1.0f);
+            loss_cross_entropy(&s->model->ex, s->dlogits, s->logits, b->index, rows, labels, 1.0f);
     bert_backward(s->model, &b->in, s->dlogits);
     return loss;
 }

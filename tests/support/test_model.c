@@ -284,10 +284,14 @@ static void make_batch(test_bert *t, const test_shape *s)
     t->ids = test_alloc(tokens, sizeof *t->ids);
     t->type_ids = test_alloc(tokens, sizeof *t->type_ids);
     t->positions = test_alloc(tokens, sizeof *t->positions);
-    t->labels = test_floats(s->sequences);
+    assert_int_equal(targets_init(NULL, &t->targets, s->labels == 1 ? TARGET_SCORE : TARGET_CLASS,
+                                  0, s->sequences, 0),
+                     MTS_OK);
     for (int64_t e = 0; e < s->sequences; e++) {
-        t->labels[e] = s->labels == 1 ? (float)test_random_normal(&r)
-                                      : (float)test_random_below(&r, s->labels);
+        if (s->labels == 1)
+            t->targets.score[e] = (float)test_random_normal(&r);
+        else
+            t->targets.index[e] = (int32_t)test_random_below(&r, s->labels);
         for (int64_t i = t->offset[e]; i < t->offset[e + 1]; i++) {
             t->ids[i] = (int32_t)test_random_below(&r, s->vocab);
             t->positions[i] = (int32_t)(i - t->offset[e]);
@@ -345,7 +349,7 @@ void test_bert_deinit(test_bert *t)
     mem_free(t->ids);
     mem_free(t->type_ids);
     mem_free(t->positions);
-    mem_free(t->labels);
+    targets_deinit(&t->targets);
     mem_free(t->logits);
     mem_free(t->dlogits);
     *t = (test_bert){0};
@@ -391,8 +395,9 @@ static double loss_of(test_bert *t, float *dlogits)
 {
     const int64_t rows = t->in.seq.count, labels = t->model->cfg.num_labels;
     if (labels == 1)
-        return loss_squared_error(dlogits, t->logits, t->labels, rows, 1.0f);
-    return loss_cross_entropy(&t->model->ex, dlogits, t->logits, t->labels, rows, labels, 1.0f);
+        return loss_squared_error(dlogits, t->logits, t->targets.score, rows, 1.0f);
+    return loss_cross_entropy(&t->model->ex, dlogits, t->logits, t->targets.index, rows, labels,
+                              1.0f);
 }
 
 double test_bert_loss(test_bert *t)

@@ -8,6 +8,7 @@
 #ifndef MTS_TESTS_SUPPORT_TEST_MODEL_H
 #define MTS_TESTS_SUPPORT_TEST_MODEL_H
 
+#include "data/targets.h"
 #include "models/bert.h"
 
 /* ------------------------------------------------------------------------------- numbers ---- */
@@ -95,7 +96,7 @@ typedef struct test_shape {
 typedef struct test_bert {
     bert *model;
     bert_input in;
-    float *labels;           /* [rows] */
+    targets targets;         /* classes, or scores where the shape has one label */
     float *logits, *dlogits; /* [rows][num_labels] */
     int64_t outputs;         /* rows * num_labels */
     int64_t *offset;

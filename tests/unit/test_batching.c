@@ -33,14 +33,14 @@ static tokenizer *tok;
 static void make_texts(dataset *d, int64_t n, bool pairs)
 {
     enum { ROW_BYTES = 64 };
-    assert_ok(dataset_init(&ctx, d, n, pairs, true));
+    assert_ok(dataset_init(&ctx, d, n, pairs, TARGET_CLASS));
     assert_ok(mem_calloc(&ctx, &d->storage, (size_t)n, ROW_BYTES, "texts"));
     for (int64_t i = 0; i < n; i++) {
         char *text = d->storage + i * ROW_BYTES;
         d->text_a[i] = text;
         if (pairs)
             d->text_b[i] = text + 4;
-        d->label[i] = (float)(i % 3);
+        d->targets.index[i] = (int32_t)(i % 3);
         for (int64_t k = 0; k < (i * i + 3 * i) % 13 + 2; k++) {
             text[2 * k] = (char)('a' + (i + k * k) % 4);
             text[2 * k + 1] = ' ';
@@ -56,7 +56,7 @@ static void assert_same_rows(const encoded_dataset *a, const encoded_dataset *b)
     assert_memory_equal(a->offsets, b->offsets, (n + 1) * sizeof a->offsets[0]);
     assert_memory_equal(a->ids, b->ids, tokens * sizeof a->ids[0]);
     assert_memory_equal(a->type_ids, b->type_ids, tokens * sizeof a->type_ids[0]);
-    assert_memory_equal(a->labels, b->labels, n * sizeof a->labels[0]);
+    assert_memory_equal(a->targets.index, b->targets.index, n * sizeof a->targets.index[0]);
 }
 
 static void check_encoding(bool pairs)
@@ -73,7 +73,7 @@ static void check_encoding(bool pairs)
         assert_int_equal(encoded_dataset_length(&one, i), row.length);
         assert_memory_equal(one.ids + one.offsets[i], row.ids, (size_t)row.length * 4);
         assert_memory_equal(one.type_ids + one.offsets[i], row.type_ids, (size_t)row.length * 4);
-        assert_true(one.labels[i] == d.label[i]);
+        assert_int_equal(one.targets.index[i], d.targets.index[i]);
         longest = row.length > longest ? row.length : longest;
         tokenizer_free_encoding(&row);
         assert_ok(tokenizer_encode(&ctx, tok, d.text_a[i], text_b, 0, &row));
@@ -179,12 +179,12 @@ static void test_encode_memory_failure(void **state)
 /* n rows of length[i] tokens; token k of row i is 100 * i + k. */
 static void make_rows(encoded_dataset *e, const int64_t *length, int64_t n)
 {
-    *e = (encoded_dataset){.n = n, .has_labels = true};
+    *e = (encoded_dataset){.n = n};
     assert_ok(mem_calloc(&ctx, &e->offsets, (size_t)n + 1, sizeof e->offsets[0], "rows"));
-    assert_ok(mem_calloc(&ctx, &e->labels, (size_t)n, sizeof e->labels[0], "rows"));
+    assert_ok(targets_init(&ctx, &e->targets, TARGET_CLASS, 0, n, 0));
     for (int64_t i = 0; i < n; i++) {
         e->offsets[i + 1] = e->offsets[i] + length[i];
-        e->labels[i] = (float)i;
+        e->targets.index[i] = (int32_t)i;
         e->max_len = length[i] > e->max_len ? length[i] : e->max_len;
     }
     const size_t tokens = (size_t)e->offsets[n];
@@ -332,6 +332,7 @@ static void test_batch(void **state)
     static const int32_t positions[] = {0, 1, 2, 3, 4, 0, 1, 2, 0, 1};
     static const int32_t types[] = {0, 1, 0, 1, 0, 0, 1, 0, 0, 1};
     static const int64_t offsets[] = {0, 5, 8, 10};
+    static const int32_t classes[] = {2, 0, 3};
     encoded_dataset e = {0};
     batch_plan plan = {0};
     batch b = {0};
@@ -352,7 +353,8 @@ static void test_batch(void **state)
     assert_memory_equal(b.positions, positions, sizeof positions);
     assert_memory_equal(b.type_ids, types, sizeof types);
     assert_memory_equal(b.offsets, offsets, sizeof offsets);
-    assert_true(b.labels[0] == 2 && b.labels[1] == 0 && b.labels[2] == 3);
+    assert_true(b.has_targets && b.targets.kind == TARGET_CLASS);
+    assert_memory_equal(b.targets.index, classes, sizeof classes);
     /* A shorter batch leaves nothing of the longer one. */
     batch_fill(&b, &e, rows + 2, 1);
     assert_int_equal(b.n, 1);
@@ -361,6 +363,36 @@ static void test_batch(void **state)
     assert_memory_equal(b.ids, ids + 8, 2 * sizeof ids[0]);
     batch_deinit(&b);
     encoded_dataset_deinit(&e);
+}
+
+/* Targets of tokens go with their tokens; a set without targets uses the same batch. */
+static void test_batch_of_tags(void **state)
+{
+    static const int64_t length[] = {3, 1, 5, 2}, rows[] = {2, 0, 3};
+    encoded_dataset e = {0}, plain = {0};
+    batch_plan plan = {0}, other = {0};
+    batch b = {0};
+    (void)state;
+    make_rows(&e, length, 4);
+    make_rows(&plain, length, 4);
+    targets_deinit(&e.targets);
+    targets_deinit(&plain.targets);
+    assert_ok(targets_init(&ctx, &e.targets, TARGET_TAGS, 0, 4, e.offsets[4]));
+    memcpy(e.targets.index, e.ids, (size_t)e.offsets[4] * sizeof e.ids[0]);
+    assert_ok(batch_plan_rows(&ctx, &plan, &e, 3));
+    assert_ok(batch_plan_rows(&ctx, &other, &plain, 4));
+    assert_int_equal(plan.bytes - other.bytes, 10 * 4 * 4 - 11 * 3 * 4 - 8);
+    plan = batch_plan_union(&other, &plan);
+    assert_int_equal(plan.kind, TARGET_TAGS);
+    assert_ok(batch_init(&ctx, &b, &plan));
+    batch_fill(&b, &e, rows, 3);
+    assert_true(b.has_targets);
+    assert_memory_equal(b.targets.index, b.ids, 10 * sizeof b.ids[0]);
+    batch_fill(&b, &plain, rows, 3);
+    assert_false(b.has_targets);
+    batch_deinit(&b);
+    encoded_dataset_deinit(&e);
+    encoded_dataset_deinit(&plain);
 }
 
 static void test_batch_plans(void **state)
@@ -412,7 +444,7 @@ static void test_epochs_fit_the_plan(void **state)
                 const int64_t *rows = sampler_batch(&s, i, &n);
                 batch_fill(&b, &e, rows, n);
                 for (int64_t k = 0; k < n; k++)
-                    seen[(int64_t)b.labels[k]]++;
+                    seen[b.targets.index[k]]++;
             }
             for (int i = 0; i < 103; i++)
                 assert_int_equal(seen[i], 1);
@@ -485,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_order_by_length),
         cmocka_unit_test(test_sampler_batches),
         cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_batch_of_tags),
         cmocka_unit_test(test_batch_plans),
         cmocka_unit_test(test_epochs_fit_the_plan),
         cmocka_unit_test(test_batch_memory_failure),

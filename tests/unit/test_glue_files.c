@@ -58,7 +58,9 @@ static uint64_t hash_dataset(const dataset *d)
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (int64_t i = 0; i < d->n; i++) {
         char label[64];
-        snprintf(label, sizeof label, "%.3f\n", (double)d->label[i]);
+        snprintf(label, sizeof label, "%.3f\n",
+                 d->targets.kind == TARGET_SCORE ? (double)d->targets.score[i]
+                                                 : (double)d->targets.index[i]);
         hash = fnv1a(fnv1a(hash, d->text_a[i]), "\t");
         if (d->text_b != NULL)
             hash = fnv1a(fnv1a(hash, d->text_b[i]), "\t");
@@ -118,7 +120,7 @@ static void test_as_own_file(void **state)
     assert_string_equal(spec.label_names[2], "neutral");
     assert_int_equal(task_load_train(&ctx, &spec, &d), MTS_OK);
     assert_int_equal(d.n, 3);
-    assert_true(d.label[0] == 1);
+    assert_int_equal(d.targets.index[0], 1);
     dataset_deinit(&d);
     task_deinit(&spec);
     o.label_column_name = "score";

@@ -29,7 +29,11 @@ static mts_ctx ctx;
 static void add_row(metrics *m, double prediction, double label)
 {
     float logits[MAX_LABELS] = {0};
-    const float y = (float)label;
+    float score = (float)label;
+    int32_t index = (int32_t)label;
+    const targets y = {.kind = metrics_is_regression(m->kind) ? TARGET_SCORE : TARGET_CLASS,
+                       .index = &index,
+                       .score = &score};
     if (metrics_is_regression(m->kind))
         logits[0] = (float)prediction;
     else
@@ -202,12 +206,14 @@ static void test_macro_f1_counts_present_classes(void **state)
 
 static void test_argmax_takes_first_largest(void **state)
 {
-    const float logits[] = {1, 3, 3, -1, -2, -1}, labels[] = {1, 0};
+    const float logits[] = {1, 3, 3, -1, -2, -1};
+    int32_t index[] = {1, 0};
+    const targets labels = {.kind = TARGET_CLASS, .index = index};
     metrics m = {0};
     metric_list list = {0};
     (void)state;
     assert_ok(metrics_init(&ctx, &m, METRIC_ACCURACY, 3, 1, 2));
-    metrics_add(&m, logits, labels, 2);
+    metrics_add(&m, logits, &labels, 2);
     assert_ok(metrics_result(&ctx, &m, "", &list));
     assert_close(value_of(&list, "accuracy"), 1);
     metrics_deinit(&m);

@@ -59,6 +59,12 @@ static mts_options train_options(const char *name, const char *content)
     return o;
 }
 
+static double label_of(const dataset *d, int64_t row)
+{
+    return d->targets.kind == TARGET_SCORE ? (double)d->targets.score[row]
+                                           : (double)d->targets.index[row];
+}
+
 /* "a|b|label/..." of the rows. */
 static const char *flat(const dataset *d)
 {
@@ -69,8 +75,8 @@ static const char *flat(const dataset *d)
         used += (size_t)snprintf(text + used, sizeof text - used, "%s", d->text_a[i]);
         if (d->text_b != NULL)
             used += (size_t)snprintf(text + used, sizeof text - used, "|%s", d->text_b[i]);
-        if (d->has_labels)
-            used += (size_t)snprintf(text + used, sizeof text - used, "|%g", (double)d->label[i]);
+        if (d->targets.kind != TARGET_NONE)
+            used += (size_t)snprintf(text + used, sizeof text - used, "|%g", label_of(d, i));
         used += (size_t)snprintf(text + used, sizeof text - used, "/");
     }
     return text;
