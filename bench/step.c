@@ -185,11 +185,11 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
     snprintf(precision, sizeof precision, "%.*s", (int)strcspn(name, "+"), name);
     const num_format format = parse_format(precision, group);
     const bert_dropout dropout = {0.1f, 0.1f, 0.1f};
-    const optimizer_options options = {.kind = has_suffix(name, "adam8") ? OPTIMIZER_ADAMW_8BIT
-                                                                         : OPTIMIZER_ADAMW,
-                                       .beta1 = 0.9,
-                                       .beta2 = 0.999,
-                                       .epsilon = 1e-8};
+    const optimizer_options options = {
+        .class = optimizer_class_find(has_suffix(name, "adam8") ? "adamw_8bit" : "adamw"),
+        .beta1 = 0.9,
+        .beta2 = 0.999,
+        .epsilon = 1e-8};
     const int64_t tokens = s->rows * s->length;
     const bert_limits limits = {s->rows, tokens, 1, 1, s->length, has_suffix(name, "gc")};
     if (model_config_init(ctx, &cfg) != MTS_OK)

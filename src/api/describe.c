@@ -84,7 +84,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
     MTS_TRY(bert_plan_make(ctx, cfg, &format, settings_threads(o), &limits, &plan));
     for (int64_t i = 0; i < param_table_count(cfg); i++) {
         const param p = param_table_describe(cfg, i);
-        optimizer_sizes_add(&sizes, p.rows * p.cols);
+        optimizer_sizes_add(&sizes, options.class, p.rows * p.cols);
     }
     state = optimizer_bytes(&options, &sizes);
     MTS_TRY(put_bytes(ctx, out, "parameters_bytes", plan.parameters));

@@ -8,9 +8,9 @@
  * Without momentum b is the gradient: it passes through a strip on the stack, and no buffer is
  * kept.
  */
-#include "optim/optimizer_internal.h"
-
 #include <string.h>
+
+#include "optim/optimizer_class.h"
 
 enum { STRIP = 1024 };
 
@@ -49,7 +49,8 @@ static void step_pieces(void *arg, int64_t begin, int64_t end)
         step_piece(job, &job->pieces[i]);
 }
 
-void sgd_step(exec *ex, optimizer *opt, const param *params, double learning_rate, float grad_scale)
+static void sgd_step(exec *ex, optimizer *opt, const param *params, double learning_rate,
+                     float grad_scale)
 {
     sgd_job job = {
         .ex = ex,
@@ -63,3 +64,9 @@ void sgd_step(exec *ex, optimizer *opt, const param *params, double learning_rat
     };
     exec_parallel(ex, opt->pieces.count, 1, step_pieces, &job);
 }
+
+const optimizer_class optimizer_sgd = {
+    .name = "sgd",
+    .arrays = {{"momentum_buffer", OPTIMIZER_F32, optimizer_of_elements, .with_momentum = true}},
+    .step = sgd_step,
+};

@@ -120,7 +120,7 @@ bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)
 optimizer_options settings_optimizer(const mts_options *o)
 {
     return (optimizer_options){
-        .kind = optimizer_kind_of(o->optim),
+        .class = optimizer_class_find(o->optim),
         .beta1 = o->adam_beta1,
         .beta2 = o->adam_beta2,
         .epsilon = o->adam_epsilon,

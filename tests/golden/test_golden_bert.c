@@ -439,8 +439,8 @@ static void check_training(const char *name, const optimizer_options *options, c
 static void training(void **state)
 {
     const optimizer_options adamw = {
-        .kind = OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
-    const optimizer_options sgd = {.kind = OPTIMIZER_SGD, .momentum = 0.9};
+        .class = optimizer_class_find("adamw"), .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
+    const optimizer_options sgd = {.class = optimizer_class_find("sgd"), .momentum = 0.9};
     (void)state;
     check_training("classifier", &adamw, "linear");
     check_training("regression", &sgd, "cosine");
