@@ -38,23 +38,23 @@ void mts_predictor_close(mts_predictor *p)
 
 int64_t mts_predictor_num_labels(const mts_predictor *p)
 {
-    return p->inner->model->cfg.num_labels;
+    return p->inner->net->cfg.num_labels;
 }
 
 const char *mts_predictor_label(const mts_predictor *p, int64_t index)
 {
-    const model_config *cfg = &p->inner->model->cfg;
+    const model_config *cfg = &p->inner->net->cfg;
     return index >= 0 && index < cfg->num_labels ? cfg->labels[index] : NULL;
 }
 
 bool mts_predictor_is_regression(const mts_predictor *p)
 {
-    return model_config_is_regression(&p->inner->model->cfg);
+    return model_config_is_regression(&p->inner->net->cfg);
 }
 
 bool mts_predictor_is_multi_label(const mts_predictor *p)
 {
-    const model_config *cfg = &p->inner->model->cfg;
+    const model_config *cfg = &p->inner->net->cfg;
     return cfg->problem_type == MODEL_PROBLEM_MULTI_LABEL ||
            (cfg->num_labels == 1 && !model_config_is_regression(cfg));
 }

@@ -2,6 +2,9 @@
 #include "layers/activation.h"
 
 #include <assert.h>
+#include <string.h>
+
+enum { COPY_GRAIN = 1 << 14 };
 
 size_t activation_bytes(const num_format *format, int64_t rows, int64_t cols)
 {
@@ -71,4 +74,25 @@ void activation_set(exec *ex, activation *act, const float *x)
         };
         qmatrix_map(ex, &act->q, x, act->cols, &args);
     }
+}
+
+typedef struct copy_job {
+    float *to;
+    const float *from;
+} copy_job;
+
+static void copy_piece(void *arg, int64_t begin, int64_t end)
+{
+    const copy_job *job = arg;
+    memcpy(job->to + begin, job->from + begin, (size_t)(end - begin) * sizeof(float));
+}
+
+void activation_copy(exec *ex, activation *act, const float *x)
+{
+    if (ex->format.kind == FORMAT_FP32) {
+        copy_job job = {act->f, x};
+        exec_parallel(ex, act->rows * act->cols, COPY_GRAIN, copy_piece, &job);
+        x = act->f;
+    }
+    activation_set(ex, act, x);
 }

@@ -35,4 +35,7 @@ float *activation_source(const exec *ex, activation *act, float *scratch);
 /* act = x in the working format; x as returned by activation_source. */
 void activation_set(exec *ex, activation *act, const float *x);
 
+/* The same of any x: for whoever did not write x to activation_source. */
+void activation_copy(exec *ex, activation *act, const float *x);
+
 #endif

@@ -19,6 +19,7 @@ typedef struct exec {
     uint64_t step;           /* counts micro-batches: keys of activations, gradients and dropout */
     uint64_t weight_version; /* counts optimizer steps: key of weights */
     bool training;           /* false: no dropout, nearest rounding */
+    bool dry;                /* memory is only measured: nothing is computed */
     bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
     arena scratch;           /* a stack: take, use, release to a mark */
     struct exec *owner;      /* of a fork (exec_parallel_fork): whom to report to; else NULL */

@@ -7,12 +7,11 @@
 
 #include "base/file.h"
 #include "base/json_util.h"
-#include "layers/loss.h"
 
-bert_input run_input(const run *r)
+model_input run_input(const run *r)
 {
     const batch *b = &r->batch;
-    return (bert_input){
+    return (model_input){
         .seq = {.count = b->n,
                 .tokens = b->total_tokens,
                 .max_length = b->max_len,
@@ -23,19 +22,15 @@ bert_input run_input(const run *r)
     };
 }
 
-void run_forward(run *r)
-{
-    const bert_input in = run_input(r);
-    bert_forward(r->model, &in, r->logits);
-}
-
 mts_status run_check_numeric(run *r, double loss)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    const exec *ex = &r->model->ex;
-    MTS_CHECK(ex->anomaly[0] == '\0', MTS_ERR_NUMERIC, "step %lld: %s",
-              (long long)r->state.global_step + 1, ex->anomaly);
+    st = network_check(ctx, r->net);
+    if (st == MTS_ERR_NUMERIC)
+        status_prefix(ctx, "step %lld", (long long)r->state.global_step + 1);
+    if (st != MTS_OK)
+        return st;
     MTS_CHECK(isfinite(loss), MTS_ERR_NUMERIC, "step %lld: the loss is %f",
               (long long)r->state.global_step + 1, loss);
 cleanup:
@@ -45,46 +40,40 @@ cleanup:
 mts_status run_check_weights(run *r, const char *where)
 {
     mts_status st = MTS_OK;
-    mts_ctx *ctx = r->ctx;
-    exec *ex = &r->model->ex;
-    const param_table *t = &r->model->params;
-    for (int64_t i = 0; i < t->count && ex->anomaly[0] == '\0'; i++) {
-        const param *p = &t->items[i];
-        exec_check_finite(ex, p->value, p->rows * p->cols, "the values", p->name);
-    }
-    MTS_CHECK(ex->anomaly[0] == '\0', MTS_ERR_NUMERIC, "%s: %s", where, ex->anomaly);
-cleanup:
+    st = network_check_values(r->ctx, r->net);
+    if (st != MTS_OK)
+        status_prefix(r->ctx, "%s", where);
     return st;
 }
 
-/* Called after each batch with its logits. */
-typedef mts_status batch_fn(run *r, void *user);
+/* Called after each batch with its mean loss, 0 if it has no targets; outputs are in r->outputs. */
+typedef mts_status batch_fn(run *r, double loss, void *user);
 
-/* Run every batch of rows through the model in evaluation mode. */
+/* Run every batch of rows through the network. */
 static mts_status for_each_batch(run *r, const encoded_dataset *rows, const char *phase,
                                  batch_fn *fn, void *user)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    const bool was_training = r->model->ex.training;
     int64_t count = 0;
     sampler_deinit(&r->eval_sampler);
     MTS_TRY(sampler_init(ctx, &r->eval_sampler, rows, SAMPLER_SEQUENTIAL,
                          r->o->per_device_eval_batch_size, 0));
     count = sampler_batch_count(&r->eval_sampler);
-    r->model->ex.training = false;
     for (int64_t i = 0; i < count; i++) {
         int64_t n;
         const int64_t *index = sampler_batch(&r->eval_sampler, i, &n);
         batch_fill(&r->batch, rows, index, n);
-        run_forward(r);
-        MTS_TRY(fn(r, user));
+        const model_input in = run_input(r);
+        const targets *t = r->batch.has_targets ? &r->batch.targets : NULL;
+        const double loss = network_predict(r->net, &in, t, r->outputs);
+        MTS_TRY(run_check_numeric(r, loss));
+        MTS_TRY(fn(r, loss, user));
         const mts_event event = {
             .kind = MTS_EVENT_PROGRESS, .text = phase, .done = i + 1, .total = count};
         MTS_CHECK(run_emit(r, &event), MTS_ERR_INTERRUPTED, "%s was interrupted", phase);
     }
 cleanup:
-    r->model->ex.training = was_training;
     return st;
 }
 
@@ -94,18 +83,14 @@ typedef struct eval_sums {
     int64_t rows;
 } eval_sums;
 
-static mts_status add_batch(run *r, void *user)
+static mts_status add_batch(run *r, double loss, void *user)
 {
     eval_sums *sums = user;
     const batch *b = &r->batch;
-    const double loss = r->task.regression
-                            ? loss_squared_error(NULL, r->logits, b->targets.score, b->n, 1.0f)
-                            : loss_cross_entropy(&r->model->ex, NULL, r->logits, b->targets.index,
-                                                 b->n, r->task.num_labels, 1.0f);
     sums->loss += loss * (double)b->n;
     sums->rows += b->n;
-    metrics_add(&sums->metrics, r->logits, &b->targets, b->n);
-    return run_check_numeric(r, loss);
+    metrics_add(&sums->metrics, r->outputs, &b->targets, b->n);
+    return MTS_OK;
 }
 
 static mts_status put_number(mts_ctx *ctx, json_t *object, const char *key, double value)
@@ -178,7 +163,7 @@ static mts_status list_metrics(run *r, int64_t set, const char *key, bool *found
     snprintf(loss, sizeof loss, "eval_loss%s", suffix);
     MTS_TRY(
         metrics_init(r->ctx, &m, r->task.metric, r->task.num_labels, r->task.positive_label, 1));
-    metrics_add(&m, r->logits, &one, 1);
+    metrics_add(&m, r->outputs, &one, 1);
     MTS_TRY(metrics_result(r->ctx, &m, suffix, &list));
     *found = *found || strcmp(key, loss) == 0 || strcmp(key, loss + 5) == 0 ||
              metric_list_find(&list, key, &ignored);
@@ -242,14 +227,14 @@ typedef struct test_output {
     int64_t row;
 } test_output;
 
-static mts_status write_predictions(run *r, void *user)
+static mts_status write_predictions(run *r, double loss, void *user)
 {
     mts_status st = MTS_OK;
     test_output *out = user;
     const int64_t labels = r->task.num_labels;
-    MTS_TRY(run_check_numeric(r, 0.0));
+    (void)loss; /* test rows have no labels */
     for (int64_t i = 0; i < r->batch.n; i++) {
-        const float *z = r->logits + i * labels;
+        const float *z = r->outputs + i * labels;
         int64_t best = 0;
         for (int64_t c = 1; c < labels; c++)
             best = z[c] > z[best] ? c : best;

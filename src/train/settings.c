@@ -105,7 +105,7 @@ static float dropout_float(double p)
     return (float)p < largest ? (float)p : largest;
 }
 
-bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)
+dropout_rates settings_dropout(const mts_options *o, const model_config *cfg)
 {
     const double hidden = o->hidden_dropout >= 0 ? o->hidden_dropout : cfg->hidden_dropout_prob;
     const double probabilities =
@@ -113,7 +113,7 @@ bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)
     double classifier = cfg->classifier_dropout >= 0 ? cfg->classifier_dropout : hidden;
     if (o->classifier_dropout >= 0)
         classifier = o->classifier_dropout;
-    return (bert_dropout){dropout_float(hidden), dropout_float(probabilities),
+    return (dropout_rates){dropout_float(hidden), dropout_float(probabilities),
                           dropout_float(classifier)};
 }
 

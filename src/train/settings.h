@@ -6,7 +6,7 @@
 #ifndef MTS_TRAIN_SETTINGS_H
 #define MTS_TRAIN_SETTINGS_H
 
-#include "models/bert.h"
+#include "models/model.h"
 #include "optim/optimizer.h"
 
 /* The number format of checked options.  Widths that are not given follow --precision, but layer
@@ -29,7 +29,7 @@ MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, mode
 int64_t settings_max_length(const mts_options *o, const model_config *cfg);
 
 /* Dropout of config.json, replaced where an option says otherwise. */
-bert_dropout settings_dropout(const mts_options *o, const model_config *cfg);
+dropout_rates settings_dropout(const mts_options *o, const model_config *cfg);
 
 /* The optimizer that checked options ask for. */
 optimizer_options settings_optimizer(const mts_options *o);

@@ -97,7 +97,7 @@ static mts_status put_optimizer(const run *r, json_t *items)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const mts_options *o = r->o;
-    const bert_dropout *d = &r->model->dropout;
+    const dropout_rates *d = &r->net->options.model.dropout;
     MTS_TRY(json_util_set(ctx, items, "optim", json_string(o->optim)));
     MTS_TRY(json_util_set(ctx, items, "weight_decay", json_real(o->weight_decay)));
     MTS_TRY(json_util_set(ctx, items, "adam_beta1", json_real(o->adam_beta1)));
@@ -412,7 +412,7 @@ static mts_status find_best(run *r, const char *stored)
     const char *slash = strrchr(stored, '/');
     bool here = false;
     MTS_TRY(path_join(ctx, &path, r->o->output_dir, slash == NULL ? stored : slash + 1));
-    here = !r->anew && dir_exists(path);
+    here = !r->starts_fresh && dir_exists(path);
     MTS_CHECK(!r->o->load_best_model_at_end || here || dir_exists(stored), MTS_ERR_NOT_FOUND,
               "%s: the best checkpoint so far is neither here nor at %s, and "
               "--load_best_model_at_end asks for it",
