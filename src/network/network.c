@@ -49,6 +49,14 @@ double network_learn(network *net, const network_pass *pass, const model_input *
     return learn(net, &net->ex, &net->kept, in, t, scale);
 }
 
+double network_forward(network *net, const network_pass *pass, const model_input *in,
+                       const targets *t, float *out)
+{
+    net->ex.training = true;
+    net->ex.step = pass->step;
+    return predict(net, &net->ex, &net->kept, in, t, out);
+}
+
 double network_predict(network *net, const model_input *in, const targets *t, float *out)
 {
     net->ex.training = false;

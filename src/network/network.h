@@ -80,6 +80,10 @@ double network_learn(network *net, const network_pass *pass, const model_input *
  * NULL.  For network_check as above. */
 double network_predict(network *net, const model_input *in, const targets *t, float *out);
 
+/* The forward alone, with the dropout and rounding of training: for tests. */
+double network_forward(network *net, const network_pass *pass, const model_input *in,
+                       const targets *t, float *out);
+
 /* Outputs of the head, units * width: for a batch, and for the largest of evaluation. */
 int64_t network_outputs(const network *net, const model_input *in);
 int64_t network_max_outputs(const network *net);
