@@ -21,6 +21,8 @@ double loss_cross_entropy(const exec *ex, float *dlogits, const float *logits, c
 {
     const float weight = scale / (float)n;
     double total = 0.0;
+    if (ex->dry)
+        return total;
     for (int64_t i = 0; i < n; i++) {
         const float *z = logits + i * classes;
         const int64_t label = (int64_t)labels[i];
@@ -36,11 +38,13 @@ double loss_cross_entropy(const exec *ex, float *dlogits, const float *logits, c
     return total / (double)n;
 }
 
-double loss_squared_error(float *dlogits, const float *logits, const float *labels, int64_t n,
-                          float scale)
+double loss_squared_error(const exec *ex, float *dlogits, const float *logits, const float *labels,
+                          int64_t n, float scale)
 {
     const float weight = 2.0f * scale / (float)n;
     double total = 0.0;
+    if (ex->dry)
+        return total;
     for (int64_t i = 0; i < n; i++) {
         const float error = logits[i] - labels[i];
         total += (double)error * (double)error;

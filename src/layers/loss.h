@@ -9,13 +9,13 @@
 
 #include "tensor/exec.h"
 
-/* dlogits[n][classes] (NULL: not wanted; may not be logits) and the loss; labels[n] hold class
- * numbers, 0 <= label < classes (asserted).  scale multiplies the gradient (1 / accumulation
- * steps). */
+/* The loss (in a dry run 0), and dlogits[n][classes] (NULL: not wanted; may not be logits);
+ * labels[n] hold class numbers, 0 <= label < classes (asserted).  scale multiplies the gradient (1
+ * / accumulation steps). */
 double loss_cross_entropy(const exec *ex, float *dlogits, const float *logits, const float *labels,
                           int64_t n, int64_t classes, float scale);
 
-double loss_squared_error(float *dlogits, const float *logits, const float *labels, int64_t n,
-                          float scale);
+double loss_squared_error(const exec *ex, float *dlogits, const float *logits, const float *labels,
+                          int64_t n, float scale);
 
 #endif

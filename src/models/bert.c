@@ -1,13 +1,21 @@
 /* BERT from token ids to logits, and back to the gradients.  See bert.h. */
 #include "models/bert.h"
 
-#include <string.h>
-
 #include "models/bert_internal.h"
 
 void bert_weights_changed(bert *model)
 {
     model->ex.weight_version++;
+}
+
+mts_status bert_check_memory(mts_ctx *ctx, const bert *model)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(arena_check(ctx, &model->packed, "packed weights"));
+    MTS_TRY(arena_check(ctx, &model->acts, "activations"));
+    MTS_TRY(arena_check(ctx, &model->ex.scratch, "scratch"));
+cleanup:
+    return st;
 }
 
 /* h = dropout(LN(word + position + type)) */
@@ -50,10 +58,12 @@ static void head_forward(bert *model, const bert_input *in, const float *h, floa
     float *first = activation_source(ex, &model->pooled_in, exec_take(ex, n * d, sizeof(float)));
     float *pooled = activation_source(ex, &model->pooled, exec_take(ex, n * d, sizeof(float)));
     for (int64_t i = 0; i < n; i++)
-        memcpy(first + i * d, h + in->seq.offset[i] * d, (size_t)d * sizeof(float));
+        exec_copy(ex, first + i * d, h + sequence_first(&in->seq, i) * d,
+                  (size_t)d * sizeof(float));
     activation_set(ex, &model->pooled_in, first);
     linear_forward(ex, model->pooler_out, &model->pooled_in, &model->pooler);
-    ex->fk->activation_forward(pooled, model->pooler_out, n * d, ACTIVATION_TANH);
+    if (!ex->dry)
+        ex->fk->activation_forward(pooled, model->pooler_out, n * d, ACTIVATION_TANH);
     bert_drop(ex, pooled, pooled, n * d, 0, model->dropout.classifier, STREAM_POOLED_DROPOUT);
     activation_set(ex, &model->pooled, pooled);
     linear_forward(ex, logits, &model->pooled, &model->classifier);
@@ -71,11 +81,13 @@ static void head_backward(bert *model, const bert_input *in, const float *dlogit
     float *dfirst = exec_take(ex, n * d, sizeof(float));
     linear_backward(ex, dpooled, dlogits, &model->pooled, &model->classifier);
     bert_drop(ex, dpooled, dpooled, n * d, 0, model->dropout.classifier, STREAM_POOLED_DROPOUT);
-    ex->fk->activation_backward(dpooled, dpooled, model->pooler_out, n * d, ACTIVATION_TANH);
+    if (!ex->dry)
+        ex->fk->activation_backward(dpooled, dpooled, model->pooler_out, n * d, ACTIVATION_TANH);
     linear_backward(ex, dfirst, dpooled, &model->pooled_in, &model->pooler);
-    memset(dh, 0, (size_t)(in->seq.tokens * d) * sizeof(float));
+    exec_clear(ex, dh, (size_t)(in->seq.tokens * d) * sizeof(float));
     for (int64_t i = 0; i < n; i++)
-        memcpy(dh + in->seq.offset[i] * d, dfirst + i * d, (size_t)d * sizeof(float));
+        exec_copy(ex, dh + sequence_first(&in->seq, i) * d, dfirst + i * d,
+                  (size_t)d * sizeof(float));
     exec_release(ex, mark);
 }
 

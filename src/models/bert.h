@@ -98,6 +98,9 @@ void bert_forward(bert *model, const bert_input *in, float *logits);
  * overwritten or accumulated as model->ex.accumulate_grads says. */
 void bert_backward(bert *model, const bert_input *in, const float *dlogits);
 
+/* MTS_ERR_MEMORY if the model took more than was planned: a mistake in the program. */
+MTS_NODISCARD mts_status bert_check_memory(mts_ctx *ctx, const bert *model);
+
 /* A parameter changed: packed weights are stale.  Called once per optimizer step. */
 void bert_weights_changed(bert *model);
 

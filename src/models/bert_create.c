@@ -5,67 +5,12 @@
 #include <string.h>
 
 #include "models/bert_internal.h"
-#include "tensor/float_gemm.h"
 
 enum { NAME_BYTES = 80, NAMES_PER_LAYER = 7 };
 
 static size_t max_size(size_t a, size_t b)
 {
     return a > b ? a : b;
-}
-
-static size_t floats(int64_t n)
-{
-    return arena_need((size_t)n, sizeof(float));
-}
-
-/* Packed weights of all linear layers, mapped vectors of all layer norms. */
-static size_t plan_packed(const exec *ex, const model_config *cfg)
-{
-    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    const size_t layer = linear_bytes(ex, 3 * d, d) + linear_bytes(ex, d, d) +
-                         linear_bytes(ex, f, d) + linear_bytes(ex, d, f) +
-                         2 * layernorm_bytes(ex, d) + 4 * arena_need(0, 1);
-    return (size_t)cfg->num_hidden_layers * layer + layernorm_bytes(ex, d) +
-           linear_bytes(ex, d, d) + linear_bytes(ex, cfg->num_labels, d);
-}
-
-/* What bind_batch in bert.c takes: in how many places layers keep their outputs, their inputs, and
- * what is between. */
-static size_t plan_activations(const exec *ex, const model_config *cfg, const attention *at,
-                               int64_t tokens, int64_t rows, const int64_t places[3])
-{
-    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    const size_t narrow = activation_bytes(&ex->format, tokens, d);
-    const size_t norm = layernorm_state_bytes(ex, tokens, d);
-    const size_t input = narrow + attention_state_bytes(ex, at, tokens, rows);
-    const size_t inner = 2 * narrow + norm + nonlinearity_state_bytes(ex, tokens * f) +
-                         activation_bytes(&ex->format, tokens, f);
-    return norm + 2 * activation_bytes(&ex->format, rows, d) + floats(rows * d) +
-           (size_t)places[0] * norm + (size_t)places[1] * input + (size_t)places[2] * inner;
-}
-
-/* Scratch of the deepest point of forward or backward. */
-static size_t plan_scratch(const exec *ex, const model_config *cfg, const attention *at,
-                           int64_t tokens, int64_t rows, int64_t max_length, bool training)
-{
-    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    if (tokens == 0)
-        return 0;
-    const size_t forward = 3 * floats(tokens * d) + floats(tokens * 3 * d);
-    const size_t backward = training ? bert_gradients_bytes(ex, cfg, tokens) : 0;
-    const size_t head = 4 * floats(rows * d);
-    size_t inner =
-        max_size(linear_scratch(ex, rows, d, d), linear_scratch(ex, rows, cfg->num_labels, d));
-    inner = max_size(inner, floats(tokens * d) + layernorm_gradient_bytes(ex, tokens, d));
-    inner = max_size(inner, embedding_scratch(ex, tokens, d));
-    inner = max_size(inner, attention_scratch(ex, at, max_length));
-    inner = max_size(inner, bert_rows_scratch(ex, cfg, tokens));
-    const int64_t shapes[][2] = {{3 * d, d}, {d, d}, {f, d}, {d, f}};
-    for (int s = 0; s < 4; s++)
-        inner = max_size(inner, training ? linear_scratch(ex, tokens, shapes[s][0], shapes[s][1])
-                                         : linear_prepare_scratch(ex, shapes[s][0], shapes[s][1]));
-    return max_size(forward, backward) + head + inner;
 }
 
 static attention make_attention(const model_config *cfg, const bert_dropout *dropout)
@@ -75,28 +20,6 @@ static attention make_attention(const model_config *cfg, const bert_dropout *dro
                        .dropout = dropout == NULL ? 0.0f : dropout->attention};
 }
 
-static bert_plan plan_for(const exec *ex, const model_config *cfg, const bert_limits *l)
-{
-    const attention at = make_attention(cfg, NULL);
-    const int64_t layers = cfg->num_hidden_layers, pair = layers < 2 ? layers : 2;
-    const int64_t evaluating[3] = {pair, pair, 1}, keeping[3] = {layers, layers, layers};
-    const int64_t recomputing[3] = {layers, pair, 1};
-    const bool training = l->train_tokens > 0;
-    const size_t elements = (size_t)param_table_count_elements(cfg) * sizeof(float);
-    bert_plan plan = {.parameters = elements};
-    plan.gradients = training ? elements : 0;
-    plan.packed_weights = plan_packed(ex, cfg);
-    plan.activations = plan_activations(ex, cfg, &at, l->eval_tokens, l->eval_rows, evaluating);
-    if (training)
-        plan.activations = max_size(plan.activations,
-                                    plan_activations(ex, cfg, &at, l->train_tokens, l->train_rows,
-                                                     l->recompute ? recomputing : keeping));
-    plan.scratch =
-        max_size(plan_scratch(ex, cfg, &at, l->eval_tokens, l->eval_rows, l->max_length, false),
-                 plan_scratch(ex, cfg, &at, l->train_tokens, l->train_rows, l->max_length, true));
-    return plan;
-}
-
 static mts_status init_exec(mts_ctx *ctx, exec *ex, const num_format *format, int threads,
                             uint64_t seed)
 {
@@ -104,17 +27,6 @@ static mts_status init_exec(mts_ctx *ctx, exec *ex, const num_format *format, in
     *ex = (exec){.format = *format, .threads = threads, .seed = seed};
     MTS_TRY(kernels_select(ctx, &ex->family));
     ex->fk = float_kernels_for(ex->family);
-cleanup:
-    return st;
-}
-
-mts_status bert_plan_make(mts_ctx *ctx, const model_config *cfg, const num_format *format,
-                          int threads, const bert_limits *limits, bert_plan *plan)
-{
-    mts_status st = MTS_OK;
-    exec ex;
-    MTS_TRY(init_exec(ctx, &ex, format, threads, 0));
-    *plan = plan_for(&ex, cfg, limits);
 cleanup:
     return st;
 }
@@ -220,6 +132,75 @@ static activation_kind activation_of(model_act act)
     return ACTIVATION_GELU;
 }
 
+/* What the model needs of one batch of this shape: bound, run and, with training, run backward on
+ * arenas that only measure. */
+static void dry_run(bert *m, bert_plan *plan, const bert_input *in, bool training)
+{
+    const exec real = m->ex;
+    float *logits;
+    exec_dry(&m->ex, &real);
+    m->ex.training = training;
+    arena_measure(&m->packed);
+    arena_measure(&m->acts);
+    bind_model(m);
+    logits = (float *)m->acts.base; /* not touched; the caller's otherwise */
+    if (in->seq.tokens > 0)
+        bert_forward(m, in, logits);
+    if (training)
+        bert_backward(m, in, logits);
+    plan->packed_weights = m->packed.peak;
+    plan->activations = max_size(plan->activations, m->acts.peak);
+    plan->scratch = max_size(plan->scratch, m->ex.scratch.peak);
+    m->ex = real;
+    m->packed = m->acts = (arena){0};
+}
+
+static bert_plan plan_for(bert *m, const bert_limits *l)
+{
+    const bert_input train = {.seq = {l->train_rows, l->train_tokens, l->max_length, NULL}};
+    const bert_input eval = {.seq = {l->eval_rows, l->eval_tokens, l->max_length, NULL}};
+    const bool training = l->train_tokens > 0;
+    const size_t elements = (size_t)param_table_count_elements(&m->cfg) * sizeof(float);
+    bert_plan plan = {.parameters = elements, .gradients = training ? elements : 0};
+    if (training)
+        dry_run(m, &plan, &train, true);
+    dry_run(m, &plan, &eval, false);
+    return plan;
+}
+
+/* All but what holds numbers; cfg is copied as it is. */
+static mts_status make_parts(mts_ctx *ctx, bert *m, const model_config *cfg,
+                             const num_format *format, int threads, uint64_t seed,
+                             const bert_limits *limits)
+{
+    mts_status st = MTS_OK;
+    const size_t layers = (size_t)cfg->num_hidden_layers;
+    MTS_TRY(init_exec(ctx, &m->ex, format, threads, seed));
+    MTS_TRY(mem_calloc(ctx, &m->layers, layers, sizeof *m->layers, "layers"));
+    MTS_TRY(mem_calloc(ctx, &m->names, layers * NAMES_PER_LAYER, NAME_BYTES, "layer names"));
+    m->cfg = *cfg;
+    m->recompute = limits->recompute;
+    m->act = activation_of(cfg->hidden_act);
+cleanup:
+    return st;
+}
+
+mts_status bert_plan_make(mts_ctx *ctx, const model_config *cfg, const num_format *format,
+                          int threads, const bert_limits *limits, bert_plan *plan)
+{
+    mts_status st = MTS_OK;
+    bert *m = NULL;
+    MTS_TRY(mem_calloc(ctx, &m, 1, sizeof *m, "model"));
+    MTS_TRY(make_parts(ctx, m, cfg, format, threads, 0, limits));
+    MTS_TRY(param_table_init_dry(ctx, &m->params, cfg));
+    *plan = plan_for(m, limits);
+cleanup:
+    if (m != NULL)
+        m->cfg = (model_config){0}; /* the caller's */
+    bert_destroy(m);
+    return st;
+}
+
 mts_status bert_create(mts_ctx *ctx, model_config *cfg, const num_format *format, int threads,
                        uint64_t seed, const bert_dropout *dropout, const bert_limits *limits,
                        bert **out)
@@ -227,26 +208,22 @@ mts_status bert_create(mts_ctx *ctx, model_config *cfg, const num_format *format
     mts_status st = MTS_OK;
     bert *m = NULL;
     bert_plan plan;
-    const size_t layers = (size_t)cfg->num_hidden_layers;
     *out = NULL;
     MTS_TRY(mem_calloc(ctx, &m, 1, sizeof *m, "model"));
-    MTS_TRY(init_exec(ctx, &m->ex, format, threads, seed));
-    plan = plan_for(&m->ex, cfg, limits);
-    MTS_TRY(mem_calloc(ctx, &m->layers, layers, sizeof *m->layers, "layers"));
-    MTS_TRY(mem_calloc(ctx, &m->names, layers * NAMES_PER_LAYER, NAME_BYTES, "layer names"));
+    MTS_TRY(make_parts(ctx, m, cfg, format, threads, seed, limits));
     MTS_TRY(param_table_init(ctx, &m->params, cfg, limits->train_tokens > 0));
+    plan = plan_for(m, limits);
     MTS_TRY(arena_init(ctx, &m->packed, plan.packed_weights, "packed weights"));
     MTS_TRY(arena_init(ctx, &m->acts, plan.activations, "activations"));
     MTS_TRY(arena_init(ctx, &m->ex.scratch, plan.scratch, "scratch"));
-    m->cfg = *cfg;
-    *cfg = (model_config){0};
     m->dropout = *dropout;
-    m->recompute = limits->recompute;
-    m->act = activation_of(m->cfg.hidden_act);
     bind_model(m);
+    *cfg = (model_config){0};
     *out = m;
     m = NULL;
 cleanup:
+    if (m != NULL)
+        m->cfg = (model_config){0}; /* the caller's */
     bert_destroy(m);
     return st;
 }

@@ -89,7 +89,6 @@ typedef struct bert_gradients {
 } bert_gradients;
 
 void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens);
-size_t bert_gradients_bytes(const exec *ex, const model_config *cfg, int64_t tokens);
 
 /* The way back of bert_rows_forward: from g->qkv of layer index + 1 and g->sum1 (or from g->out of
  * the last layer) to g->mixed of layer `index`; with index -1, to g->out of the embeddings.  With
@@ -98,8 +97,5 @@ void bert_rows_backward(bert *model, int64_t index, const bert_gradients *g, int
 
 /* bert_rows_backward of layer `index`, the gradients of its other parameters, its attention. */
 void bert_layer_backward(bert *model, int64_t index, const bert_gradients *g, const sequences *seq);
-
-/* Scratch that bert_rows_forward and bert_rows_backward take on all threads together. */
-size_t bert_rows_scratch(const exec *ex, const model_config *cfg, int64_t tokens);
 
 #endif

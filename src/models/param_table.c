@@ -131,6 +131,23 @@ cleanup:
     return st;
 }
 
+mts_status param_table_init_dry(mts_ctx *ctx, param_table *t, const model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    arena nowhere;
+    arena_measure(&nowhere);
+    *t = (param_table){.layers = cfg->num_hidden_layers, .count = param_table_count(cfg)};
+    MTS_TRY(mem_calloc(ctx, &t->items, (size_t)t->count, sizeof *t->items, "parameter table"));
+    for (int64_t i = 0; i < t->count; i++) {
+        param *p = &t->items[i];
+        *p = param_table_describe(cfg, i);
+        p->value = arena_take(&nowhere, (size_t)(p->rows * p->cols), sizeof(float));
+        p->grad = arena_take(&nowhere, (size_t)(p->rows * p->cols), sizeof(float));
+    }
+cleanup:
+    return st;
+}
+
 void param_table_deinit(param_table *t)
 {
     mem_free(t->items);

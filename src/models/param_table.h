@@ -60,6 +60,10 @@ typedef struct param_table {
 /* Shapes and names for a configuration; allocates value, and grad if with_grad.  MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status param_table_init(mts_ctx *ctx, param_table *t, const model_config *cfg,
                                           bool with_grad);
+/* The same without memory for the numbers: value and grad are addresses that nothing may use, for
+ * a dry run.  MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status param_table_init_dry(mts_ctx *ctx, param_table *t,
+                                              const model_config *cfg);
 void param_table_deinit(param_table *t);
 
 /* Number of elements without allocating anything. */

@@ -38,6 +38,7 @@ mts_status run_check_numeric(run *r, double loss)
               (long long)r->state.global_step + 1, ex->anomaly);
     MTS_CHECK(isfinite(loss), MTS_ERR_NUMERIC, "step %lld: the loss is %f",
               (long long)r->state.global_step + 1, loss);
+    MTS_TRY(bert_check_memory(ctx, r->model));
 cleanup:
     return st;
 }
@@ -98,10 +99,11 @@ static mts_status add_batch(run *r, void *user)
 {
     eval_sums *sums = user;
     const batch *b = &r->batch;
-    const double loss = r->task.regression
-                            ? loss_squared_error(NULL, r->logits, b->labels, b->n, 1.0f)
-                            : loss_cross_entropy(&r->model->ex, NULL, r->logits, b->labels, b->n,
-                                                 r->task.num_labels, 1.0f);
+    const double loss =
+        r->task.regression
+            ? loss_squared_error(&r->model->ex, NULL, r->logits, b->labels, b->n, 1.0f)
+            : loss_cross_entropy(&r->model->ex, NULL, r->logits, b->labels, b->n,
+                                 r->task.num_labels, 1.0f);
     sums->loss += loss * (double)b->n;
     sums->rows += b->n;
     metrics_add(&sums->metrics, r->logits, b->labels, b->n);

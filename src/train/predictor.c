@@ -105,6 +105,7 @@ mts_status predictor_run(predictor *p, const char *const *text_a, const char *co
         };
         bert_forward(p->model, &in, logits + index[0] * p->model->cfg.num_labels);
         MTS_CHECK(p->model->ex.anomaly[0] == '\0', MTS_ERR_NUMERIC, "%s", p->model->ex.anomaly);
+        MTS_TRY(bert_check_memory(ctx, p->model));
     }
 cleanup:
     p->model->ex.anomaly[0] = '\0'; /* the next texts may be fine */

@@ -16,10 +16,10 @@ static mts_status micro_step(run *r, float gradient_scale, double *loss)
     const bert_input in = run_input(r);
     model->ex.step = (uint64_t)r->state.micro_step;
     bert_forward(model, &in, r->logits);
-    *loss = r->task.regression
-                ? loss_squared_error(r->dlogits, r->logits, b->labels, b->n, gradient_scale)
-                : loss_cross_entropy(&model->ex, r->dlogits, r->logits, b->labels, b->n,
-                                     r->task.num_labels, gradient_scale);
+    *loss = r->task.regression ? loss_squared_error(&model->ex, r->dlogits, r->logits, b->labels,
+                                                    b->n, gradient_scale)
+                               : loss_cross_entropy(&model->ex, r->dlogits, r->logits, b->labels,
+                                                    b->n, r->task.num_labels, gradient_scale);
     MTS_TRY(run_check_numeric(r, *loss));
     bert_backward(model, &in, r->dlogits);
     MTS_TRY(run_check_numeric(r, *loss));

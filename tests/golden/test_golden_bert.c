@@ -213,7 +213,7 @@ static double gradient_of(subject *s, int batch)
     double loss;
     bert_forward(s->model, &b->in, s->logits);
     if (labels == 1)
-        loss = loss_squared_error(s->dlogits, s->logits, b->labels, rows, 1.0f);
+        loss = loss_squared_error(&s->model->ex, s->dlogits, s->logits, b->labels, rows, 1.0f);
     else
         loss =
             loss_cross_entropy(&s->model->ex, s->dlogits, s->logits, b->labels, rows, labels, 1.0f);

@@ -205,15 +205,37 @@ void test_exec_init(exec *ex, const num_format *format, int threads)
     ex->fk = float_kernels_for(ex->family);
 }
 
-void test_exec_scratch(exec *ex, size_t bytes)
+void test_exec_plan(exec *ex, arena *storage, void (*bind)(void *), void (*pass)(void *), void *arg)
 {
-    assert_int_equal(arena_init(&ctx, &ex->scratch, bytes, "scratch"), MTS_OK);
+    const exec real = *ex;
+    arena none;
+    arena *from = storage == NULL ? &none : storage;
+    arena_measure(from);
+    exec_dry(ex, &real);
+    if (bind != NULL)
+        bind(arg);
+    pass(arg);
+    const size_t scratch = ex->scratch.peak, bytes = from->peak;
+    assert_int_equal(ex->scratch.used, 0);
+    *ex = real;
+    assert_int_equal(arena_init(&ctx, &ex->scratch, scratch, "scratch"), MTS_OK);
+    if (storage != NULL)
+        assert_int_equal(arena_init(&ctx, storage, bytes, "storage"), MTS_OK);
+    if (bind != NULL)
+        bind(arg);
+}
+
+void test_arena_deinit(arena *a)
+{
+    if (arena_check(&ctx, a, "the arena") != MTS_OK)
+        fail_msg("%s", ctx.error);
+    arena_deinit(a);
 }
 
 void test_exec_deinit(exec *ex)
 {
     assert_int_equal(ex->scratch.used, 0); /* every layer gave back what it took */
-    arena_deinit(&ex->scratch);
+    test_arena_deinit(&ex->scratch);
 }
 
 void test_param_init(test_random *r, param *p, int64_t rows, int64_t cols, double mean,
@@ -338,7 +360,9 @@ void test_bert_deinit(test_bert *t)
 {
     if (t->model != NULL) {
         assert_string_equal(t->model->ex.anomaly, "");
-        assert_int_equal(t->model->ex.scratch.used, 0);
+        test_exec_deinit(&t->model->ex);
+        test_arena_deinit(&t->model->packed);
+        test_arena_deinit(&t->model->acts);
     }
     bert_destroy(t->model);
     mem_free(t->offset);
@@ -391,7 +415,7 @@ static double loss_of(test_bert *t, float *dlogits)
 {
     const int64_t rows = t->in.seq.count, labels = t->model->cfg.num_labels;
     if (labels == 1)
-        return loss_squared_error(dlogits, t->logits, t->labels, rows, 1.0f);
+        return loss_squared_error(&t->model->ex, dlogits, t->logits, t->labels, rows, 1.0f);
     return loss_cross_entropy(&t->model->ex, dlogits, t->logits, t->labels, rows, labels, 1.0f);
 }
 
