@@ -91,13 +91,31 @@ static void spread_rows(void *arg, int64_t begin, int64_t end)
     }
 }
 
-enum { ROW_GRAIN = 4 };
+enum { ROW_GRAIN = 4, GRAIN = 1 << 13 };
+
+/* The activation function, forward and backward. */
+typedef struct act_job {
+    const float_kernels *fk;
+    activation_kind kind;
+    float *y;
+    const float *x, *dy; /* dy NULL: forward */
+} act_job;
+
+static void act_piece(void *arg, int64_t begin, int64_t end)
+{
+    const act_job *job = arg;
+    float *y = job->y + begin;
+    const float *x = job->x + begin;
+    if (job->dy == NULL)
+        job->fk->activation_forward(y, x, end - begin, job->kind);
+    else
+        job->fk->activation_backward(y, job->dy + begin, x, end - begin, job->kind);
+}
 
 void first_token_forward(head *h, exec *ex, const model_input *in, const float *x, float *z)
 {
     first_token *f = (first_token *)h;
     const int64_t n = in->seq.count, d = h->cfg->hidden_size;
-    const activation_kind act = h->model->first_token.act;
     const size_t mark = exec_mark(ex);
     float *first = activation_source(ex, &f->dense_in, exec_take(ex, n * d, sizeof(float)));
     float *pooled = activation_source(ex, &f->out_in, exec_take(ex, n * d, sizeof(float)));
@@ -105,7 +123,8 @@ void first_token_forward(head *h, exec *ex, const model_input *in, const float *
     exec_parallel(ex, n, ROW_GRAIN, gather_rows, &rows);
     activation_set(ex, &f->dense_in, first);
     linear_forward(ex, f->dense_out, &f->dense_in, &f->dense);
-    ex->fk->activation_forward(pooled, f->dense_out, n * d, act);
+    act_job act = {ex->fk, h->model->first_token.act, pooled, f->dense_out, NULL};
+    exec_parallel(ex, n * d, GRAIN, act_piece, &act);
     dropout_apply(ex, pooled, pooled, n * d, 0, h->dropout, STREAM_HEAD_DROPOUT);
     activation_set(ex, &f->out_in, pooled);
     linear_forward(ex, z, &f->out_in, &f->out);
@@ -117,7 +136,6 @@ void first_token_backward(head *h, exec *ex, const model_input *in, const float 
 {
     first_token *f = (first_token *)h;
     const int64_t n = in->seq.count, d = h->cfg->hidden_size;
-    const activation_kind act = h->model->first_token.act;
     const size_t mark = exec_mark(ex);
     float *dpooled = exec_take(ex, n * d, sizeof(float));
     float *dfirst = exec_take(ex, n * d, sizeof(float));
@@ -125,7 +143,8 @@ void first_token_backward(head *h, exec *ex, const model_input *in, const float 
     linear_backward(ex, dpooled, dz, &f->out_in, &f->out);
     /* forward: pooled = dropout(act(first Wd + bd)) */
     dropout_apply(ex, dpooled, dpooled, n * d, 0, h->dropout, STREAM_HEAD_DROPOUT);
-    ex->fk->activation_backward(dpooled, dpooled, f->dense_out, n * d, act);
+    act_job act = {ex->fk, h->model->first_token.act, dpooled, f->dense_out, dpooled};
+    exec_parallel(ex, n * d, GRAIN, act_piece, &act);
     linear_backward(ex, dfirst, dpooled, &f->dense_in, &f->dense);
     /* forward: first = x of first tokens */
     first_rows rows = {in, dfirst, dx, d};

@@ -6,18 +6,7 @@
 
 enum { COPY_GRAIN = 1 << 14 };
 
-size_t activation_bytes(const num_format *format, int64_t rows, int64_t cols)
-{
-    switch (format->kind) {
-    case FORMAT_FP32:
-        return arena_need((size_t)(rows * cols), sizeof(float));
-    case FORMAT_BF16:
-        return arena_need((size_t)(rows * cols), sizeof(uint16_t));
-    case FORMAT_DFP:
-        return qmatrix_bytes(rows, cols, format->activation_bits, format->group);
-    }
-    return 0;
-}
+#include "tensor/float_gemm.h"
 
 void activation_bind(activation *act, arena *a, const num_format *format, int64_t rows,
                      int64_t cols)
@@ -63,7 +52,7 @@ void activation_set(exec *ex, activation *act, const float *x)
         exec_check_finite(ex, x, act->rows * act->cols, "the input", act->where);
     } else if (ex->format.kind == FORMAT_BF16) {
         exec_check_finite(ex, x, act->rows * act->cols, "the input", act->where);
-        ex->fk->to_bf16(act->bf16, x, act->rows * act->cols);
+        bf16_convert(ex, act->bf16, x, act->rows * act->cols);
     } else {
         const map_args args = {
             .key = rng_make_key(ex->seed, ex->step, (uint64_t)act->id, RNG_ROUND_ACTIVATION),

@@ -19,9 +19,7 @@ typedef struct activation {
     float *f;          /* FORMAT_FP32 */
 } activation;
 
-/* Arena bytes for one of rows x cols. */
-size_t activation_bytes(const num_format *format, int64_t rows, int64_t cols);
-
+/* Its shape, and storage from a, which keeps owning it. */
 void activation_bind(activation *act, arena *a, const num_format *format, int64_t rows,
                      int64_t cols);
 

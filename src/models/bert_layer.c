@@ -40,16 +40,6 @@ void bert_layer_bind_inner(const bert *model, exec *ex, bert_layer *layer, const
 
 /* -------------------------------------------------------------------------------- pieces ---- */
 
-static size_t floats(int64_t n)
-{
-    return arena_need((size_t)n, sizeof(float));
-}
-
-static size_t max_size(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Whether a piece of the rows can be computed without the others. */
 static bool rows_are_independent(const exec *ex)
 {
@@ -66,27 +56,6 @@ static int64_t rows_of_piece(const exec *ex, int64_t tokens)
     while (ex->threads > 1 && rows > least && tokens < rows * PIECES_PER_THREAD * ex->threads)
         rows /= 2;
     return rows;
-}
-
-/* Scratch of one piece, forward or backward. */
-static size_t piece_scratch(const exec *ex, const model_config *cfg, int64_t tokens)
-{
-    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    const int64_t n = rows_are_independent(ex) ? ex->family->piece_rows : tokens;
-    const size_t forward =
-        2 * floats(n * d) + floats(n * f) +
-        max_size(linear_forward_scratch(ex, n, d, f), linear_forward_scratch(ex, n, 3 * d, d));
-    const size_t backward =
-        2 * floats(n * d) + max_size(linear_backward_input_scratch(ex, n, f, d),
-                                     linear_backward_input_scratch(ex, n, 3 * d, d));
-    return max_size(forward, backward);
-}
-
-/* A single piece is computed in the scratch of ex itself, several in one of each thread. */
-size_t bert_rows_scratch(const exec *ex, const model_config *cfg, int64_t tokens)
-{
-    const size_t piece = piece_scratch(ex, cfg, tokens);
-    return rows_are_independent(ex) ? exec_fork_scratch(ex, piece) : piece;
 }
 
 /* ------------------------------------------------------------------------------- forward ---- */
@@ -162,8 +131,7 @@ void bert_rows_forward(bert_forward_rows *job, exec *ex, int64_t tokens)
     }
     if (job->before >= 0)
         linear_prepare(ex, &model->layers[job->before].qkv);
-    exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens),
-                       piece_scratch(ex, model->base.cfg, tokens), forward_piece, job);
+    exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens), forward_piece, job);
 }
 
 void bert_layer_again(bert *model, exec *ex, int64_t index, float *h, float *mixed, float *qkv,
@@ -202,15 +170,6 @@ void bert_gradients_take(const bert *model, exec *ex, bert_gradients *g, float *
     layernorm_gradient_take(ex, &g->norm2, tokens, d);
     g->norm1.dy = g->h1;
     g->norm2.dy = g->out;
-}
-
-size_t bert_gradients_bytes(const exec *ex, const model_config *cfg, int64_t tokens)
-{
-    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    return (ex->format.kind == FORMAT_DFP ? 5 : 6) * floats(tokens * d) +
-           floats(tokens * (f > 3 * d ? f : 3 * d)) + floats(tokens * 3 * d) +
-           linear_gradient_bytes(ex, tokens, 3 * d) + 2 * linear_gradient_bytes(ex, tokens, d) +
-           linear_gradient_bytes(ex, tokens, f) + 2 * layernorm_gradient_bytes(ex, tokens, d);
 }
 
 /* forward: qkv = h Wqkv + b, and h is also the residual of `sum1` */
@@ -284,8 +243,7 @@ void bert_rows_backward(bert *model, exec *ex, int64_t index, const bert_gradien
                         int64_t tokens)
 {
     backward_rows job = {model, index, g};
-    exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens),
-                       piece_scratch(ex, model->base.cfg, tokens), backward_piece, &job);
+    exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens), backward_piece, &job);
     if (index + 1 < model->base.cfg->num_hidden_layers) {
         const bert_layer *above = &model->layers[index + 1];
         linear_backward_params(ex, &g->of_qkv, g->qkv, &above->x, &above->qkv);

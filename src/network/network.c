@@ -109,43 +109,30 @@ mts_status network_check_values(mts_ctx *ctx, network *net)
 
 /* ------------------------------------------------------------------------------- memory ------ */
 
-/* Sequences of the largest batch: a first one of the greatest length, which attention needs the
- * most for. */
-static void fill_offsets(int64_t *offset, int64_t rows, int64_t tokens, int64_t max_length)
+static size_t larger(size_t a, size_t b)
 {
-    const int64_t first = max_length < tokens ? max_length : tokens;
-    offset[0] = 0;
-    for (int64_t i = 1; i <= rows; i++)
-        offset[i] = rows == 1 ? tokens : first + (tokens - first) * (i - 1) / (rows - 1);
+    return a > b ? a : b;
 }
 
-/* Run a batch of this size dry; the peaks go into the plan where they are greater. */
-static mts_status measure_batch(mts_ctx *ctx, network *net, exec *dry, bool training, int64_t rows,
-                                int64_t tokens, network_plan *plan)
+/* Run a batch of this size dry; the peak of what it keeps goes into the plan where it is larger. */
+static void measure_batch(network *net, exec *dry, bool training, int64_t rows, int64_t tokens,
+                          network_plan *plan)
 {
-    mts_status st = MTS_OK;
-    int64_t *offset = NULL;
+    const model_input in = {.seq = {rows, tokens, net->options.limits.max_length, NULL}};
+    const targets none = {0};
     arena kept;
-    model_input in = {0};
-    MTS_TRY(mem_calloc(ctx, &offset, (size_t)rows + 1, sizeof *offset, "plan of memory"));
-    fill_offsets(offset, rows, tokens, net->options.limits.max_length);
-    in.seq = (sequences){rows, tokens, offset[1], offset};
     arena_measure(&kept);
     dry->training = training;
     if (training)
-        (void)learn(net, dry, &kept, &in, NULL, 1.0f);
+        (void)learn(net, dry, &kept, &in, &none, 1.0f);
     else
-        (void)predict(net, dry, &kept, &in, NULL, NULL);
-    plan->activations = kept.peak > plan->activations ? kept.peak : plan->activations;
-cleanup:
-    mem_free(offset);
-    return st;
+        (void)predict(net, dry, &kept, &in, &none, NULL);
+    plan->activations = larger(plan->activations, kept.peak);
 }
 
 /* What the functions that bind and run the network take, by running them dry. */
-static mts_status measure(mts_ctx *ctx, network *net, network_plan *plan)
+static void measure(network *net, network_plan *plan)
 {
-    mts_status st = MTS_OK;
     const network_limits *l = &net->options.limits;
     exec dry;
     arena packed;
@@ -156,14 +143,12 @@ static mts_status measure(mts_ctx *ctx, network *net, network_plan *plan)
     net->head->class->bind(net->head, &dry, &packed);
     plan->packed_weights = packed.peak;
     if (l->eval_tokens > 0)
-        MTS_TRY(measure_batch(ctx, net, &dry, false, l->eval_rows, l->eval_tokens, plan));
+        measure_batch(net, &dry, false, l->eval_rows, l->eval_tokens, plan);
     if (l->train_tokens > 0) {
-        MTS_TRY(measure_batch(ctx, net, &dry, true, l->train_rows, l->train_tokens, plan));
+        measure_batch(net, &dry, true, l->train_rows, l->train_tokens, plan);
         plan->gradients = (size_t)param_list_trained_elements(&net->params) * sizeof(float);
     }
     plan->scratch = dry.scratch.peak;
-cleanup:
-    return st;
 }
 
 /* --------------------------------------------------------------------------------- life ------ */
@@ -227,7 +212,7 @@ mts_status network_plan_make(mts_ctx *ctx, const model_config *cfg, const networ
     MTS_TRY(mem_calloc(ctx, &net, 1, sizeof *net, "network"));
     net->cfg = *cfg; /* borrowed */
     MTS_TRY(prepare(ctx, net, options));
-    MTS_TRY(measure(ctx, net, plan));
+    measure(net, plan);
 cleanup:
     if (net != NULL)
         net->cfg = (model_config){0};
@@ -245,7 +230,7 @@ mts_status network_create(mts_ctx *ctx, model_config *cfg, const network_options
     MTS_TRY(mem_calloc(ctx, &net, 1, sizeof *net, "network"));
     net->cfg = *cfg; /* borrowed until all is well */
     MTS_TRY(prepare(ctx, net, options));
-    MTS_TRY(measure(ctx, net, &plan));
+    measure(net, &plan);
     MTS_TRY(param_list_allocate(ctx, &net->params, options->limits.train_tokens > 0));
     MTS_TRY(arena_init(ctx, &net->packed, plan.packed_weights, "packed weights"));
     MTS_TRY(arena_init(ctx, &net->kept, plan.activations, "activations"));

@@ -204,15 +204,37 @@ void test_exec_init(exec *ex, const num_format *format, int threads)
     ex->fk = float_kernels_for(ex->family);
 }
 
-void test_exec_scratch(exec *ex, size_t bytes)
+void test_exec_plan(exec *ex, arena *storage, void (*bind)(void *), void (*pass)(void *), void *arg)
 {
-    assert_int_equal(arena_init(&ctx, &ex->scratch, bytes, "scratch"), MTS_OK);
+    const exec real = *ex;
+    arena none;
+    arena *from = storage == NULL ? &none : storage;
+    arena_measure(from);
+    exec_dry(ex, &real);
+    if (bind != NULL)
+        bind(arg);
+    pass(arg);
+    const size_t scratch = ex->scratch.peak, bytes = from->peak;
+    assert_int_equal(ex->scratch.used, 0);
+    *ex = real;
+    assert_int_equal(arena_init(&ctx, &ex->scratch, scratch, "scratch"), MTS_OK);
+    if (storage != NULL)
+        assert_int_equal(arena_init(&ctx, storage, bytes, "storage"), MTS_OK);
+    if (bind != NULL)
+        bind(arg);
+}
+
+void test_arena_deinit(arena *a)
+{
+    if (arena_check(&ctx, a, "the arena") != MTS_OK)
+        fail_msg("%s", ctx.error);
+    arena_deinit(a);
 }
 
 void test_exec_deinit(exec *ex)
 {
     assert_int_equal(ex->scratch.used, 0); /* every layer gave back what it took */
-    arena_deinit(&ex->scratch);
+    test_arena_deinit(&ex->scratch);
 }
 
 void test_param_init(test_random *r, param *p, int64_t rows, int64_t cols, double mean,

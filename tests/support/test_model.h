@@ -73,10 +73,16 @@ num_format test_format_dfp(int bits, group_kind group, bool stochastic);
  * called at the start of each test that uses them. */
 int test_families(const gemm_family *out[8]);
 
-/* A context in training mode with the best family; scratch as its layers say they need. */
+/* A context in training mode with the best family, without scratch. */
 void test_exec_init(exec *ex, const num_format *format, int threads);
-void test_exec_scratch(exec *ex, size_t bytes);
+/* Exactly the memory that bind and pass take, which are run dry for it: storage (NULL: none), from
+ * which bind takes, and ex->scratch.  Then bind is called once more, in earnest. */
+void test_exec_plan(exec *ex, arena *storage, void (*bind)(void *), void (*pass)(void *),
+                    void *arg);
+/* Fails if more scratch was taken than planned, or not given back. */
 void test_exec_deinit(exec *ex);
+/* Fails if more was taken than planned. */
+void test_arena_deinit(arena *a);
 
 /* A parameter of its own with a gradient, filled with mean + sigma * normal. */
 void test_param_init(test_random *r, param *p, int64_t rows, int64_t cols, double mean,

@@ -1,6 +1,6 @@
 /*
  * Memory: base/memory itself, a model whose every allocation fails in turn, and the model's plan:
- * no shape, format or batch may take more from an arena than was planned (arena_take asserts it).
+ * no shape, format or batch may take more from an arena than was planned (test_bert_deinit asks).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -96,17 +96,113 @@ static void arenas(void **state)
 {
     arena a = {0};
     (void)state;
-    assert_int_equal(arena_need(1, 1), 64);
-    assert_int_equal(arena_need(64, 1), 64);
-    assert_int_equal(arena_need(13, 5), 128);
-    assert_int_equal(arena_need(0, 5), 0);
     assert_int_equal(arena_init(&ctx, &a, 256, "arena"), MTS_OK);
     uint8_t *first = arena_take(&a, 3, 1), *second = arena_take(&a, 65, 1);
     assert_ptr_equal(second, first + 64);
     assert_int_equal(a.used, 192);
     assert_int_equal((uintptr_t)first % 64, 0);
+    assert_ptr_equal(arena_take(&a, 0, 5), first + 192);
+    a.used = 64;
+    arena_take(&a, 64, 1);
+    assert_int_equal(a.used, 128);
+    assert_int_equal(a.peak, 192);
+    assert_int_equal(arena_check(&ctx, &a, "it"), MTS_OK);
     arena_deinit(&a);
     assert_null(a.base);
+}
+
+/* What an arena without memory says is what one with memory needs. */
+static void measuring(void **state)
+{
+    static const size_t sizes[][2] = {{3, 1}, {64, 1}, {13, 5}, {0, 5}, {1000, 1000}};
+    arena a, b;
+    (void)state;
+    arena_measure(&a);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const void *p = arena_take(&a, sizes[i][0], sizes[i][1]);
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p % 64, 0);
+    }
+    assert_int_equal(a.peak, 64 + 64 + 128 + 0 + 1000000);
+    a.used = 64;
+    assert_int_equal(arena_init(&ctx, &b, a.peak, "arena"), MTS_OK);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        memset(arena_take(&b, sizes[i][0], sizes[i][1]), 1, sizes[i][0] * sizes[i][1]);
+    assert_int_equal(b.used, b.bytes);
+    assert_int_equal(arena_check(&ctx, &b, "it"), MTS_OK);
+    arena_deinit(&b);
+    /* more than any machine has: no overflow, and no such arena */
+    arena_take(&a, SIZE_MAX / 8, 8);
+    arena_take(&a, SIZE_MAX, SIZE_MAX);
+    assert_int_equal(arena_init(&ctx, &b, a.peak, "all that"), MTS_ERR_MEMORY);
+    arena_deinit(&a);
+}
+
+/* Taking more than there is writes over nothing, and is an error that can be asked for. */
+static void beyond_the_plan(void **state)
+{
+    arena a;
+    (void)state;
+    assert_int_equal(arena_init(&ctx, &a, 128, "arena"), MTS_OK);
+    uint8_t *all = arena_take(&a, 128, 1), *more[3];
+    memset(all, 7, 128);
+    for (int i = 0; i < 3; i++) {
+        more[i] = arena_take(&a, 100, 1);
+        assert_int_equal((uintptr_t)more[i] % 64, 0);
+        memset(more[i], i, 128);
+    }
+    for (int i = 0; i < 128; i++)
+        assert_true(all[i] == 7 && more[0][i] == 0 && more[1][i] == 1 && more[2][i] == 2);
+    assert_int_equal(a.used, 128);
+    assert_int_equal(arena_check(&ctx, &a, "the scratch"), MTS_ERR_MEMORY);
+    assert_string_equal(ctx.error, "internal error: the scratch took 384 bytes more than the 128 "
+                                   "that were planned");
+    arena_deinit(&a); /* the sanitizers see that nothing leaks */
+}
+
+typedef struct fork_case {
+    size_t bytes[5]; /* that the pieces take */
+    uint8_t *taken[5];
+} fork_case;
+
+static void take_piece(void *arg, exec *ex, int64_t begin, int64_t end)
+{
+    fork_case *c = arg;
+    for (int64_t i = begin; i < end; i++) {
+        c->taken[i] = exec_take(ex, (int64_t)c->bytes[i], 1);
+        if (!ex->dry)
+            memset(c->taken[i], (int)i, c->bytes[i]);
+    }
+}
+
+/* The threads of a fork share what is left; a piece larger than the first one is an error. */
+static void forks(void **state)
+{
+    const num_format format = test_format_float(FORMAT_FP32);
+    fork_case c = {.bytes = {1000, 10, 1000, 0, 999}};
+    exec ex, dry;
+    (void)state;
+    test_exec_init(&ex, &format, 3);
+    exec_dry(&dry, &ex);
+    exec_take(&dry, 70, 1);
+    exec_parallel_fork(&dry, 5, 1, take_piece, &c);
+    assert_int_equal(dry.scratch.used, 128);
+    assert_int_equal(dry.scratch.peak, 128 + 3 * 1024);
+    assert_int_equal(arena_init(&ctx, &ex.scratch, dry.scratch.peak, "scratch"), MTS_OK);
+    const uint8_t *mine = exec_take(&ex, 70, 1);
+    exec_parallel_fork(&ex, 5, 1, take_piece, &c);
+    assert_int_equal(ex.scratch.used, 128);
+    assert_int_equal(ex.scratch.peak, ex.scratch.bytes);
+    for (int i = 0; i < 5; i++) {
+        const int64_t at = c.taken[i] - mine;
+        assert_true(at == 128 || at == 128 + 1024 || at == 128 + 2048);
+    }
+    assert_int_equal(arena_check(&ctx, &ex.scratch, "scratch"), MTS_OK);
+    c.bytes[3] = 1025;
+    exec_parallel_fork(&ex, 5, 1, take_piece, &c);
+    assert_int_equal(arena_check(&ctx, &ex.scratch, "scratch"), MTS_ERR_MEMORY);
+    assert_int_equal(ex.scratch.beyond, 1088);
+    arena_deinit(&ex.scratch);
 }
 
 /* ---------------------------------------------------------------------------- the model ---- */
@@ -289,6 +385,9 @@ static void check_plan(const test_shape *shape, const num_format *format)
     }
     test_bert_gradient(&t);
     assert_int_equal(t.model->acts.used, t.model->acts.bytes); /* no more than needed */
+    assert_int_equal(t.model->packed.used, t.model->packed.bytes);
+    if (format->kind != FORMAT_BF16) /* whose plan is for a library without products of it, too */
+        assert_int_equal(t.model->ex.scratch.peak, t.model->ex.scratch.bytes);
     test_bert_deinit(&t);
 }
 
@@ -316,6 +415,9 @@ int main(void)
         cmocka_unit_test(texts),
         cmocka_unit_test(failure_injection),
         cmocka_unit_test(arenas),
+        cmocka_unit_test(measuring),
+        cmocka_unit_test(beyond_the_plan),
+        cmocka_unit_test(forks),
         cmocka_unit_test(create_without_memory),
         cmocka_unit_test(random_models),
         cmocka_unit_test(corner_models),
