@@ -159,9 +159,9 @@ static void make_input(mts_ctx *ctx, const settings *o, int64_t vocab, input_dat
         read_tokens(o->tokens, vocab, d->ids, tokens);
     d->targets = (targets){.kind = TARGET_CLASS, .index = d->labels};
     d->in = (model_input){.seq = {s->rows, tokens, s->length, d->offset},
-                         .ids = d->ids,
-                         .type_ids = d->type_ids,
-                         .positions = d->positions};
+                          .ids = d->ids,
+                          .type_ids = d->type_ids,
+                          .positions = d->positions};
 }
 
 /* What is behind the "+" of a name. */
@@ -186,7 +186,7 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
         .beta2 = 0.999,
         .epsilon = 1e-8};
     const int64_t tokens = s->rows * s->length;
-    const network_options network = {
+    const network_options wanted = {
         .head = head_class_find("classification"),
         .format = parse_format(precision, group),
         .threads = threads,
@@ -201,7 +201,7 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
     cfg.num_attention_heads = s->heads;
     cfg.intermediate_size = s->intermediate;
     c->name = name;
-    if (network_create(ctx, &cfg, &network, &c->net) != MTS_OK)
+    if (network_create(ctx, &cfg, &wanted, &c->net) != MTS_OK)
         die(ctx, name);
     const param_list *list = &c->net->params;
     const rng_key key = rng_make_key(2, 0, 0, RNG_INIT);
@@ -209,8 +209,7 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
         param *p = list->items[k];
         const bool gain = strstr(p->name, "LayerNorm.weight") != NULL;
         for (int64_t i = 0; i < param_size(p); i++)
-            p->value[i] =
-                gain ? 1.0f : 0.08f * (rng_uniform(key, (uint32_t)(k + 977 * i)) - 0.5f);
+            p->value[i] = gain ? 1.0f : 0.08f * (rng_uniform(key, (uint32_t)(k + 977 * i)) - 0.5f);
     }
     if (optimizer_create(ctx, &options, list->trained, list->trained_count, &c->opt) != MTS_OK)
         die(ctx, name);
@@ -349,8 +348,7 @@ static void serve(mts_ctx *ctx, contender *c, const settings *o, const input_dat
            "\"length\": %lld, \"parameters\": %lld, \"compiler\": \"%s\"}\n",
            c->name, ex->family->name, ex->threads, (long long)s->layers, (long long)s->hidden,
            (long long)s->heads, (long long)s->intermediate, (long long)s->rows,
-           (long long)s->length, (long long)c->net->params.elements,
-           __VERSION__);
+           (long long)s->length, (long long)c->net->params.elements, __VERSION__);
     fflush(stdout);
     for (int ch = getchar(); ch != EOF; ch = getchar()) {
         if (ch != '\n')

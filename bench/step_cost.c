@@ -63,13 +63,13 @@ step_cost step_cost_make(const network *net, const optimizer *opt, int64_t rows,
     enum { FORWARD = 2, BACKWARD = 5 };
     step_cost cost = {.known = true};
     const exec *ex = &net->ex;
-    const bert *model = (const bert *)net->body;
-    const first_token *head = (const first_token *)net->head;
+    const bert *body = (const bert *)net->body;
+    const first_token *top = (const first_token *)net->head;
     const int again = net->options.model.recompute ? 1 : 0;
     const double pairs = (double)rows * (double)length * (double)length;
     const double parameters = (double)net->params.elements;
     for (int64_t l = 0; l < net->cfg.num_hidden_layers; l++) {
-        const bert_layer *layer = &model->layers[l];
+        const bert_layer *layer = &body->layers[l];
         const int bits = ex->format.attention_bits;
         add_linear(&cost, ex, rows * length, &layer->qkv, 1 + again);
         add_linear(&cost, ex, rows * length, &layer->out, 1 + again);
@@ -79,8 +79,8 @@ step_cost step_cost_make(const network *net, const optimizer *opt, int64_t rows,
                     (FORWARD * (1 + again) + BACKWARD) * 2.0 * pairs *
                         (double)net->cfg.hidden_size);
     }
-    add_linear(&cost, ex, rows, &head->dense, 1);
-    add_linear(&cost, ex, rows, &head->out, 1);
+    add_linear(&cost, ex, rows, &top->dense, 1);
+    add_linear(&cost, ex, rows, &top->out, 1);
     cost.kept_bytes = 2.0 * (double)(net->kept.bytes + net->packed.bytes);
     cost.update_bytes =
         2.0 * (2.0 * sizeof(float) * parameters + optimizer_state_bytes(opt)); /* W, gradient */

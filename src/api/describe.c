@@ -49,7 +49,8 @@ static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network
     if (options_wants_final_eval(o))
         MTS_TRY(json_util_set(ctx, out, "rows_of_an_evaluation_batch",
                               json_integer(limits->eval_rows)));
-    MTS_TRY(json_util_set(ctx, out, "gradient_checkpointing", json_boolean(o->gradient_checkpointing)));
+    MTS_TRY(
+        json_util_set(ctx, out, "gradient_checkpointing", json_boolean(o->gradient_checkpointing)));
 cleanup:
     return st;
 }
@@ -60,12 +61,12 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
                                   json_t *out)
 {
     mts_status st = MTS_OK;
-    const int64_t wanted = settings_max_length(o, cfg);
+    const int64_t asked = settings_max_length(o, cfg);
     const int64_t length =
-        wanted < cfg->max_position_embeddings ? wanted : cfg->max_position_embeddings;
+        asked < cfg->max_position_embeddings ? asked : cfg->max_position_embeddings;
     const int64_t rows = o->per_device_train_batch_size;
     const int64_t eval_rows = options_wants_final_eval(o) ? o->per_device_eval_batch_size : 1;
-    const network_options network = {
+    const network_options wanted = {
         .head = head_class_of_config(cfg),
         .format = settings_format(o),
         .threads = settings_threads(o),
@@ -76,7 +77,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
                    .eval_tokens = eval_rows * length,
                    .max_length = length},
     };
-    const network_limits *limits = &network.limits;
+    const network_limits *limits = &wanted.limits;
     const optimizer_options options = settings_optimizer(o);
     optimizer_sizes sizes = {0};
     network_plan plan;
@@ -86,8 +87,8 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
     MTS_TRY(settings_check_tokens(ctx, limits->train_tokens, "train"));
     MTS_TRY(settings_check_tokens(ctx, limits->eval_tokens, "eval"));
     MTS_TRY(describe_run(ctx, o, limits, out));
-    MTS_TRY(network_plan_make(ctx, cfg, &network, &plan));
-    MTS_TRY(network_declare(ctx, cfg, network.head, &params, &prefix));
+    MTS_TRY(network_plan_make(ctx, cfg, &wanted, &plan));
+    MTS_TRY(network_declare(ctx, cfg, wanted.head, &params, &prefix));
     for (int64_t i = 0; i < params.count; i++)
         if (params.items[i]->trained)
             optimizer_sizes_add(&sizes, options.class, param_size(params.items[i]));
@@ -111,8 +112,9 @@ static mts_status describe_config(mts_ctx *ctx, const model_config *cfg, json_t 
     mts_status st = MTS_OK;
     param_list params = {0};
     const char *prefix;
-    MTS_TRY(json_util_set(ctx, out, "architecture",
-                          json_string(cfg->architecture == NULL ? model_config_type(cfg) : cfg->architecture)));
+    MTS_TRY(json_util_set(
+        ctx, out, "architecture",
+        json_string(cfg->architecture == NULL ? model_config_type(cfg) : cfg->architecture)));
     MTS_TRY(json_util_set(ctx, out, "layers", json_integer(cfg->num_hidden_layers)));
     MTS_TRY(json_util_set(ctx, out, "hidden_size", json_integer(cfg->hidden_size)));
     MTS_TRY(json_util_set(ctx, out, "heads", json_integer(cfg->num_attention_heads)));

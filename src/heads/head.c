@@ -26,8 +26,8 @@ static bool ends_in(const char *text, const char *end)
 /* Several heads may share an architecture: those for one text, which the labels tell apart. */
 const head_class *head_class_of_config(const model_config *cfg)
 {
-    const head_class *of_text = model_config_is_regression(cfg) ? &head_regression
-                                                                : &head_classification;
+    const head_class *of_text =
+        model_config_is_regression(cfg) ? &head_regression : &head_classification;
     if (cfg->architecture == NULL || ends_in(cfg->architecture, of_text->architecture))
         return of_text;
     for (int i = 0; i < CLASSES; i++)
@@ -41,12 +41,12 @@ int64_t head_units(const head_class *class, const model_input *in)
     return class->unit == HEAD_PER_ROW ? in->seq.count : in->seq.tokens;
 }
 
-mts_status head_create(mts_ctx *ctx, const head_class *class, const model_class *model,
+mts_status head_create(mts_ctx *ctx, const head_class *class, const model_class *of,
                        const model_config *cfg, float dropout, head **out)
 {
     const mts_status st = class->create(ctx, out);
     if (st == MTS_OK)
-        **out = (head){.class = class, .model = model, .cfg = cfg, .dropout = dropout};
+        **out = (head){.class = class, .model = of, .cfg = cfg, .dropout = dropout};
     return st;
 }
 

@@ -25,8 +25,9 @@ typedef struct head {
 typedef enum head_unit { HEAD_PER_ROW, HEAD_PER_TOKEN } head_unit;
 
 struct head_class {
-    const char *name;         /* as tasks ask for it: "classification" */
-    const char *architecture; /* behind the model's name in config.json: "ForSequenceClassification" */
+    const char *name; /* as tasks ask for it: "classification" */
+    const char
+        *architecture; /* behind the model's name in config.json: "ForSequenceClassification" */
     target_kind target;
     head_unit unit;
 
@@ -58,9 +59,8 @@ const head_class *head_class_of_config(const model_config *cfg);
 int64_t head_units(const head_class *class, const model_input *in);
 
 /* *out: a new head of `class` for a model.  MTS_ERR_MEMORY.  Freed by head_destroy. */
-MTS_NODISCARD mts_status head_create(mts_ctx *ctx, const head_class *class,
-                                     const model_class *model, const model_config *cfg,
-                                     float dropout, head **out);
+MTS_NODISCARD mts_status head_create(mts_ctx *ctx, const head_class *class, const model_class *of,
+                                     const model_config *cfg, float dropout, head **out);
 void head_destroy(head *h);
 
 /* The numbers of random streams that a head's own layers use, from HEAD_STREAM_FIRST on.  They

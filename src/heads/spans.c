@@ -40,7 +40,8 @@ static void declare(head *h, param_list *params)
 {
     spans *s = (spans *)h;
     params->part = PARAM_OUTPUT;
-    s->weight = param_declare(params, PARAM_WEIGHT, SIDES, h->cfg->hidden_size, "qa_outputs.weight");
+    s->weight =
+        param_declare(params, PARAM_WEIGHT, SIDES, h->cfg->hidden_size, "qa_outputs.weight");
     s->bias = param_declare(params, PARAM_BIAS, 0, SIDES, "qa_outputs.bias");
 }
 
@@ -91,9 +92,8 @@ static void learn_side(const side_job *job, int64_t row, int side)
     float *z = job->row + 2 * first, *dz = z + n;
     for (int64_t i = 0; i < n; i++)
         z[i] = job->z[(first + i) * SIDES + side];
-    job->loss[row * SIDES + side] =
-        loss_cross_entropy(job->ex, job->dz == NULL ? NULL : dz, z, &target, 1, n,
-                           job->weight[side]);
+    job->loss[row * SIDES + side] = loss_cross_entropy(job->ex, job->dz == NULL ? NULL : dz, z,
+                                                       &target, 1, n, job->weight[side]);
     for (int64_t i = 0; job->dz != NULL && i < n; i++)
         job->dz[(first + i) * SIDES + side] = dz[i];
 }

@@ -34,8 +34,7 @@ static void apply_piece(void *arg, int64_t begin, int64_t end)
 void dropout_apply(exec *ex, float *y, const float *x, int64_t n, int64_t first, float p,
                    int stream)
 {
-    element_job job = {
-        .ex = ex, .y = y, .a = x, .p = p, .key = key_of(ex, stream), .first = first};
+    element_job job = {.ex = ex, .y = y, .a = x, .p = p, .key = key_of(ex, stream), .first = first};
     if (!ex->training)
         job.p = 0.0f;
     if (job.p > 0.0f || y != x)
@@ -54,8 +53,7 @@ static void add_after_piece(void *arg, int64_t begin, int64_t end)
 void dropout_add(exec *ex, float *y, const float *residual, int64_t n, int64_t first, float p,
                  int stream)
 {
-    element_job job = {
-        .ex = ex, .y = y, .a = residual, .key = key_of(ex, stream), .first = first};
+    element_job job = {.ex = ex, .y = y, .a = residual, .key = key_of(ex, stream), .first = first};
     job.p = ex->training ? p : 0.0f;
     exec_parallel(ex, n, GRAIN, add_after_piece, &job);
 }

@@ -162,8 +162,7 @@ void bert_bind(model *m, exec *ex, arena *packed)
                    b->position_table);
     embedding_init(&b->type, "embeddings.token_type_embeddings", STREAM_TYPE, b->type_table);
     layernorm_bind(ex, &b->embedding_norm, packed, "embeddings.LayerNorm", STREAM_EMBEDDING_NORM,
-                   b->norm_gamma, b->norm_beta, m->cfg->hidden_size,
-                   (float)m->cfg->layer_norm_eps);
+                   b->norm_gamma, b->norm_beta, m->cfg->hidden_size, (float)m->cfg->layer_norm_eps);
     for (int64_t l = 0; l < m->cfg->num_hidden_layers; l++)
         bind_layer(b, ex, packed, l, &used);
 }

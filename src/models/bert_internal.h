@@ -70,12 +70,12 @@ void bert_layer_again(bert *model, exec *ex, int64_t index, float *h, float *mix
 
 /* Gradients between the parts of the backward, one set for all layers; in scratch. */
 typedef struct bert_gradients {
-    float *out;  /* [tokens][hidden]: of the layer's output */
-    float *down; /* [tokens][hidden]: of f */
-    float *up;   /* [tokens][intermediate]: of u; room for [tokens][3 hidden] */
-    float *h1;   /* [tokens][hidden]: of h1; NULL where layer norm keeps its own copy */
-    float *sum1; /* [tokens][hidden]: of what layer norm 1 normalises */
-    float *a;    /* [tokens][hidden]: of a */
+    float *out;   /* [tokens][hidden]: of the layer's output */
+    float *down;  /* [tokens][hidden]: of f */
+    float *up;    /* [tokens][intermediate]: of u; room for [tokens][3 hidden] */
+    float *h1;    /* [tokens][hidden]: of h1; NULL where layer norm keeps its own copy */
+    float *sum1;  /* [tokens][hidden]: of what layer norm 1 normalises */
+    float *a;     /* [tokens][hidden]: of a */
     float *mixed; /* [tokens][hidden]: of the attention's output */
     float *qkv;   /* [tokens][3 hidden]: of the attention's input */
     layernorm_gradient norm1, norm2;                /* see layernorm.h */

@@ -12,25 +12,25 @@
 
 enum { LEAST_PIECE = 32, PIECES_PER_THREAD = 4 };
 
-void bert_layer_bind_output(const bert *model, exec *ex, bert_layer *layer, const sequences *seq,
+void bert_layer_bind_output(const bert *b, exec *ex, bert_layer *layer, const sequences *seq,
                             arena *kept)
 {
-    layernorm_state_bind(ex, &layer->norm2_state, kept, seq->tokens,
-                         model->base.cfg->hidden_size);
+    layernorm_state_bind(ex, &layer->norm2_state, kept, seq->tokens, b->base.cfg->hidden_size);
 }
 
-void bert_layer_bind_input(const bert *model, exec *ex, bert_layer *layer, const sequences *seq,
+void bert_layer_bind_input(const bert *b, exec *ex, bert_layer *layer, const sequences *seq,
                            arena *kept)
 {
-    activation_bind(&layer->x, kept, &ex->format, seq->tokens, model->base.cfg->hidden_size);
-    attention_state_bind(ex, &layer->attention_state, kept, &layer->attention, seq->tokens, seq->count);
+    activation_bind(&layer->x, kept, &ex->format, seq->tokens, b->base.cfg->hidden_size);
+    attention_state_bind(ex, &layer->attention_state, kept, &layer->attention, seq->tokens,
+                         seq->count);
 }
 
-void bert_layer_bind_inner(const bert *model, exec *ex, bert_layer *layer, const sequences *seq,
+void bert_layer_bind_inner(const bert *b, exec *ex, bert_layer *layer, const sequences *seq,
                            arena *kept)
 {
     const int64_t tokens = seq->tokens;
-    const int64_t d = model->base.cfg->hidden_size, f = model->base.cfg->intermediate_size;
+    const int64_t d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
     activation_bind(&layer->context, kept, &ex->format, tokens, d);
     layernorm_state_bind(ex, &layer->norm1_state, kept, tokens, d);
     activation_bind(&layer->h1, kept, &ex->format, tokens, d);
@@ -62,7 +62,7 @@ static int64_t rows_of_piece(const exec *ex, int64_t tokens)
 
 /* qkv = h Wqkv + b of rows [begin, end). */
 static void before_attention(exec *ex, bert_layer *layer, float *qkv, const float *h, int64_t begin,
-                            int64_t end)
+                             int64_t end)
 {
     const int64_t d = layer->qkv.in;
     activation x = activation_rows(&layer->x, begin, end);
@@ -74,12 +74,12 @@ static void before_attention(exec *ex, bert_layer *layer, float *qkv, const floa
  * out = LN(dropout(f) + h1) of rows [begin, end). */
 static void after_attention(exec *ex, const bert_forward_rows *job, int64_t begin, int64_t end)
 {
-    const bert *model = job->model;
+    const bert *b = job->model;
     const int64_t index = job->after;
-    bert_layer *layer = &model->layers[index];
-    const int64_t n = end - begin, d = model->base.cfg->hidden_size, f = model->base.cfg->intermediate_size;
+    bert_layer *layer = &b->layers[index];
+    const int64_t n = end - begin, d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
     const int64_t start = begin * d;
-    const float p = model->base.options.dropout.hidden;
+    const float p = b->base.options.dropout.hidden;
     const size_t mark = exec_mark(ex);
     activation context = activation_rows(&layer->context, begin, end);
     activation x1 = activation_rows(&layer->h1, begin, end);
@@ -120,9 +120,9 @@ static void forward_piece(void *arg, exec *ex, int64_t begin, int64_t end)
 
 void bert_rows_forward(bert_forward_rows *job, exec *ex, int64_t tokens)
 {
-    bert *model = job->model;
+    bert *b = job->model;
     if (job->after >= 0) {
-        bert_layer *layer = &model->layers[job->after];
+        bert_layer *layer = &b->layers[job->after];
         linear_prepare(ex, &layer->out);
         layernorm_prepare(ex, &layer->norm1);
         linear_prepare(ex, &layer->up);
@@ -130,30 +130,29 @@ void bert_rows_forward(bert_forward_rows *job, exec *ex, int64_t tokens)
         layernorm_prepare(ex, &layer->norm2);
     }
     if (job->before >= 0)
-        linear_prepare(ex, &model->layers[job->before].qkv);
+        linear_prepare(ex, &b->layers[job->before].qkv);
     exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens), forward_piece, job);
 }
 
-void bert_layer_again(bert *model, exec *ex, int64_t index, float *h, float *mixed, float *qkv,
+void bert_layer_again(bert *b, exec *ex, int64_t index, float *h, float *mixed, float *qkv,
                       const sequences *seq)
 {
-    bert_layer *layer = &model->layers[index];
-    bert_forward_rows rows = {.model = model, .after = -1, .before = index, .out = h};
+    bert_layer *layer = &b->layers[index];
+    bert_forward_rows rows = {.model = b, .after = -1, .before = index, .out = h};
     rows.qkv = attention_source(&layer->attention_state, qkv);
     bert_rows_forward(&rows, ex, seq->tokens);
     mixed = activation_source(ex, &layer->context, mixed);
     attention_forward(ex, mixed, rows.qkv, seq, &layer->attention, &layer->attention_state);
     rows = (bert_forward_rows){
-        .model = model, .after = index, .before = -1, .mixed = mixed, .h = h, .again = true};
+        .model = b, .after = index, .before = -1, .mixed = mixed, .h = h, .again = true};
     bert_rows_forward(&rows, ex, seq->tokens);
 }
 
 /* ------------------------------------------------------------------------------ backward ---- */
 
-void bert_gradients_take(const bert *model, exec *ex, bert_gradients *g, float *out,
-                         int64_t tokens)
+void bert_gradients_take(const bert *b, exec *ex, bert_gradients *g, float *out, int64_t tokens)
 {
-    const int64_t d = model->base.cfg->hidden_size, f = model->base.cfg->intermediate_size;
+    const int64_t d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
     g->out = out;
     g->down = exec_take(ex, tokens * d, sizeof(float));
     g->up = exec_take(ex, tokens * (f > 3 * d ? f : 3 * d), sizeof(float));
@@ -174,7 +173,7 @@ void bert_gradients_take(const bert *model, exec *ex, bert_gradients *g, float *
 
 /* forward: qkv = h Wqkv + b, and h is also the residual of `sum1` */
 static void before_attention_backward(exec *ex, const bert_layer *layer, const bert_gradients *g,
-                             int64_t begin, int64_t end)
+                                      int64_t begin, int64_t end)
 {
     const int64_t n = end - begin, d = layer->qkv.in, start = begin * d;
     const activation x = activation_rows(&layer->x, begin, end);
@@ -183,13 +182,13 @@ static void before_attention_backward(exec *ex, const bert_layer *layer, const b
     matrix_add(ex, g->out + start, g->out + start, g->sum1 + start, n * d);
 }
 
-static void after_attention_backward(exec *ex, const bert *model, int64_t index, const bert_gradients *g,
-                         int64_t begin, int64_t end)
+static void after_attention_backward(exec *ex, const bert *b, int64_t index,
+                                     const bert_gradients *g, int64_t begin, int64_t end)
 {
-    const bert_layer *layer = &model->layers[index];
-    const int64_t n = end - begin, d = model->base.cfg->hidden_size, f = model->base.cfg->intermediate_size;
+    const bert_layer *layer = &b->layers[index];
+    const int64_t n = end - begin, d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
     const int64_t start = begin * d;
-    const float p = model->base.options.dropout.hidden;
+    const float p = b->base.options.dropout.hidden;
     const size_t mark = exec_mark(ex);
     float *sum2 = exec_take(ex, n * d, sizeof(float)), *up = g->up + begin * f;
     float *dh1 = exec_take(ex, n * d, sizeof(float));
@@ -216,7 +215,8 @@ static void after_attention_backward(exec *ex, const bert *model, int64_t index,
 
     /* forward: h1 = LN(dropout(a) + h) */
     layernorm_backward_input(ex, g->sum1 + start, h1, n, &layer->norm1, &norm1, &g1);
-    dropout_apply(ex, g->a + start, g->sum1 + start, n * d, start, p, bert_stream(index, STREAM_DROPOUT1));
+    dropout_apply(ex, g->a + start, g->sum1 + start, n * d, start, p,
+                  bert_stream(index, STREAM_DROPOUT1));
     /* forward: a = mixed Wo + b */
     linear_collect(ex, &g->of_out, g->a + start, &context, &layer->out);
     linear_backward_input(ex, g->mixed + start, g->a + start, &context, &layer->out);
@@ -239,23 +239,22 @@ static void backward_piece(void *arg, exec *ex, int64_t begin, int64_t end)
         after_attention_backward(ex, job->model, job->index, job->g, begin, end);
 }
 
-void bert_rows_backward(bert *model, exec *ex, int64_t index, const bert_gradients *g,
-                        int64_t tokens)
+void bert_rows_backward(bert *b, exec *ex, int64_t index, const bert_gradients *g, int64_t tokens)
 {
-    backward_rows job = {model, index, g};
+    backward_rows job = {b, index, g};
     exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens), backward_piece, &job);
-    if (index + 1 < model->base.cfg->num_hidden_layers) {
-        const bert_layer *above = &model->layers[index + 1];
+    if (index + 1 < b->base.cfg->num_hidden_layers) {
+        const bert_layer *above = &b->layers[index + 1];
         linear_backward_params(ex, &g->of_qkv, g->qkv, &above->x, &above->qkv);
     }
 }
 
-void bert_layer_backward(bert *model, exec *ex, int64_t index, const bert_gradients *g,
+void bert_layer_backward(bert *b, exec *ex, int64_t index, const bert_gradients *g,
                          const sequences *seq)
 {
-    const bert_layer *layer = &model->layers[index];
+    const bert_layer *layer = &b->layers[index];
     const int64_t t = seq->tokens;
-    bert_rows_backward(model, ex, index, g, t);
+    bert_rows_backward(b, ex, index, g, t);
     layernorm_backward_params(ex, &g->norm2, t, &layer->norm2, &layer->norm2_state);
     linear_backward_params(ex, &g->of_down, g->down, &layer->g, &layer->down);
     linear_backward_params(ex, &g->of_up, g->up, &layer->h1, &layer->up);

@@ -154,7 +154,7 @@ static void measure(network *net, network_plan *plan)
 /* --------------------------------------------------------------------------------- life ------ */
 
 /* The model, the head and their parameters, without memory for numbers.  net->cfg is set. */
-static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *head,
+static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
                              const model_options *options)
 {
     mts_status st = MTS_OK;
@@ -162,9 +162,9 @@ static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *head,
     MTS_CHECK(class != NULL, MTS_ERR_UNSUPPORTED,
               "config.json: model_type: this architecture is not supported");
     MTS_TRY(class->create(ctx, &net->cfg, options, &net->body));
-    MTS_TRY(head_create(ctx, head, class, &net->cfg, options->dropout.classifier, &net->head));
+    MTS_TRY(head_create(ctx, kind, class, &net->cfg, options->dropout.classifier, &net->head));
     class->declare(net->body, &net->params);
-    head->declare(net->head, &net->params);
+    kind->declare(net->head, &net->params);
     MTS_CHECK(net->params.status == MTS_OK, net->params.status, "out of memory: parameters");
 cleanup:
     return st;
@@ -185,7 +185,7 @@ cleanup:
     return st;
 }
 
-mts_status network_declare(mts_ctx *ctx, const model_config *cfg, const head_class *head,
+mts_status network_declare(mts_ctx *ctx, const model_config *cfg, const head_class *kind,
                            param_list *params, const char **prefix)
 {
     mts_status st = MTS_OK;
@@ -193,7 +193,7 @@ mts_status network_declare(mts_ctx *ctx, const model_config *cfg, const head_cla
     network *net = NULL;
     MTS_TRY(mem_calloc(ctx, &net, 1, sizeof *net, "network"));
     net->cfg = *cfg; /* borrowed */
-    MTS_TRY(make_parts(ctx, net, head, &none));
+    MTS_TRY(make_parts(ctx, net, kind, &none));
     *params = net->params;
     *prefix = net->body->class->prefix;
     net->params = (param_list){0};

@@ -56,7 +56,7 @@ typedef struct network {
 /* Declare the parameters of such a network into an empty list, without making one; *prefix: of the
  * architecture's names.  MTS_ERR_UNSUPPORTED, MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status network_declare(mts_ctx *ctx, const model_config *cfg,
-                                         const head_class *head, param_list *params,
+                                         const head_class *kind, param_list *params,
                                          const char **prefix);
 
 MTS_NODISCARD mts_status network_plan_make(mts_ctx *ctx, const model_config *cfg,

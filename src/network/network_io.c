@@ -13,7 +13,8 @@ enum { IRWIN_HALL_TERMS = 12 }; /* the variance of the sum of 12 uniforms is 1 *
 /* Where weights come from. */
 typedef struct weight_source {
     const safetensors *file;
-    const char *dir;    /* for texts */
+    const char *dir; /* for texts, as is the head */
+    const char *head;
     const char *prefix; /* of names, which the file may lack */
     head_source source;
     bool *used; /* by number of tensor: a parameter has its name; may be NULL */
@@ -70,9 +71,8 @@ static mts_status choose_tensor(mts_ctx *ctx, const weight_source *from, const p
     if (fits || (in_head && from->source != HEAD_NEEDED))
         return MTS_OK;
     MTS_CHECK(t != NULL || !in_head, MTS_ERR_BAD_FILE,
-              "%s: no head for this task: there is no tensor %s; fine-tuning (mantissa train) "
-              "makes one",
-              from->dir, p->name);
+              "%s: no %s head: there is no tensor %s; fine-tuning (mantissa train) makes one",
+              from->dir, from->head, p->name);
     MTS_CHECK(t != NULL, MTS_ERR_BAD_FILE, "%s: no tensor %s", from->dir, p->name);
     MTS_CHECK(fits, MTS_ERR_BAD_FILE,
               "%s: tensor %s: config.json asks for shape [%lld, %lld], the file has %d "
@@ -83,14 +83,14 @@ cleanup:
     return st;
 }
 
-mts_status network_check_weights(mts_ctx *ctx, const model_config *cfg, const head_class *head,
+mts_status network_check_weights(mts_ctx *ctx, const model_config *cfg, const head_class *kind,
                                  const char *dir, head_source source)
 {
     mts_status st = MTS_OK;
     safetensors *file = NULL;
     param_list params = {0};
-    weight_source from = {.dir = dir, .source = source};
-    MTS_TRY(network_declare(ctx, cfg, head, &params, &from.prefix));
+    weight_source from = {.dir = dir, .head = kind->name, .source = source};
+    MTS_TRY(network_declare(ctx, cfg, kind, &params, &from.prefix));
     MTS_TRY(safetensors_open_dir(ctx, dir, &file));
     from.file = file;
     for (int64_t i = 0; i < params.count; i++) {
@@ -154,13 +154,15 @@ mts_status network_load(mts_ctx *ctx, network *net, const char *dir, head_source
 {
     mts_status st = MTS_OK;
     safetensors *file = NULL;
-    weight_source from = {
-        .dir = dir, .prefix = net->body->class->prefix, .source = source, .used = NULL};
+    weight_source from = {.dir = dir,
+                          .head = net->options.head->name,
+                          .prefix = net->body->class->prefix,
+                          .source = source};
     *report = (network_load_report){0};
     MTS_TRY(safetensors_open_dir(ctx, dir, &file));
     from.file = file;
-    MTS_TRY(mem_calloc(ctx, &from.used, safetensors_count(file), sizeof *from.used,
-                       "list of tensors"));
+    MTS_TRY(
+        mem_calloc(ctx, &from.used, safetensors_count(file), sizeof *from.used, "list of tensors"));
     for (int64_t i = 0; i < net->params.count; i++)
         MTS_TRY(load_param(ctx, net, &from, net->params.items[i], report));
     report_unused(&from, report);

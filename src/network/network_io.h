@@ -23,7 +23,8 @@ typedef enum head_source {
  * has no place for; not counted: position_ids, which are no weights.
  */
 typedef struct network_load_report {
-    const char *initialized_head; /* the first parameter of PARAM_HEAD, or NULL; owned by the list */
+    const char
+        *initialized_head; /* the first parameter of PARAM_HEAD, or NULL; owned by the list */
     const char *initialized_output; /* likewise of PARAM_OUTPUT */
     bool output_left; /* the file has outputs that would fit, and HEAD_NEW was asked for */
     int64_t unused;
@@ -35,7 +36,7 @@ typedef struct network_load_report {
  * taken for them: errors and source as of network_load.
  */
 MTS_NODISCARD mts_status network_check_weights(mts_ctx *ctx, const model_config *cfg,
-                                               const head_class *head, const char *dir,
+                                               const head_class *kind, const char *dir,
                                                head_source source);
 
 /*

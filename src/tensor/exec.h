@@ -24,7 +24,6 @@ typedef struct exec {
     uint64_t step;           /* counts micro-batches: keys of activations, gradients and dropout */
     uint64_t weight_version; /* counts changes of the weights, 1 after loading: key of weights */
     bool training;           /* false: no dropout, nearest rounding */
-    bool dry;                /* memory is only measured: nothing is computed */
     bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
     bool dry;                /* only measures memory, see above */
     arena scratch;           /* a stack: take, use, release to a mark */

@@ -34,9 +34,9 @@ typedef struct param {
     char name[PARAM_NAME_BYTES]; /* as transformers' present versions write it */
     int64_t rows, cols;          /* vectors: rows = 1 */
     param_role role;
-    bool vector;   /* one dimension in files */
-    bool decay;    /* weight decay applies; from the role */
-    bool trained;  /* else frozen: no gradient, no optimizer state, not in checkpoints */
+    bool vector;  /* one dimension in files */
+    bool decay;   /* weight decay applies; from the role */
+    bool trained; /* else frozen: no gradient, no optimizer state, not in checkpoints */
     param_part part;
     int64_t index; /* among all parameters, from 0: key of initial values */
     float *value;  /* [rows][cols]; owned by the list */
@@ -49,7 +49,7 @@ typedef struct param_list {
     int64_t count;
     param **trained; /* [trained_count]: those of items that are trained */
     int64_t trained_count;
-    int64_t elements; /* of all */
+    int64_t elements;  /* of all */
     param_part part;   /* of what is declared from now on */
     mts_status status; /* the first failure of param_declare, MTS_ERR_MEMORY */
     float *value, *grad;

@@ -217,8 +217,7 @@ static void note_head(run *r, const network_load_report *report)
         run_note(r,
                  "%s has a head for other labels (\"%s\", ...) than the data (\"%s\", ...): it was "
                  "initialised",
-                 r->model_dir, r->model_label,
-                 utf8_quote(own, sizeof own, r->net->cfg.labels[0]));
+                 r->model_dir, r->model_label, utf8_quote(own, sizeof own, r->net->cfg.labels[0]));
     else if (report->initialized_output != NULL)
         run_note(r, "%s has no head for %lld label%s: it was initialised", r->model_dir,
                  (long long)labels, labels == 1 ? "" : "s");

@@ -114,7 +114,7 @@ dropout_rates settings_dropout(const mts_options *o, const model_config *cfg)
     if (o->classifier_dropout >= 0)
         classifier = o->classifier_dropout;
     return (dropout_rates){dropout_float(hidden), dropout_float(probabilities),
-                          dropout_float(classifier)};
+                           dropout_float(classifier)};
 }
 
 optimizer_options settings_optimizer(const mts_options *o)

@@ -44,7 +44,8 @@ mts_status train_step(run *r, step_result *result)
         result->loss += loss / (double)count;
         result->tokens += r->batch.total_tokens;
     }
-    clip = clip_gradients(&net->ex, net->params.trained, net->params.trained_count, o->max_grad_norm);
+    clip =
+        clip_gradients(&net->ex, net->params.trained, net->params.trained_count, o->max_grad_norm);
     MTS_CHECK(
         isfinite(clip.norm), MTS_ERR_NUMERIC, "step %lld: NaN or infinity in the gradient of %s",
         (long long)r->state.global_step + 1, clip.bad_param == NULL ? "the model" : clip.bad_param);

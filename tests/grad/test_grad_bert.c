@@ -98,7 +98,9 @@ static void check_model(const test_shape *shape, const dropout_rates *dropout, a
     memcpy(origin, table->value, (size_t)table->elements * sizeof *origin);
     for (int64_t i = 0; i < table->count; i++) {
         const param *p = table->items[i];
-        line l = {&t, origin, direction, offset_of(table, p), offset_of(table, p) + p->rows * p->cols, 0.0f};
+        line l = {
+            &t,  origin, direction, offset_of(table, p), offset_of(table, p) + p->rows * p->cols,
+            0.0f};
         make_direction(&r, direction + offset_of(table, p), p->grad, p->rows * p->cols);
         check_direction(&l, p->name);
     }
@@ -135,8 +137,10 @@ static void each_element(void **state)
     memcpy(origin, table->value, (size_t)table->elements * sizeof *origin);
     for (int64_t i = 0; i < table->count; i++) {
         const param *p = table->items[i];
-        for (int64_t k = 0; (p->vector || strstr(p->name, "token_type") != NULL) && k < p->rows * p->cols; k++) {
-            line l = {&t, origin, direction, offset_of(table, p) + k, offset_of(table, p) + k + 1, 0.0f};
+        for (int64_t k = 0;
+             (p->vector || strstr(p->name, "token_type") != NULL) && k < p->rows * p->cols; k++) {
+            line l = {&t,  origin, direction, offset_of(table, p) + k, offset_of(table, p) + k + 1,
+                      0.0f};
             direction[offset_of(table, p) + k] = 1.0f;
             check_direction(&l, p->name);
         }
@@ -353,9 +357,9 @@ static void batch_independence(void **state)
             const int64_t first = t.offset[e], length = t.offset[e + 1] - first;
             const int64_t offset[2] = {0, length};
             const model_input in = {{1, length, length, offset},
-                                   t.ids + first,
-                                   t.type_ids + first,
-                                   t.positions + first};
+                                    t.ids + first,
+                                    t.type_ids + first,
+                                    t.positions + first};
             (void)network_predict(t.net, &in, NULL, alone);
             if (i == 1)
                 test_assert_same("alone", alone, t.logits + e * labels, labels);
@@ -444,10 +448,9 @@ static void streams(void **state)
     test_bert_init(&t, &shape, &format, 1, NULL);
     const bert *m = t.model;
     const first_token *h = (const first_token *)t.net->head;
-    const int others[OTHERS] = {m->word.id,           m->position.id, m->type.id,
-                                m->embedding_norm.id, h->dense.id,    h->out.id,
-                                h->dense_in.id,       h->out_in.id,   STREAM_EMBEDDING_DROPOUT,
-                                STREAM_HEAD_DROPOUT};
+    const int others[OTHERS] = {
+        m->word.id, m->position.id, m->type.id,   m->embedding_norm.id,     h->dense.id,
+        h->out.id,  h->dense_in.id, h->out_in.id, STREAM_EMBEDDING_DROPOUT, STREAM_HEAD_DROPOUT};
     for (int i = 0; i < OTHERS; i++)
         id[n++] = others[i];
     for (int64_t l = 0; l < LAYERS; l++) {

@@ -307,9 +307,9 @@ static void make_batch(test_bert *t, const test_shape *s)
     t->ids = test_alloc(tokens, sizeof *t->ids);
     t->type_ids = test_alloc(tokens, sizeof *t->type_ids);
     t->positions = test_alloc(tokens, sizeof *t->positions);
-    assert_int_equal(targets_init(NULL, &t->targets, head_class_find(s->head)->target, 0,
-                                  s->sequences, tokens),
-                     MTS_OK);
+    assert_int_equal(
+        targets_init(NULL, &t->targets, head_class_find(s->head)->target, 0, s->sequences, tokens),
+        MTS_OK);
     for (int64_t e = 0; e < s->sequences; e++) {
         if (t->targets.score != NULL)
             t->targets.score[e] = (float)test_random_normal(&r);

@@ -97,9 +97,9 @@ typedef struct test_shape {
     int64_t sequences;                                                    /* [3] */
     int64_t lengths[8];                                                   /* [7, 1, 5] */
     int64_t train_sequences; /* largest training batch: the first so many [all]; -1: no training */
-    bool recompute;               /* model_options.recompute */
-    const char *head;             /* [classification, or regression with 1 label] */
-    const gemm_family *family;    /* [as kernels_select says] */
+    bool recompute;          /* model_options.recompute */
+    const char *head;        /* [classification, or regression with 1 label] */
+    const gemm_family *family; /* [as kernels_select says] */
 } test_shape;
 
 typedef struct test_bert {

@@ -152,14 +152,14 @@ cleanup:
 mts_status tiny_task_write(mts_ctx *ctx, const char *dir)
 {
     mts_status st = MTS_OK;
-    char *model = NULL;
-    MTS_TRY(path_join(ctx, &model, dir, "model"));
-    MTS_TRY(file_make_dirs(ctx, model));
-    MTS_TRY(write_model(ctx, model));
+    char *folder = NULL;
+    MTS_TRY(path_join(ctx, &folder, dir, "model"));
+    MTS_TRY(file_make_dirs(ctx, folder));
+    MTS_TRY(write_model(ctx, folder));
     MTS_TRY(write_rows(ctx, dir, "train.tsv", 0, 60, false));
     MTS_TRY(write_rows(ctx, dir, "dev.tsv", 100, 20, false));
     MTS_TRY(write_rows(ctx, dir, "score.tsv", 200, 40, true));
 cleanup:
-    mem_free(model);
+    mem_free(folder);
     return st;
 }

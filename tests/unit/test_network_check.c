@@ -93,7 +93,8 @@ static void checks_shapes(void **state)
     cfg.num_hidden_layers = t.net->cfg.num_hidden_layers;
     cfg.num_labels = 65536; /* a training makes another head */
     must(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_IF_THERE));
-    assert_refused(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_NEEDED), "classifier.weight");
+    assert_refused(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_NEEDED),
+                   "classifier.weight");
     write_model(count - 4 /* those of the head */, 0);
     must(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_IF_THERE));
     assert_refused(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_NEEDED),
