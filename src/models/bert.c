@@ -55,17 +55,17 @@ static void head_forward(bert *model, const bert_input *in, const float *h, floa
     exec *ex = &model->ex;
     const int64_t n = in->seq.count, d = model->cfg.hidden_size;
     const size_t mark = exec_mark(ex);
-    float *first = activation_source(ex, &model->pooled_in, exec_take(ex, n * d, sizeof(float)));
-    float *pooled = activation_source(ex, &model->pooled, exec_take(ex, n * d, sizeof(float)));
+    float *first = linear_input_source(&model->pooled_in, exec_take(ex, n * d, sizeof(float)));
+    float *pooled = linear_input_source(&model->pooled, exec_take(ex, n * d, sizeof(float)));
     for (int64_t i = 0; i < n; i++)
         exec_copy(ex, first + i * d, h + sequence_first(&in->seq, i) * d,
                   (size_t)d * sizeof(float));
-    activation_set(ex, &model->pooled_in, first);
+    linear_input_set(ex, &model->pooled_in, first);
     linear_forward(ex, model->pooler_out, &model->pooled_in, &model->pooler);
     if (!ex->dry)
         ex->fk->activation_forward(pooled, model->pooler_out, n * d, ACTIVATION_TANH);
     bert_drop(ex, pooled, pooled, n * d, 0, model->dropout.classifier, STREAM_POOLED_DROPOUT);
-    activation_set(ex, &model->pooled, pooled);
+    linear_input_set(ex, &model->pooled, pooled);
     linear_forward(ex, logits, &model->pooled, &model->classifier);
     exec_check_finite(ex, logits, n * model->cfg.num_labels, "the output", "classifier");
     exec_release(ex, mark);
@@ -117,8 +117,8 @@ static void bind_batch(bert *model, const bert_input *in)
     arena *a = &model->acts;
     a->used = 0;
     layernorm_state_bind(ex, &model->embedding_norm_state, a, t, d);
-    activation_bind(&model->pooled_in, a, &ex->format, n, d);
-    activation_bind(&model->pooled, a, &ex->format, n, d);
+    linear_input_bind(ex, &model->pooled_in, a, n, d);
+    linear_input_bind(ex, &model->pooled, a, n, d);
     model->pooler_out = arena_take(a, (size_t)(n * d), sizeof(float));
     bind_part(model, &in->seq, ex->training ? layers : 2, bert_layer_bind_output);
     bind_part(model, &in->seq, keep ? layers : 2, bert_layer_bind_input);
@@ -135,13 +135,13 @@ void bert_forward(bert *model, const bert_input *in, float *logits)
     float *mixed = exec_take(ex, n, sizeof(float)), *qkv = exec_take(ex, 3 * n, sizeof(float));
     bert_forward_rows rows = {.model = model, .mix = -1, .project = 0};
     bind_batch(model, in);
-    rows.out = activation_source(ex, &model->layers[0].x, buffer[0]);
+    rows.out = linear_input_source(&model->layers[0].x, buffer[0]);
     rows.qkv = attention_source(&model->layers[0].at_state, qkv);
     embed_forward(model, in, rows.out);
     bert_rows_forward(&rows, t);
     for (int64_t l = 0; l < layers; l++) {
         bert_layer *layer = &model->layers[l], *next = layer + 1;
-        float *context = activation_source(ex, &layer->context, mixed);
+        float *context = linear_input_source(&layer->context, mixed);
         attention_forward(ex, context, rows.qkv, &in->seq, &layer->at, &layer->at_state);
         rows.mix = l;
         rows.project = l + 1 < layers ? l + 1 : -1;
@@ -149,7 +149,7 @@ void bert_forward(bert *model, const bert_input *in, float *logits)
         rows.h = rows.out;
         rows.out = buffer[(l + 1) % 2];
         if (l + 1 < layers) {
-            rows.out = activation_source(ex, &next->x, rows.out);
+            rows.out = linear_input_source(&next->x, rows.out);
             rows.qkv = attention_source(&next->at_state, qkv);
         }
         bert_rows_forward(&rows, t);
@@ -165,7 +165,7 @@ static void recompute_layer(bert *model, int64_t index, const bert_gradients *g,
 {
     exec *ex = &model->ex;
     const int64_t t = in->seq.tokens;
-    float *h = activation_source(ex, &model->layers[index].x, g->a);
+    float *h = linear_input_source(&model->layers[index].x, g->a);
     if (index == 0) {
         layernorm_output(ex, h, t, &model->embedding_norm, &model->embedding_norm_state);
         bert_drop(ex, h, h, t * model->cfg.hidden_size, 0, model->dropout.hidden,

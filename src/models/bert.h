@@ -52,7 +52,7 @@ typedef struct bert_layer {
     layernorm norm1, norm2;
     attention at;
     /* kept from forward to backward */
-    activation x, context, h1, g;
+    linear_input x, context, h1, g;
     attention_state at_state;
     layernorm_state norm1_state, norm2_state;
     nonlinearity_state act_state;
@@ -73,7 +73,7 @@ typedef struct bert {
     char *names; /* names of layers for reports */
     /* kept from forward to backward */
     layernorm_state embedding_norm_state;
-    activation pooled_in, pooled;
+    linear_input pooled_in, pooled;
     float *pooler_out; /* [rows][hidden]: before tanh */
 } bert;
 

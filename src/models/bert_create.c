@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "layers/arithmetic.h"
 #include "models/bert_internal.h"
 
 enum { NAME_BYTES = 80, NAMES_PER_LAYER = 7 };
@@ -24,7 +25,8 @@ static mts_status init_exec(mts_ctx *ctx, exec *ex, const num_format *format, in
                             uint64_t seed)
 {
     mts_status st = MTS_OK;
-    *ex = (exec){.format = *format, .threads = threads, .seed = seed};
+    *ex = (exec){.threads = threads, .seed = seed};
+    arithmetic_select(ex, format);
     MTS_TRY(kernels_select(ctx, &ex->family));
     ex->fk = float_kernels_for(ex->family);
 cleanup:
@@ -43,7 +45,7 @@ static const char *make_name(bert *model, int64_t *used, int64_t layer, const ch
     return name;
 }
 
-static void name_activation(activation *act, const char *name, int id)
+static void name_input(linear_input *act, const char *name, int id)
 {
     act->where = name;
     act->id = id;
@@ -83,10 +85,10 @@ static void bind_layer(bert *m, int64_t l, int64_t *used)
     layer->at = make_attention(&m->cfg, &m->dropout);
     layer->at.name = make_name(m, used, l, "attention.self");
     layer->at.id = bert_stream(l, STREAM_ATTENTION);
-    name_activation(&layer->x, qkv, bert_stream(l, STREAM_X));
-    name_activation(&layer->context, out, bert_stream(l, STREAM_CONTEXT));
-    name_activation(&layer->h1, up, bert_stream(l, STREAM_H1));
-    name_activation(&layer->g, down, bert_stream(l, STREAM_G));
+    name_input(&layer->x, qkv, bert_stream(l, STREAM_X));
+    name_input(&layer->context, out, bert_stream(l, STREAM_CONTEXT));
+    name_input(&layer->h1, up, bert_stream(l, STREAM_H1));
+    name_input(&layer->g, down, bert_stream(l, STREAM_G));
 }
 
 static void bind_model(bert *m)
@@ -111,8 +113,8 @@ static void bind_model(bert *m)
     linear_bind(ex, &m->classifier, &m->packed, "classifier", STREAM_CLASSIFIER,
                 param_table_head(t, PARAM_CLASSIFIER_WEIGHT),
                 param_table_head(t, PARAM_CLASSIFIER_BIAS), m->cfg.num_labels, d);
-    name_activation(&m->pooled_in, "pooler.dense", STREAM_POOLER_INPUT);
-    name_activation(&m->pooled, "classifier", STREAM_CLASSIFIER_INPUT);
+    name_input(&m->pooled_in, "pooler.dense", STREAM_POOLER_INPUT);
+    name_input(&m->pooled, "classifier", STREAM_CLASSIFIER_INPUT);
 }
 
 static activation_kind activation_of(model_act act)

@@ -58,7 +58,7 @@ bert_bind_fn bert_layer_bind_output, bert_layer_bind_input, bert_layer_bind_inne
  *   qkv = the projections of out for layer `project`
  *
  * [tokens][hidden], qkv [tokens][3 hidden].  With mix -1, out is input.  mixed and out are what
- * activation_source of layer mix's context and of layer project's x gave.
+ * linear_input_source of layer mix's context and of layer project's x gave.
  */
 typedef struct bert_forward_rows {
     bert *model;

@@ -84,7 +84,7 @@ void bert_layer_bind_output(bert *model, bert_layer *layer, const sequences *seq
 void bert_layer_bind_input(bert *model, bert_layer *layer, const sequences *seq)
 {
     const exec *ex = &model->ex;
-    activation_bind(&layer->x, &model->acts, &ex->format, seq->tokens, model->cfg.hidden_size);
+    linear_input_bind(ex, &layer->x, &model->acts, seq->tokens, model->cfg.hidden_size);
     attention_state_bind(ex, &layer->at_state, &model->acts, &layer->at, seq->tokens, seq->count);
 }
 
@@ -94,11 +94,11 @@ void bert_layer_bind_inner(bert *model, bert_layer *layer, const sequences *seq)
     const int64_t tokens = seq->tokens;
     const int64_t d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
     arena *a = &model->acts;
-    activation_bind(&layer->context, a, &ex->format, tokens, d);
+    linear_input_bind(ex, &layer->context, a, tokens, d);
     layernorm_state_bind(ex, &layer->norm1_state, a, tokens, d);
-    activation_bind(&layer->h1, a, &ex->format, tokens, d);
+    linear_input_bind(ex, &layer->h1, a, tokens, d);
     nonlinearity_state_bind(ex, &layer->act_state, a, tokens * f);
-    activation_bind(&layer->g, a, &ex->format, tokens, f);
+    linear_input_bind(ex, &layer->g, a, tokens, f);
 }
 
 /* -------------------------------------------------------------------------------- pieces ---- */
@@ -128,8 +128,8 @@ static void project_forward(exec *ex, bert_layer *layer, float *qkv, const float
                             int64_t end)
 {
     const int64_t d = layer->qkv.in;
-    activation x = activation_rows(&layer->x, begin, end);
-    activation_set(ex, &x, h + begin * d);
+    linear_input x = linear_input_rows(&layer->x, begin, end);
+    linear_input_set(ex, &x, h + begin * d);
     linear_forward(ex, qkv + begin * 3 * d, &x, &layer->qkv);
 }
 
@@ -144,26 +144,26 @@ static void mix_forward(exec *ex, const bert_forward_rows *job, int64_t begin, i
     const int64_t at = begin * d;
     const float p = model->dropout.hidden;
     const size_t mark = exec_mark(ex);
-    activation context = activation_rows(&layer->context, begin, end);
-    activation x1 = activation_rows(&layer->h1, begin, end);
-    activation x2 = activation_rows(&layer->g, begin, end);
+    linear_input context = linear_input_rows(&layer->context, begin, end);
+    linear_input x1 = linear_input_rows(&layer->h1, begin, end);
+    linear_input x2 = linear_input_rows(&layer->g, begin, end);
     layernorm_state norm1 = layernorm_state_rows(&layer->norm1_state, d, begin);
     layernorm_state norm2 = layernorm_state_rows(&layer->norm2_state, d, begin);
     float *sum = exec_take(ex, n * d, sizeof(float));
-    float *h1 = activation_source(ex, &x1, exec_take(ex, n * d, sizeof(float)));
-    float *g = activation_source(ex, &x2, exec_take(ex, n * f, sizeof(float)));
+    float *h1 = linear_input_source(&x1, exec_take(ex, n * d, sizeof(float)));
+    float *g = linear_input_source(&x2, exec_take(ex, n * f, sizeof(float)));
     nonlinearity_state act = nonlinearity_state_from(ex, &layer->act_state, begin * f);
     float *u = nonlinearity_source(&act, g);
 
-    activation_set(ex, &context, job->mixed + at);
+    linear_input_set(ex, &context, job->mixed + at);
     linear_forward(ex, sum, &context, &layer->out);
     drop_and_add(ex, sum, job->h + at, n * d, at, p, bert_stream(index, STREAM_DROPOUT1));
     layernorm_forward(ex, h1, sum, n, &layer->norm1, &norm1);
 
-    activation_set(ex, &x1, h1);
+    linear_input_set(ex, &x1, h1);
     linear_forward(ex, u, &x1, &layer->up);
     nonlinearity_forward(ex, g, u, n * f, &layer->act, &act);
-    activation_set(ex, &x2, g);
+    linear_input_set(ex, &x2, g);
     if (!job->again) {
         linear_forward(ex, sum, &x2, &layer->down);
         drop_and_add(ex, sum, h1, n * d, at, p, bert_stream(index, STREAM_DROPOUT2));
@@ -206,7 +206,7 @@ void bert_layer_again(bert *model, int64_t index, float *h, float *mixed, float 
     bert_forward_rows rows = {.model = model, .mix = -1, .project = index, .out = h};
     rows.qkv = attention_source(&layer->at_state, qkv);
     bert_rows_forward(&rows, seq->tokens);
-    mixed = activation_source(ex, &layer->context, mixed);
+    mixed = linear_input_source(&layer->context, mixed);
     attention_forward(ex, mixed, rows.qkv, seq, &layer->at, &layer->at_state);
     rows = (bert_forward_rows){
         .model = model, .mix = index, .project = -1, .mixed = mixed, .h = h, .again = true};
@@ -222,7 +222,7 @@ void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens)
     g->out = exec_take(ex, tokens * d, sizeof(float));
     g->down = exec_take(ex, tokens * d, sizeof(float));
     g->up = exec_take(ex, tokens * (f > 3 * d ? f : 3 * d), sizeof(float));
-    g->h1 = ex->format.kind == FORMAT_DFP ? NULL : exec_take(ex, tokens * d, sizeof(float));
+    g->h1 = layernorm_keeps_gradient(ex) ? NULL : exec_take(ex, tokens * d, sizeof(float));
     g->sum1 = exec_take(ex, tokens * d, sizeof(float));
     g->a = exec_take(ex, tokens * d, sizeof(float));
     g->mixed = exec_take(ex, tokens * d, sizeof(float));
@@ -242,7 +242,7 @@ static void project_backward(exec *ex, const bert_layer *layer, const bert_gradi
                              int64_t begin, int64_t end)
 {
     const int64_t n = end - begin, d = layer->qkv.in, at = begin * d;
-    const activation x = activation_rows(&layer->x, begin, end);
+    const linear_input x = linear_input_rows(&layer->x, begin, end);
     linear_collect(ex, &g->of_qkv, g->qkv + 3 * at, &x, &layer->qkv);
     linear_backward_input(ex, g->out + at, g->qkv + 3 * at, &x, &layer->qkv);
     add(ex, g->out + at, g->out + at, g->sum1 + at, n * d);
@@ -259,9 +259,9 @@ static void mix_backward(exec *ex, const bert *model, int64_t index, const bert_
     float *sum2 = exec_take(ex, n * d, sizeof(float)), *up = g->up + begin * f;
     float *dh1 = exec_take(ex, n * d, sizeof(float));
     float *h1 = g->h1 != NULL ? g->h1 + at : dh1;
-    const activation context = activation_rows(&layer->context, begin, end);
-    const activation x1 = activation_rows(&layer->h1, begin, end);
-    const activation x2 = activation_rows(&layer->g, begin, end);
+    const linear_input context = linear_input_rows(&layer->context, begin, end);
+    const linear_input x1 = linear_input_rows(&layer->h1, begin, end);
+    const linear_input x2 = linear_input_rows(&layer->g, begin, end);
     const nonlinearity_state act = nonlinearity_state_from(ex, &layer->act_state, begin * f);
     const layernorm_state norm1 = layernorm_state_rows(&layer->norm1_state, d, begin);
     const layernorm_state norm2 = layernorm_state_rows(&layer->norm2_state, d, begin);
