@@ -7,8 +7,8 @@
  * Two open-addressing tables with linear probing, at most half full: `whole` by the token's text,
  * `rest` by its text without the continuing-subword prefix ("##ing" -> "ing").
  *
- * The hash is the value of a polynomial modulo the prime 2^31 - 1 [Carter1979]: its
- * coefficients are the bytes, its argument is drawn when the tables are built.  So the hashes of all
+ * The hash is the value of a polynomial modulo the prime 2^31 - 1 [Carter1979].  Its coefficients
+ * are the bytes of the text; its argument is drawn when the tables are built.  So the hashes of all
  * prefixes of a word come from one pass over it, and nobody can write a file whose tokens collide:
  * two texts of n bytes have equal hashes for at most n of the 2^31 arguments.  Ids do not depend on
  * the argument.

@@ -86,7 +86,7 @@ static bool beyond_bert_classes(const json_t *root, const wordpiece *wp)
            (prefix != NULL && strcmp(prefix, "##") != 0);
 }
 
-/* Let tokenizer_config.json name a class, and the special tokens that the class has no names for. */
+/* Let tokenizer_config.json name a class, and the special tokens that this class does not know. */
 static mts_status set_class(mts_ctx *ctx, edited *file, const char *class_name, const wordpiece *wp)
 {
     static const char *const keys[SPECIAL_COUNT] = WORDPIECE_SPECIAL_KEYS;

@@ -18,13 +18,16 @@
  * Either of the first two must be there, the others are optional.  Truncation and padding in
  * tokenizer.json are not used: the caller of tokenizer_encode decides.
  *
- * Where this differs from transformers 5: a normaliser setting that only tokenizer.json gives is
- * used (there, the default of the class); clean_text, continuing_subword_prefix and
- * max_input_chars_per_word of tokenizer.json are used (there, true, "##" and 100); a tokenizer.json
- * without post_processor is taken for one with [CLS] and [SEP].  What training writes says all of
- * this where transformers looks for it: see wordpiece_files.c.  A [PAD] or [MASK] that the vocabulary lacks is not
- * appended to it; duplicate tokens, ids without a token and blank lines are errors (there, the last
- * of two duplicates wins).
+ * Where this differs from transformers 5:
+ *   - a normaliser setting that only tokenizer.json gives is used (there, the default of the class);
+ *   - so are its clean_text, continuing_subword_prefix and max_input_chars_per_word (there, true,
+ *     "##" and 100);
+ *   - a tokenizer.json without post_processor is taken for one with [CLS] and [SEP];
+ *   - a [PAD] or [MASK] that the vocabulary lacks is not appended to it;
+ *   - duplicate tokens, ids without a token and blank lines are errors (there, the last of two
+ *     duplicates wins).
+ * For the first three, what a training run writes says the rules where transformers looks for them:
+ * wordpiece_files.c.
  */
 #ifndef MTS_TEXT_WORDPIECE_SPEC_H
 #define MTS_TEXT_WORDPIECE_SPEC_H

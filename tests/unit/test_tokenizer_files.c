@@ -1,6 +1,6 @@
 /*
  * What a run writes of its tokenizer: the rules in every file, as transformers 4 and 5 look for
- * them, and nothing else changed.  tools/check_tokenizer.py lets transformers read such folders.
+ * them, and nothing else changed.  gates/check_tokenizer.py lets transformers read such folders.
  */
 #include <stdarg.h>
 #include <stddef.h>

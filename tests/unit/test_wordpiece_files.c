@@ -380,7 +380,7 @@ static double seconds_to_open(const char *const pieces[16][2], const char *prefi
 }
 
 /*
- * Tokens made to have one and the same hash, here that of FNV-1a with its usual beginning, cost no
+ * Tokens made to have one and the same hash, here that of FNV-1a [Fowler1991], cost no
  * more than others: with that hash it is 100 times as much.
  */
 static void test_tokens_made_to_collide(void **state)
