@@ -117,8 +117,11 @@ mts_status wordpiece_write_rules(mts_ctx *ctx, const tokenizer *tok, tokenizer_f
                   config_name);
     MTS_TRY(set_rules(ctx, &config, config.root, config_names, &wp->normalizer));
     if (json.root != NULL) {
-        MTS_TRY(set_rules(ctx, &json, json_object_get(json.root, "normalizer"), json_names,
-                          &wp->normalizer));
+        json_t *normalizer = json_object_get(json.root, "normalizer");
+        MTS_CHECK(json_is_object(normalizer), MTS_ERR_BAD_FILE,
+                  "%s: normalizer: expected an object, found %s", json_name,
+                  json_util_type_name(normalizer));
+        MTS_TRY(set_rules(ctx, &json, normalizer, json_names, &wp->normalizer));
         MTS_TRY(add_post_processor(ctx, &json, wp));
         if (!wp->as_json_says && beyond_bert_classes(json.root, wp))
             MTS_TRY(set_class(ctx, &config, "PreTrainedTokenizerFast", wp));

@@ -19,7 +19,7 @@
  * tokenizer.json are not used: the caller of tokenizer_encode decides.
  *
  * Where this differs from transformers 5:
- *   - a normaliser setting that only tokenizer.json gives is used (there, the default of the class);
+ *   - a normaliser setting that only tokenizer.json gives is used (there, the class's default);
  *   - so are its clean_text, continuing_subword_prefix and max_input_chars_per_word (there, true,
  *     "##" and 100);
  *   - a tokenizer.json without post_processor is taken for one with [CLS] and [SEP];

@@ -12,7 +12,7 @@
 #include "text/tokenizer_files.h"
 #include "unit/text_folder.h"
 
-/* ids: 0 [UNK] 1 [CLS] 2 [SEP] 3 [PAD] 4 a 5 A 6 e 7 e with acute 8 two ideographs 9 one 10 other */
+/* ids: 0 [UNK] 1 [CLS] 2 [SEP] 3 [PAD] 4 a 5 A 6 e 7 e acute 8 two ideographs 9 one 10 other */
 #define VOCAB                                                                                      \
     "\"vocab\":{\"[UNK]\":0,\"[CLS]\":1,\"[SEP]\":2,\"[PAD]\":3,\"a\":4,\"A\":5,\"e\":6,"          \
     "\"\u00e9\":7,\"\u4e2d\u6587\":8,\"\u4e2d\":9,\"\u6587\":10}"
@@ -190,6 +190,29 @@ static void test_rules_in_every_file(void **state)
     }
 }
 
+/* Files that are not those of the tokenizer. */
+static void test_other_files(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"{}", "{\"normalizer\":[]}", "[]", "", "{\"a\":"};
+    const rules_case c = {JSON(""), NULL, -1, NULL, NULL};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        mts_ctx ctx = {""};
+        tokenizer *tok = NULL;
+        tokenizer_files files = {0};
+        text_folder from = text_folder_make();
+        put_folder(&from, &c);
+        assert_int_equal(tokenizer_open(&ctx, from.path, &tok), MTS_OK);
+        text_folder_put(&from, "tokenizer.json", bad[i]);
+        assert_int_equal(tokenizer_files_read(&ctx, &files, from.path), MTS_OK);
+        assert_int_equal(tokenizer_write_rules(&ctx, tok, &files), MTS_ERR_BAD_FILE);
+        assert_non_null(strstr(ctx.error, "tokenizer.json"));
+        tokenizer_files_deinit(&files);
+        tokenizer_close(tok);
+        text_folder_remove(&from);
+    }
+}
+
 static void test_memory_failure(void **state)
 {
     (void)state;
@@ -217,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules_in_every_file),
+        cmocka_unit_test(test_other_files),
         cmocka_unit_test(test_memory_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
