@@ -58,6 +58,9 @@ static const char config_file[] =
     "\"additional_special_tokens\":[\"the\"],\"added_tokens_decoder\":{\"11\":{\"content\":\"New\","
     "\"lstrip\":true,\"rstrip\":false,\"normalized\":true}}}";
 
+static const char model_file[] =
+    "{\"model_type\":\"bert\",\"tokenizer_class\":\"BertTokenizerFast\"}";
+
 static const char map_file[] = "{\"sep_token\":\"[SEP]\",\"mask_token\":{\"content\":\"[MASK]\"}}";
 static const char added_file[] = "{\"<x>\":12,\"y z\":13}";
 
@@ -167,6 +170,31 @@ static void check_encoding(const tokenizer *tok, const mts_encoding *e, size_t b
     }
 }
 
+/* What holds for every window: all of the tokens of the pair, in rows that fit. */
+static void check_windows(const tokenizer *tok, const char *a, const char *b, int64_t max_length,
+                          int64_t overlap)
+{
+    mts_encoding whole = {0};
+    token_windows w;
+    assert_int_equal(tokenizer_encode(NULL, tok, a, b, 0, &whole), MTS_OK);
+    const mts_status st = tokenizer_windows(NULL, tok, a, b, max_length, overlap, &w);
+    assert_true(st == MTS_OK || (st == MTS_ERR_ARGUMENT && whole.length > max_length));
+    for (int64_t k = 0; k < w.count; k++) {
+        const token_window *item = &w.items[k];
+        const int64_t first = item->first_b;
+        assert_true(item->row.length <= max_length && item->count_b >= 0);
+        assert_memory_equal(item->row.ids, whole.ids, (size_t)first * sizeof(int32_t));
+        assert_memory_equal(item->row.ids + first, whole.ids + first + item->skipped_b,
+                            (size_t)item->count_b * sizeof(int32_t));
+        assert_memory_equal(item->row.end + first, whole.end + first + item->skipped_b,
+                            (size_t)item->count_b * sizeof(int32_t));
+        assert_int_equal(k + 1 == w.count,
+                         first + item->skipped_b + item->count_b == whole.length - 1);
+    }
+    token_windows_deinit(&w);
+    tokenizer_free_encoding(&whole);
+}
+
 static void encode_random(const tokenizer *tok)
 {
     static const char *const words[] = {
@@ -192,6 +220,7 @@ static void encode_random(const tokenizer *tok)
                      MTS_OK);
     check_encoding(tok, &e, bytes[0], bytes[1], pair, max_length);
     tokenizer_free_encoding(&e);
+    check_windows(tok, texts[0], texts[1], 3 + draw(30), draw(8));
 }
 
 /* Open the folder; use the tokenizer or look at the error line.  Returns whether it opened. */
@@ -210,6 +239,10 @@ static bool open_and_use(const text_folder *folder)
     }
     for (int i = 0; i < 5; i++)
         encode_random(tok);
+    tokenizer_files files = {0};
+    assert_int_equal(tokenizer_files_read(&ctx, &files, folder->path), MTS_OK);
+    assert_int_equal(tokenizer_write_rules(&ctx, tok, &files), MTS_OK);
+    tokenizer_files_deinit(&files);
     tokenizer_close(tok);
     return true;
 }
@@ -225,6 +258,7 @@ static void test_damaged_vocab_txt(void **state)
         write_damaged(&folder, "tokenizer_config.json", config_file, draw(3) == 0 ? draw(3) : 0);
         write_damaged(&folder, "special_tokens_map.json", map_file, draw(8) == 0);
         write_damaged(&folder, "added_tokens.json", added_file, draw(8) == 0);
+        write_damaged(&folder, "config.json", model_file, draw(8) == 0);
         opened += open_and_use(&folder);
     }
     text_folder_remove(&folder);
