@@ -59,7 +59,9 @@ size_t fuzz_seeds(const fuzz_target *target, fuzz_bytes out[FUZZ_SEEDS_MAX]);
 extern mts_ctx fuzz_ctx;
 extern char fuzz_last_error[];
 
-/* An error is one of `allowed` (MTS_OK ends the list), and its text one line of UTF-8. */
+/* An error is one of `allowed` (MTS_OK ends the list), and its text one line. */
+void fuzz_require_line(mts_status st, const mts_status *allowed);
+/* The same, and the line is UTF-8. */
 void fuzz_require_error(mts_status st, const mts_status *allowed);
 /* The same with MTS_ERR_BAD_FILE and MTS_ERR_UNSUPPORTED. */
 void fuzz_require_refusal(mts_status st);

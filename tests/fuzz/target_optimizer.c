@@ -11,13 +11,13 @@
 
 #include "base/memory.h"
 #include "optim/optimizer.h"
+#include "optim/optimizer_adamw.h"
 #include "support/test_params.h"
 
 enum { KINDS = 4, SEED_BYTES = 4096 };
 
 static const char letters[KINDS + 1] = "w8si";
-static const optimizer_kind kinds[KINDS] = {OPTIMIZER_ADAMW, OPTIMIZER_ADAMW_8BIT, OPTIMIZER_SGD,
-                                            OPTIMIZER_SGD_INT16};
+static const char *const names[KINDS] = {"adamw", "adamw_8bit", "sgd", "sgd_int16"};
 
 static size_t size_of(optimizer_dtype dtype)
 {
@@ -41,8 +41,8 @@ static test_params make_params(int kind)
     test_params t = {0};
     test_params_add(&t, 3, 5, true);
     test_params_add(&t, 1, 5, false);
-    if (kinds[kind] == OPTIMIZER_ADAMW_8BIT)
-        test_params_add(&t, 2, OPTIMIZER_8BIT_MIN / 2, true);
+    if (letters[kind] == '8')
+        test_params_add(&t, 2, ADAMW_8BIT_MIN / 2, true);
     test_params_fill(t.value, t.elements, 0.5f, 1);
     test_params_fill(t.grad, t.elements, 0.5f, 2);
     return t;
@@ -50,7 +50,7 @@ static test_params make_params(int kind)
 
 static optimizer *make_optimizer(int kind, const test_params *t)
 {
-    const optimizer_options options = {.kind = kinds[kind],
+    const optimizer_options options = {.class = optimizer_class_find(names[kind]),
                                        .beta1 = 0.9,
                                        .beta2 = 0.999,
                                        .epsilon = 1e-8,

@@ -1,60 +1,35 @@
 /*
- * text/wordpiece: whatever the files of a tokenizer, an error or a tokenizer that encodes any text
+ * text: whatever the files of a tokenizer, an error or a tokenizer that encodes any text
  * soundly.
  * Input: parts with NUL between, in the order of file_names (an empty one: no such file), then two
  * texts.
  */
 #include "fuzz/fuzz_target.h"
 
-#include <string.h>
-
-#include "text/wordpiece.h"
+#include "fuzz/use_tokenizer.h"
 
 static const char *const file_names[] = {
     "vocab.txt",         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "config.json"};
 
-/* What holds for the encoding of every text by every tokenizer. */
-static void require_sound(const wordpiece *tokenizer, const mts_encoding *e, size_t bytes_a,
-                          size_t bytes_b, bool pair, int64_t max_length)
+/* With both rules for the case of letters, where the tokenizer has such rules. */
+static void use(tokenizer *tok, const char *a, const char *b)
 {
-    FUZZ_REQUIRE(e->length >= (pair ? 3 : 2) && (max_length == 0 || e->length <= max_length));
-    FUZZ_REQUIRE(e->ids[0] == wordpiece_cls_id(tokenizer));
-    FUZZ_REQUIRE(e->ids[e->length - 1] == wordpiece_sep_id(tokenizer));
-    for (int64_t i = 0; i < e->length; i++) {
-        const size_t bytes = e->type_ids[i] == 1 ? bytes_b : bytes_a;
-        FUZZ_REQUIRE(e->ids[i] >= 0 && e->ids[i] < wordpiece_vocab_size(tokenizer));
-        FUZZ_REQUIRE(wordpiece_token(tokenizer, e->ids[i]) != NULL);
-        FUZZ_REQUIRE(e->type_ids[i] == 0 || (pair && e->type_ids[i] == 1));
-        FUZZ_REQUIRE(i == 0 || e->type_ids[i] >= e->type_ids[i - 1]);
-        FUZZ_REQUIRE(e->begin[i] >= 0 && e->begin[i] <= e->end[i]);
-        FUZZ_REQUIRE((size_t)e->end[i] <= bytes);
-    }
-}
-
-static void encode(const wordpiece *tokenizer, const char *a, const char *b, int64_t max_length)
-{
-    mts_encoding e = {0};
-    FUZZ_REQUIRE(wordpiece_encode(&fuzz_ctx, tokenizer, a, b, max_length, &e) == MTS_OK);
-    require_sound(tokenizer, &e, strlen(a), b == NULL ? 0 : strlen(b), b != NULL, max_length);
-    wordpiece_free_encoding(&e);
-}
-
-static void use(wordpiece *tokenizer, const char *a, const char *b)
-{
+    static const mts_status allowed[] = {MTS_ERR_UNSUPPORTED, MTS_OK};
+    static const char text[] = "the New [MASK] \xc4\xb0\xe4\xb8\xad e\xcc\x81!";
+    use_tokenizer(tok, a, b);
     for (int lower = 0; lower < 2; lower++) {
-        encode(tokenizer, a, NULL, 0);
-        encode(tokenizer, a, b, 0);
-        encode(tokenizer, a, b, 3 + (int64_t)strlen(a) % 16);
-        encode(tokenizer, "the New [MASK] \xc4\xb0\xe4\xb8\xad e\xcc\x81!", NULL, 8);
-        wordpiece_set_lower_case(tokenizer, !wordpiece_lower_case(tokenizer));
+        const mts_status st = tokenizer_set_lower_case(&fuzz_ctx, tok, lower == 1);
+        if (st != MTS_OK)
+            fuzz_require_error(st, allowed);
+        use_tokenizer(tok, text, a);
     }
 }
 
 static bool run(const uint8_t *data, size_t size)
 {
     fuzz_bytes rest = {(const char *)data, size};
-    wordpiece *tokenizer = NULL;
+    tokenizer *tok = NULL;
     for (size_t i = 0; i < FUZZ_COUNT(file_names); i++) {
         const fuzz_bytes part = fuzz_take_part(&rest);
         if (part.size > 0)
@@ -62,19 +37,19 @@ static bool run(const uint8_t *data, size_t size)
         else
             fuzz_remove(file_names[i]);
     }
-    const mts_status st = wordpiece_open(&fuzz_ctx, fuzz_folder(), &tokenizer);
+    const mts_status st = tokenizer_open(&fuzz_ctx, fuzz_folder(), &tok);
     if (st == MTS_OK) {
         char *a = fuzz_text(fuzz_take_part(&rest)), *b = fuzz_text(fuzz_take_part(&rest));
-        use(tokenizer, a, b);
+        use(tok, a, b);
         free(a);
         free(b);
     } else {
         static const mts_status allowed[] = {MTS_ERR_BAD_FILE, MTS_ERR_UNSUPPORTED,
                                              MTS_ERR_NOT_FOUND, MTS_OK};
-        FUZZ_REQUIRE(tokenizer == NULL);
+        FUZZ_REQUIRE(tok == NULL);
         fuzz_require_error(st, allowed); /* not found: all files are absent */
     }
-    wordpiece_close(tokenizer);
+    tokenizer_close(tok);
     return st == MTS_OK;
 }
 
