@@ -1,7 +1,7 @@
 /*
  * libFuzzer drives one target: FUZZ_TARGET, by the build.  tests/fuzz/run.sh starts the programs.
  *
- *   fuzz_<name> --write_seeds FOLDER     the target's seeds as files, and FOLDER.dict with its words
+ *   fuzz_<name> --write_seeds FOLDER    the target's seeds as files, and its words in FOLDER.dict
  *   fuzz_<name> FOLDER [-options]        as every libFuzzer program
  */
 #include "fuzz/fuzz_target.h"

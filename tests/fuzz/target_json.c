@@ -1,4 +1,4 @@
-/* base/json_util: whatever the bytes, an error of one line or a value that survives dump and parse. */
+/* base/json_util: any bytes give an error of one line, or a value that survives dump and parse. */
 #include "fuzz/fuzz_target.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * data/label_set: a column of labels gives an error, numbers, or classes in which every label of the
- * column is found again.
+ * data/label_set: a column of labels gives an error, numbers, or classes in which every label of
+ * the column is found again.
  * Input: the cells, one on each line.
  */
 #include "fuzz/fuzz_target.h"

@@ -1,5 +1,5 @@
-/* mts_options_from_model: settings stored in config.json are refused, or lie within their ranges and
- * do not contradict each other; after a failure nothing has changed. */
+/* mts_options_from_model: settings stored in config.json are refused, or lie within their ranges
+ * and do not contradict each other; after a failure nothing has changed. */
 #include "fuzz/fuzz_target.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
- * data/table_reader: whatever the bytes of a .tsv, .csv or .jsonl file, a sound table or an error of
+ * data/table_reader: any bytes of a .tsv, .csv or .jsonl file give a sound table, or an error of
  * one line that begins with the file's name.
- * Input: the first byte chooses the format (t, c, j; n: a .tsv without header), the rest is the file.
+ * Input: the format (t, c, j; n: a .tsv without header) and the bytes of the file.
  */
 #include "fuzz/fuzz_target.h"
 

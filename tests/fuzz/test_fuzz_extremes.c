@@ -1,5 +1,5 @@
 /*
- * Inputs at the limits of what a reader counts: the length of a header, and how deep JSON is nested.
+ * Inputs at the limits of what a reader counts: the length of a header, the depth of JSON.
  */
 #include <stdarg.h>
 #include <stddef.h>
