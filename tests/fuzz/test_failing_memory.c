@@ -2,11 +2,7 @@
  * Whatever allocation fails in the readers and writers of model files, or in base/file: an error
  * that says so, and nothing leaks (with a sanitizer).
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_folder.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,8 +29,6 @@ static const char valid[] =
     "\"\\u00e9\\n\":[[],{},{\"x\":[-1.5e300]}],\"vocab_size\":30522}";
 
 static mts_ctx ctx;
-static char folder[64], shards[96], target[128], config[128], file_a[128], file_b[128], dir_a[128],
-    dir_b[128];
 
 /* Run call with the n-th allocation failing, n = 0, 1, ..., until it succeeds: first ours, then
  * jansson's.  Every failure must be told, as what it is. */
@@ -59,14 +53,6 @@ static void fail_each_allocation(mts_status (*call)(void), int at_least, int at_
     }
 }
 
-static void put(const char *path, const char *data, size_t bytes)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, data, bytes), (ssize_t)bytes);
-    assert_int_equal(close(fd), 0);
-}
-
 /* --------------------------------------------------------------------------------- JSON ---- */
 
 static mts_status load_label_save(void)
@@ -74,10 +60,10 @@ static mts_status load_label_save(void)
     static const char *const names[] = {"entailment", "neutral", "contradiction"};
     mts_status st = MTS_OK;
     model_config cfg;
-    MTS_TRY(model_config_load(&ctx, folder, &cfg));
+    MTS_TRY(model_config_load(&ctx, folder_root(), &cfg));
     MTS_TRY(model_config_set_labels(&ctx, &cfg, names, 3, false));
     MTS_TRY(model_config_set_string(&ctx, &cfg, "finetuning_task", "mnli"));
-    MTS_TRY(model_config_save(&ctx, &cfg, dir_b));
+    MTS_TRY(model_config_save(&ctx, &cfg, folder_at("b")));
 cleanup:
     model_config_deinit(&cfg);
     return st;
@@ -86,10 +72,10 @@ cleanup:
 static void failing_configs(void **state)
 {
     (void)state;
-    put(config, valid, sizeof valid - 1);
-    assert_int_equal(file_make_dirs(&ctx, dir_b), MTS_OK);
+    folder_put("config.json", valid, sizeof valid - 1);
+    assert_int_equal(file_make_dirs(&ctx, folder_at("b")), MTS_OK);
     fail_each_allocation(load_label_save, 15, 15);
-    assert_int_equal(file_remove_tree(&ctx, dir_b), MTS_OK);
+    assert_int_equal(file_remove_tree(&ctx, folder_at("b")), MTS_OK);
 }
 
 /* All of base/file that allocates. */
@@ -98,14 +84,14 @@ static mts_status use_files(void)
     mts_status st = MTS_OK;
     char *text = NULL;
     file_list list = {0};
-    MTS_TRY(file_make_dirs(&ctx, dir_a));
-    MTS_TRY(file_copy(&ctx, config, file_a));
-    MTS_TRY(file_make_dirs(&ctx, dir_b));
-    MTS_TRY(file_copy(&ctx, config, file_b));
-    MTS_TRY(file_commit_dir(&ctx, dir_a, dir_b));
-    MTS_TRY(file_read_all(&ctx, config, TEXT_MAX, &text, NULL));
-    MTS_TRY(file_list_dir(&ctx, dir_b, &list));
-    MTS_TRY(file_remove_tree(&ctx, dir_b));
+    MTS_TRY(file_make_dirs(&ctx, folder_at("a")));
+    MTS_TRY(file_copy(&ctx, folder_at("config.json"), folder_at("a/new")));
+    MTS_TRY(file_make_dirs(&ctx, folder_at("b")));
+    MTS_TRY(file_copy(&ctx, folder_at("config.json"), folder_at("b/old")));
+    MTS_TRY(file_commit_dir(&ctx, folder_at("a"), folder_at("b")));
+    MTS_TRY(file_read_all(&ctx, folder_at("config.json"), TEXT_MAX, &text, NULL));
+    MTS_TRY(file_list_dir(&ctx, folder_at("b"), &list));
+    MTS_TRY(file_remove_tree(&ctx, folder_at("b")));
 cleanup:
     file_list_deinit(&list);
     mem_free(text);
@@ -115,7 +101,7 @@ cleanup:
 static void failing_files(void **state)
 {
     (void)state;
-    put(config, valid, sizeof valid - 1);
+    folder_put("config.json", valid, sizeof valid - 1);
     fail_each_allocation(use_files, 10, 0);
 }
 
@@ -127,7 +113,7 @@ static mts_status write_valid(void)
     static const int64_t shape[] = {2, 3}, three[] = {3};
     mts_status st = MTS_OK;
     safetensors_writer *w = NULL;
-    MTS_TRY(safetensors_writer_open(&ctx, target, &w));
+    MTS_TRY(safetensors_writer_open(&ctx, folder_at("shards/target"), &w));
     MTS_TRY(safetensors_writer_add(w, "a.weight", ST_DTYPE_F32, 2, shape, weights));
     MTS_TRY(safetensors_writer_add(w, "a.bias", ST_DTYPE_F16, 1, three, weights));
     MTS_TRY(safetensors_writer_add(w, "b", ST_DTYPE_BF16, 1, three, weights));
@@ -139,10 +125,10 @@ cleanup:
     return st;
 }
 
-static mts_status open_folder(void)
+static mts_status open_shards(void)
 {
     safetensors *file = NULL;
-    mts_status st = safetensors_open_dir(&ctx, shards, &file);
+    mts_status st = safetensors_open_dir(&ctx, folder_at("shards"), &file);
     assert_true((st == MTS_OK) == (file != NULL));
     safetensors_close(file);
     return st;
@@ -152,8 +138,9 @@ static void failing_writes(void **state)
 {
     (void)state;
     file_list list;
+    assert_ok(file_make_dirs(&ctx, folder_at("shards")));
     fail_each_allocation(write_valid, 10, 10);
-    assert_int_equal(file_list_dir(&ctx, shards, &list), MTS_OK);
+    assert_int_equal(file_list_dir(&ctx, folder_at("shards"), &list), MTS_OK);
     assert_int_equal(list.count, 1); /* no temporary is left */
     file_list_deinit(&list);
 }
@@ -161,49 +148,25 @@ static void failing_writes(void **state)
 static void failing_opens(void **state)
 {
     (void)state;
-    char path[256];
     static const char *const index = "{\"weight_map\":{\"a.bias\":\"s.safetensors\","
                                      "\"b\":\"s.safetensors\",\"z\":\"t.safetensors\"}}";
     static const char *const other = "\x3a\0\0\0\0\0\0\0{\"z\":{\"dtype\":\"U8\",\"shape\":[2],"
                                      "\"data_offsets\":[0,2]}}          ab";
-    snprintf(path, sizeof path, "%s/s.safetensors", shards);
-    assert_int_equal(file_copy(&ctx, target, path), MTS_OK);
-    snprintf(path, sizeof path, "%s/t.safetensors", shards);
-    put(path, other, 8 + 0x3a + 2);
-    snprintf(path, sizeof path, "%s/model.safetensors.index.json", shards);
-    put(path, index, strlen(index));
-    fail_each_allocation(open_folder, 15, 15);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/mantissa_failing_XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        return 1;
-    snprintf(config, sizeof config, "%s/config.json", folder);
-    snprintf(dir_a, sizeof dir_a, "%s/a", folder);
-    snprintf(dir_b, sizeof dir_b, "%s/b", folder);
-    snprintf(file_a, sizeof file_a, "%s/a/new", folder);
-    snprintf(file_b, sizeof file_b, "%s/b/old", folder);
-    snprintf(shards, sizeof shards, "%s/shards", folder);
-    snprintf(target, sizeof target, "%s/shards/target", folder);
-    return file_make_dirs(&ctx, shards) != MTS_OK;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return file_remove_tree(&ctx, folder) != MTS_OK;
+    assert_ok(file_make_dirs(&ctx, folder_at("shards")));
+    assert_ok(write_valid());
+    assert_ok(file_copy(&ctx, folder_at("shards/target"), folder_at("shards/s.safetensors")));
+    folder_put("shards/t.safetensors", other, 8 + 0x3a + 2);
+    folder_put_text("shards/model.safetensors.index.json", index);
+    fail_each_allocation(open_shards, 15, 15);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(failing_configs),
-        cmocka_unit_test(failing_files),
-        cmocka_unit_test(failing_writes),
-        cmocka_unit_test(failing_opens),
+        cmocka_unit_test_setup_teardown(failing_configs, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(failing_files, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(failing_writes, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(failing_opens, folder_open, folder_close),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
