@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 ORDER = {
-    "base": 0, "cpu": 1, "kernels": 2, "tensor": 3, "layers": 4, "optim": 4, "io": 4, "text": 4,
+    "base": 0, "cpu": 1, "kernels": 2, "tensor": 3,
+    "layers": 4, "optim": 4, "io": 4, "text": 4, "options": 4,
     "data": 5, "models": 5, "train": 6, "api": 7,
 }  # fmt: skip
 PUBLIC = "mantissa/mantissa.h"

@@ -5,7 +5,7 @@
  */
 #include "train/train.h"
 
-#include "api/options.h"
+#include "options/options.h"
 #include "base/json_util.h"
 
 /* Hand the metrics to the caller as text. */

@@ -9,7 +9,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "data/number_parse.h"
+#include "base/number_parse.h"
 
 /* Bytes of an int64_t in decimal, with sign and NUL. */
 #define INTEGER_BYTES 24
