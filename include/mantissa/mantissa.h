@@ -89,7 +89,7 @@ typedef struct mts_options {
     const char *test_file;
     const char *text_column_names; /* one or two names, comma separated */
     const char *label_column_name;
-    bool do_regression;
+    int64_t do_regression;     /* 1: the label is a number; 0: a class; -1: as the labels look */
     int64_t do_lower_case;     /* 1, 0, or -1: as the model's tokenizer says */
     int64_t max_seq_length;    /* 0: 128 (question answering: 384), or the positions of the model
                                   if these are fewer */

@@ -117,9 +117,8 @@ cleanup:
 }
 
 mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, const dataset *d,
-                                 const tokenizer *tok, int64_t max_length,
-                                 int64_t num_threads, encoded_dataset_progress_fn *progress,
-                                 void *user)
+                                 const tokenizer *tok, int64_t max_length, int64_t num_threads,
+                                 encoded_dataset_progress_fn *progress, void *user)
 {
     mts_status st = MTS_OK;
     int64_t capacity = 0;

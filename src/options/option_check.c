@@ -161,7 +161,7 @@ static mts_status check_data(mts_ctx *ctx, const mts_options *o)
               answers ? ", or --train_file / --validation_file / --test_file" : "");
     MTS_CHECK(o->task_name != NULL || o->data_dir == NULL, MTS_ERR_ARGUMENT,
               "--data_dir needs --task_name; other data is given file by file");
-    MTS_CHECK(o->task_name == NULL || !o->do_regression, MTS_ERR_ARGUMENT,
+    MTS_CHECK(o->task_name == NULL || o->do_regression != 1, MTS_ERR_ARGUMENT,
               "--do_regression: --task_name %s already says what is predicted", o->task_name);
     MTS_CHECK(
         o->task_name == NULL || (o->text_column_names == NULL && o->label_column_name == NULL),

@@ -101,7 +101,9 @@ static const option_row rows[] = {
          "line); train: with --do_predict"),
     TEXT(text_column_names, RUN, "one or two column names, separated by a comma [found by name]"),
     TEXT(label_column_name, RUN, "column of the label; predict: which is no text [label]"),
-    SWITCH(do_regression, "false", TRAIN, "the label is a number to predict, not a class"),
+    TRISTATE(
+        do_regression, TRAIN,
+        "the label is a number to predict, not a class; auto: if there are fractions among them"),
     TRISTATE(
         do_lower_case, RUN,
         "lower-case the text; auto: as the model's tokenizer says; train stores it in the folder"),
