@@ -28,7 +28,7 @@ static mts_status check_stored(mts_ctx *ctx, const char *file, const json_t *roo
         return st == MTS_ERR_ARGUMENT ? MTS_ERR_BAD_FILE : st;
     }
     MTS_TRY(json_util_int(ctx, file, root, "max_position_embeddings", 1, INT64_MAX, &positions));
-    MTS_CHECK(!json_is_integer(json_object_get(stored, "max_seq_length")) ||
+    MTS_CHECK(!json_is_number(json_object_get(stored, "max_seq_length")) ||
                   alone.max_seq_length <= positions,
               MTS_ERR_BAD_FILE,
               "%s: " SETTINGS_KEY
@@ -49,7 +49,7 @@ mts_status mts_options_from_model(mts_ctx *ctx, mts_options *options, const char
               "mts_options_from_model: options and dir must be given");
     MTS_TRY(model_config_check_dir(ctx, dir));
     MTS_TRY(path_join(ctx, &file, dir, "config.json"));
-    MTS_TRY(json_util_load_object(ctx, file, JSON_UTIL_CONFIG_BYTES, &root));
+    MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &root));
     stored = json_object_get(root, SETTINGS_KEY);
     if (stored != NULL) {
         MTS_CHECK(json_is_object(stored), MTS_ERR_BAD_FILE,
