@@ -485,8 +485,8 @@ cleanup:
     return st;
 }
 
-/* json[key] = value unless it is there; takes value, and NULL for lack of memory.  What transformers
- * 5 would refuse there is replaced: null, and a number of the other type (8.0 for 8). */
+/* json[key] = value unless it is there; takes value, and NULL for lack of memory.  What
+ * transformers 5 would refuse is replaced: null, and a number of the other type (8.0 for 8). */
 static mts_status set_if_absent(mts_ctx *ctx, json_t *json, const char *key, json_t *value)
 {
     const json_t *there = json_object_get(json, key);

@@ -65,8 +65,9 @@ MTS_NODISCARD mts_status model_config_check_dir(mts_ctx *ctx, const char *dir);
  * Read dir/config.json; cfg as for model_config_init.  Absent keys get BertConfig's defaults,
  * except the five sizes (vocab_size to intermediate_size above), which must be there.  model_type
  * may be absent (early BERT files).  What transformers 4 or 5 reads is read: null for a default,
- * 8.0 for 8, 0 for false, label2id without id2label (which means nothing).  MTS_ERR_NOT_FOUND, MTS_ERR_IO; MTS_ERR_BAD_FILE: wrong type,
- * range or contradiction; MTS_ERR_UNSUPPORTED: not an encoder of this architecture.
+ * 8.0 for 8, 0 for false, label2id without id2label (which means nothing).  MTS_ERR_NOT_FOUND,
+ * MTS_ERR_IO; MTS_ERR_BAD_FILE: wrong type, range or contradiction; MTS_ERR_UNSUPPORTED: not an
+ * encoder of this architecture.
  */
 MTS_NODISCARD mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config *cfg);
 
