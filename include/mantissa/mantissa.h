@@ -291,9 +291,9 @@ MTS_NODISCARD MTS_API mts_status mts_predictor_run(mts_predictor *predictor,
                                                    float *logits);
 
 /*
- * Whether a result may be written to path: MTS_ERR_ARGUMENT if that is a data file which the options
- * name, a file of the model folder, or would become one; links and other spellings are seen.  Before
- * anything is opened.  MTS_ERR_IO, MTS_ERR_MEMORY.
+ * Whether a result may be written to path: MTS_ERR_ARGUMENT if that is a data file which the
+ * options name, a file of the model folder, or would become one; links and other spellings are
+ * seen.  Before anything is opened.  MTS_ERR_IO, MTS_ERR_MEMORY.
  */
 MTS_NODISCARD MTS_API mts_status mts_check_output(mts_ctx *ctx, const mts_options *options,
                                                   const char *path);
