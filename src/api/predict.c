@@ -5,7 +5,7 @@
  */
 #include "train/predictor.h"
 
-#include "api/options.h"
+#include "options/options.h"
 #include "train/test_rows.h"
 
 struct mts_predictor {

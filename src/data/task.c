@@ -70,8 +70,9 @@ static mts_status resolve_glue(mts_ctx *ctx, const mts_options *o, task_spec *sp
               o->task_name);
     MTS_CHECK(dir != NULL, MTS_ERR_ARGUMENT,
               "task_name %s: expected data_dir, the folder of its files, found none", glue->name);
-    MTS_CHECK(!o->do_regression || glue->regression, MTS_ERR_ARGUMENT,
-              "do_regression: expected a task with scores, found task_name %s", glue->name);
+    MTS_CHECK(o->do_regression < 0 || glue->regression == (o->do_regression == 1), MTS_ERR_ARGUMENT,
+              "do_regression: task_name %s has %s", glue->name,
+              glue->regression ? "scores" : "classes");
     spec->glue = glue;
     spec->metric = glue->metric;
     spec->regression = glue->regression;
@@ -102,7 +103,7 @@ static void set_file_kind(task_spec *spec, bool regression)
 }
 
 /* Columns and labels from the training file. */
-static mts_status survey_train_file(mts_ctx *ctx, task_spec *spec, bool do_regression)
+static mts_status survey_train_file(mts_ctx *ctx, task_spec *spec, int64_t do_regression)
 {
     mts_status st = MTS_OK;
     table t = {0};

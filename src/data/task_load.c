@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "data/label_set.h"
-#include "data/number_parse.h"
+#include "base/number_parse.h"
 #include "data/task_internal.h"
 
 /* Largest data file: 4 GiB. */

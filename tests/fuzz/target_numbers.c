@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "data/number_parse.h"
+#include "base/number_parse.h"
 
 enum { REAL_BYTES = 100 };
 

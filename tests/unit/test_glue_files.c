@@ -85,7 +85,8 @@ static void test_files(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof goldens / sizeof goldens[0]; i++) {
-        const mts_options o = {.task_name = goldens[i].folder,
+        const mts_options o = {.do_regression = -1,
+                               .task_name = goldens[i].folder,
                                .data_dir = glue_folder,
                                .max_train_samples = -1,
                                .max_eval_samples = -1};
@@ -108,7 +109,7 @@ static void test_files(void **state)
 static void test_as_own_file(void **state)
 {
     char path[1100];
-    mts_options o = {.train_file = path, .max_train_samples = 3};
+    mts_options o = {.do_regression = -1, .train_file = path, .max_train_samples = 3};
     task_spec spec = {0};
     dataset d = {0};
     (void)state;
