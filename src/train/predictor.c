@@ -80,17 +80,12 @@ mts_status predictor_run(predictor *p, const char *const *text_a, const char *co
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = p->ctx;
-    dataset d = {0};
     encoded_dataset rows = {0};
     sampler order = {0};
     if (n == 0)
         return MTS_OK;
-    /* the texts are borrowed: only the arrays of pointers are lent to the encoder */
-    d.n = n;
-    d.text_a = (char **)(uintptr_t)text_a;
-    d.text_b = (char **)(uintptr_t)text_b;
-    MTS_TRY(encoded_dataset_build(ctx, &rows, &d, p->tokenizer, p->max_seq_length, p->threads, NULL,
-                                  NULL));
+    MTS_TRY(encoded_dataset_build(ctx, &rows, (text_rows){n, text_a, text_b}, p->tokenizer,
+                                  p->max_seq_length, p->threads, NULL, NULL));
     p->cut_rows += rows.cut;
     MTS_TRY(sampler_init(ctx, &order, &rows, SAMPLER_SEQUENTIAL, p->batch_size, 0));
     for (int64_t i = 0; i < sampler_batch_count(&order); i++) {

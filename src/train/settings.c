@@ -13,9 +13,6 @@
  * of int8 logits 1.5 to 3 times (docs/FORMATS.md (7)). */
 enum { NORM_BITS = 16 };
 
-/* Defaults of max_seq_length of run_glue.py and run_qa.py. */
-enum { USUAL_LENGTH = 128, USUAL_LENGTH_ANSWERS = 384 };
-
 static int bits_or(int64_t given, int standard)
 {
     return given > 0 ? (int)given : standard;
@@ -77,12 +74,13 @@ cleanup:
     return st;
 }
 
-mts_status settings_store(mts_ctx *ctx, const mts_options *o, model_config *cfg)
+mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t, model_config *cfg)
 {
     mts_status st = MTS_OK;
     json_t *object = json_object();
     MTS_CHECK(object != NULL, MTS_ERR_MEMORY, "out of memory: settings");
     MTS_TRY(fill_stored(ctx, o, cfg, object));
+    MTS_TRY(t->class->store(ctx, t, object));
     MTS_TRY(json_util_set(ctx, cfg->json, SETTINGS_KEY, json_incref(object)));
 cleanup:
     json_decref(object);
@@ -93,8 +91,7 @@ int64_t settings_max_length(const mts_options *o, const model_config *cfg)
 {
     if (o->max_seq_length > 0)
         return o->max_seq_length;
-    const bool answers = o->task_name != NULL && strncmp(o->task_name, "squad", 5) == 0;
-    const int64_t usual = answers ? USUAL_LENGTH_ANSWERS : USUAL_LENGTH;
+    const int64_t usual = task_class_of(o, NULL)->usual_length;
     return cfg->max_position_embeddings < usual ? cfg->max_position_embeddings : usual;
 }
 

@@ -8,6 +8,7 @@
 
 #include "models/bert.h"
 #include "optim/optimizer.h"
+#include "tasks/task.h"
 
 /* The number format of checked options.  Widths that are not given follow --precision, but layer
  * norm has 16 bits. */
@@ -20,12 +21,14 @@ num_format settings_format(const mts_options *o);
 #define SETTINGS_KEY "mantissa"
 extern const char *const settings_stored[];
 
-/* Put them into cfg: those of an integer format by their widths, of fp32 and bf16 no widths. */
-MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, model_config *cfg);
+/* Put them into cfg: those of an integer format by their widths, of fp32 and bf16 no widths; and
+ * what the task stores. */
+MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t,
+                                        model_config *cfg);
 
-/* Tokens that a text is cut to: max_seq_length, or if that is 0 the usual 128 (question answering:
- * 384), or the model's positions if these are fewer.  A length that was given may be too large for
- * the model. */
+/* Tokens that a text is cut to: max_seq_length, or if that is 0 the task's usual length, or
+ * the model's positions if these are fewer.  A length that was given may be too large for the
+ * model. */
 int64_t settings_max_length(const mts_options *o, const model_config *cfg);
 
 /* Dropout of config.json, replaced where an option says otherwise. */

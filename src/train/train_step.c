@@ -16,10 +16,10 @@ static mts_status micro_step(run *r, float gradient_scale, double *loss)
     const bert_input in = run_input(r);
     model->ex.step = (uint64_t)r->state.micro_step;
     bert_forward(model, &in, r->logits);
-    *loss = r->task.regression
+    *loss = b->targets.kind == TARGET_SCORE
                 ? loss_squared_error(r->dlogits, r->logits, b->targets.score, b->n, gradient_scale)
                 : loss_cross_entropy(&model->ex, r->dlogits, r->logits, b->targets.index, b->n,
-                                     r->task.num_labels, gradient_scale);
+                                     model->cfg.num_labels, gradient_scale);
     MTS_TRY(run_check_numeric(r, *loss));
     bert_backward(model, &in, r->dlogits);
     MTS_TRY(run_check_numeric(r, *loss));

@@ -12,7 +12,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
-#include "data/label_set.h"
+#include "tasks/label_set.h"
 #include "data/table_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
