@@ -212,7 +212,11 @@ static void grow(int64_t *most, int64_t value)
 static size_t operand_bytes(const bench_case *k, gemm_side side)
 {
     const product *p = &k->p;
-    return gemm_operand_bytes(&k->plan, side, side == GEMM_A ? p->m : p->n, p->k, false);
+    arena a;
+    gemm_operand op;
+    arena_measure(&a);
+    gemm_operand_bind(&op, &a, &k->plan, side, side == GEMM_A ? p->m : p->n, p->k, false);
+    return a.used;
 }
 
 static void make_source(bench *b, int bits)
@@ -292,13 +296,13 @@ static void pack_one(bench *b, const bench_case *k, gemm_side side, int64_t inde
     const int64_t first = (side == GEMM_A ? 0 : b->source_a) + index * rows * p->k;
     uint8_t *q = (uint8_t *)b->source[bits] + first * format_elem_bytes(bits);
     const int64_t lines = transposed ? p->k : rows, length = transposed ? rows : p->k;
+    exec ex = make_exec(k, b->o.threads);
     if (p->count == 1) {
-        exec ex = make_exec(k, b->o.threads);
         const qmatrix m = {lines, length, bits, GROUP_TENSOR, q, &one};
         gemm_pack(&ex, op, storage, &k->plan, side, &m, transposed);
     } else {
         const qview view = {q, lines, length, length, bits, one, NULL};
-        gemm_pack_view(op, storage, &k->plan, side, &view, transposed);
+        gemm_pack_view(&ex, op, storage, &k->plan, side, &view, transposed);
     }
 }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ORDER = {
     "base": 0, "cpu": 1, "kernels": 2, "tensor": 3, "layers": 4, "optim": 4, "io": 4, "text": 4,
-    "data": 5, "models": 5, "tasks": 6, "train": 8, "api": 9,
+    "data": 5, "models": 5, "heads": 6, "tasks": 6, "network": 7, "train": 8, "api": 9,
 }  # fmt: skip
 PUBLIC = "mantissa/mantissa.h"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)

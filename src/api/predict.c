@@ -39,23 +39,23 @@ void mts_predictor_close(mts_predictor *p)
 
 int64_t mts_predictor_num_labels(const mts_predictor *p)
 {
-    return p->inner->model->cfg.num_labels;
+    return p->inner->net->cfg.num_labels;
 }
 
 const char *mts_predictor_label(const mts_predictor *p, int64_t index)
 {
-    const model_config *cfg = &p->inner->model->cfg;
+    const model_config *cfg = &p->inner->net->cfg;
     return index >= 0 && index < cfg->num_labels ? cfg->labels[index] : NULL;
 }
 
 bool mts_predictor_is_regression(const mts_predictor *p)
 {
-    return model_config_is_regression(&p->inner->model->cfg);
+    return model_config_is_regression(&p->inner->net->cfg);
 }
 
 bool mts_predictor_is_multi_label(const mts_predictor *p)
 {
-    const model_config *cfg = &p->inner->model->cfg;
+    const model_config *cfg = &p->inner->net->cfg;
     return cfg->problem_type == MODEL_PROBLEM_MULTI_LABEL ||
            (cfg->num_labels == 1 && !model_config_is_regression(cfg));
 }
@@ -103,8 +103,8 @@ mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
         MTS_TRY(model_config_load(ctx, options->model_name_or_path, &cfg));
     if (callbacks != NULL)
         heard = *callbacks;
-    MTS_TRY(test_rows_open(ctx, options, NULL, json_object_get(cfg.json, SETTINGS_KEY), note,
-                           &heard, &rows->inner));
+    MTS_TRY(test_rows_open(ctx, options, cfg.json == NULL ? NULL : head_class_of_config(&cfg)->name,
+                           json_object_get(cfg.json, SETTINGS_KEY), note, &heard, &rows->inner));
     *out = rows;
     rows = NULL;
 cleanup:

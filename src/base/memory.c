@@ -76,30 +76,108 @@ void mem_free(void *ptr)
     free(ptr);
 }
 
+/* ------------------------------------------------------------------------------- arenas ---- */
+
+enum { STEP = 64 };
+
+/* Memory for a piece that an arena had no room for; the piece lies behind it. */
+struct arena_extra {
+    MTS_ALIGN64 struct arena_extra *next;
+};
+
 mts_status arena_init(mts_ctx *ctx, arena *a, size_t bytes, const char *what)
 {
-    a->used = 0;
-    a->bytes = bytes;
+    *a = (arena){.bytes = bytes};
     return mem_calloc(ctx, &a->base, bytes, 1, what);
+}
+
+/* The upper half of the addresses belongs to no program: a use of them traps. */
+static uint8_t *nowhere(void)
+{
+    return (uint8_t *)(UINTPTR_MAX / 2 + 1);
+}
+
+void arena_measure(arena *a)
+{
+    *a = (arena){.base = nowhere(), .bytes = SIZE_MAX / 4, .measures = true};
+}
+
+static void free_extra(arena *a)
+{
+    while (a->extra != NULL) {
+        struct arena_extra *next = a->extra->next;
+        mem_free(a->extra);
+        a->extra = next;
+    }
 }
 
 void arena_deinit(arena *a)
 {
-    mem_free(a->base);
+    free_extra(a);
+    if (!a->measures)
+        mem_free(a->base);
     *a = (arena){0};
 }
 
-size_t arena_need(size_t count, size_t size)
+/* count * size in whole steps; SIZE_MAX / STEP * STEP where that is too much for any memory. */
+static size_t bytes_of(size_t count, size_t size)
 {
-    assert(size == 0 || count <= (SIZE_MAX - 63) / size);
-    return (count * size + 63) / 64 * 64;
+    const size_t most = SIZE_MAX / STEP * STEP;
+    if (size != 0 && count > (most - STEP) / size)
+        return most;
+    return (count * size + STEP - 1) / STEP * STEP;
+}
+
+/* Memory for a piece that is not there. */
+static void *take_extra(arena *a, size_t bytes)
+{
+    const size_t total = bytes_of(bytes + sizeof(struct arena_extra), 1);
+    struct arena_extra *extra = bytes < total ? raw_alloc(total) : NULL;
+    a->beyond += bytes;
+    if (extra == NULL)
+        return nowhere(); /* a mistake in the program met a full machine: its next use traps */
+    extra->next = a->extra;
+    a->extra = extra;
+    return extra + 1;
 }
 
 void *arena_take(arena *a, size_t count, size_t size)
 {
-    size_t need = arena_need(count, size);
-    assert(need <= a->bytes - a->used);
-    void *p = a->base + a->used;
-    a->used += need;
+    const size_t bytes = bytes_of(count, size);
+    uint8_t *p = a->base + a->used;
+    if (bytes > a->bytes - a->used) {
+        if (!a->measures)
+            return take_extra(a, bytes);
+        a->peak = SIZE_MAX; /* more than any memory: arena_init will fail */
+        return a->base;
+    }
+    a->used += bytes;
+    if (a->used > a->peak)
+        a->peak = a->used;
     return p;
+}
+
+mts_status arena_check(mts_ctx *ctx, const arena *a, const char *what)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(a->beyond == 0, MTS_ERR_MEMORY,
+              "internal error: %s took %zu bytes more than the %zu that were planned", what,
+              a->beyond, a->bytes);
+cleanup:
+    return st;
+}
+
+arena arena_part(const arena *a, int index, int parts)
+{
+    const size_t bytes = (a->bytes - a->used) / (size_t)parts / STEP * STEP;
+    return (arena){.base = a->base + a->used + (size_t)index * bytes, .bytes = bytes};
+}
+
+void arena_join(arena *a, arena *part, int parts)
+{
+    const size_t peak = a->used + (size_t)parts * part->peak;
+    a->peak = peak > a->peak ? peak : a->peak;
+    a->beyond += part->beyond;
+    free_extra(part);
+    *part = (arena){0};
 }

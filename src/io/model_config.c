@@ -462,7 +462,14 @@ cleanup:
     return st;
 }
 
-mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *dir)
+const char *model_config_type(const model_config *cfg)
+{
+    const json_t *type = json_object_get(cfg->json, "model_type");
+    return json_is_string(type) ? json_string_value(type) : "";
+}
+
+mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *architecture,
+                             const char *dir)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
@@ -473,8 +480,7 @@ mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *
     MTS_CHECK(json != NULL && json_object_update(json, cfg->json) == 0, MTS_ERR_MEMORY,
               "out of memory: model configuration");
     MTS_TRY(complete_fields(ctx, cfg, json));
-    MTS_TRY(json_util_set(ctx, json, "architectures",
-                          json_pack("[s]", "BertForSequenceClassification")));
+    MTS_TRY(json_util_set(ctx, json, "architectures", json_pack("[s]", architecture)));
     if (torch)
         MTS_TRY(json_util_set(ctx, json, "torch_dtype", json_string("float32")));
     if (plain || !torch)

@@ -83,12 +83,16 @@ bool model_config_is_regression(const model_config *cfg);
 MTS_NODISCARD mts_status model_config_set_string(mts_ctx *ctx, model_config *cfg, const char *key,
                                                  const char *value);
 
+/* model_type, "" if the file does not say it; owned by cfg. */
+const char *model_config_type(const model_config *cfg);
+
 /*
  * Write dir/config.json atomically: the object as loaded, with the labels and strings set above,
- * architectures ["BertForSequenceClassification"], model_type, the type of the weights float32
- * ("dtype", or "torch_dtype" if the file had that), and those fields of cfg whose keys were absent.
+ * architectures [architecture], model_type, the type of the weights float32 ("dtype", or
+ * "torch_dtype" if the file had that), and those fields of cfg whose keys were absent.
  */
-MTS_NODISCARD mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *dir);
+MTS_NODISCARD mts_status model_config_save(mts_ctx *ctx, const model_config *cfg,
+                                           const char *architecture, const char *dir);
 
 void model_config_deinit(model_config *cfg);
 

@@ -2,19 +2,11 @@
 #include "layers/activation.h"
 
 #include <assert.h>
+#include <string.h>
 
-size_t activation_bytes(const num_format *format, int64_t rows, int64_t cols)
-{
-    switch (format->kind) {
-    case FORMAT_FP32:
-        return arena_need((size_t)(rows * cols), sizeof(float));
-    case FORMAT_BF16:
-        return arena_need((size_t)(rows * cols), sizeof(uint16_t));
-    case FORMAT_DFP:
-        return qmatrix_bytes(rows, cols, format->activation_bits, format->group);
-    }
-    return 0;
-}
+enum { COPY_GRAIN = 1 << 14 };
+
+#include "tensor/float_gemm.h"
 
 void activation_bind(activation *act, arena *a, const num_format *format, int64_t rows,
                      int64_t cols)
@@ -60,7 +52,7 @@ void activation_set(exec *ex, activation *act, const float *x)
         exec_check_finite(ex, x, act->rows * act->cols, "the input", act->where);
     } else if (ex->format.kind == FORMAT_BF16) {
         exec_check_finite(ex, x, act->rows * act->cols, "the input", act->where);
-        ex->fk->to_bf16(act->bf16, x, act->rows * act->cols);
+        bf16_convert(ex, act->bf16, x, act->rows * act->cols);
     } else {
         const map_args args = {
             .key = rng_make_key(ex->seed, ex->step, (uint64_t)act->id, RNG_ROUND_ACTIVATION),
@@ -71,4 +63,25 @@ void activation_set(exec *ex, activation *act, const float *x)
         };
         qmatrix_map(ex, &act->q, x, act->cols, &args);
     }
+}
+
+typedef struct copy_job {
+    float *to;
+    const float *from;
+} copy_job;
+
+static void copy_piece(void *arg, int64_t begin, int64_t end)
+{
+    const copy_job *job = arg;
+    memcpy(job->to + begin, job->from + begin, (size_t)(end - begin) * sizeof(float));
+}
+
+void activation_copy(exec *ex, activation *act, const float *x)
+{
+    if (ex->format.kind == FORMAT_FP32) {
+        copy_job job = {act->f, x};
+        exec_parallel(ex, act->rows * act->cols, COPY_GRAIN, copy_piece, &job);
+        x = act->f;
+    }
+    activation_set(ex, act, x);
 }

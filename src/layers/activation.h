@@ -19,9 +19,7 @@ typedef struct activation {
     float *f;          /* FORMAT_FP32 */
 } activation;
 
-/* Arena bytes for one of rows x cols. */
-size_t activation_bytes(const num_format *format, int64_t rows, int64_t cols);
-
+/* Its shape, and storage from a, which keeps owning it. */
 void activation_bind(activation *act, arena *a, const num_format *format, int64_t rows,
                      int64_t cols);
 
@@ -34,5 +32,8 @@ float *activation_source(const exec *ex, activation *act, float *scratch);
 
 /* act = x in the working format; x as returned by activation_source. */
 void activation_set(exec *ex, activation *act, const float *x);
+
+/* The same of any x: for whoever did not write x to activation_source. */
+void activation_copy(exec *ex, activation *act, const float *x);
 
 #endif

@@ -5,15 +5,6 @@
 
 enum { HEADS_PER_TASK = 4 };
 
-size_t attention_state_bytes(const exec *ex, const attention *at, int64_t tokens, int64_t count)
-{
-    const size_t elements = (size_t)(tokens * 3 * at->width);
-    if (ex->format.kind != FORMAT_DFP)
-        return arena_need(elements, sizeof(float));
-    return arena_need(elements, (size_t)format_elem_bytes(ex->format.attention_bits)) +
-           arena_need((size_t)(3 * count * at->heads), sizeof(float));
-}
-
 void attention_state_bind(const exec *ex, attention_state *state, arena *a, const attention *at,
                           int64_t tokens, int64_t count)
 {
@@ -32,11 +23,6 @@ float *attention_source(const attention_state *state, float *scratch)
     return state->qkv != NULL ? state->qkv : scratch;
 }
 
-size_t attention_scratch(const exec *ex, const attention *at, int64_t max_length)
-{
-    return exec_fork_scratch(ex, attention_head_scratch(ex, at, max_length));
-}
-
 static void run_heads(void *arg, exec *ex, int64_t begin, int64_t end)
 {
     const attention_job *job = arg;
@@ -48,8 +34,8 @@ static void run_heads(void *arg, exec *ex, int64_t begin, int64_t end)
             .ex = ex,
             .sequence = e,
             .head = task % job->at->heads,
-            .first = job->seq->offset[e],
-            .length = job->seq->offset[e + 1] - job->seq->offset[e],
+            .first = sequence_first(job->seq, e),
+            .length = sequence_length(job->seq, e),
             .dh = job->at->width / job->at->heads,
         };
         job->run(&hd);
@@ -59,8 +45,7 @@ static void run_heads(void *arg, exec *ex, int64_t begin, int64_t end)
 
 static void run_all(exec *ex, attention_job *job)
 {
-    exec_parallel_fork(ex, job->seq->count * job->at->heads, HEADS_PER_TASK,
-                       attention_head_scratch(ex, job->at, job->seq->max_length), run_heads, job);
+    exec_parallel_fork(ex, job->seq->count * job->at->heads, HEADS_PER_TASK, run_heads, job);
 }
 
 void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,

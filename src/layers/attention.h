@@ -20,8 +20,17 @@
 /* Where the sequences lie: tokens [offset[e], offset[e+1]) belong to sequence e. */
 typedef struct sequences {
     int64_t count, tokens, max_length;
-    const int64_t *offset; /* [count + 1] */
+    const int64_t *offset; /* [count + 1]; in a dry run NULL: each may be the longest */
 } sequences;
+
+MTS_INLINE int64_t sequence_first(const sequences *s, int64_t e)
+{
+    return s->offset == NULL ? 0 : s->offset[e];
+}
+MTS_INLINE int64_t sequence_length(const sequences *s, int64_t e)
+{
+    return s->offset == NULL ? s->max_length : s->offset[e + 1] - s->offset[e];
+}
 
 typedef struct attention {
     const char *name;
@@ -37,14 +46,11 @@ typedef struct attention_state {
     float *scale; /* [3][count][heads] */
 } attention_state;
 
-size_t attention_state_bytes(const exec *ex, const attention *at, int64_t tokens, int64_t count);
 void attention_state_bind(const exec *ex, attention_state *state, arena *a, const attention *at,
                           int64_t tokens, int64_t count);
 /* Where the producer should write qkv: the state's own floats in the float formats, else `scratch`.
  */
 float *attention_source(const attention_state *state, float *scratch);
-/* Scratch of one forward or backward: one slice for each thread. */
-size_t attention_scratch(const exec *ex, const attention *at, int64_t max_length);
 
 /* out[tokens][width] from qkv[tokens][3 width] (Q, K, V side by side); overwritten.  In the float
  * formats qkv must be state->qkv. */

@@ -42,27 +42,12 @@ static gemm_plan head_plan(const exec *ex)
     return gemm_plan_make(ex->family, bits, bits, false);
 }
 
-size_t attention_head_scratch(const exec *ex, const attention *at, int64_t max_length)
-{
-    const int64_t dh = at->width / at->heads, l = max_length, wide = dh > l ? dh : l;
-    const size_t matrices = 4 * arena_need((size_t)(l * l), sizeof(float)) +
-                            4 * arena_need((size_t)(l * dh), sizeof(float));
-    if (ex->format.kind != FORMAT_DFP)
-        return matrices;
-    const gemm_plan plan = head_plan(ex);
-    const int bits = ex->format.attention_bits;
-    return matrices + 2 * qmatrix_bytes(l, l, bits, GROUP_ROW) +
-           2 * qmatrix_bytes(l, dh, bits, GROUP_ROW) +
-           gemm_operand_bytes(&plan, GEMM_A, l, wide, false) +
-           gemm_operand_bytes(&plan, GEMM_B, wide, wide, false);
-}
-
 /* The bfloat16 values of a source, as floats in scratch. */
 static const float *round_to_bf16(attention_head *hd, const source *from)
 {
     exec *ex = hd->ex;
     float *f = exec_take(ex, hd->length * from->cols, sizeof(float));
-    for (int64_t i = 0; i < hd->length; i++) {
+    for (int64_t i = 0; i < hd->length && !ex->dry; i++) {
         uint16_t row[512];
         for (int64_t j = 0; j < from->cols; j += 512) {
             const int64_t n = from->cols - j < 512 ? from->cols - j : 512;
@@ -81,7 +66,7 @@ static const float *gather(attention_head *hd, const source *from)
         return from->x;
     float *rows = exec_take(hd->ex, hd->length * cols, sizeof(float));
     for (int64_t i = 0; i < hd->length; i++)
-        memcpy(rows + i * cols, from->x + i * from->ldx, (size_t)cols * sizeof(float));
+        exec_copy(hd->ex, rows + i * cols, from->x + i * from->ldx, (size_t)cols * sizeof(float));
     return rows;
 }
 
@@ -142,8 +127,8 @@ static void multiply(attention_head *hd, float *c, int64_t ldc, const operand *a
     const size_t mark = exec_mark(ex);
     const gemm_plan plan = head_plan(ex);
     gemm_operand pa, pb;
-    gemm_pack_view(&pa, &ex->scratch, &plan, GEMM_A, &a->view, ta);
-    gemm_pack_view(&pb, &ex->scratch, &plan, GEMM_B, &b->view, tb);
+    gemm_pack_view(ex, &pa, &ex->scratch, &plan, GEMM_A, &a->view, ta);
+    gemm_pack_view(ex, &pb, &ex->scratch, &plan, GEMM_B, &b->view, tb);
     gemm_run_serial(ex, c, ldc, &pa, &pb, NULL, false);
     exec_release(ex, mark);
 }
@@ -181,7 +166,7 @@ static operand kept_part(attention_head *hd, int part)
                               .cols = hd->dh,
                               .ld = hd->dh,
                               .bits = hd->ex->format.attention_bits,
-                              .scale = *part_scale(hd, part)}};
+                              .scale = hd->ex->dry ? 0.0f : *part_scale(hd, part)}};
 }
 
 static float logit_scale(const attention_head *hd)
@@ -197,9 +182,11 @@ static void drop(const attention_head *hd, float *y, const float *x)
     const int64_t n = hd->length * hd->length;
     if (p <= 0.0f) {
         if (y != x)
-            memcpy(y, x, (size_t)n * sizeof(float));
+            exec_copy(ex, y, x, (size_t)n * sizeof(float));
         return;
     }
+    if (ex->dry)
+        return;
     const uint64_t tensor =
         (uint64_t)hd->job->at->id << 32 | (uint64_t)(hd->sequence * hd->job->at->heads + hd->head);
     ex->fk->dropout(y, x, n, p, rng_make_key(ex->seed, ex->step, tensor, RNG_DROPOUT), 0);
@@ -210,7 +197,7 @@ static void probabilities(attention_head *hd, float *p, const operand *q, const 
 {
     const int64_t l = hd->length;
     multiply(hd, p, l, q, STRAIGHT, k, STRAIGHT);
-    for (int64_t i = 0; i < l; i++)
+    for (int64_t i = 0; i < l && !hd->ex->dry; i++)
         hd->ex->fk->softmax_forward(p + i * l, p + i * l, l, logit_scale(hd));
 }
 
@@ -238,7 +225,7 @@ void attention_head_forward(attention_head *hd)
                                              .stream = STREAM_Q + i,
                                              .what = "query, key or value",
                                              .q = part_mantissas(hd, i)});
-        if (hd->ex->format.kind == FORMAT_DFP)
+        if (hd->ex->format.kind == FORMAT_DFP && !hd->ex->dry)
             *part_scale(hd, i) = part[i].view.scale;
     }
     float *p = exec_take(hd->ex, l * l, sizeof(float));
@@ -281,7 +268,7 @@ void attention_head_backward(attention_head *hd)
     multiply(hd, d, l, &g, STRAIGHT, &v, STRAIGHT);
     /* forward: D = dropout(P), P = softmax(S / sqrt(dh)) */
     drop(hd, d, d);
-    for (int64_t i = 0; i < l; i++)
+    for (int64_t i = 0; i < l && !hd->ex->dry; i++)
         hd->ex->fk->softmax_backward(d + i * l, d + i * l, p + i * l, l, logit_scale(hd));
     const operand ds = make_operand(
         hd,

@@ -28,7 +28,4 @@ struct attention_head {
 void attention_head_forward(attention_head *hd);
 void attention_head_backward(attention_head *hd);
 
-/* Scratch of one thread for sequences of max_length. */
-size_t attention_head_scratch(const exec *ex, const attention *at, int64_t max_length);
-
 #endif

@@ -103,13 +103,6 @@ static group_kind gradient_group(const exec *ex)
     return ex->format.group == GROUP_TENSOR ? GROUP_TENSOR : GROUP_ROW;
 }
 
-size_t embedding_scratch(const exec *ex, int64_t n, int64_t cols)
-{
-    return qmatrix_bytes(n, cols, ex->format.gradient_bits > 0 ? ex->format.gradient_bits : 16,
-                         gradient_group(ex)) +
-           arena_need((size_t)n, sizeof(uint64_t)) + arena_need((size_t)n + 1, sizeof(int64_t));
-}
-
 void embedding_map_gradient(exec *ex, embedding_gradient *g, const float *dy, int64_t n,
                             int64_t cols, const embedding *e)
 {
@@ -188,25 +181,35 @@ static void sort_by_digit(uint64_t *to, const uint64_t *from, int64_t n, int shi
         to[place[from[k] >> shift & (DIGITS - 1)]++] = from[k];
 }
 
+/* order[n]: index << 32 | token, by index and then by token; start[runs]: where each run of equal
+ * indices begins in it, and n behind the last.  Returns the number of runs. */
+static int64_t sort_tokens(uint64_t *order, int64_t *start, const int32_t *index, int64_t n)
+{
+    int64_t runs = 0;
+    for (int64_t t = 0; t < n; t++)
+        order[t] = (uint64_t)index[t] << 32 | (uint64_t)t;
+    /* start is free until the tokens are sorted */
+    sort_by_digit((uint64_t *)start, order, n, 32);
+    sort_by_digit(order, (const uint64_t *)start, n, 32 + DIGIT_BITS);
+    for (int64_t k = 0; k < n; k++)
+        if (k == 0 || order[k] >> 32 != order[k - 1] >> 32)
+            start[runs++] = k;
+    start[runs] = n;
+    return runs;
+}
+
 void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *index, embedding *e)
 {
     const size_t mark = exec_mark(ex);
+    scatter_job job = {.ex = ex, .g = g, .grad = e->table->grad};
     uint64_t *order = exec_take(ex, g->n, sizeof(uint64_t));
     int64_t *start = exec_take(ex, g->n + 1, sizeof(int64_t));
+    assert(e->table->rows <= INT64_C(1) << 2 * DIGIT_BITS && g->n <= UINT32_MAX);
     if (!ex->accumulate_grads)
         exec_parallel(ex, e->table->rows, CLEAR_GRAIN, clear_rows, e->table);
-    for (int64_t t = 0; t < g->n; t++)
-        order[t] = (uint64_t)index[t] << 32 | (uint64_t)t;
-    /* by index, equal ones by token; start is free until then */
-    assert(e->table->rows <= INT64_C(1) << 2 * DIGIT_BITS && g->n <= UINT32_MAX);
-    sort_by_digit((uint64_t *)start, order, g->n, 32);
-    sort_by_digit(order, (const uint64_t *)start, g->n, 32 + DIGIT_BITS);
-    int64_t runs = 0;
-    for (int64_t k = 0; k < g->n; k++)
-        if (k == 0 || order[k] >> 32 != order[k - 1] >> 32)
-            start[runs++] = k;
-    start[runs] = g->n;
-    scatter_job job = {ex, g, e->table->grad, order, start};
-    exec_parallel(ex, runs, 4, scatter_runs, &job);
+    job.order = order;
+    job.start = start;
+    if (!ex->dry)
+        exec_parallel(ex, sort_tokens(order, start, index, g->n), 4, scatter_runs, &job);
     exec_release(ex, mark);
 }

@@ -38,8 +38,6 @@ typedef struct embedding_gradient {
     int64_t n, cols;
 } embedding_gradient;
 
-/* Scratch of embedding_map_gradient plus embedding_backward. */
-size_t embedding_scratch(const exec *ex, int64_t n, int64_t cols);
 /* Storage from ex->scratch; the caller releases it after the last embedding_backward. */
 void embedding_map_gradient(exec *ex, embedding_gradient *g, const float *dy, int64_t n,
                             int64_t cols, const embedding *e);

@@ -8,11 +8,6 @@
 
 enum { RECIPROCAL_SHIFT = 44, ROW_GRAIN = 16, STRIP = 64, AHEAD = 8, MIN_XHAT_EXPONENT = -100 };
 
-size_t layernorm_bytes(const exec *ex, int64_t n)
-{
-    return ex->format.kind == FORMAT_DFP ? 2 * arena_need((size_t)n, sizeof(int16_t)) : 0;
-}
-
 void layernorm_bind(const exec *ex, layernorm *ln, arena *a, const char *name, int id, param *gamma,
                     param *beta, int64_t n, float epsilon)
 {
@@ -23,15 +18,6 @@ void layernorm_bind(const exec *ex, layernorm *ln, arena *a, const char *name, i
         ln->gamma_q = arena_take(a, (size_t)n, sizeof(int16_t));
         ln->beta_q = arena_take(a, (size_t)n, sizeof(int16_t));
     }
-}
-
-size_t layernorm_state_bytes(const exec *ex, int64_t rows, int64_t n)
-{
-    const size_t elements = (size_t)(rows * n);
-    const size_t row_floats = arena_need((size_t)rows, sizeof(float));
-    if (ex->format.kind == FORMAT_DFP)
-        return arena_need(elements, sizeof(int16_t)) + 2 * row_floats;
-    return arena_need(elements, sizeof(float)) + row_floats;
 }
 
 void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int64_t rows, int64_t n)
@@ -58,14 +44,6 @@ layernorm_state layernorm_state_rows(const layernorm_state *state, int64_t n, in
         part.xhat += begin * n;
     }
     return part;
-}
-
-size_t layernorm_gradient_bytes(const exec *ex, int64_t rows, int64_t n)
-{
-    if (ex->format.kind != FORMAT_DFP)
-        return 0;
-    return arena_need((size_t)(rows * n), sizeof(int16_t)) +
-           arena_need((size_t)rows, sizeof(float));
 }
 
 void layernorm_gradient_take(exec *ex, layernorm_gradient *g, int64_t rows, int64_t n)
@@ -111,7 +89,7 @@ static float map_vector(exec *ex, int16_t *q, const float *x, int64_t n, const l
 
 void layernorm_prepare(exec *ex, layernorm *ln)
 {
-    if (ex->format.kind != FORMAT_DFP)
+    if (ex->format.kind != FORMAT_DFP || ex->dry)
         return;
     if (ln->version == ex->weight_version + 1 &&
         ln->version_stochastic == exec_stochastic_values(ex))

@@ -41,10 +41,8 @@ typedef struct layernorm_state {
     float *rstd;       /* [rows] */
 } layernorm_state;
 
-size_t layernorm_bytes(const exec *ex, int64_t n);
 void layernorm_bind(const exec *ex, layernorm *ln, arena *a, const char *name, int id, param *gamma,
                     param *beta, int64_t n, float epsilon);
-size_t layernorm_state_bytes(const exec *ex, int64_t rows, int64_t n);
 void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int64_t rows,
                           int64_t n);
 /* Rows from `begin` on of a state or a gradient (below) of n columns, in its storage. */
@@ -73,7 +71,6 @@ typedef struct layernorm_gradient {
     const float *dy; /* float formats: dy itself, set by the caller */
 } layernorm_gradient;
 
-size_t layernorm_gradient_bytes(const exec *ex, int64_t rows, int64_t n);
 void layernorm_gradient_take(exec *ex, layernorm_gradient *g, int64_t rows, int64_t n);
 layernorm_gradient layernorm_gradient_rows(const layernorm_gradient *g, int64_t n, int64_t begin);
 
@@ -83,7 +80,7 @@ void layernorm_backward_input(exec *ex, float *dx, const float *dy, int64_t rows
 void layernorm_backward_params(exec *ex, const layernorm_gradient *g, int64_t rows,
                                const layernorm *ln, const layernorm_state *state);
 
-/* Both parts; dx may be dy.  Takes layernorm_gradient_bytes of scratch. */
+/* Both parts; dx may be dy. */
 void layernorm_backward(exec *ex, float *dx, const float *dy, int64_t rows, layernorm *ln,
                         const layernorm_state *state);
 

@@ -19,84 +19,21 @@ static group_kind params_group(const num_format *f)
     return f->group == GROUP_ROW ? GROUP_COLUMN : f->group;
 }
 
-size_t linear_bytes(const exec *ex, int64_t out, int64_t in)
-{
-    const num_format *f = &ex->format;
-    if (f->kind == FORMAT_FP32)
-        return 0;
-    if (f->kind == FORMAT_BF16)
-        return arena_need((size_t)(out * in), sizeof(uint16_t));
-    const bool by_block = f->group == GROUP_BLOCK;
-    const gemm_plan forward = plan_for(ex, f->activation_bits, f->weight_bits);
-    const gemm_plan backward = plan_for(ex, f->gradient_bits, f->weight_bits);
-    return gemm_operand_bytes(&forward, GEMM_B, out, in, by_block) +
-           gemm_operand_bytes(&backward, GEMM_B, in, out, by_block) +
-           arena_need((size_t)out, sizeof(float));
-}
-
 void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
                  param *bias, int64_t out, int64_t in)
 {
-    const size_t bytes = linear_bytes(ex, out, in);
+    const num_format *f = &ex->format;
     *lin = (linear){.name = name, .id = id, .out = out, .in = in, .weight = weight, .bias = bias};
-    lin->storage = (arena){arena_take(a, bytes, 1), bytes, 0};
-}
-
-size_t linear_prepare_scratch(const exec *ex, int64_t out, int64_t in)
-{
-    const num_format *f = &ex->format;
-    return f->kind == FORMAT_DFP ? qmatrix_bytes(out, in, f->weight_bits, f->group) : 0;
-}
-
-size_t linear_forward_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
-{
-    const num_format *f = &ex->format;
-    if (f->kind == FORMAT_FP32)
-        return 0;
     if (f->kind == FORMAT_BF16)
-        return bf16_gemm_scratch(rows, out, in);
-    const gemm_plan plan = plan_for(ex, f->activation_bits, f->weight_bits);
-    return gemm_operand_bytes(&plan, GEMM_A, rows, in, f->group == GROUP_BLOCK);
-}
-
-size_t linear_backward_input_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
-{
-    const num_format *f = &ex->format;
-    if (f->kind == FORMAT_FP32)
-        return 0;
-    if (f->kind == FORMAT_BF16)
-        return arena_need((size_t)(rows * out), sizeof(uint16_t)) +
-               bf16_gemm_scratch(rows, out, in);
-    const gemm_plan plan = plan_for(ex, f->gradient_bits, f->weight_bits);
-    return qmatrix_bytes(rows, out, f->gradient_bits, f->group) +
-           gemm_operand_bytes(&plan, GEMM_A, rows, out, f->group == GROUP_BLOCK);
-}
-
-static size_t params_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
-{
-    const num_format *f = &ex->format;
+        lin->bf16 = arena_take(a, (size_t)(out * in), sizeof(uint16_t));
     if (f->kind != FORMAT_DFP)
-        return linear_backward_input_scratch(ex, rows, out, in);
-    const gemm_plan plan = plan_for(ex, f->gradient_bits, f->activation_bits);
+        return;
     const bool by_block = f->group == GROUP_BLOCK;
-    return qmatrix_bytes(rows, out, f->gradient_bits, params_group(f)) +
-           arena_need((size_t)out, sizeof(float)) +
-           gemm_operand_bytes(&plan, GEMM_A, out, rows, by_block) +
-           gemm_operand_bytes(&plan, GEMM_B, in, rows, by_block);
-}
-
-size_t linear_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in)
-{
-    const size_t parts[] = {
-        linear_prepare_scratch(ex, out, in),
-        linear_forward_scratch(ex, rows, out, in),
-        linear_backward_input_scratch(ex, rows, out, in),
-        params_scratch(ex, rows, out, in),
-    };
-    size_t most = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        most = parts[i] > most ? parts[i] : most;
-    return most + linear_gradient_bytes(ex, rows, out);
+    const gemm_plan forward = plan_for(ex, f->activation_bits, f->weight_bits);
+    const gemm_plan backward = plan_for(ex, f->gradient_bits, f->weight_bits);
+    gemm_operand_bind(&lin->straight, a, &forward, GEMM_B, out, in, by_block);
+    gemm_operand_bind(&lin->transposed, a, &backward, GEMM_B, in, out, by_block);
+    lin->row_scale = arena_take(a, (size_t)out, sizeof(float));
 }
 
 void linear_prepare(exec *ex, linear *lin)
@@ -108,11 +45,9 @@ void linear_prepare(exec *ex, linear *lin)
         return;
     lin->version = ex->weight_version + 1;
     lin->version_stochastic = exec_stochastic_values(ex);
-    lin->storage.used = 0;
     const num_format *f = &ex->format;
     if (f->kind == FORMAT_BF16) {
-        lin->bf16 = arena_take(&lin->storage, (size_t)(lin->out * lin->in), sizeof(uint16_t));
-        ex->fk->to_bf16(lin->bf16, lin->weight->value, lin->out * lin->in);
+        bf16_convert(ex, lin->bf16, lin->weight->value, lin->out * lin->in);
         return;
     }
     const size_t mark = exec_mark(ex);
@@ -125,13 +60,10 @@ void linear_prepare(exec *ex, linear *lin)
         .where = lin->name,
     };
     qmatrix_map(ex, &w, lin->weight->value, lin->in, &args);
-    const gemm_plan forward = plan_for(ex, f->activation_bits, f->weight_bits);
-    const gemm_plan backward = plan_for(ex, f->gradient_bits, f->weight_bits);
-    gemm_pack(ex, &lin->straight, &lin->storage, &forward, GEMM_B, &w, false);
-    gemm_pack(ex, &lin->transposed, &lin->storage, &backward, GEMM_B, &w, true);
-    lin->row_scale = arena_take(&lin->storage, (size_t)lin->out, sizeof(float));
+    gemm_operand_fill(ex, &lin->straight, &w, false);
+    gemm_operand_fill(ex, &lin->transposed, &w, true);
     if (f->group == GROUP_ROW)
-        memcpy(lin->row_scale, w.scale, (size_t)lin->out * sizeof(float));
+        exec_copy(ex, lin->row_scale, w.scale, (size_t)lin->out * sizeof(float));
     exec_release(ex, mark);
 }
 
@@ -182,19 +114,13 @@ static bool folds_rows(const num_format *f)
     return f->kind == FORMAT_DFP && f->group == GROUP_ROW;
 }
 
-size_t linear_gradient_bytes(const exec *ex, int64_t rows, int64_t out)
-{
-    return arena_need((size_t)(sums_of(rows) * out), sizeof(float)) +
-           (folds_rows(&ex->format) ? arena_need((size_t)out, sizeof(uint32_t)) : 0);
-}
-
 void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, int64_t out)
 {
     *g = (linear_gradient){.bias_sums = exec_take(ex, sums_of(rows) * out, sizeof(float))};
     if (!folds_rows(&ex->format))
         return;
     g->col_max = exec_take(ex, out, sizeof(uint32_t));
-    memset(g->col_max, 0, (size_t)out * sizeof(uint32_t));
+    exec_clear(ex, g->col_max, (size_t)out * sizeof(uint32_t));
 }
 
 typedef struct collect_job {
@@ -280,7 +206,7 @@ void linear_backward_input(exec *ex, float *dx, const float *dy, const activatio
         gemm_run(ex, dx, lin->in, &a, &lin->transposed, NULL, false);
     } else if (f->kind == FORMAT_BF16) {
         uint16_t *b = exec_take(ex, rows * lin->out, sizeof(uint16_t));
-        ex->fk->to_bf16(b, dy, rows * lin->out);
+        bf16_convert(ex, b, dy, rows * lin->out);
         bf16_gemm(ex, dx, b, false, lin->bf16, false, rows, lin->in, lin->out, false);
     } else {
         float_gemm(ex, dx, lin->in, dy, lin->out, false, lin->weight->value, lin->in, false, rows,
@@ -307,7 +233,7 @@ static void weight_gradient(exec *ex, const linear_gradient *g, const float *dy,
     exec_check_finite(ex, dy, x->rows * lin->out, "the output gradient", lin->name);
     if (f->kind == FORMAT_BF16) {
         uint16_t *b = exec_take(ex, x->rows * lin->out, sizeof(uint16_t));
-        ex->fk->to_bf16(b, dy, x->rows * lin->out);
+        bf16_convert(ex, b, dy, x->rows * lin->out);
         bf16_gemm(ex, dw, b, true, x->bf16, false, lin->out, lin->in, x->rows,
                   ex->accumulate_grads);
     } else {
@@ -347,7 +273,7 @@ void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
     sum_job job = {ex, g, lin->bias->grad, sums_of(x->rows), lin->out};
     exec_parallel(ex, lin->out, STRIP, add_sums, &job);
     if (g->col_max != NULL)
-        memset(g->col_max, 0, (size_t)lin->out * sizeof(uint32_t));
+        exec_clear(ex, g->col_max, (size_t)lin->out * sizeof(uint32_t));
 }
 
 void linear_backward(exec *ex, float *dx, const float *dy, const activation *x, const linear *lin)

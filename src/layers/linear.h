@@ -24,24 +24,16 @@ typedef struct linear {
     int64_t out, in;
     param *weight, *bias; /* weight->value[out][in]; several parameters may follow each other in
                              memory and act as one matrix (query, key, value) */
-    arena storage;        /* a slice for the packed weight, owned by the model's arena */
-    gemm_operand straight, transposed;
-    float *row_scale; /* of the weight's rows, for folding (row group) */
+    gemm_operand straight, transposed; /* the packed weight; in the model's arena, as the next */
+    float *row_scale;                  /* of the weight's rows, for folding (row group) */
     uint16_t *bf16;
     uint64_t version; /* weight_version + 1 that was packed; 0: none */
     bool version_stochastic;
 } linear;
 
-/* Bytes of storage that linear_bind takes from the model's arena. */
-size_t linear_bytes(const exec *ex, int64_t out, int64_t in);
+/* Storage for the packed weight comes from a, which keeps owning it. */
 void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
                  param *bias, int64_t out, int64_t in);
-
-/* Scratch of each function below with rows >= 1 tokens; linear_scratch: of any of them. */
-size_t linear_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in);
-size_t linear_prepare_scratch(const exec *ex, int64_t out, int64_t in);
-size_t linear_forward_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in);
-size_t linear_backward_input_scratch(const exec *ex, int64_t rows, int64_t out, int64_t in);
 
 /* Map and pack the weight, once per optimizer step.  linear_forward does it where it was not done;
  * needed before a forward of several threads. */
@@ -61,7 +53,6 @@ typedef struct linear_gradient {
 
 enum { LINEAR_SUM_ROWS = 32 };
 
-size_t linear_gradient_bytes(const exec *ex, int64_t rows, int64_t out);
 /* Storage from ex->scratch, ready for linear_collect. */
 void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, int64_t out);
 

@@ -3,13 +3,6 @@
 
 enum { GRAIN = 1 << 13, STRIP = 1024 };
 
-size_t nonlinearity_state_bytes(const exec *ex, int64_t n)
-{
-    if (ex->format.kind != FORMAT_DFP)
-        return arena_need((size_t)n, sizeof(float));
-    return arena_need((size_t)n, (size_t)format_elem_bytes(ex->format.activation_bits));
-}
-
 void nonlinearity_state_bind(const exec *ex, nonlinearity_state *state, arena *a, int64_t n)
 {
     *state = (nonlinearity_state){0};

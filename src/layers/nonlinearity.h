@@ -22,7 +22,6 @@ typedef struct nonlinearity_state {
     float *x;      /* float formats: [n], written by the caller */
 } nonlinearity_state;
 
-size_t nonlinearity_state_bytes(const exec *ex, int64_t n);
 void nonlinearity_state_bind(const exec *ex, nonlinearity_state *state, arena *a, int64_t n);
 /* The state of the elements from `begin` on, in its storage. */
 nonlinearity_state nonlinearity_state_from(const exec *ex, const nonlinearity_state *state,

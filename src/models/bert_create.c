@@ -1,133 +1,112 @@
-/* Making a BERT model: memory by plan, layers bound to their parameters.  See bert.h. */
+/* Making a BERT model: its parameters, and layers bound to them.  See bert.h. */
 #include "models/bert.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "models/bert_internal.h"
-#include "tensor/float_gemm.h"
 
 enum { NAME_BYTES = 80, NAMES_PER_LAYER = 7 };
 
-static size_t max_size(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t floats(int64_t n)
-{
-    return arena_need((size_t)n, sizeof(float));
-}
-
-/* Packed weights of all linear layers, mapped vectors of all layer norms. */
-static size_t plan_packed(const exec *ex, const model_config *cfg)
-{
-    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    const size_t layer = linear_bytes(ex, 3 * d, d) + linear_bytes(ex, d, d) +
-                         linear_bytes(ex, f, d) + linear_bytes(ex, d, f) +
-                         2 * layernorm_bytes(ex, d) + 4 * arena_need(0, 1);
-    return (size_t)cfg->num_hidden_layers * layer + layernorm_bytes(ex, d) +
-           linear_bytes(ex, d, d) + linear_bytes(ex, cfg->num_labels, d);
-}
-
-/* What bind_batch in bert.c takes: in how many places layers keep their outputs, their inputs, and
- * what is between. */
-static size_t plan_activations(const exec *ex, const model_config *cfg, const attention *at,
-                               int64_t tokens, int64_t rows, const int64_t places[3])
-{
-    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    const size_t narrow = activation_bytes(&ex->format, tokens, d);
-    const size_t norm = layernorm_state_bytes(ex, tokens, d);
-    const size_t input = narrow + attention_state_bytes(ex, at, tokens, rows);
-    const size_t inner = 2 * narrow + norm + nonlinearity_state_bytes(ex, tokens * f) +
-                         activation_bytes(&ex->format, tokens, f);
-    return norm + 2 * activation_bytes(&ex->format, rows, d) + floats(rows * d) +
-           (size_t)places[0] * norm + (size_t)places[1] * input + (size_t)places[2] * inner;
-}
-
-/* Scratch of the deepest point of forward or backward. */
-static size_t plan_scratch(const exec *ex, const model_config *cfg, const attention *at,
-                           int64_t tokens, int64_t rows, int64_t max_length, bool training)
-{
-    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
-    if (tokens == 0)
-        return 0;
-    const size_t forward = 3 * floats(tokens * d) + floats(tokens * 3 * d);
-    const size_t backward = training ? bert_gradients_bytes(ex, cfg, tokens) : 0;
-    const size_t head = 4 * floats(rows * d);
-    size_t inner =
-        max_size(linear_scratch(ex, rows, d, d), linear_scratch(ex, rows, cfg->num_labels, d));
-    inner = max_size(inner, floats(tokens * d) + layernorm_gradient_bytes(ex, tokens, d));
-    inner = max_size(inner, embedding_scratch(ex, tokens, d));
-    inner = max_size(inner, attention_scratch(ex, at, max_length));
-    inner = max_size(inner, bert_rows_scratch(ex, cfg, tokens));
-    const int64_t shapes[][2] = {{3 * d, d}, {d, d}, {f, d}, {d, f}};
-    for (int s = 0; s < 4; s++)
-        inner = max_size(inner, training ? linear_scratch(ex, tokens, shapes[s][0], shapes[s][1])
-                                         : linear_prepare_scratch(ex, shapes[s][0], shapes[s][1]));
-    return max_size(forward, backward) + head + inner;
-}
-
-static attention make_attention(const model_config *cfg, const bert_dropout *dropout)
-{
-    return (attention){.width = cfg->hidden_size,
-                       .heads = cfg->num_attention_heads,
-                       .dropout = dropout == NULL ? 0.0f : dropout->attention};
-}
-
-static bert_plan plan_for(const exec *ex, const model_config *cfg, const bert_limits *l)
-{
-    const attention at = make_attention(cfg, NULL);
-    const int64_t layers = cfg->num_hidden_layers, pair = layers < 2 ? layers : 2;
-    const int64_t evaluating[3] = {pair, pair, 1}, keeping[3] = {layers, layers, layers};
-    const int64_t recomputing[3] = {layers, pair, 1};
-    const bool training = l->train_tokens > 0;
-    const size_t elements = (size_t)param_table_count_elements(cfg) * sizeof(float);
-    bert_plan plan = {.parameters = elements};
-    plan.gradients = training ? elements : 0;
-    plan.packed_weights = plan_packed(ex, cfg);
-    plan.activations = plan_activations(ex, cfg, &at, l->eval_tokens, l->eval_rows, evaluating);
-    if (training)
-        plan.activations = max_size(plan.activations,
-                                    plan_activations(ex, cfg, &at, l->train_tokens, l->train_rows,
-                                                     l->recompute ? recomputing : keeping));
-    plan.scratch =
-        max_size(plan_scratch(ex, cfg, &at, l->eval_tokens, l->eval_rows, l->max_length, false),
-                 plan_scratch(ex, cfg, &at, l->train_tokens, l->train_rows, l->max_length, true));
-    return plan;
-}
-
-static mts_status init_exec(mts_ctx *ctx, exec *ex, const num_format *format, int threads,
-                            uint64_t seed)
+mts_status bert_create(mts_ctx *ctx, const model_config *cfg, const model_options *options,
+                       model **out)
 {
     mts_status st = MTS_OK;
-    *ex = (exec){.format = *format, .threads = threads, .seed = seed};
-    MTS_TRY(kernels_select(ctx, &ex->family));
-    ex->fk = float_kernels_for(ex->family);
+    const size_t layers = (size_t)cfg->num_hidden_layers;
+    bert *m = NULL;
+    *out = NULL;
+    MTS_TRY(mem_calloc(ctx, &m, 1, sizeof *m, "model"));
+    m->base = (model){.class = &bert_class, .cfg = cfg, .options = *options};
+    MTS_TRY(mem_calloc(ctx, &m->layers, layers, sizeof *m->layers, "layers"));
+    MTS_TRY(mem_calloc(ctx, &m->names, layers * NAMES_PER_LAYER, NAME_BYTES, "layer names"));
+    *out = &m->base;
+    m = NULL;
 cleanup:
+    if (m != NULL)
+        bert_destroy(&m->base);
     return st;
 }
 
-mts_status bert_plan_make(mts_ctx *ctx, const model_config *cfg, const num_format *format,
-                          int threads, const bert_limits *limits, bert_plan *plan)
+void bert_destroy(model *m)
 {
-    mts_status st = MTS_OK;
-    exec ex;
-    MTS_TRY(init_exec(ctx, &ex, format, threads, 0));
-    *plan = plan_for(&ex, cfg, limits);
-cleanup:
-    return st;
+    bert *b = (bert *)m;
+    if (b == NULL)
+        return;
+    mem_free(b->layers);
+    mem_free(b->names);
+    mem_free(b);
 }
+
+/* ---------------------------------------------------------------------------- parameters ---- */
+
+/* "bert.encoder.layer.<l>.<what>.weight" or ".bias"; rows 0: a vector. */
+static param *declare_weight(param_list *list, int64_t l, const char *what, int64_t rows,
+                             int64_t cols)
+{
+    return param_declare(list, PARAM_WEIGHT, rows, cols, "bert.encoder.layer.%lld.%s.weight",
+                         (long long)l, what);
+}
+
+static param *declare_bias(param_list *list, int64_t l, const char *what, int64_t n)
+{
+    return param_declare(list, PARAM_BIAS, 0, n, "bert.encoder.layer.%lld.%s.bias", (long long)l,
+                         what);
+}
+
+static void declare_norm(param_list *list, int64_t l, const char *what, int64_t n, param **gamma,
+                         param **beta)
+{
+    *gamma = param_declare(list, PARAM_NORM, 0, n, "bert.encoder.layer.%lld.%s.weight",
+                           (long long)l, what);
+    *beta = param_declare(list, PARAM_NORM, 0, n, "bert.encoder.layer.%lld.%s.bias", (long long)l,
+                          what);
+}
+
+/* Query, key and value behind each other: they act as one matrix. */
+static void declare_layer(const model_config *cfg, int64_t l, bert_layer_params *p,
+                          param_list *list)
+{
+    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
+    p->qkv_weight = declare_weight(list, l, "attention.self.query", d, d);
+    declare_weight(list, l, "attention.self.key", d, d);
+    declare_weight(list, l, "attention.self.value", d, d);
+    p->qkv_bias = declare_bias(list, l, "attention.self.query", d);
+    declare_bias(list, l, "attention.self.key", d);
+    declare_bias(list, l, "attention.self.value", d);
+    p->out_weight = declare_weight(list, l, "attention.output.dense", d, d);
+    p->out_bias = declare_bias(list, l, "attention.output.dense", d);
+    declare_norm(list, l, "attention.output.LayerNorm", d, &p->norm1_gamma, &p->norm1_beta);
+    p->up_weight = declare_weight(list, l, "intermediate.dense", f, d);
+    p->up_bias = declare_bias(list, l, "intermediate.dense", f);
+    p->down_weight = declare_weight(list, l, "output.dense", d, f);
+    p->down_bias = declare_bias(list, l, "output.dense", d);
+    declare_norm(list, l, "output.LayerNorm", d, &p->norm2_gamma, &p->norm2_beta);
+}
+
+void bert_declare(model *m, param_list *list)
+{
+    bert *b = (bert *)m;
+    const model_config *cfg = m->cfg;
+    const int64_t d = cfg->hidden_size;
+    b->word_table = param_declare(list, PARAM_WEIGHT, cfg->vocab_size, d,
+                                  "bert.embeddings.word_embeddings.weight");
+    b->position_table = param_declare(list, PARAM_WEIGHT, cfg->max_position_embeddings, d,
+                                      "bert.embeddings.position_embeddings.weight");
+    b->type_table = param_declare(list, PARAM_WEIGHT, cfg->type_vocab_size, d,
+                                  "bert.embeddings.token_type_embeddings.weight");
+    b->norm_gamma = param_declare(list, PARAM_NORM, 0, d, "bert.embeddings.LayerNorm.weight");
+    b->norm_beta = param_declare(list, PARAM_NORM, 0, d, "bert.embeddings.LayerNorm.bias");
+    for (int64_t l = 0; l < cfg->num_hidden_layers; l++)
+        declare_layer(cfg, l, &b->layers[l].params, list);
+}
+
+/* --------------------------------------------------------------------------------- layers ---- */
 
 /* The next name of the model's pool, e.g. "encoder.layer.3.intermediate.dense". */
-static const char *make_name(bert *model, int64_t *used, int64_t layer, const char *what)
+static const char *make_name(bert *b, int64_t *used, int64_t layer, const char *what)
 {
-    char *name = model->names + *used * NAME_BYTES;
+    char *name = b->names + *used * NAME_BYTES;
     *used += 1;
-    if (layer >= 0)
-        snprintf(name, NAME_BYTES, "encoder.layer.%lld.%s", (long long)layer, what);
-    else
-        snprintf(name, NAME_BYTES, "%s", what);
+    snprintf(name, NAME_BYTES, "encoder.layer.%lld.%s", (long long)layer, what);
     return name;
 }
 
@@ -137,130 +116,53 @@ static void name_activation(activation *act, const char *name, int id)
     act->id = id;
 }
 
-static void bind_layer(bert *m, int64_t l, int64_t *used)
+static void bind_layer(bert *b, exec *ex, arena *packed, int64_t l, int64_t *used)
 {
-    exec *ex = &m->ex;
-    bert_layer *layer = &m->layers[l];
-    param_table *t = &m->params;
-    const int64_t d = m->cfg.hidden_size, f = m->cfg.intermediate_size;
-    const float eps = (float)m->cfg.layer_norm_eps;
-    const char *qkv = make_name(m, used, l, "attention.self.query_key_value");
-    const char *out = make_name(m, used, l, "attention.output.dense");
-    const char *up = make_name(m, used, l, "intermediate.dense");
-    const char *down = make_name(m, used, l, "output.dense");
-    linear_bind(ex, &layer->qkv, &m->packed, qkv, bert_stream(l, STREAM_QKV),
-                param_table_layer(t, l, PARAM_QUERY_WEIGHT),
-                param_table_layer(t, l, PARAM_QUERY_BIAS), 3 * d, d);
-    linear_bind(ex, &layer->out, &m->packed, out, bert_stream(l, STREAM_OUT),
-                param_table_layer(t, l, PARAM_OUT_WEIGHT), param_table_layer(t, l, PARAM_OUT_BIAS),
-                d, d);
-    linear_bind(ex, &layer->up, &m->packed, up, bert_stream(l, STREAM_UP),
-                param_table_layer(t, l, PARAM_UP_WEIGHT), param_table_layer(t, l, PARAM_UP_BIAS), f,
+    const model_config *cfg = b->base.cfg;
+    bert_layer *layer = &b->layers[l];
+    const bert_layer_params *p = &layer->params;
+    const int64_t d = cfg->hidden_size, f = cfg->intermediate_size;
+    const float eps = (float)cfg->layer_norm_eps;
+    const char *qkv = make_name(b, used, l, "attention.self.query_key_value");
+    const char *out = make_name(b, used, l, "attention.output.dense");
+    const char *up = make_name(b, used, l, "intermediate.dense");
+    const char *down = make_name(b, used, l, "output.dense");
+    linear_bind(ex, &layer->qkv, packed, qkv, bert_stream(l, STREAM_QKV), p->qkv_weight,
+                p->qkv_bias, 3 * d, d);
+    linear_bind(ex, &layer->out, packed, out, bert_stream(l, STREAM_OUT), p->out_weight,
+                p->out_bias, d, d);
+    linear_bind(ex, &layer->up, packed, up, bert_stream(l, STREAM_UP), p->up_weight, p->up_bias, f,
                 d);
-    linear_bind(ex, &layer->down, &m->packed, down, bert_stream(l, STREAM_DOWN),
-                param_table_layer(t, l, PARAM_DOWN_WEIGHT),
-                param_table_layer(t, l, PARAM_DOWN_BIAS), d, f);
-    layernorm_bind(ex, &layer->norm1, &m->packed,
-                   make_name(m, used, l, "attention.output.LayerNorm"),
-                   bert_stream(l, STREAM_NORM1), param_table_layer(t, l, PARAM_NORM1_GAMMA),
-                   param_table_layer(t, l, PARAM_NORM1_BETA), d, eps);
-    layernorm_bind(ex, &layer->norm2, &m->packed, make_name(m, used, l, "output.LayerNorm"),
-                   bert_stream(l, STREAM_NORM2), param_table_layer(t, l, PARAM_NORM2_GAMMA),
-                   param_table_layer(t, l, PARAM_NORM2_BETA), d, eps);
-    layer->act = (nonlinearity){bert_stream(l, STREAM_SLOPE), m->act};
-    layer->at = make_attention(&m->cfg, &m->dropout);
-    layer->at.name = make_name(m, used, l, "attention.self");
-    layer->at.id = bert_stream(l, STREAM_ATTENTION);
+    linear_bind(ex, &layer->down, packed, down, bert_stream(l, STREAM_DOWN), p->down_weight,
+                p->down_bias, d, f);
+    layernorm_bind(ex, &layer->norm1, packed, make_name(b, used, l, "attention.output.LayerNorm"),
+                   bert_stream(l, STREAM_NORM1), p->norm1_gamma, p->norm1_beta, d, eps);
+    layernorm_bind(ex, &layer->norm2, packed, make_name(b, used, l, "output.LayerNorm"),
+                   bert_stream(l, STREAM_NORM2), p->norm2_gamma, p->norm2_beta, d, eps);
+    layer->act = (nonlinearity){bert_stream(l, STREAM_SLOPE), model_act_kind(cfg->hidden_act)};
+    layer->attention = (attention){
+        .name = make_name(b, used, l, "attention.self"),
+        .id = bert_stream(l, STREAM_ATTENTION),
+        .width = d,
+        .heads = cfg->num_attention_heads,
+        .dropout = b->base.options.dropout.attention,
+    };
     name_activation(&layer->x, qkv, bert_stream(l, STREAM_X));
     name_activation(&layer->context, out, bert_stream(l, STREAM_CONTEXT));
     name_activation(&layer->h1, up, bert_stream(l, STREAM_H1));
     name_activation(&layer->g, down, bert_stream(l, STREAM_G));
 }
 
-static void bind_model(bert *m)
+void bert_bind(model *m, exec *ex, arena *packed)
 {
-    exec *ex = &m->ex;
-    param_table *t = &m->params;
-    const int64_t d = m->cfg.hidden_size;
+    bert *b = (bert *)m;
     int64_t used = 0;
-    embedding_init(&m->word, "embeddings.word_embeddings", STREAM_WORD, &t->items[PARAM_WORD]);
-    embedding_init(&m->position, "embeddings.position_embeddings", STREAM_POSITION,
-                   &t->items[PARAM_POSITION]);
-    embedding_init(&m->type, "embeddings.token_type_embeddings", STREAM_TYPE,
-                   &t->items[PARAM_TYPE]);
-    layernorm_bind(ex, &m->embedding_norm, &m->packed, "embeddings.LayerNorm",
-                   STREAM_EMBEDDING_NORM, &t->items[PARAM_EMBEDDING_GAMMA],
-                   &t->items[PARAM_EMBEDDING_BETA], d, (float)m->cfg.layer_norm_eps);
-    for (int64_t l = 0; l < m->cfg.num_hidden_layers; l++)
-        bind_layer(m, l, &used);
-    linear_bind(ex, &m->pooler, &m->packed, "pooler.dense", STREAM_POOLER,
-                param_table_head(t, PARAM_POOLER_WEIGHT), param_table_head(t, PARAM_POOLER_BIAS), d,
-                d);
-    linear_bind(ex, &m->classifier, &m->packed, "classifier", STREAM_CLASSIFIER,
-                param_table_head(t, PARAM_CLASSIFIER_WEIGHT),
-                param_table_head(t, PARAM_CLASSIFIER_BIAS), m->cfg.num_labels, d);
-    name_activation(&m->pooled_in, "pooler.dense", STREAM_POOLER_INPUT);
-    name_activation(&m->pooled, "classifier", STREAM_CLASSIFIER_INPUT);
-}
-
-static activation_kind activation_of(model_act act)
-{
-    switch (act) {
-    case MODEL_ACT_GELU:
-        return ACTIVATION_GELU;
-    case MODEL_ACT_GELU_TANH:
-        return ACTIVATION_GELU_TANH;
-    case MODEL_ACT_RELU:
-        return ACTIVATION_RELU;
-    case MODEL_ACT_SILU:
-        return ACTIVATION_SILU;
-    case MODEL_ACT_TANH:
-        return ACTIVATION_TANH;
-    }
-    return ACTIVATION_GELU;
-}
-
-mts_status bert_create(mts_ctx *ctx, model_config *cfg, const num_format *format, int threads,
-                       uint64_t seed, const bert_dropout *dropout, const bert_limits *limits,
-                       bert **out)
-{
-    mts_status st = MTS_OK;
-    bert *m = NULL;
-    bert_plan plan;
-    const size_t layers = (size_t)cfg->num_hidden_layers;
-    *out = NULL;
-    MTS_TRY(mem_calloc(ctx, &m, 1, sizeof *m, "model"));
-    MTS_TRY(init_exec(ctx, &m->ex, format, threads, seed));
-    plan = plan_for(&m->ex, cfg, limits);
-    MTS_TRY(mem_calloc(ctx, &m->layers, layers, sizeof *m->layers, "layers"));
-    MTS_TRY(mem_calloc(ctx, &m->names, layers * NAMES_PER_LAYER, NAME_BYTES, "layer names"));
-    MTS_TRY(param_table_init(ctx, &m->params, cfg, limits->train_tokens > 0));
-    MTS_TRY(arena_init(ctx, &m->packed, plan.packed_weights, "packed weights"));
-    MTS_TRY(arena_init(ctx, &m->acts, plan.activations, "activations"));
-    MTS_TRY(arena_init(ctx, &m->ex.scratch, plan.scratch, "scratch"));
-    m->cfg = *cfg;
-    *cfg = (model_config){0};
-    m->dropout = *dropout;
-    m->recompute = limits->recompute;
-    m->act = activation_of(m->cfg.hidden_act);
-    bind_model(m);
-    *out = m;
-    m = NULL;
-cleanup:
-    bert_destroy(m);
-    return st;
-}
-
-void bert_destroy(bert *m)
-{
-    if (m == NULL)
-        return;
-    model_config_deinit(&m->cfg);
-    param_table_deinit(&m->params);
-    arena_deinit(&m->packed);
-    arena_deinit(&m->acts);
-    arena_deinit(&m->ex.scratch);
-    mem_free(m->layers);
-    mem_free(m->names);
-    mem_free(m);
+    embedding_init(&b->word, "embeddings.word_embeddings", STREAM_WORD, b->word_table);
+    embedding_init(&b->position, "embeddings.position_embeddings", STREAM_POSITION,
+                   b->position_table);
+    embedding_init(&b->type, "embeddings.token_type_embeddings", STREAM_TYPE, b->type_table);
+    layernorm_bind(ex, &b->embedding_norm, packed, "embeddings.LayerNorm", STREAM_EMBEDDING_NORM,
+                   b->norm_gamma, b->norm_beta, m->cfg->hidden_size, (float)m->cfg->layer_norm_eps);
+    for (int64_t l = 0; l < m->cfg->num_hidden_layers; l++)
+        bind_layer(b, ex, packed, l, &used);
 }

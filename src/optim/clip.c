@@ -41,11 +41,11 @@ static void flush(norm_job *job)
     job->count = 0;
 }
 
-clip_result clip_gradients(const exec *ex, const param *params, int64_t count, double max_norm)
+clip_result clip_gradients(const exec *ex, param *const *params, int64_t count, double max_norm)
 {
     norm_job job = {.ex = ex};
     for (int64_t i = 0; i < count; i++) {
-        const param *p = &params[i];
+        const param *p = params[i];
         const int64_t n = p->rows * p->cols;
         for (int64_t begin = 0; begin < n; begin += PIECE) {
             if (job.count == BATCH)

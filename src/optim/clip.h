@@ -28,6 +28,6 @@ typedef struct clip_result {
  * max_norm   in   > 0, or 0: no clipping, factor 1
  * Allocates nothing; cannot fail.
  */
-clip_result clip_gradients(const exec *ex, const param *params, int64_t count, double max_norm);
+clip_result clip_gradients(const exec *ex, param *const *params, int64_t count, double max_norm);
 
 #endif

@@ -113,13 +113,13 @@ cleanup:
     return st;
 }
 
-static mts_status make_states(mts_ctx *ctx, optimizer *opt, const param *params)
+static mts_status make_states(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     mts_status st = MTS_OK;
     const optimizer_class *class = opt->options.class;
     optimizer_sizes sizes = {0};
     for (int64_t i = 0; i < opt->count; i++) {
-        const param *p = &params[i];
+        const param *p = params[i];
         optimizer_sizes_add(&sizes, class, p->rows * p->cols);
     }
     MTS_TRY(add_state(ctx, opt, &step_array, step_array.fixed));
@@ -163,7 +163,7 @@ int64_t optimizer_steps_done(const optimizer *opt)
 
 /* ------------------------------------------------------------------------ life and steps ---- */
 
-mts_status optimizer_create(mts_ctx *ctx, const optimizer_options *options, const param *params,
+mts_status optimizer_create(mts_ctx *ctx, const optimizer_options *options, param *const *params,
                             int64_t count, optimizer **out)
 {
     mts_status st = MTS_OK;
@@ -196,7 +196,7 @@ void optimizer_destroy(optimizer *opt)
     mem_free(opt);
 }
 
-void optimizer_step(exec *ex, optimizer *opt, const param *params, int64_t count,
+void optimizer_step(exec *ex, optimizer *opt, param *const *params, int64_t count,
                     double learning_rate, float grad_scale)
 {
     assert(count == opt->count);
@@ -229,7 +229,7 @@ cleanup:
     return st;
 }
 
-mts_status optimizer_restored(mts_ctx *ctx, optimizer *opt, const param *params, int64_t count)
+mts_status optimizer_restored(mts_ctx *ctx, optimizer *opt, param *const *params, int64_t count)
 {
     mts_status st = MTS_OK;
     const optimizer_class *class = opt->options.class;

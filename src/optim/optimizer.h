@@ -64,7 +64,7 @@ typedef struct optimizer optimizer;
  * MTS_ERR_MEMORY.  MTS_ERR_NUMERIC: sgd_int16, and a value is NaN or infinite.
  */
 MTS_NODISCARD mts_status optimizer_create(mts_ctx *ctx, const optimizer_options *options,
-                                          const param *params, int64_t count, optimizer **out);
+                                          param *const *params, int64_t count, optimizer **out);
 void optimizer_destroy(optimizer *opt);
 
 /*
@@ -77,7 +77,7 @@ void optimizer_destroy(optimizer *opt);
  * grad_scale     in     in [0, 4096]; the factor of clipping
  * Cannot fail.
  */
-void optimizer_step(exec *ex, optimizer *opt, const param *params, int64_t count,
+void optimizer_step(exec *ex, optimizer *opt, param *const *params, int64_t count,
                     double learning_rate, float grad_scale);
 
 /* --------------------------------------------------------------------------- checkpoints ---- */
@@ -111,7 +111,7 @@ optimizer_state optimizer_state_at(const optimizer *opt, int i);
  * the values of params from its state.  MTS_ERR_BAD_FILE: a number that no step could have left
  * (the text names the array, the element and the number); the optimizer must not be used then.
  */
-MTS_NODISCARD mts_status optimizer_restored(mts_ctx *ctx, optimizer *opt, const param *params,
+MTS_NODISCARD mts_status optimizer_restored(mts_ctx *ctx, optimizer *opt, param *const *params,
                                             int64_t count);
 
 #endif

@@ -17,13 +17,13 @@
 
 typedef struct adamw_job {
     const exec *ex;
-    const param *params;
+    param *const *params;
     const param_piece *pieces;
     float *m, *v;
     adamw_args args[2]; /* [param.decay] */
 } adamw_job;
 
-mts_status adamw_init(mts_ctx *ctx, optimizer *opt, const param *params)
+mts_status adamw_init(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     double *powers = optimizer_state_data(opt, "beta_powers");
     (void)ctx;
@@ -50,7 +50,7 @@ static void step_pieces(void *arg, int64_t begin, int64_t end)
     const adamw_job *job = arg;
     for (int64_t i = begin; i < end; i++) {
         const param_piece *part = &job->pieces[i];
-        const param *p = &job->params[part->param];
+        const param *p = job->params[part->param];
         job->ex->fk->adamw(p->value + part->begin, job->m + part->offset, job->v + part->offset,
                            p->grad + part->begin, part->n, &job->args[p->decay]);
     }
@@ -76,7 +76,7 @@ void adamw_begin(optimizer *opt, double learning_rate, float grad_scale, adamw_a
     args[1].weight_decay = (float)o->weight_decay;
 }
 
-static void adamw_step(exec *ex, optimizer *opt, const param *params, double learning_rate,
+static void adamw_step(exec *ex, optimizer *opt, param *const *params, double learning_rate,
                        float grad_scale)
 {
     adamw_job job = {

@@ -11,7 +11,7 @@
 enum { ADAMW_8BIT_MIN = 4096 };
 
 /* Set beta_powers to 1; an optimizer_class.init.  Cannot fail. */
-MTS_NODISCARD mts_status adamw_init(mts_ctx *ctx, optimizer *opt, const param *params);
+MTS_NODISCARD mts_status adamw_init(mts_ctx *ctx, optimizer *opt, param *const *params);
 
 /* Take the powers of the betas to this step; args[param.decay] of the kernels. */
 void adamw_begin(optimizer *opt, double learning_rate, float grad_scale, adamw_args args[2]);

@@ -29,7 +29,7 @@ typedef struct adamw_8bit_work {
 
 typedef struct adamw_8bit_job {
     const exec *ex;
-    const param *params;
+    param *const *params;
     const param_piece *pieces;
     const adamw_8bit_work *work;
     adamw_8bit_state codes;
@@ -58,7 +58,7 @@ static size_t adamw_8bit_bytes(const optimizer_sizes *sizes)
     return sizeof(adamw_8bit_work) + (size_t)sizes->tensors * sizeof(adamw_8bit_place);
 }
 
-static mts_status adamw_8bit_init(mts_ctx *ctx, optimizer *opt, const param *params)
+static mts_status adamw_8bit_init(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     mts_status st = MTS_OK;
     adamw_8bit_work *work = NULL;
@@ -68,7 +68,7 @@ static mts_status adamw_8bit_init(mts_ctx *ctx, optimizer *opt, const param *par
     MTS_TRY(
         mem_calloc(ctx, &work->places, (size_t)opt->count, sizeof *work->places, "optimizer plan"));
     for (int64_t i = 0; i < opt->count; i++) {
-        const param *p = &params[i];
+        const param *p = params[i];
         const int64_t n = p->rows * p->cols;
         const bool large = codes_of(n) > 0;
         work->places[i] = (adamw_8bit_place){
@@ -100,7 +100,7 @@ static void step_pieces(void *arg, int64_t begin, int64_t end)
     const float_kernels *fk = job->ex->fk;
     for (int64_t i = begin; i < end; i++) {
         const param_piece *part = &job->pieces[i];
-        const param *p = &job->params[part->param];
+        const param *p = job->params[part->param];
         const adamw_8bit_place *place = &job->work->places[part->param];
         const adamw_args *args = &job->args[p->decay];
         float *w = p->value + part->begin;
@@ -121,7 +121,7 @@ static void step_pieces(void *arg, int64_t begin, int64_t end)
     }
 }
 
-static void adamw_8bit_step(exec *ex, optimizer *opt, const param *params, double learning_rate,
+static void adamw_8bit_step(exec *ex, optimizer *opt, param *const *params, double learning_rate,
                             float grad_scale)
 {
     adamw_8bit_job job = {

@@ -51,18 +51,18 @@ struct optimizer_class {
 
     /* Set the first state and opt->work.  After a failure destroy is called.  NULL: the state
      * begins with zeros and there is no work.  MTS_ERR_MEMORY, MTS_ERR_NUMERIC. */
-    mts_status (*init)(mts_ctx *ctx, optimizer *opt, const param *params);
+    mts_status (*init)(mts_ctx *ctx, optimizer *opt, param *const *params);
 
     /* Free opt->work, which is not NULL.  NULL: there never is any. */
     void (*destroy)(void *work);
 
     /* optimizer_step; the steps done include this one. */
-    void (*step)(exec *ex, optimizer *opt, const param *params, double learning_rate,
+    void (*step)(exec *ex, optimizer *opt, param *const *params, double learning_rate,
                  float grad_scale);
 
     /* optimizer_restored, after the checks that `range` asks for.  NULL: nothing is left to do.
      * MTS_ERR_BAD_FILE. */
-    mts_status (*restored)(mts_ctx *ctx, optimizer *opt, const param *params);
+    mts_status (*restored)(mts_ctx *ctx, optimizer *opt, param *const *params);
 };
 
 extern const optimizer_class optimizer_adamw;

@@ -93,7 +93,7 @@ static void sgd_int16_destroy(void *arg)
 }
 
 /* Set what is derived from the state: the largest mantissas, and the values of the parameters. */
-static void derive(optimizer *opt, const param *params)
+static void derive(optimizer *opt, param *const *params)
 {
     const int16_state s = state_of(opt);
     const int16_work *work = opt->work;
@@ -103,7 +103,7 @@ static void derive(optimizer *opt, const param *params)
         const param_piece *part = &opt->pieces.items[i];
         const int16_t *w = s.weight + part->offset;
         int16_extent *extent = &extents[part->param];
-        const param *p = &params[part->param];
+        const param *p = params[part->param];
         float_kernels__generic.dequantize_s16(p->value + part->begin, w, part->n,
                                               format_power(s.weight_exponent[part->param]), false);
         for (int64_t j = 0; j < part->n; j++) {
@@ -118,14 +118,14 @@ static void derive(optimizer *opt, const param *params)
 }
 
 /* Map the parameters, to nearest.  The generic kernels have the bits of all others. */
-static mts_status map_weights(mts_ctx *ctx, optimizer *opt, const param *params)
+static mts_status map_weights(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     mts_status st = MTS_OK;
     const float_kernels *fk = &float_kernels__generic;
     const int16_state s = state_of(opt);
     int64_t offset = 0;
     for (int64_t i = 0; i < opt->count; i++) {
-        const param *p = &params[i];
+        const param *p = params[i];
         const int64_t n = p->rows * p->cols;
         const uint32_t bits = fk->max_abs_bits(p->value, n);
         MTS_CHECK(bits < FLOAT_INFINITY_BITS, MTS_ERR_NUMERIC,
@@ -142,7 +142,7 @@ cleanup:
     return st;
 }
 
-static mts_status sgd_int16_init(mts_ctx *ctx, optimizer *opt, const param *params)
+static mts_status sgd_int16_init(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     mts_status st = MTS_OK;
     const size_t tensors = (size_t)opt->count, pieces = (size_t)opt->pieces.count;
@@ -177,7 +177,7 @@ cleanup:
     return st;
 }
 
-static mts_status sgd_int16_restored(mts_ctx *ctx, optimizer *opt, const param *params)
+static mts_status sgd_int16_restored(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     mts_status st = MTS_OK;
     const int16_state s = state_of(opt);
@@ -194,7 +194,7 @@ cleanup:
 
 typedef struct int16_job {
     const exec *ex;
-    const param *params;
+    param *const *params;
     const param_piece *pieces;
     int16_work *work;
     int16_state state;
@@ -206,7 +206,7 @@ static void measure_pieces(void *arg, int64_t begin, int64_t end)
     const int16_job *job = arg;
     for (int64_t i = begin; i < end; i++) {
         const param_piece *part = &job->pieces[i];
-        const param *p = &job->params[part->param];
+        const param *p = job->params[part->param];
         job->work->gradient_bits[i] = job->ex->fk->max_abs_bits(p->grad + part->begin, part->n);
     }
 }
@@ -233,7 +233,7 @@ static void plan_param(const int16_job *job, exec *ex, int64_t p, uint64_t step,
     const int16_state *s = &job->state;
     const int16_extent *extent = &job->work->extents[p];
     const int ew = s->weight_exponent[p], ev = s->momentum != NULL ? s->momentum_exponent[p] : 0;
-    const int16_factor decay = job->params[p].decay ? job->weight_decay : (int16_factor){0};
+    const int16_factor decay = job->params[p]->decay ? job->weight_decay : (int16_factor){0};
     rng_key keys[DRAW_SLOTS];
     for (uint64_t slot = 0; slot < DRAW_SLOTS; slot++)
         keys[slot] = rng_make_key(ex->seed, step, (uint64_t)p * DRAW_SLOTS + slot, RNG_ROUND_STATE);
@@ -249,7 +249,7 @@ static void plan_param(const int16_job *job, exec *ex, int64_t p, uint64_t step,
     int16_plan *plan = &job->work->plans[p];
     plan->skip = new_ev > INT16_MAX_EXPONENT || new_ew > INT16_MAX_EXPONENT;
     if (plan->skip) {
-        exec_report_anomaly(ex, "the new value", job->params[p].name);
+        exec_report_anomaly(ex, "the new value", job->params[p]->name);
         return;
     }
     plan->gradient = (quantize_args){
@@ -277,7 +277,7 @@ static void step_strip(const int16_job *job, const param_piece *part, int64_t i,
                        int16_extent *maxima)
 {
     const float_kernels *fk = job->ex->fk;
-    const param *p = &job->params[part->param];
+    const param *p = job->params[part->param];
     const int16_plan *plan = &job->work->plans[part->param];
     const int64_t begin = part->begin + i, offset = part->offset + i;
     const uint32_t first = (uint32_t)begin;
@@ -339,7 +339,7 @@ static void plan_all(const int16_job *job, exec *ex, const optimizer *opt, float
         for (; k < opt->pieces.count && job->pieces[k].param == p; k++)
             bits = job->work->gradient_bits[k] > bits ? job->work->gradient_bits[k] : bits;
         if (bits >= FLOAT_INFINITY_BITS) {
-            exec_report_anomaly(ex, "the gradient", job->params[p].name);
+            exec_report_anomaly(ex, "the gradient", job->params[p]->name);
             job->work->plans[p].skip = true;
             continue;
         }
@@ -364,7 +364,7 @@ static void collect_maxima(const optimizer *opt)
     }
 }
 
-static void sgd_int16_step(exec *ex, optimizer *opt, const param *params, double learning_rate,
+static void sgd_int16_step(exec *ex, optimizer *opt, param *const *params, double learning_rate,
                            float grad_scale)
 {
     int16_job job = {

@@ -25,7 +25,7 @@ typedef struct param_pieces {
 
 /* Pieces of at most `size` elements of params[count]; empty parameters have none.  MTS_ERR_MEMORY.
  */
-MTS_NODISCARD mts_status param_pieces_init(mts_ctx *ctx, param_pieces *pieces, const param *params,
+MTS_NODISCARD mts_status param_pieces_init(mts_ctx *ctx, param_pieces *pieces, param *const *params,
                                            int64_t count, int64_t size);
 void param_pieces_deinit(param_pieces *pieces);
 

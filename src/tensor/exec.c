@@ -2,10 +2,18 @@
 #include "tensor/exec.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
+
+void exec_dry(exec *dry, const exec *ex)
+{
+    *dry = *ex;
+    dry->dry = true;
+    arena_measure(&dry->scratch);
+}
 
 void *exec_take(exec *ex, int64_t count, size_t size)
 {
@@ -53,6 +61,8 @@ void exec_parallel(const exec *ex, int64_t n, int64_t grain,
                    void (*fn)(void *arg, int64_t begin, int64_t end), void *arg)
 {
     const int64_t pieces = (n + grain - 1) / grain;
+    if (ex->dry)
+        return;
     if (pieces <= 1 || ex->threads == 1) {
         for (int64_t p = 0; p < pieces; p++)
             fn(arg, p * grain, (p + 1) * grain < n ? (p + 1) * grain : n);
@@ -63,12 +73,29 @@ void exec_parallel(const exec *ex, int64_t n, int64_t grain,
         fn(arg, p * grain, (p + 1) * grain < n ? (p + 1) * grain : n);
 }
 
-size_t exec_fork_scratch(const exec *ex, size_t scratch)
+/* A context for one thread of several. */
+static exec make_fork(exec *ex)
 {
-    return (size_t)ex->threads * arena_need(scratch, 1);
+    exec fork = *ex; /* copied before a thread may write ex->anomaly */
+    fork.threads = 1;
+    fork.owner = ex->owner == NULL ? ex : ex->owner;
+    fork.thread_ready = true;
+    return fork;
 }
 
-void exec_parallel_fork(exec *ex, int64_t n, int64_t grain, size_t scratch,
+/* What the first piece takes, for each thread. */
+static void measure_fork(exec *ex, int64_t grain,
+                         void (*fn)(void *arg, exec *fork, int64_t begin, int64_t end), void *arg)
+{
+    const size_t mark = exec_mark(ex);
+    exec fork = make_fork(ex);
+    arena_measure(&fork.scratch);
+    fn(arg, &fork, 0, grain);
+    exec_take(ex, ex->threads, fork.scratch.peak);
+    exec_release(ex, mark);
+}
+
+void exec_parallel_fork(exec *ex, int64_t n, int64_t grain,
                         void (*fn)(void *arg, exec *fork, int64_t begin, int64_t end), void *arg)
 {
     if (n <= grain) {
@@ -76,22 +103,21 @@ void exec_parallel_fork(exec *ex, int64_t n, int64_t grain, size_t scratch,
             fn(arg, ex, 0, n);
         return;
     }
-    const size_t mark = exec_mark(ex), stride = arena_need(scratch, 1);
-    uint8_t *base = exec_take(ex, ex->threads, stride);
+    if (ex->dry) {
+        measure_fork(ex, grain, fn, arg);
+        return;
+    }
     const int64_t pieces = (n + grain - 1) / grain;
-    exec template = *ex; /* copied before a thread may write ex->anomaly */
-    template.threads = 1;
-    template.owner = ex->owner == NULL ? ex : ex->owner;
-    template.thread_ready = true;
+    const exec template = make_fork(ex);
 #pragma omp parallel num_threads(ex->threads)
     {
 #if defined(_OPENMP)
-        const size_t thread = (size_t)omp_get_thread_num();
+        const int thread = omp_get_thread_num();
 #else
-        const size_t thread = 0;
+        const int thread = 0;
 #endif
         exec fork = template;
-        fork.scratch = (arena){base + thread * stride, stride, 0};
+        fork.scratch = arena_part(&ex->scratch, thread, ex->threads);
         if (ex->family->thread_begin != NULL)
             ex->family->thread_begin();
 #pragma omp for schedule(dynamic)
@@ -101,6 +127,19 @@ void exec_parallel_fork(exec *ex, int64_t n, int64_t grain, size_t scratch,
         }
         if (ex->family->thread_end != NULL)
             ex->family->thread_end();
+#pragma omp critical(mts_exec_join)
+        arena_join(&ex->scratch, &fork.scratch, ex->threads);
     }
-    exec_release(ex, mark);
+}
+
+void exec_copy(const exec *ex, void *y, const void *x, size_t bytes)
+{
+    if (!ex->dry)
+        memcpy(y, x, bytes);
+}
+
+void exec_clear(const exec *ex, void *x, size_t bytes)
+{
+    if (!ex->dry)
+        memset(x, 0, bytes);
 }

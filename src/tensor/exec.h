@@ -1,6 +1,11 @@
 /*
  * The execution context of forward and backward: kernels, number format, randomness, scratch memory
  * and the first numeric anomaly.  One per model; passed to every layer.
+ *
+ * Memory is planned by a dry run: the functions that will run, on a context that exec_dry made.
+ * They take what they need and compute nothing; no number may be read or written then.  Work that
+ * goes through exec_parallel or the functions of tensor/ takes care of it; other loops over numbers
+ * look at `dry`.
  */
 #ifndef MTS_TENSOR_EXEC_H
 #define MTS_TENSOR_EXEC_H
@@ -17,16 +22,20 @@ typedef struct exec {
     int threads;
     uint64_t seed;
     uint64_t step;           /* counts micro-batches: keys of activations, gradients and dropout */
-    uint64_t weight_version; /* counts optimizer steps: key of weights */
+    uint64_t weight_version; /* counts changes of the weights, 1 after loading: key of weights */
     bool training;           /* false: no dropout, nearest rounding */
     bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
+    bool dry;                /* only measures memory, see above */
     arena scratch;           /* a stack: take, use, release to a mark */
     struct exec *owner;      /* of a fork (exec_parallel_fork): whom to report to; else NULL */
     bool thread_ready;       /* the family's thread_begin was called (in a fork) */
     char anomaly[192];       /* "" or the first NaN / infinity met: what and where */
 } exec;
 
-/* Scratch is planned by the model (bert_plan); taking more than planned is a programming error. */
+/* *dry: ex for a dry run.  Its scratch measures: dry->scratch.peak is what the run takes. */
+void exec_dry(exec *dry, const exec *ex);
+
+/* Scratch is taken and given back like a stack. */
 MTS_INLINE size_t exec_mark(const exec *ex)
 {
     return ex->scratch.used;
@@ -60,17 +69,23 @@ uint32_t exec_max_abs_bits(const exec *ex, const float *x, int64_t n);
 void exec_check_finite(exec *ex, const float *x, int64_t n, const char *what, const char *where);
 
 /* fn(arg, begin, end) over [0, n) in pieces of `grain`, on all threads; the pieces are fixed by n
- * and grain alone. */
+ * and grain alone.  In a dry run, nothing. */
 void exec_parallel(const exec *ex, int64_t n, int64_t grain,
                    void (*fn)(void *arg, int64_t begin, int64_t end), void *arg);
 
 /*
  * The same for work that is made of layers: each thread passes its own fork of ex, with one thread
- * and `scratch` bytes, so that fn calls the same functions as the whole would.  Where there is one
- * piece only, fn gets ex itself.  Takes exec_fork_scratch bytes.
+ * and its part of the scratch that is left, so that fn calls the same functions as the whole would.
+ * Where there is one piece only, fn gets ex itself.
+ *
+ * In a dry run fn runs once, on the first piece, which therefore must be one of those that take
+ * the most; every thread is counted as taking that.
  */
-void exec_parallel_fork(exec *ex, int64_t n, int64_t grain, size_t scratch,
+void exec_parallel_fork(exec *ex, int64_t n, int64_t grain,
                         void (*fn)(void *arg, exec *fork, int64_t begin, int64_t end), void *arg);
-size_t exec_fork_scratch(const exec *ex, size_t scratch);
+
+/* Copy and clear bytes on the calling thread; nothing in a dry run. */
+void exec_copy(const exec *ex, void *y, const void *x, size_t bytes);
+void exec_clear(const exec *ex, void *x, size_t bytes);
 
 #endif

@@ -11,6 +11,8 @@
 #include <omp.h>
 #endif
 
+enum { CONVERT_GRAIN = 1 << 14 };
+
 #if defined(MTS_WITH_DNNL)
 /* The library asks OpenMP how many threads to use.  That is a setting of the calling thread and
  * belongs to the host program, so the former one, which is returned, is put back. */
@@ -47,6 +49,8 @@ void float_gemm(const exec *ex, float *c, int64_t ldc, const float *a, int64_t l
                 const float *b, int64_t ldb, bool trans_b, int64_t m, int64_t n, int64_t k,
                 bool accumulate)
 {
+    if (ex->dry)
+        return;
 #if defined(MTS_WITH_DNNL)
     const int before = set_threads(ex->threads);
     const bool done = dnnl_sgemm(trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b,
@@ -55,7 +59,6 @@ void float_gemm(const exec *ex, float *c, int64_t ldc, const float *a, int64_t l
     if (done)
         return;
 #endif
-    (void)ex;
     gemm_plain(c, ldc, a, lda, trans_a, b, ldb, trans_b, m, n, k, accumulate);
 }
 
@@ -140,33 +143,60 @@ cleanup:
 
 #endif
 
-size_t bf16_gemm_scratch(int64_t m, int64_t n, int64_t k)
+typedef struct convert_job {
+    const exec *ex;
+    uint16_t *y;
+    const float *x;
+} convert_job;
+
+static void convert_piece(void *arg, int64_t begin, int64_t end)
 {
-    return arena_need((size_t)(m * n), sizeof(float)) + arena_need((size_t)(m * k), sizeof(float)) +
-           arena_need((size_t)(n * k), sizeof(float));
+    const convert_job *job = arg;
+    job->ex->fk->to_bf16(job->y + begin, job->x + begin, end - begin);
+}
+
+void bf16_convert(const exec *ex, uint16_t *y, const float *x, int64_t n)
+{
+    convert_job job = {ex, y, x};
+    exec_parallel(ex, n, CONVERT_GRAIN, convert_piece, &job);
+}
+
+/* The product by the library; false where it has none.  A dry run measures and says so too, since
+ * what the caller does then takes more. */
+static bool bf16_library_gemm(exec *ex, float *c, const uint16_t *a, bool trans_a,
+                              const uint16_t *b, bool trans_b, int64_t m, int64_t n, int64_t k,
+                              bool accumulate)
+{
+#if defined(MTS_WITH_DNNL)
+    float *out = accumulate || ex->dry ? exec_take(ex, m * n, sizeof(float)) : c;
+    if (ex->dry)
+        return false;
+    const int before = set_threads(ex->threads);
+    const bool done = bf16_matmul(out, a, trans_a, b, trans_b, m, n, k);
+    (void)set_threads(before);
+    if (done && accumulate)
+        ex->fk->accumulate(c, out, m * n);
+    return done;
+#else
+    (void)ex, (void)c, (void)a, (void)trans_a, (void)b, (void)trans_b;
+    (void)m, (void)n, (void)k, (void)accumulate;
+    return false;
+#endif
 }
 
 void bf16_gemm(exec *ex, float *c, const uint16_t *a, bool trans_a, const uint16_t *b, bool trans_b,
                int64_t m, int64_t n, int64_t k, bool accumulate)
 {
-    size_t mark = exec_mark(ex);
-#if defined(MTS_WITH_DNNL)
-    float *out = accumulate ? exec_take(ex, m * n, sizeof(float)) : c;
-    const int before = set_threads(ex->threads);
-    const bool done = bf16_matmul(out, a, trans_a, b, trans_b, m, n, k);
-    (void)set_threads(before);
-    if (done) {
-        if (accumulate)
-            ex->fk->accumulate(c, out, m * n);
-        exec_release(ex, mark);
-        return;
+    const size_t mark = exec_mark(ex);
+    if (!bf16_library_gemm(ex, c, a, trans_a, b, trans_b, m, n, k, accumulate)) {
+        float *wide_a = exec_take(ex, m * k, sizeof(float));
+        float *wide_b = exec_take(ex, n * k, sizeof(float));
+        if (!ex->dry) {
+            ex->fk->from_bf16(wide_a, a, m * k);
+            ex->fk->from_bf16(wide_b, b, n * k);
+        }
+        float_gemm(ex, c, n, wide_a, trans_a ? m : k, trans_a, wide_b, trans_b ? k : n, trans_b, m,
+                   n, k, accumulate);
     }
-#endif
-    float *wide_a = exec_take(ex, m * k, sizeof(float));
-    float *wide_b = exec_take(ex, n * k, sizeof(float));
-    ex->fk->from_bf16(wide_a, a, m * k);
-    ex->fk->from_bf16(wide_b, b, n * k);
-    float_gemm(ex, c, n, wide_a, trans_a ? m : k, trans_a, wide_b, trans_b ? k : n, trans_b, m, n,
-               k, accumulate);
     exec_release(ex, mark);
 }

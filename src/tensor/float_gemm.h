@@ -23,8 +23,8 @@ void float_gemm(const exec *ex, float *c, int64_t ldc, const float *a, int64_t l
 void bf16_gemm(exec *ex, float *c, const uint16_t *a, bool trans_a, const uint16_t *b, bool trans_b,
                int64_t m, int64_t n, int64_t k, bool accumulate);
 
-/* Scratch that bf16_gemm takes at most for operands of these sizes. */
-size_t bf16_gemm_scratch(int64_t m, int64_t n, int64_t k);
+/* y[n] = x rounded to bfloat16, nearest even. */
+void bf16_convert(const exec *ex, uint16_t *y, const float *x, int64_t n);
 
 /* text[bytes]: "oneDNN 2.6.3" or "plain C". */
 void float_gemm_library(char *text, size_t bytes);

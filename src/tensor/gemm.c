@@ -214,6 +214,8 @@ void gemm_run_serial(const exec *ex, float *c, int64_t ldc, const gemm_operand *
                      const gemm_operand *b, const float *bias, bool accumulate)
 {
     const gemm_job job = make_job(ex, c, ldc, a, b, bias, accumulate);
+    if (ex->dry)
+        return;
     if (!ex->thread_ready)
         threads_begin(ex->family);
     for (int64_t i = 0; i < job.blocks; i++)
@@ -230,6 +232,8 @@ void gemm_run(exec *ex, float *c, int64_t ldc, const gemm_operand *a, const gemm
         return;
     }
     gemm_job job = make_job(ex, c, ldc, a, b, bias, accumulate);
+    if (ex->dry)
+        return;
     const int64_t wanted = (int64_t)ex->threads * JOBS_PER_THREAD;
     if (job.blocks < wanted)
         job.splits = (wanted + job.blocks - 1) / job.blocks;

@@ -49,16 +49,19 @@ typedef struct gemm_operand {
     int64_t scale_chunks; /* 1, or chunks in block mode */
 } gemm_operand;
 
-/* Arena bytes of an operand. */
-size_t gemm_operand_bytes(const gemm_plan *plan, gemm_side side, int64_t rows, int64_t depth,
-                          bool by_block);
+/* Give op its shape and storage from the arena (which keeps owning it). */
+void gemm_operand_bind(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
+                       int64_t rows, int64_t depth, bool by_block);
 
 /*
- * Pack matrix m for one side into storage from the arena a.  transposed: the reduction runs along
- * m's rows, and the operand's rows are m's columns.  The group of m must have scales that are
- * constant along the reduction, or by block: tensor, block, row (straight) or column (transposed);
- * a row group packed transposed ignores m's scales (the caller folded them into the other operand).
+ * Pack matrix m into op, which was bound for its shape.  transposed: the reduction runs along m's
+ * rows, and the operand's rows are m's columns.  The group of m must have scales that are constant
+ * along the reduction, or by block: tensor, block, row (straight) or column (transposed); a row
+ * group packed transposed ignores m's scales (the caller folded them into the other operand).
  */
+void gemm_operand_fill(exec *ex, gemm_operand *op, const qmatrix *m, bool transposed);
+
+/* Both: bind op for m, and pack m into it. */
 void gemm_pack(exec *ex, gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
                const qmatrix *m, bool transposed);
 
@@ -72,8 +75,8 @@ typedef struct qview {
     float scale;
     const float *row_scale; /* [rows], or NULL: `scale` */
 } qview;
-void gemm_pack_view(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
-                    const qview *view, bool transposed);
+void gemm_pack_view(const exec *ex, gemm_operand *op, arena *a, const gemm_plan *plan,
+                    gemm_side side, const qview *view, bool transposed);
 
 /*
  * c[i][j] = sum_k a(i,k) b(j,k) (+ bias[j]), or += if accumulate (then bias is NULL); row stride

@@ -36,16 +36,10 @@ static size_t piece_bytes(const gemm_operand *op)
     return (size_t)op->panels * ((size_t)(op->chunks - 1) * op->panel_bytes + op->last_panel_bytes);
 }
 
-size_t gemm_operand_bytes(const gemm_plan *plan, gemm_side side, int64_t rows, int64_t depth,
-                          bool by_block)
+void gemm_operand_bind(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
+                       int64_t rows, int64_t depth, bool by_block)
 {
-    gemm_operand op = shape_operand(plan, side, rows, depth, by_block);
-    return arena_need((size_t)plan->pieces[side], piece_bytes(&op)) +
-           arena_need((size_t)(op.scale_chunks * rows), sizeof(float));
-}
-
-static void take_storage(gemm_operand *op, arena *a)
-{
+    *op = shape_operand(plan, side, rows, depth, by_block);
     op->data = arena_take(a, (size_t)op->plan.pieces[op->side], piece_bytes(op));
     op->scale = arena_take(a, (size_t)(op->scale_chunks * op->rows), sizeof(float));
 }
@@ -100,27 +94,36 @@ static void expand_scales(gemm_operand *op, const qmatrix *m, bool transposed)
         }
 }
 
+void gemm_operand_fill(exec *ex, gemm_operand *op, const qmatrix *m, bool transposed)
+{
+    assert(op->rows == (transposed ? m->cols : m->rows));
+    assert(op->depth == (transposed ? m->rows : m->cols));
+    if (ex->dry)
+        return;
+    expand_scales(op, m, transposed);
+    pack_job job = {op, {m->q, m->cols, format_elem_bytes(m->bits), transposed}};
+    const int64_t grain = PACK_BYTES / (int64_t)op->panel_bytes;
+    exec_parallel(ex, op->plan.pieces[op->side] * op->chunks * op->panels, grain < 1 ? 1 : grain,
+                  pack_panels, &job);
+}
+
 void gemm_pack(exec *ex, gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
                const qmatrix *m, bool transposed)
 {
     const int64_t rows = transposed ? m->cols : m->rows;
     const int64_t depth = transposed ? m->rows : m->cols;
-    *op = shape_operand(plan, side, rows, depth, m->group == GROUP_BLOCK);
-    take_storage(op, a);
-    expand_scales(op, m, transposed);
-    pack_job job = {op, {m->q, m->cols, format_elem_bytes(m->bits), transposed}};
-    const int64_t grain = PACK_BYTES / (int64_t)op->panel_bytes;
-    exec_parallel(ex, plan->pieces[side] * op->chunks * op->panels, grain < 1 ? 1 : grain,
-                  pack_panels, &job);
+    gemm_operand_bind(op, a, plan, side, rows, depth, m->group == GROUP_BLOCK);
+    gemm_operand_fill(ex, op, m, transposed);
 }
 
-void gemm_pack_view(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
-                    const qview *view, bool transposed)
+void gemm_pack_view(const exec *ex, gemm_operand *op, arena *a, const gemm_plan *plan,
+                    gemm_side side, const qview *view, bool transposed)
 {
     const int64_t rows = transposed ? view->cols : view->rows;
     const int64_t depth = transposed ? view->rows : view->cols;
-    *op = shape_operand(plan, side, rows, depth, false);
-    take_storage(op, a);
+    gemm_operand_bind(op, a, plan, side, rows, depth, false);
+    if (ex->dry)
+        return;
     for (int64_t r = 0; r < rows; r++)
         op->scale[r] = view->row_scale == NULL ? view->scale
                        : transposed            ? 1.0f

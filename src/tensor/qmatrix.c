@@ -26,12 +26,6 @@ int64_t qmatrix_scale_count(int64_t rows, int64_t cols, group_kind group)
     return 0;
 }
 
-size_t qmatrix_bytes(int64_t rows, int64_t cols, int bits, group_kind group)
-{
-    return arena_need((size_t)(rows * cols), (size_t)format_elem_bytes(bits)) +
-           arena_need((size_t)qmatrix_scale_count(rows, cols, group), sizeof(float));
-}
-
 void qmatrix_bind(qmatrix *m, arena *a, int64_t rows, int64_t cols, int bits, group_kind group)
 {
     m->rows = rows;
@@ -222,6 +216,8 @@ static void block_map_rows(void *arg, int64_t begin, int64_t end)
 static void map_tensor(exec *ex, map_job *job, int64_t grain, bool serial)
 {
     qmatrix *m = job->m;
+    if (ex->dry)
+        return;
     if (serial)
         tensor_max_rows(job, 0, m->rows);
     else
@@ -235,6 +231,20 @@ static void map_tensor(exec *ex, map_job *job, int64_t grain, bool serial)
         exec_parallel(ex, m->rows, grain, tensor_quantize_rows, job);
 }
 
+/* The scales of all columns from the bits of their maxima, and their inverses in col_scale. */
+static void set_column_scales(map_job *job, float *col_scale, const uint32_t *max)
+{
+    qmatrix *m = job->m;
+    job->inverse = 1.0f;
+    for (int64_t j = 0; j < m->cols; j++) {
+        int e = group_exponent(job, max[j]);
+        m->scale[j] = format_power(e);
+        col_scale[j] = format_power(-e);
+        if (max[j] >= FLOAT_INFINITY_BITS)
+            job->inverse = 0.0f;
+    }
+}
+
 static void map_columns(exec *ex, map_job *job, int64_t grain)
 {
     qmatrix *m = job->m;
@@ -244,17 +254,11 @@ static void map_columns(exec *ex, map_job *job, int64_t grain)
     const uint32_t *max = job->args->col_max;
     if (max == NULL) {
         max = job->col_max = exec_take(ex, m->cols, sizeof(uint32_t));
-        memset(job->col_max, 0, (size_t)m->cols * sizeof(uint32_t));
+        exec_clear(ex, job->col_max, (size_t)m->cols * sizeof(uint32_t));
         exec_parallel(ex, m->rows, grain, column_max_rows, job);
     }
-    job->inverse = 1.0f;
-    for (int64_t j = 0; j < m->cols; j++) {
-        int e = group_exponent(job, max[j]);
-        m->scale[j] = format_power(e);
-        col_scale[j] = format_power(-e);
-        if (max[j] >= FLOAT_INFINITY_BITS)
-            job->inverse = 0.0f;
-    }
+    if (!ex->dry)
+        set_column_scales(job, col_scale, max);
     job->col_scale = col_scale;
     exec_parallel(ex, m->rows, grain, column_quantize_rows, job);
     exec_release(ex, mark);
@@ -286,6 +290,8 @@ void qmatrix_map_serial(exec *ex, qmatrix *m, const float *x, int64_t ldx, const
 {
     map_job job = {.ex = ex, .m = m, .x = x, .ldx = ldx, .args = args};
     assert(m->group == GROUP_TENSOR || m->group == GROUP_ROW);
+    if (ex->dry)
+        return;
     if (m->group == GROUP_TENSOR)
         map_tensor(ex, &job, m->rows, true);
     else

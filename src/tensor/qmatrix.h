@@ -22,9 +22,6 @@ typedef struct qmatrix {
 /* Number of scales of a matrix of this shape. */
 int64_t qmatrix_scale_count(int64_t rows, int64_t cols, group_kind group);
 
-/* Arena bytes that qmatrix_bind takes. */
-size_t qmatrix_bytes(int64_t rows, int64_t cols, int bits, group_kind group);
-
 /* Give m its shape and storage from the arena (which keeps owning it). */
 void qmatrix_bind(qmatrix *m, arena *a, int64_t rows, int64_t cols, int bits, group_kind group);
 

@@ -6,12 +6,11 @@
 #include <string.h>
 
 #include "base/json_util.h"
-#include "layers/loss.h"
 
-bert_input run_input(const run *r)
+model_input run_input(const run *r)
 {
     const batch *b = &r->batch;
-    return (bert_input){
+    return (model_input){
         .seq = {.count = b->n,
                 .tokens = b->total_tokens,
                 .max_length = b->max_len,
@@ -22,19 +21,15 @@ bert_input run_input(const run *r)
     };
 }
 
-void run_forward(run *r)
-{
-    const bert_input in = run_input(r);
-    bert_forward(r->model, &in, r->logits);
-}
-
 mts_status run_check_numeric(run *r, double loss)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    const exec *ex = &r->model->ex;
-    MTS_CHECK(ex->anomaly[0] == '\0', MTS_ERR_NUMERIC, "step %lld: %s",
-              (long long)r->state.global_step + 1, ex->anomaly);
+    st = network_check(ctx, r->net);
+    if (st == MTS_ERR_NUMERIC)
+        status_prefix(ctx, "step %lld", (long long)r->state.global_step + 1);
+    if (st != MTS_OK)
+        return st;
     MTS_CHECK(isfinite(loss), MTS_ERR_NUMERIC, "step %lld: the loss is %f",
               (long long)r->state.global_step + 1, loss);
 cleanup:
@@ -44,15 +39,9 @@ cleanup:
 mts_status run_check_weights(run *r, const char *where)
 {
     mts_status st = MTS_OK;
-    mts_ctx *ctx = r->ctx;
-    exec *ex = &r->model->ex;
-    const param_table *t = &r->model->params;
-    for (int64_t i = 0; i < t->count && ex->anomaly[0] == '\0'; i++) {
-        const param *p = &t->items[i];
-        exec_check_finite(ex, p->value, p->rows * p->cols, "the values", p->name);
-    }
-    MTS_CHECK(ex->anomaly[0] == '\0', MTS_ERR_NUMERIC, "%s: %s", where, ex->anomaly);
-cleanup:
+    st = network_check_values(r->ctx, r->net);
+    if (st != MTS_OK)
+        status_prefix(r->ctx, "%s", where);
     return st;
 }
 
@@ -62,46 +51,34 @@ typedef struct set_result {
     double steps; /* batches */
 } set_result;
 
-/* The loss of the batch in r->batch, whose logits are there. */
-static double batch_loss(const run *r)
-{
-    const batch *b = &r->batch;
-    const int64_t labels = r->model->cfg.num_labels;
-    if (b->targets.kind == TARGET_SCORE)
-        return loss_squared_error(NULL, r->logits, b->targets.score, b->n, 1.0f);
-    return loss_cross_entropy(&r->model->ex, NULL, r->logits, b->targets.index, b->n, labels, 1.0f);
-}
-
-/* Run every batch of rows through the model in evaluation mode; the outputs go to scores. */
+/* Run every batch of rows through the network; the outputs go to scores. */
 static mts_status score_rows(run *r, const encoded_dataset *rows, const char *phase,
                              task_scores *scores, set_result *result)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    const bool was_training = r->model->ex.training;
     int64_t count = 0;
     sampler_deinit(&r->eval_sampler);
     MTS_TRY(sampler_init(ctx, &r->eval_sampler, rows, SAMPLER_SEQUENTIAL,
                          r->o->per_device_eval_batch_size, 0));
     count = sampler_batch_count(&r->eval_sampler);
     *result = (set_result){.steps = (double)count};
-    r->model->ex.training = false;
     for (int64_t i = 0; i < count; i++) {
         int64_t n;
         const int64_t *index = sampler_batch(&r->eval_sampler, i, &n);
         batch_fill(&r->batch, rows, index, n);
-        run_forward(r);
-        const double loss = r->batch.has_targets ? batch_loss(r) : 0.0;
+        const model_input in = run_input(r);
+        const targets *t = r->batch.has_targets ? &r->batch.targets : NULL;
+        const double loss = network_predict(r->net, &in, t, r->outputs);
         result->loss += loss * (double)n;
         MTS_TRY(run_check_numeric(r, loss));
-        MTS_TRY(scores->class->scores_add(ctx, scores, &r->batch, index, r->logits));
+        MTS_TRY(scores->class->scores_add(ctx, scores, &r->batch, index, r->outputs));
         const mts_event event = {
             .kind = MTS_EVENT_PROGRESS, .text = phase, .done = i + 1, .total = count};
         MTS_CHECK(run_emit(r, &event), MTS_ERR_INTERRUPTED, "%s was interrupted", phase);
     }
     result->loss /= (double)rows->n;
 cleanup:
-    r->model->ex.training = was_training;
     return st;
 }
 

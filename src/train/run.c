@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/file.h"
-#include "models/bert_io.h"
+#include "network/network_io.h"
 #include "train/checkpoint.h"
 #include "train/output_files.h"
 #include "train/settings.h"
@@ -107,16 +107,15 @@ cleanup:
 }
 
 /* The largest training and evaluation batches; both plans hold at least one token. */
-static mts_status plan_batches(run *r, bert_limits *limits)
+static mts_status plan_batches(run *r, network_limits *limits)
 {
     mts_status st = MTS_OK;
     batch_plan all = {0}, plan;
-    *limits = (bert_limits){.eval_rows = 1, .eval_tokens = 1};
+    *limits = (network_limits){.eval_rows = 1, .eval_tokens = 1};
     if (r->training) {
         MTS_TRY(batch_plan_rows(r->ctx, &all, &r->train, r->o->per_device_train_batch_size));
         limits->train_rows = all.max_rows;
         limits->train_tokens = all.max_tokens;
-        limits->recompute = r->o->gradient_checkpointing;
     }
     for (int64_t i = 0; i < r->eval_sets + r->test_sets; i++) {
         const encoded_dataset *e = i < r->eval_sets ? &r->eval[i] : &r->test[i - r->eval_sets];
@@ -134,21 +133,25 @@ cleanup:
 }
 
 /* Only a training that begins may make a pooler or classifier that the model does not have. */
-static bert_head wanted_head(const run *r)
+static head_source wanted_head(const run *r)
 {
     if (!r->training || r->resume_dir != NULL)
-        return BERT_HEAD_NEEDED;
-    return r->task->other_labels ? BERT_HEAD_NEW : BERT_HEAD_IF_THERE;
+        return HEAD_NEEDED;
+    return r->task->other_labels ? HEAD_NEW : HEAD_IF_THERE;
 }
 
 static mts_status create_model(run *r, model_config *cfg)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    bert_limits limits;
-    const bert_dropout dropout = settings_dropout(r->o, cfg);
-    const int64_t labels = cfg->num_labels;
-    size_t count = 0;
+    network_options options = {
+        .head = head_class_find(r->task->head),
+        .format = r->format,
+        .threads = r->threads,
+        .seed = (uint64_t)r->o->seed,
+        .model = {.dropout = settings_dropout(r->o, cfg),
+                  .recompute = r->training && r->o->gradient_checkpointing},
+    };
     const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
     MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
               "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", r->model_dir,
@@ -160,27 +163,25 @@ static mts_status create_model(run *r, model_config *cfg)
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               r->model_dir, (long long)cfg->type_vocab_size);
-    MTS_TRY(plan_batches(r, &limits));
-    MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
-    MTS_TRY(settings_check_tokens(ctx, limits.eval_tokens, "eval"));
-    count = (size_t)(r->batch.plan.max_rows * labels);
-    MTS_TRY(bert_check_weights(ctx, cfg, r->model_dir, wanted_head(r)));
-    MTS_TRY(bert_create(ctx, cfg, &r->format, r->threads, (uint64_t)r->o->seed, &dropout, &limits,
-                        &r->model));
-    MTS_TRY(mem_calloc(ctx, &r->logits, count, sizeof(float), "logits"));
-    MTS_TRY(mem_calloc(ctx, &r->dlogits, count, sizeof(float), "gradients of logits"));
+    MTS_TRY(plan_batches(r, &options.limits));
+    MTS_TRY(settings_check_tokens(ctx, options.limits.train_tokens, "train"));
+    MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
+    MTS_TRY(network_check_weights(ctx, cfg, options.head, r->model_dir, wanted_head(r)));
+    MTS_TRY(network_create(ctx, cfg, &options, &r->net));
+    MTS_TRY(mem_calloc(ctx, &r->outputs, (size_t)network_max_outputs(r->net), sizeof(float),
+                       "outputs"));
 cleanup:
     return st;
 }
 
-static void note_head(run *r, const bert_load_report *report)
+static void note_head(run *r, const network_load_report *report)
 {
-    const int64_t labels = r->model->cfg.num_labels;
-    if (report->pooler_initialized)
-        run_note(r, "%s has no pooler: it was initialised", r->model_dir);
-    if (report->classifier_left)
+    const int64_t labels = r->net->cfg.num_labels;
+    if (report->initialized_head != NULL)
+        run_note(r, "%s has no %s: it was initialised", r->model_dir, report->initialized_head);
+    if (report->output_left)
         run_note(r, "%s has a head for %s: it was initialised", r->model_dir, r->task->why);
-    else if (report->classifier_initialized)
+    else if (report->initialized_output != NULL)
         run_note(r, "%s has no head for %lld label%s: it was initialised", r->model_dir,
                  (long long)labels, labels == 1 ? "" : "s");
 }
@@ -188,8 +189,8 @@ static void note_head(run *r, const bert_load_report *report)
 static mts_status load_weights(run *r)
 {
     mts_status st = MTS_OK;
-    bert_load_report report;
-    MTS_TRY(bert_load(r->ctx, r->model, r->model_dir, wanted_head(r), &report));
+    network_load_report report;
+    MTS_TRY(network_load(r->ctx, r->net, r->model_dir, wanted_head(r), &report));
     note_head(r, &report);
     if (report.unused > 0)
         run_note(r, "%s: %lld tensor%s of the file not used, the first is %s", r->model_dir,
@@ -240,8 +241,8 @@ static mts_status prepare_training(run *r)
     plan_steps(r);
     note_eval_steps(r);
     MTS_TRY(run_check_best_metric(r));
-    MTS_TRY(
-        optimizer_create(ctx, &options, r->model->params.items, r->model->params.count, &r->opt));
+    MTS_TRY(optimizer_create(ctx, &options, r->net->params.trained, r->net->params.trained_count,
+                             &r->opt));
     r->state.log_history = json_array();
     MTS_CHECK(r->state.log_history != NULL, MTS_ERR_MEMORY, "out of memory: training log");
     if (r->resume_dir != NULL)
@@ -255,6 +256,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
 {
     mts_status st = MTS_OK;
     model_config cfg = {0};
+    const char *known = NULL; /* head of the folder that is evaluated, and what it stores */
+    const json_t *stored = NULL;
     r->ctx = ctx;
     r->o = o;
     r->callbacks = callbacks;
@@ -265,7 +268,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
         MTS_TRY(checkpoint_find_resume(r));
     r->model_dir = r->resume_dir != NULL ? r->resume_dir : o->model_name_or_path;
     MTS_TRY(model_config_load(ctx, r->model_dir, &cfg));
-    r->max_seq_length = settings_max_length(o, &cfg);
+    known = purpose.train ? NULL : head_class_of_config(&cfg)->name;
+    r->max_seq_length = settings_max_length(o, &cfg, known);
     MTS_TRY(tokenizer_open(ctx, r->model_dir, &r->tokenizer));
     if (o->do_lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, r->tokenizer, o->do_lower_case == 1));
@@ -273,8 +277,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
         MTS_TRY(tokenizer_files_read(ctx, &r->tokenizer_files, r->model_dir));
     if (purpose.train && o->do_lower_case >= 0)
         MTS_TRY(tokenizer_files_set_lower_case(ctx, &r->tokenizer_files, o->do_lower_case == 1));
-    MTS_TRY(task_open(ctx, o, NULL, purpose.train ? NULL : json_object_get(cfg.json, SETTINGS_KEY),
-                      &r->task));
+    stored = purpose.train ? NULL : json_object_get(cfg.json, SETTINGS_KEY);
+    MTS_TRY(task_open(ctx, o, known, stored, &r->task));
     if (purpose.train)
         MTS_TRY(output_files_check_inputs(r));
     MTS_TRY(fit_task(r, &cfg, purpose.train));
@@ -301,10 +305,9 @@ void run_deinit(run *r)
     batch_deinit(&r->batch);
     sampler_deinit(&r->sampler);
     sampler_deinit(&r->eval_sampler);
-    bert_destroy(r->model);
+    network_destroy(r->net);
     optimizer_destroy(r->opt);
-    mem_free(r->logits);
-    mem_free(r->dlogits);
+    mem_free(r->outputs);
     mem_free(r->state.best_checkpoint);
     json_decref(r->state.log_history);
     mem_free(r->resume_dir);

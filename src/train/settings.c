@@ -68,8 +68,8 @@ static mts_status fill_stored(mts_ctx *ctx, const mts_options *o, const model_co
         MTS_TRY(json_util_set(ctx, object, "norm_bits", json_integer(f.norm_bits)));
         MTS_TRY(json_util_set(ctx, object, "exponent_group", json_string(o->exponent_group)));
     }
-    MTS_TRY(
-        json_util_set(ctx, object, "max_seq_length", json_integer(settings_max_length(o, cfg))));
+    MTS_TRY(json_util_set(ctx, object, "max_seq_length",
+                          json_integer(settings_max_length(o, cfg, NULL))));
 cleanup:
     return st;
 }
@@ -87,11 +87,11 @@ cleanup:
     return st;
 }
 
-int64_t settings_max_length(const mts_options *o, const model_config *cfg)
+int64_t settings_max_length(const mts_options *o, const model_config *cfg, const char *head)
 {
     if (o->max_seq_length > 0)
         return o->max_seq_length;
-    const int64_t usual = task_class_of(o, NULL)->usual_length;
+    const int64_t usual = task_class_of(o, head)->usual_length;
     return cfg->max_position_embeddings < usual ? cfg->max_position_embeddings : usual;
 }
 
@@ -102,7 +102,7 @@ static float dropout_float(double p)
     return (float)p < largest ? (float)p : largest;
 }
 
-bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)
+dropout_rates settings_dropout(const mts_options *o, const model_config *cfg)
 {
     const double hidden = o->hidden_dropout >= 0 ? o->hidden_dropout : cfg->hidden_dropout_prob;
     const double probabilities =
@@ -110,8 +110,8 @@ bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)
     double classifier = cfg->classifier_dropout >= 0 ? cfg->classifier_dropout : hidden;
     if (o->classifier_dropout >= 0)
         classifier = o->classifier_dropout;
-    return (bert_dropout){dropout_float(hidden), dropout_float(probabilities),
-                          dropout_float(classifier)};
+    return (dropout_rates){dropout_float(hidden), dropout_float(probabilities),
+                           dropout_float(classifier)};
 }
 
 optimizer_options settings_optimizer(const mts_options *o)

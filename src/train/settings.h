@@ -6,7 +6,7 @@
 #ifndef MTS_TRAIN_SETTINGS_H
 #define MTS_TRAIN_SETTINGS_H
 
-#include "models/bert.h"
+#include "models/model.h"
 #include "optim/optimizer.h"
 #include "tasks/task.h"
 
@@ -28,11 +28,11 @@ MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, cons
 
 /* Tokens that a text is cut to: max_seq_length, or if that is 0 the task's usual length, or
  * the model's positions if these are fewer.  A length that was given may be too large for the
- * model. */
-int64_t settings_max_length(const mts_options *o, const model_config *cfg);
+ * model.  head: as for task_open. */
+int64_t settings_max_length(const mts_options *o, const model_config *cfg, const char *head);
 
 /* Dropout of config.json, replaced where an option says otherwise. */
-bert_dropout settings_dropout(const mts_options *o, const model_config *cfg);
+dropout_rates settings_dropout(const mts_options *o, const model_config *cfg);
 
 /* The optimizer that checked options ask for. */
 optimizer_options settings_optimizer(const mts_options *o);

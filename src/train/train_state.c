@@ -31,7 +31,7 @@ static uint64_t hash_text(uint64_t h, const char *text)
 static uint32_t hash_rows(const run *r)
 {
     const encoded_dataset *rows = &r->train;
-    const model_config *cfg = &r->model->cfg;
+    const model_config *cfg = &r->net->cfg;
     uint64_t h = (uint64_t)rows->n;
     for (int64_t i = 0; i < rows->offsets[rows->n]; i++)
         h = rng_splitmix64(h ^ (uint32_t)rows->ids[i] ^ ((uint64_t)rows->type_ids[i] << 32));
@@ -98,7 +98,7 @@ static mts_status put_optimizer(const run *r, json_t *items)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const mts_options *o = r->o;
-    const bert_dropout *d = &r->model->dropout;
+    const dropout_rates *d = &r->net->options.model.dropout;
     MTS_TRY(json_util_set(ctx, items, "optim", json_string(o->optim)));
     MTS_TRY(json_util_set(ctx, items, "weight_decay", json_real(o->weight_decay)));
     MTS_TRY(json_util_set(ctx, items, "adam_beta1", json_real(o->adam_beta1)));
@@ -413,7 +413,7 @@ static mts_status find_best(run *r, const char *stored)
     const char *slash = strrchr(stored, '/');
     bool here = false;
     MTS_TRY(path_join(ctx, &path, r->o->output_dir, slash == NULL ? stored : slash + 1));
-    here = !r->anew && dir_exists(path);
+    here = !r->starts_fresh && dir_exists(path);
     MTS_CHECK(!r->o->load_best_model_at_end || here || dir_exists(stored), MTS_ERR_NOT_FOUND,
               "%s: the best checkpoint so far is neither here nor at %s, and "
               "--load_best_model_at_end asks for it",

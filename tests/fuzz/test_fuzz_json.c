@@ -247,7 +247,7 @@ static mts_status load_label_save(void)
     MTS_TRY(model_config_load(&ctx, folder, &cfg));
     MTS_TRY(model_config_set_labels(&ctx, &cfg, names, 3, false));
     MTS_TRY(model_config_set_string(&ctx, &cfg, "finetuning_task", "mnli"));
-    MTS_TRY(model_config_save(&ctx, &cfg, dir_b));
+    MTS_TRY(model_config_save(&ctx, &cfg, "BertForSequenceClassification", dir_b));
 cleanup:
     model_config_deinit(&cfg);
     return st;

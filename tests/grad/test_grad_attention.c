@@ -34,6 +34,19 @@ typedef struct head_case {
     float *qkv, *out, *dout, *dqkv; /* [tokens][3 width], [tokens][width] */
 } head_case;
 
+static void bind(void *arg)
+{
+    head_case *c = arg;
+    attention_state_bind(&c->ex, &c->state, &c->storage, &c->at, c->seq.tokens, c->seq.count);
+}
+
+static void run(void *arg)
+{
+    head_case *c = arg;
+    attention_forward(&c->ex, c->out, c->qkv, &c->seq, &c->at, &c->state);
+    attention_backward(&c->ex, c->dqkv, c->dout, &c->seq, &c->at, &c->state);
+}
+
 static void case_init(head_case *c, const num_format *format, int threads, int64_t width,
                       int64_t heads, const int64_t *lengths, int64_t count)
 {
@@ -47,10 +60,9 @@ static void case_init(head_case *c, const num_format *format, int threads, int64
     const int64_t tokens = c->offset[count];
     c->seq = (sequences){count, tokens, longest, c->offset};
     test_exec_init(&c->ex, format, threads);
-    test_exec_scratch(&c->ex, attention_scratch(&c->ex, &c->at, longest));
-    const size_t bytes = attention_state_bytes(&c->ex, &c->at, tokens, count);
-    assert_int_equal(arena_init(NULL, &c->storage, bytes, ""), MTS_OK);
-    attention_state_bind(&c->ex, &c->state, &c->storage, &c->at, tokens, count);
+    c->seq.offset = NULL; /* planned by the shape alone */
+    test_exec_plan(&c->ex, &c->storage, bind, run, c);
+    c->seq.offset = c->offset;
     c->qkv = c->state.qkv != NULL ? c->state.qkv : test_floats(tokens * 3 * width);
     c->out = test_floats(tokens * width);
     c->dout = test_floats(tokens * width);
@@ -67,7 +79,7 @@ static void case_deinit(head_case *c)
     mem_free(c->out);
     mem_free(c->dout);
     mem_free(c->dqkv);
-    arena_deinit(&c->storage);
+    test_arena_deinit(&c->storage);
     test_exec_deinit(&c->ex);
 }
 
@@ -76,12 +88,6 @@ static double loss(void *arg)
     head_case *c = arg;
     attention_forward(&c->ex, c->out, c->qkv, &c->seq, &c->at, &c->state);
     return test_dot(c->out, c->dout, c->seq.tokens * c->at.width);
-}
-
-static void run(head_case *c)
-{
-    loss(c);
-    attention_backward(&c->ex, c->dqkv, c->dout, &c->seq, &c->at, &c->state);
 }
 
 static void differences(void **state)

@@ -29,30 +29,6 @@ typedef struct table_case {
     float *y, *dy; /* [TOKENS][COLS]; dy is also C of L = sum C y */
 } table_case;
 
-static void case_init(table_case *c, const num_format *format)
-{
-    test_random r = test_random_make("embedding");
-    *c = (table_case){0};
-    test_exec_init(&c->ex, format, 1);
-    test_exec_scratch(&c->ex, embedding_scratch(&c->ex, TOKENS, COLS));
-    test_param_init(&r, &c->table, WORDS, COLS, 0.0, 0.05);
-    embedding_init(&c->e, "the table", 3, &c->table);
-    for (int t = 0; t < TOKENS; t++) /* the last word never occurs */
-        c->index[t] = (int32_t)test_random_below(&r, WORDS - 1);
-    c->y = test_floats(TOKENS * COLS);
-    c->dy = test_floats(TOKENS * COLS);
-    test_fill_normal(&r, c->dy, TOKENS * COLS, 0.0, 1e-3);
-}
-
-static void case_deinit(table_case *c)
-{
-    assert_string_equal(c->ex.anomaly, "");
-    test_param_deinit(&c->table);
-    mem_free(c->y);
-    mem_free(c->dy);
-    test_exec_deinit(&c->ex);
-}
-
 static void backward(table_case *c)
 {
     embedding_gradient g;
@@ -62,10 +38,40 @@ static void backward(table_case *c)
     exec_release(&c->ex, mark);
 }
 
-static void run(table_case *c)
+static void run(void *arg)
 {
+    table_case *c = arg;
     embedding_forward(&c->ex, c->y, c->index, TOKENS, &c->e, false);
     backward(c);
+}
+
+static void bind(void *arg)
+{
+    table_case *c = arg;
+    embedding_init(&c->e, "the table", 3, &c->table);
+}
+
+static void case_init(table_case *c, const num_format *format)
+{
+    test_random r = test_random_make("embedding");
+    *c = (table_case){0};
+    test_exec_init(&c->ex, format, 1);
+    test_param_init(&r, &c->table, WORDS, COLS, 0.0, 0.05);
+    for (int t = 0; t < TOKENS; t++) /* the last word never occurs */
+        c->index[t] = (int32_t)test_random_below(&r, WORDS - 1);
+    c->y = test_floats(TOKENS * COLS);
+    c->dy = test_floats(TOKENS * COLS);
+    test_fill_normal(&r, c->dy, TOKENS * COLS, 0.0, 1e-3);
+    test_exec_plan(&c->ex, NULL, bind, run, c);
+}
+
+static void case_deinit(table_case *c)
+{
+    assert_string_equal(c->ex.anomaly, "");
+    test_param_deinit(&c->table);
+    mem_free(c->y);
+    mem_free(c->dy);
+    test_exec_deinit(&c->ex);
 }
 
 static double loss(void *arg)
@@ -137,37 +143,50 @@ static void exact_sums(void **state)
 
 /* A table of more rows than one digit of the sort has, few of them used, and numbers whose sum
  * depends on the order: it is that of the tokens. */
-static void order_of_tokens(void **state)
-{
-    enum { N = 3000, ROWS = 3 << 12, USED = 7 };
-    const num_format format = test_format_float(FORMAT_FP32);
-    test_random r = test_random_make("order");
+enum { N = 3000, ROWS = 3 << 12, USED = 7 };
+
+typedef struct order_case {
     exec ex;
     param table;
     embedding e;
-    embedding_gradient g;
     int32_t index[N];
-    float *dy = test_floats(N), *expected = test_floats(ROWS);
+    float dy[N];
+} order_case;
+
+static void scatter(void *arg)
+{
+    order_case *c = arg;
+    embedding_gradient g;
+    const size_t mark = exec_mark(&c->ex);
+    embedding_map_gradient(&c->ex, &g, c->dy, N, 1, &c->e);
+    embedding_backward(&c->ex, &g, c->index, &c->e);
+    exec_release(&c->ex, mark);
+}
+
+static void order_of_tokens(void **state)
+{
+    static order_case c;
+    const num_format format = test_format_float(FORMAT_FP32);
+    test_random r = test_random_make("order");
+    float *expected = test_floats(ROWS);
     double *sum = test_alloc(ROWS, sizeof *sum);
     (void)state;
-    test_exec_init(&ex, &format, 2);
-    test_exec_scratch(&ex, embedding_scratch(&ex, N, 1));
-    test_param_init(&r, &table, ROWS, 1, 0.0, 1.0);
-    embedding_init(&e, "the table", 3, &table);
+    test_exec_init(&c.ex, &format, 2);
+    test_param_init(&r, &c.table, ROWS, 1, 0.0, 1.0);
+    embedding_init(&c.e, "the table", 3, &c.table);
     for (int t = 0; t < N; t++) {
         const int64_t row = test_random_below(&r, USED); /* 0, 4097, 8194, 1, ... */
-        index[t] = (int32_t)(row / 3 + row % 3 * ((1 << 12) + 1));
-        dy[t] = (float)ldexp(test_random_normal(&r), (int)test_random_below(&r, 120));
-        sum[index[t]] += (double)dy[t];
+        c.index[t] = (int32_t)(row / 3 + row % 3 * ((1 << 12) + 1));
+        c.dy[t] = (float)ldexp(test_random_normal(&r), (int)test_random_below(&r, 120));
+        sum[c.index[t]] += (double)c.dy[t];
     }
     for (int v = 0; v < ROWS; v++)
         expected[v] = (float)sum[v];
-    embedding_map_gradient(&ex, &g, dy, N, 1, &e);
-    embedding_backward(&ex, &g, index, &e);
-    test_assert_same("dW", table.grad, expected, ROWS);
-    test_param_deinit(&table);
-    test_exec_deinit(&ex);
-    mem_free(dy);
+    test_exec_plan(&c.ex, NULL, NULL, scatter, &c);
+    scatter(&c);
+    test_assert_same("dW", c.table.grad, expected, ROWS);
+    test_param_deinit(&c.table);
+    test_exec_deinit(&c.ex);
     mem_free(expected);
     mem_free(sum);
 }
@@ -247,8 +266,7 @@ static void rows_as_the_table(void **state)
         c.ex.weight_version = 5;
         c.ex.step = 17; /* the batches of one optimizer step see one table */
         embedding_forward(&c.ex, c.y, c.index, TOKENS, &c.e, false);
-        const size_t bytes = qmatrix_bytes(WORDS, COLS, 7, groups[g]);
-        assert_int_equal(arena_init(NULL, &a, bytes, ""), MTS_OK);
+        assert_int_equal(arena_init(NULL, &a, (WORDS + 1) * (COLS + 64), ""), MTS_OK);
         qmatrix_bind(&m, &a, WORDS, COLS, 7, groups[g]);
         const map_args args = {.key = rng_make_key(c.ex.seed, 5, 3, RNG_ROUND_WEIGHT),
                                .stochastic = true,
@@ -261,7 +279,7 @@ static void rows_as_the_table(void **state)
                 const float scale = m.scale[groups[g] == GROUP_ROW ? v : 0];
                 assert_true(c.y[t * COLS + j] == (float)((int8_t *)m.q)[v * COLS + j] * scale);
             }
-        arena_deinit(&a);
+        test_arena_deinit(&a);
         case_deinit(&c);
     }
 }

@@ -29,12 +29,25 @@ typedef struct norm_case {
     float *x, *y, *dy, *dx; /* dy is also C of L = sum C y */
 } norm_case;
 
+static void bind(void *arg)
+{
+    norm_case *c = arg;
+    layernorm_bind(&c->ex, &c->ln, &c->storage, "the norm", 9, &c->gamma, &c->beta, c->n, 1e-12f);
+    layernorm_state_bind(&c->ex, &c->state, &c->storage, c->rows, c->n);
+}
+
+static void run(void *arg)
+{
+    norm_case *c = arg;
+    layernorm_forward(&c->ex, c->y, c->x, c->rows, &c->ln, &c->state);
+    layernorm_backward(&c->ex, c->dx, c->dy, c->rows, &c->ln, &c->state);
+}
+
 static void case_init(norm_case *c, const num_format *format, int64_t rows, int64_t n)
 {
     test_random r = test_random_make("layernorm");
     *c = (norm_case){.rows = rows, .n = n};
     test_exec_init(&c->ex, format, 1);
-    test_exec_scratch(&c->ex, layernorm_gradient_bytes(&c->ex, rows, n));
     test_param_init(&r, &c->gamma, 1, n, 1.0, 0.2);
     test_param_init(&r, &c->beta, 1, n, 0.0, 0.2);
     c->x = test_floats(rows * n);
@@ -43,10 +56,7 @@ static void case_init(norm_case *c, const num_format *format, int64_t rows, int6
     c->dy = test_floats(rows * n);
     test_fill_normal(&r, c->x, rows * n, 0.3, 1.5);
     test_fill_normal(&r, c->dy, rows * n, 0.0, 1.0);
-    const size_t bytes = layernorm_bytes(&c->ex, n) + layernorm_state_bytes(&c->ex, rows, n);
-    assert_int_equal(arena_init(NULL, &c->storage, bytes, ""), MTS_OK);
-    layernorm_bind(&c->ex, &c->ln, &c->storage, "the norm", 9, &c->gamma, &c->beta, n, 1e-12f);
-    layernorm_state_bind(&c->ex, &c->state, &c->storage, rows, n);
+    test_exec_plan(&c->ex, &c->storage, bind, run, c);
 }
 
 static void case_deinit(norm_case *c)
@@ -54,18 +64,12 @@ static void case_deinit(norm_case *c)
     assert_string_equal(c->ex.anomaly, "");
     test_param_deinit(&c->gamma);
     test_param_deinit(&c->beta);
-    arena_deinit(&c->storage);
+    test_arena_deinit(&c->storage);
     mem_free(c->x);
     mem_free(c->dx);
     mem_free(c->y);
     mem_free(c->dy);
     test_exec_deinit(&c->ex);
-}
-
-static void run(norm_case *c)
-{
-    layernorm_forward(&c->ex, c->y, c->x, c->rows, &c->ln, &c->state);
-    layernorm_backward(&c->ex, c->dx, c->dy, c->rows, &c->ln, &c->state);
 }
 
 static double loss(void *arg)

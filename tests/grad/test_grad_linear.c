@@ -34,13 +34,36 @@ typedef struct layer_case {
     float *x, *y, *dy, *dx; /* dy is also C of L = sum C Y */
 } layer_case;
 
+static void bind(void *arg)
+{
+    layer_case *c = arg;
+    linear_bind(&c->ex, &c->lin, &c->storage, "the layer", 5, &c->weight, &c->bias, c->out, c->in);
+    c->act = (activation){.where = "the layer", .id = 6};
+    activation_bind(&c->act, &c->storage, &c->ex.format, c->rows, c->in);
+}
+
+static void forward(layer_case *c)
+{
+    float *source = activation_source(&c->ex, &c->act, c->x);
+    if (source != c->x)
+        exec_copy(&c->ex, source, c->x, (size_t)(c->rows * c->in) * sizeof(float));
+    activation_set(&c->ex, &c->act, source);
+    linear_forward(&c->ex, c->y, &c->act, &c->lin);
+}
+
+static void run(void *arg)
+{
+    layer_case *c = arg;
+    forward(c);
+    linear_backward(&c->ex, c->dx, c->dy, &c->act, &c->lin);
+}
+
 static void case_init(layer_case *c, const num_format *format, int64_t rows, int64_t out,
                       int64_t in)
 {
     test_random r = test_random_make("linear");
     *c = (layer_case){.rows = rows, .out = out, .in = in};
     test_exec_init(&c->ex, format, 1);
-    test_exec_scratch(&c->ex, linear_scratch(&c->ex, rows, out, in));
     test_param_init(&r, &c->weight, out, in, 0.0, 0.5);
     test_param_init(&r, &c->bias, 1, out, 0.0, 0.5);
     c->x = test_floats(rows * in);
@@ -49,11 +72,7 @@ static void case_init(layer_case *c, const num_format *format, int64_t rows, int
     c->dy = test_floats(rows * out);
     test_fill_normal(&r, c->x, rows * in, 0.2, 1.0);
     test_fill_normal(&r, c->dy, rows * out, 0.0, 1e-3);
-    const size_t bytes = linear_bytes(&c->ex, out, in) + activation_bytes(format, rows, in);
-    assert_int_equal(arena_init(NULL, &c->storage, bytes, ""), MTS_OK);
-    linear_bind(&c->ex, &c->lin, &c->storage, "the layer", 5, &c->weight, &c->bias, out, in);
-    c->act = (activation){.where = "the layer", .id = 6};
-    activation_bind(&c->act, &c->storage, format, rows, in);
+    test_exec_plan(&c->ex, &c->storage, bind, run, c);
 }
 
 static void case_deinit(layer_case *c)
@@ -61,7 +80,7 @@ static void case_deinit(layer_case *c)
     assert_string_equal(c->ex.anomaly, "");
     test_param_deinit(&c->weight);
     test_param_deinit(&c->bias);
-    arena_deinit(&c->storage);
+    test_arena_deinit(&c->storage);
     mem_free(c->x);
     mem_free(c->dx);
     mem_free(c->y);
@@ -69,26 +88,11 @@ static void case_deinit(layer_case *c)
     test_exec_deinit(&c->ex);
 }
 
-static void forward(layer_case *c)
-{
-    float *source = activation_source(&c->ex, &c->act, c->x);
-    if (source != c->x)
-        memcpy(source, c->x, (size_t)(c->rows * c->in) * sizeof(float));
-    activation_set(&c->ex, &c->act, source);
-    linear_forward(&c->ex, c->y, &c->act, &c->lin);
-}
-
 static double loss(void *arg)
 {
     layer_case *c = arg;
     forward(c);
     return test_dot(c->y, c->dy, c->rows * c->out);
-}
-
-static void run(layer_case *c)
-{
-    forward(c);
-    linear_backward(&c->ex, c->dx, c->dy, &c->act, &c->lin);
 }
 
 static void differences(void **state)
@@ -299,7 +303,7 @@ static void round_to_nearest(exec *ex, float *x, int64_t rows, int64_t cols, gro
     arena a;
     qmatrix m;
     const map_args args = {.what = "", .where = ""};
-    assert_int_equal(arena_init(NULL, &a, qmatrix_bytes(rows, cols, 4, group), ""), MTS_OK);
+    assert_int_equal(arena_init(NULL, &a, (size_t)(rows * cols + 64) * 5, ""), MTS_OK);
     qmatrix_bind(&m, &a, rows, cols, 4, group);
     qmatrix_map(ex, &m, x, cols, &args);
     for (int64_t i = 0; i < rows; i++)
@@ -308,7 +312,7 @@ static void round_to_nearest(exec *ex, float *x, int64_t rows, int64_t cols, gro
             const int64_t at = group == GROUP_ROW ? i : group == GROUP_BLOCK ? block : 0;
             x[i * cols + j] = (float)((const int8_t *)m.q)[i * cols + j] * m.scale[at];
         }
-    arena_deinit(&a);
+    test_arena_deinit(&a);
 }
 
 /* Mixed rounding: Y has the bits of nearest rounding in every step, the gradients are drawn. */

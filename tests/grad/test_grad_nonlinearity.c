@@ -29,14 +29,25 @@ typedef struct act_case {
     float *x, *y, *dy, *dx;
 } act_case;
 
+static void bind(void *arg)
+{
+    act_case *c = arg;
+    nonlinearity_state_bind(&c->ex, &c->state, &c->storage, N);
+}
+
+static void pass(void *arg)
+{
+    act_case *c = arg;
+    nonlinearity_forward(&c->ex, c->y, nonlinearity_source(&c->state, c->x), N, &c->f, &c->state);
+    nonlinearity_backward(&c->ex, c->dx, c->dy, N, &c->f, &c->state);
+}
+
 static void case_init(act_case *c, const num_format *format, int kind)
 {
     test_random r = test_random_make("nonlinearity");
     *c = (act_case){.f = {7, (activation_kind)kind}};
     test_exec_init(&c->ex, format, 2);
-    assert_int_equal(arena_init(NULL, &c->storage, nonlinearity_state_bytes(&c->ex, N), ""),
-                     MTS_OK);
-    nonlinearity_state_bind(&c->ex, &c->state, &c->storage, N);
+    test_exec_plan(&c->ex, &c->storage, bind, pass, c);
     c->x = test_floats(N);
     c->y = test_floats(N);
     c->dy = test_floats(N);
@@ -52,7 +63,7 @@ static void case_deinit(act_case *c)
     mem_free(c->y);
     mem_free(c->dy);
     mem_free(c->dx);
-    arena_deinit(&c->storage);
+    test_arena_deinit(&c->storage);
     test_exec_deinit(&c->ex);
 }
 

@@ -10,6 +10,7 @@
 
 #include "data/targets.h"
 #include "models/bert.h"
+#include "network/network.h"
 
 /* ------------------------------------------------------------------------------- numbers ---- */
 
@@ -72,10 +73,16 @@ num_format test_format_dfp(int bits, group_kind group, bool stochastic);
  * called at the start of each test that uses them. */
 int test_families(const gemm_family *out[8]);
 
-/* A context in training mode with the best family; scratch as its layers say they need. */
+/* A context in training mode with the best family, without scratch. */
 void test_exec_init(exec *ex, const num_format *format, int threads);
-void test_exec_scratch(exec *ex, size_t bytes);
+/* Exactly the memory that bind and pass take, which are run dry for it: storage (NULL: none), from
+ * which bind takes, and ex->scratch.  Then bind is called once more, in earnest. */
+void test_exec_plan(exec *ex, arena *storage, void (*bind)(void *), void (*pass)(void *),
+                    void *arg);
+/* Fails if more scratch was taken than planned, or not given back. */
 void test_exec_deinit(exec *ex);
+/* Fails if more was taken than planned. */
+void test_arena_deinit(arena *a);
 
 /* A parameter of its own with a gradient, filled with mean + sigma * normal. */
 void test_param_init(test_random *r, param *p, int64_t rows, int64_t cols, double mean,
@@ -90,15 +97,19 @@ typedef struct test_shape {
     int64_t sequences;                                                    /* [3] */
     int64_t lengths[8];                                                   /* [7, 1, 5] */
     int64_t train_sequences; /* largest training batch: the first so many [all]; -1: no training */
-    bool recompute;          /* bert_limits.recompute */
+    bool recompute;          /* model_options.recompute */
+    const char *head;        /* [classification, or regression with 1 label] */
+    const gemm_family *family; /* [as kernels_select says] */
 } test_shape;
 
 typedef struct test_bert {
-    bert *model;
-    bert_input in;
-    targets targets;         /* classes, or scores where the shape has one label */
-    float *logits, *dlogits; /* [rows][num_labels] */
-    int64_t outputs;         /* rows * num_labels */
+    network *net;
+    bert *model; /* net's body */
+    model_input in;
+    targets targets; /* of the rows, as the head wants them */
+    float *logits;   /* [outputs], of the last forward */
+    int64_t outputs;
+    network_pass pass; /* of the next forward or gradient */
     int64_t *offset;
     int32_t *ids, *type_ids, *positions;
 } test_bert;
@@ -109,14 +120,12 @@ void test_config_init(model_config *cfg, const test_shape *shape);
 
 /* A model and a batch of exactly this shape; the same numbers for each format and thread count. */
 void test_bert_init(test_bert *t, const test_shape *shape, const num_format *format, int threads,
-                    const bert_dropout *dropout);
+                    const dropout_rates *dropout);
 void test_bert_deinit(test_bert *t);
 
-/* Make the model run on another family than the one that kernels_select chose. */
-void test_bert_use_family(test_bert *t, const gemm_family *family);
-
-/* Forward and loss; and the gradient of all parameters with it. */
+/* Forward in training and the loss; the gradient of all parameters after it; forward in evaluation. */
 double test_bert_loss(test_bert *t);
 void test_bert_gradient(test_bert *t);
+void test_bert_evaluate(test_bert *t);
 
 #endif

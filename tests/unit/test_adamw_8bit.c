@@ -335,9 +335,9 @@ static void test_step_in_double(void **state)
         optimizer_step(&ex, opt, t.items, t.count, rate, scale);
         int64_t first = 0, index = 0;
         for (int64_t p = 0; p < t.count; p++) {
-            const int64_t n = t.items[p].rows * t.items[p].cols;
+            const int64_t n = t.items[p]->rows * t.items[p]->cols;
             for (int64_t i = 0; n >= ADAMW_8BIT_MIN && i < n; i += BLOCK, index++) {
-                const int64_t at = t.items[p].offset + i;
+                const int64_t at = test_params_offset(&t, p) + i;
                 const block_check b = {
                     .w_before = w + at,
                     .w = t.value + at,
@@ -353,7 +353,7 @@ static void test_step_in_double(void **state)
                     .n = n - i < BLOCK ? n - i : BLOCK,
                 };
                 check_block(&b, &usual, rate, (double)scale,
-                            t.items[p].decay ? (double)(float)usual.weight_decay : 0.0, step);
+                            t.items[p]->decay ? (double)(float)usual.weight_decay : 0.0, step);
             }
             first += n >= ADAMW_8BIT_MIN ? n : 0;
         }
@@ -428,7 +428,7 @@ static void test_blocks_begin_with_the_parameter(void **state)
     test_params_add(&b, 71, 61, true); /* 4331: an incomplete block */
     test_params_add(&b, 1, 20000, true);
     test_params_fill(a.value, 20000, 0.5f, 3);
-    memcpy(b.items[1].value, a.value, 20000 * sizeof(float));
+    memcpy(b.items[1]->value, a.value, 20000 * sizeof(float));
     assert_ok(optimizer_create(&ctx, &usual, a.items, a.count, &first));
     assert_ok(optimizer_create(&ctx, &usual, b.items, b.count, &second));
     assert_int_equal(state_count(first, "exp_avg_absmax"), 79);
@@ -436,12 +436,12 @@ static void test_blocks_begin_with_the_parameter(void **state)
     for (int step = 0; step < 3; step++) {
         test_params_fill(a.grad, 20000, 0.01f, (uint64_t)(600 + step));
         test_params_fill(b.grad, 4331, 1.0f, (uint64_t)(700 + step));
-        memcpy(b.items[1].grad, a.grad, 20000 * sizeof(float));
+        memcpy(b.items[1]->grad, a.grad, 20000 * sizeof(float));
         optimizer_step(&ex, first, a.items, a.count, 0.01, 1.0f);
         optimizer_step(&ex, second, b.items, b.count, 0.01, 1.0f);
     }
     const moments x = moments_of(first), y = moments_of(second);
-    assert_memory_equal(a.value, b.items[1].value, 20000 * sizeof(float));
+    assert_memory_equal(a.value, b.items[1]->value, 20000 * sizeof(float));
     assert_memory_equal(x.m, y.m + 4331, 20000);
     assert_memory_equal(x.v, y.v + 4331, 20000);
     assert_memory_equal(x.m_max, y.m_max + 17, 79 * sizeof(float));

@@ -131,6 +131,18 @@ static void product_deinit(product *p)
     test_exec_deinit(&p->ex);
 }
 
+/* Pack one side; a dry run takes as much. */
+static void pack(product *p, gemm_operand *op, const gemm_plan *plan, gemm_side which,
+                 const side *s)
+{
+    exec dry;
+    exec_dry(&dry, &p->ex);
+    gemm_pack(&dry, op, &dry.scratch, plan, which, &s->m, s->transposed);
+    const size_t used = p->storage.used;
+    gemm_pack(&p->ex, op, &p->storage, plan, which, &s->m, s->transposed);
+    assert_int_equal(p->storage.used - used, dry.scratch.used);
+}
+
 static void product_run(product *p, const gemm_family *family)
 {
     const int64_t ldc = p->b.rows + 3;
@@ -141,14 +153,8 @@ static void product_run(product *p, const gemm_family *family)
     p->ex.fk = float_kernels_for(family);
     const gemm_plan plan = gemm_plan_make(family, p->a.m.bits, p->b.m.bits, by_block);
     memcpy(p->c, p->start, (size_t)(p->a.rows * ldc) * sizeof(float));
-    size_t used = p->storage.used;
-    gemm_pack(&p->ex, &a, &p->storage, &plan, GEMM_A, &p->a.m, p->a.transposed);
-    assert_int_equal(p->storage.used - used,
-                     gemm_operand_bytes(&plan, GEMM_A, p->a.rows, p->a.depth, by_block));
-    used = p->storage.used;
-    gemm_pack(&p->ex, &b, &p->storage, &plan, GEMM_B, &p->b.m, p->b.transposed);
-    assert_int_equal(p->storage.used - used,
-                     gemm_operand_bytes(&plan, GEMM_B, p->b.rows, p->b.depth, by_block));
+    pack(p, &a, &plan, GEMM_A, &p->a);
+    pack(p, &b, &plan, GEMM_B, &p->b);
     if (p->serial)
         gemm_run_serial(&p->ex, p->c, ldc, &a, &b, p->bias, p->accumulate);
     else
@@ -377,8 +383,8 @@ static void check_views(test_random *r, int turn, group_kind group_a, group_kind
         p.ex.family = families[f];
         p.ex.fk = float_kernels_for(families[f]);
         memcpy(p.c, p.start, (size_t)(m * (n + 3)) * sizeof(float));
-        gemm_pack_view(&a, &p.storage, &plan, GEMM_A, &va, ta);
-        gemm_pack_view(&b, &p.storage, &plan, GEMM_B, &vb, tb);
+        gemm_pack_view(&p.ex, &a, &p.storage, &plan, GEMM_A, &va, ta);
+        gemm_pack_view(&p.ex, &b, &p.storage, &plan, GEMM_B, &vb, tb);
         gemm_run_serial(&p.ex, p.c, n + 3, &a, &b, NULL, false);
         check_model(&p, families[f]->name);
         p.storage.used = mark;

@@ -24,7 +24,7 @@ static double loss(void *arg)
 {
     loss_case *c = arg;
     if (c->regression)
-        return loss_squared_error(NULL, c->logits, c->scores, ROWS, 1.0f);
+        return loss_squared_error(&c->ex, NULL, c->logits, c->scores, ROWS, 1.0f);
     return loss_cross_entropy(&c->ex, NULL, c->logits, c->labels, ROWS, CLASSES, 1.0f);
 }
 
@@ -74,10 +74,10 @@ static void squared_error(void **state)
         const double e = (double)c.logits[i] - (double)c.scores[i];
         expected += e * e / ROWS;
     }
-    const double found = loss_squared_error(grad, c.logits, c.scores, ROWS, 1.0f);
+    const double found = loss_squared_error(&c.ex, grad, c.logits, c.scores, ROWS, 1.0f);
     assert_true(fabs(found - expected) < 1e-6 * expected);
     test_assert_gradient("predictions", loss, &c, c.logits, grad, ROWS, 1e-2f, 1e-4, 1e-5);
-    loss_squared_error(scaled, c.logits, c.scores, ROWS, 0.5f);
+    loss_squared_error(&c.ex, scaled, c.logits, c.scores, ROWS, 0.5f);
     for (int i = 0; i < ROWS; i++)
         assert_true(scaled[i] == 0.5f * grad[i]);
     test_exec_deinit(&c.ex);

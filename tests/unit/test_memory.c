@@ -1,6 +1,6 @@
 /*
  * Memory: base/memory itself, a model whose every allocation fails in turn, and the model's plan:
- * no shape, format or batch may take more from an arena than was planned (arena_take asserts it).
+ * no shape, format or batch may take more from an arena than was planned (test_bert_deinit asks).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -96,22 +96,118 @@ static void arenas(void **state)
 {
     arena a = {0};
     (void)state;
-    assert_int_equal(arena_need(1, 1), 64);
-    assert_int_equal(arena_need(64, 1), 64);
-    assert_int_equal(arena_need(13, 5), 128);
-    assert_int_equal(arena_need(0, 5), 0);
     assert_int_equal(arena_init(&ctx, &a, 256, "arena"), MTS_OK);
     uint8_t *first = arena_take(&a, 3, 1), *second = arena_take(&a, 65, 1);
     assert_ptr_equal(second, first + 64);
     assert_int_equal(a.used, 192);
     assert_int_equal((uintptr_t)first % 64, 0);
+    assert_ptr_equal(arena_take(&a, 0, 5), first + 192);
+    a.used = 64;
+    arena_take(&a, 64, 1);
+    assert_int_equal(a.used, 128);
+    assert_int_equal(a.peak, 192);
+    assert_int_equal(arena_check(&ctx, &a, "it"), MTS_OK);
     arena_deinit(&a);
     assert_null(a.base);
 }
 
+/* What an arena without memory says is what one with memory needs. */
+static void measuring(void **state)
+{
+    static const size_t sizes[][2] = {{3, 1}, {64, 1}, {13, 5}, {0, 5}, {1000, 1000}};
+    arena a, b;
+    (void)state;
+    arena_measure(&a);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const void *p = arena_take(&a, sizes[i][0], sizes[i][1]);
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p % 64, 0);
+    }
+    assert_int_equal(a.peak, 64 + 64 + 128 + 0 + 1000000);
+    a.used = 64;
+    assert_int_equal(arena_init(&ctx, &b, a.peak, "arena"), MTS_OK);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        memset(arena_take(&b, sizes[i][0], sizes[i][1]), 1, sizes[i][0] * sizes[i][1]);
+    assert_int_equal(b.used, b.bytes);
+    assert_int_equal(arena_check(&ctx, &b, "it"), MTS_OK);
+    arena_deinit(&b);
+    /* more than any machine has: no overflow, and no such arena */
+    arena_take(&a, SIZE_MAX / 8, 8);
+    arena_take(&a, SIZE_MAX, SIZE_MAX);
+    assert_int_equal(arena_init(&ctx, &b, a.peak, "all that"), MTS_ERR_MEMORY);
+    arena_deinit(&a);
+}
+
+/* Taking more than there is writes over nothing, and is an error that can be asked for. */
+static void beyond_the_plan(void **state)
+{
+    arena a;
+    (void)state;
+    assert_int_equal(arena_init(&ctx, &a, 128, "arena"), MTS_OK);
+    uint8_t *all = arena_take(&a, 128, 1), *more[3];
+    memset(all, 7, 128);
+    for (int i = 0; i < 3; i++) {
+        more[i] = arena_take(&a, 100, 1);
+        assert_int_equal((uintptr_t)more[i] % 64, 0);
+        memset(more[i], i, 128);
+    }
+    for (int i = 0; i < 128; i++)
+        assert_true(all[i] == 7 && more[0][i] == 0 && more[1][i] == 1 && more[2][i] == 2);
+    assert_int_equal(a.used, 128);
+    assert_int_equal(arena_check(&ctx, &a, "the scratch"), MTS_ERR_MEMORY);
+    assert_string_equal(ctx.error, "internal error: the scratch took 384 bytes more than the 128 "
+                                   "that were planned");
+    arena_deinit(&a); /* the sanitizers see that nothing leaks */
+}
+
+typedef struct fork_case {
+    size_t bytes[5]; /* that the pieces take */
+    uint8_t *taken[5];
+} fork_case;
+
+static void take_piece(void *arg, exec *ex, int64_t begin, int64_t end)
+{
+    fork_case *c = arg;
+    for (int64_t i = begin; i < end; i++) {
+        c->taken[i] = exec_take(ex, (int64_t)c->bytes[i], 1);
+        if (!ex->dry)
+            memset(c->taken[i], (int)i, c->bytes[i]);
+    }
+}
+
+/* The threads of a fork share what is left; a piece larger than the first one is an error. */
+static void forks(void **state)
+{
+    const num_format format = test_format_float(FORMAT_FP32);
+    fork_case c = {.bytes = {1000, 10, 1000, 0, 999}};
+    exec ex, dry;
+    (void)state;
+    test_exec_init(&ex, &format, 3);
+    exec_dry(&dry, &ex);
+    exec_take(&dry, 70, 1);
+    exec_parallel_fork(&dry, 5, 1, take_piece, &c);
+    assert_int_equal(dry.scratch.used, 128);
+    assert_int_equal(dry.scratch.peak, 128 + 3 * 1024);
+    assert_int_equal(arena_init(&ctx, &ex.scratch, dry.scratch.peak, "scratch"), MTS_OK);
+    const uint8_t *mine = exec_take(&ex, 70, 1);
+    exec_parallel_fork(&ex, 5, 1, take_piece, &c);
+    assert_int_equal(ex.scratch.used, 128);
+    assert_int_equal(ex.scratch.peak, ex.scratch.bytes);
+    for (int i = 0; i < 5; i++) {
+        const int64_t at = c.taken[i] - mine;
+        assert_true(at == 128 || at == 128 + 1024 || at == 128 + 2048);
+    }
+    assert_int_equal(arena_check(&ctx, &ex.scratch, "scratch"), MTS_OK);
+    c.bytes[3] = 1025;
+    exec_parallel_fork(&ex, 5, 1, take_piece, &c);
+    assert_int_equal(arena_check(&ctx, &ex.scratch, "scratch"), MTS_ERR_MEMORY);
+    assert_int_equal(ex.scratch.beyond, 1088);
+    arena_deinit(&ex.scratch);
+}
+
 /* ---------------------------------------------------------------------------- the model ---- */
 
-static const bert_dropout dropout = {0.1f, 0.1f, 0.1f};
+static const dropout_rates dropout = {0.1f, 0.1f, 0.1f};
 
 static const num_format *some_formats(int *count)
 {
@@ -128,48 +224,51 @@ static const num_format *some_formats(int *count)
     return list;
 }
 
-/* Each allocation of bert_create fails once: an error with a text, nothing leaks, cfg stays ours.
+/* Each allocation of network_create fails once: an error with a text, nothing leaks, cfg stays ours.
  */
 static void create_without_memory(void **state)
 {
+    static const char *const heads[] = {"classification", "spans"};
     const test_shape shape = test_shape_full(&(test_shape){.layers = 2});
-    const bert_limits limits = {3, 20, 3, 20, 10, false};
+    network_options options = {
+        .threads = 2, .seed = 1, .model = {dropout, false}, .limits = {3, 20, 3, 20, 10}};
     int count;
     const num_format *format = some_formats(&count);
     (void)state;
     for (int f = 0; f < count; f++) {
         int64_t n = 0;
+        options.format = format[f];
+        options.head = head_class_find(heads[f % 2]);
         for (;; n++) {
             model_config cfg;
-            bert *model = (bert *)&ctx;
+            network *net = (network *)&ctx;
             test_config_init(&cfg, &shape);
             mem_fail_after(n);
-            const mts_status st =
-                bert_create(&ctx, &cfg, &format[f], 2, 1, &dropout, &limits, &model);
+            const mts_status st = network_create(&ctx, &cfg, &options, &net);
             mem_fail_after(-1);
             if (st == MTS_OK) {
                 assert_null(cfg.labels); /* taken over */
                 model_config_deinit(&cfg);
-                bert_destroy(model);
+                network_destroy(net);
                 break;
             }
             assert_int_equal(st, MTS_ERR_MEMORY);
-            assert_null(model);
+            assert_null(net);
             assert_non_null(strstr(ctx.error, "out of memory"));
             assert_int_equal(cfg.hidden_size, shape.width);
             model_config_deinit(&cfg);
         }
         assert_true(n >= 7);
     }
-    bert_destroy(NULL);
+    network_destroy(NULL);
 }
 
 static void assert_finite(const test_bert *t, bool gradient)
 {
-    for (int64_t i = 0; i < t->in.seq.count * t->model->cfg.num_labels; i++)
+    for (int64_t i = 0; i < network_outputs(t->net, &t->in); i++)
         assert_true(isfinite(t->logits[i]));
-    for (int64_t i = 0; gradient && i < t->model->params.elements; i++)
-        assert_true(isfinite(t->model->params.grad[i]));
+    for (int64_t i = 0; gradient && i < t->net->params.elements; i++)
+        assert_true(isfinite(t->net->params.grad[i]));
 }
 
 /* Training on the first sequences, evaluation on all, twice: within the arenas. */
@@ -177,21 +276,19 @@ static void use_model(const test_shape *shape, const num_format *format, int thr
 {
     test_bert t;
     test_bert_init(&t, shape, format, threads, &dropout);
-    const bert_input all = t.in;
+    const model_input all = t.in;
     for (int round = 0; round < 2; round++) {
         if (shape->train_sequences >= 0) {
             const int64_t n = shape->train_sequences;
             t.in.seq.count = n > 0 ? n : all.seq.count;
             t.in.seq.tokens = t.offset[t.in.seq.count];
-            t.model->ex.training = true;
             test_bert_gradient(&t);
             assert_finite(&t, true);
-            bert_weights_changed(t.model);
-            t.model->ex.step++;
+            network_weights_changed(t.net);
+            t.pass.step++;
         }
         t.in = all;
-        t.model->ex.training = false;
-        test_bert_loss(&t);
+        test_bert_evaluate(&t);
         assert_finite(&t, false);
     }
     test_bert_deinit(&t);
@@ -210,6 +307,8 @@ static test_shape random_shape(test_random *r)
     for (int64_t e = 0; e < s.sequences; e++)
         s.lengths[e] = 1 + test_random_below(r, test_random_below(r, 3) == 0 ? 70 : 9);
     s.train_sequences = test_random_below(r, 4) == 0 ? -1 : 1 + test_random_below(r, s.sequences);
+    if (test_random_below(r, 3) == 0)
+        s.head = "spans";
     return s;
 }
 
@@ -244,6 +343,8 @@ static void corner_models(void **state)
         {.width = 4, .heads = 4, .intermediate = 300},
         {.width = 130, .heads = 1, .sequences = 2, .lengths = {3, 2}},
         {.width = 8, .heads = 2, .positions = 200, .sequences = 2, .lengths = {200, 1}},
+        {.head = "spans"},
+        {.head = "spans", .width = 4, .heads = 1, .intermediate = 4, .recompute = true},
         {.labels = 200, .sequences = 8, .lengths = {1, 2, 1, 2, 1, 2, 1, 2}},
         {.layers = 1, .recompute = true},
         {.layers = 5, .recompute = true, .intermediate = 8},
@@ -268,27 +369,33 @@ static void corner_models(void **state)
 static void check_plan(const test_shape *shape, const num_format *format)
 {
     test_bert t;
-    bert_plan plan;
+    network_plan plan;
+    param_list declared = {0};
+    const char *prefix;
     test_bert_init(&t, shape, format, 2, &dropout);
-    const sequences *s = &t.in.seq;
-    const bert_limits limits = {s->count,  s->tokens,     s->count,
-                                s->tokens, s->max_length, shape->recompute};
-    assert_int_equal(bert_plan_make(&ctx, &t.model->cfg, format, 2, &limits, &plan), MTS_OK);
-    assert_int_equal(plan.parameters, (size_t)t.model->params.elements * sizeof(float));
+    const network *net = t.net;
+    assert_int_equal(network_plan_make(&ctx, &net->cfg, &net->options, &plan), MTS_OK);
+    assert_int_equal(plan.parameters, (size_t)net->params.elements * sizeof(float));
     assert_int_equal(plan.gradients, plan.parameters);
-    assert_int_equal(plan.packed_weights, t.model->packed.bytes);
-    assert_int_equal(plan.activations, t.model->acts.bytes);
-    assert_int_equal(plan.scratch, t.model->ex.scratch.bytes);
-    assert_int_equal(t.model->params.count, param_table_count(&t.model->cfg));
-    for (int64_t i = 0; i < t.model->params.count; i++) {
-        const param *p = &t.model->params.items[i];
-        const param same = param_table_describe(&t.model->cfg, i);
-        assert_string_equal(p->name, same.name);
-        assert_true(p->rows == same.rows && p->cols == same.cols && p->vector == same.vector);
-        assert_null(same.value);
+    assert_int_equal(plan.packed_weights, net->packed.bytes);
+    assert_int_equal(plan.activations, net->kept.bytes);
+    assert_int_equal(plan.scratch, net->ex.scratch.bytes);
+    assert_int_equal(network_declare(&ctx, &net->cfg, net->options.head, &declared, &prefix),
+                     MTS_OK);
+    assert_string_equal(prefix, "bert.");
+    assert_int_equal(net->params.count, declared.count);
+    for (int64_t i = 0; i < declared.count; i++) {
+        const param *p = net->params.items[i], *same = declared.items[i];
+        assert_string_equal(p->name, same->name);
+        assert_true(p->rows == same->rows && p->cols == same->cols && p->vector == same->vector);
+        assert_null(same->value);
     }
+    param_list_deinit(&declared);
     test_bert_gradient(&t);
-    assert_int_equal(t.model->acts.used, t.model->acts.bytes); /* no more than needed */
+    assert_int_equal(net->kept.used, net->kept.bytes); /* no more than needed */
+    assert_int_equal(net->packed.used, net->packed.bytes);
+    if (format->kind != FORMAT_BF16) /* whose plan is for a library without products of it, too */
+        assert_int_equal(net->ex.scratch.peak, net->ex.scratch.bytes);
     test_bert_deinit(&t);
 }
 
@@ -316,6 +423,9 @@ int main(void)
         cmocka_unit_test(texts),
         cmocka_unit_test(failure_injection),
         cmocka_unit_test(arenas),
+        cmocka_unit_test(measuring),
+        cmocka_unit_test(beyond_the_plan),
+        cmocka_unit_test(forks),
         cmocka_unit_test(create_without_memory),
         cmocka_unit_test(random_models),
         cmocka_unit_test(corner_models),

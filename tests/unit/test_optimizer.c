@@ -218,9 +218,9 @@ static void test_decay_alone(void **state)
         memcpy(before, t.value, (size_t)t.elements * sizeof *before);
         optimizer_step(&ex, opt, t.items, t.count, 0.5, 1.0f);
         for (int64_t p = 0, i = 0; p < t.count; p++)
-            for (int64_t k = 0; k < t.items[p].rows * t.items[p].cols; k++, i++) {
-                const float expected = t.items[p].decay ? 0.875f * before[i] : before[i];
-                assert_true(fabsf(t.value[i] - expected) <= (t.items[p].decay ? 1e-3f : 0.0f));
+            for (int64_t k = 0; k < t.items[p]->rows * t.items[p]->cols; k++, i++) {
+                const float expected = t.items[p]->decay ? 0.875f * before[i] : before[i];
+                assert_true(fabsf(t.value[i] - expected) <= (t.items[p]->decay ? 1e-3f : 0.0f));
             }
         free(before);
         optimizer_destroy(opt);
@@ -300,7 +300,7 @@ static void test_states_and_bytes(void **state)
         size_t bytes = eight ? sizeof(adamw_8bit_maps) : 0;
         int i = 0;
         for (int64_t p = 0; p < t.count; p++)
-            optimizer_sizes_add(&sizes, all_options[o].class, t.items[p].rows * t.items[p].cols);
+            optimizer_sizes_add(&sizes, all_options[o].class, t.items[p]->rows * t.items[p]->cols);
         assert_int_equal(sizes.elements, t.elements);
         assert_ok(optimizer_create(&ctx, &all_options[o], t.items, t.count, &opt));
         for (; expected[o][i].name != NULL; i++) {

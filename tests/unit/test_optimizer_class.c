@@ -88,10 +88,10 @@ static size_t sign_bytes(const optimizer_sizes *sizes)
     return sizeof(sign_work);
 }
 
-static mts_status sign_init(mts_ctx *c, optimizer *opt, const param *params)
+static mts_status sign_init(mts_ctx *c, optimizer *opt, param *const *params)
 {
     mts_status st = mem_calloc(c, &opt->work, 1, sizeof(sign_work), "optimizer plan");
-    return st == MTS_OK && params[0].value[0] != 0.0f ? MTS_ERR_NUMERIC : st;
+    return st == MTS_OK && params[0]->value[0] != 0.0f ? MTS_ERR_NUMERIC : st;
 }
 
 static void sign_destroy(void *work)
@@ -100,13 +100,13 @@ static void sign_destroy(void *work)
     sign_destroyed++;
 }
 
-static void sign_step(exec *ex, optimizer *opt, const param *params, double rate, float scale)
+static void sign_step(exec *ex, optimizer *opt, param *const *params, double rate, float scale)
 {
     double *norms = optimizer_state_data(opt, "norms");
     (void)ex;
     for (int64_t i = 0; i < opt->pieces.count; i++) {
         const param_piece *part = &opt->pieces.items[i];
-        const param *p = &params[part->param];
+        const param *p = params[part->param];
         for (int64_t k = part->begin; k < part->begin + part->n; k++)
             p->value[k] -= (float)copysign(rate, (double)(p->grad[k] * scale));
         norms[1 + part->param] = 1.0 / (double)optimizer_steps_done(opt);

@@ -29,24 +29,35 @@ typedef struct map_case {
     exec ex;
     arena storage;
     int64_t rows, cols, ld;
+    int bits;
     float *x;
     qmatrix m;
     float *row_mul, *col_mul; /* NULL: none */
     map_args args;
 } map_case;
 
+static void bind(void *arg)
+{
+    map_case *c = arg;
+    qmatrix_bind(&c->m, &c->storage, c->rows, c->cols, c->bits, c->ex.format.group);
+}
+
+static void map(void *arg)
+{
+    map_case *c = arg;
+    c->args.row_mul = c->row_mul;
+    c->args.col_mul = c->col_mul;
+    qmatrix_map(&c->ex, &c->m, c->x, c->ld, &c->args);
+}
+
 static void case_init(map_case *c, int64_t rows, int64_t cols, int bits, group_kind group,
                       bool stochastic, int threads)
 {
     const num_format format = test_format_dfp(bits, group, stochastic);
-    *c = (map_case){.rows = rows, .cols = cols, .ld = cols + 5};
+    *c = (map_case){.rows = rows, .cols = cols, .ld = cols + 5, .bits = bits};
     test_exec_init(&c->ex, &format, threads);
-    /* a mapping by columns takes scratch: two numbers per column */
-    test_exec_scratch(&c->ex, 2 * arena_need((size_t)cols, sizeof(float)));
-    const size_t bytes = qmatrix_bytes(rows, cols, bits, group);
-    assert_int_equal(arena_init(NULL, &c->storage, bytes, "storage"), MTS_OK);
-    qmatrix_bind(&c->m, &c->storage, rows, cols, bits, group);
-    assert_int_equal(c->storage.used, bytes);
+    test_exec_plan(&c->ex, &c->storage, bind, map, c);
+    assert_int_equal(c->storage.used, c->storage.bytes);
     c->x = test_floats(rows * c->ld);
     c->args = (map_args){.key = rng_make_key(7, 8, 9, RNG_ROUND_GRADIENT_DX),
                          .stochastic = stochastic,
@@ -59,15 +70,8 @@ static void case_deinit(map_case *c)
     mem_free(c->x);
     mem_free(c->row_mul);
     mem_free(c->col_mul);
-    arena_deinit(&c->storage);
+    test_arena_deinit(&c->storage);
     test_exec_deinit(&c->ex);
-}
-
-static void map(map_case *c)
-{
-    c->args.row_mul = c->row_mul;
-    c->args.col_mul = c->col_mul;
-    qmatrix_map(&c->ex, &c->m, c->x, c->ld, &c->args);
 }
 
 static int32_t mantissa(const qmatrix *m, int64_t i, int64_t j)
@@ -161,7 +165,7 @@ static void fill(test_random *r, map_case *c)
         }
 }
 
-static void model(void **state)
+static void error_model(void **state)
 {
     static const int64_t shapes[][2] = {{1, 1}, {1, 70}, {70, 1}, {64, 64}, {65, 129}, {130, 63}};
     test_random r = test_random_make("model");
@@ -482,7 +486,7 @@ static void threads_and_builds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(model),
+        cmocka_unit_test(error_model),
         cmocka_unit_test(multipliers),
         cmocka_unit_test(serial),
         cmocka_unit_test(extreme_values),

@@ -157,9 +157,9 @@ static void assert_values_are_the_state(const optimizer *opt, const test_params 
 {
     const view v = view_of(opt);
     for (int64_t p = 0; p < t->count; p++)
-        for (int64_t i = 0; i < t->items[p].rows * t->items[p].cols; i++) {
-            const double exact = ldexp(v.weight[t->items[p].offset + i], v.weight_exponent[p]);
-            assert_true((double)t->items[p].value[i] == exact);
+        for (int64_t i = 0; i < t->items[p]->rows * t->items[p]->cols; i++) {
+            const double exact = ldexp(v.weight[test_params_offset(t, p) + i], v.weight_exponent[p]);
+            assert_true((double)t->items[p]->value[i] == exact);
         }
 }
 
@@ -167,20 +167,20 @@ static void test_create_maps_to_nearest(void **state)
 {
     test_params t = test_params_mixed(), before = test_params_mixed();
     (void)state;
-    memset(t.items[1].value, 0, 128 * sizeof(float));
-    memset(before.items[1].value, 0, 128 * sizeof(float));
-    t.items[4].value[0] = before.items[4].value[0] = 1e-42f;
+    memset(t.items[1]->value, 0, 128 * sizeof(float));
+    memset(before.items[1]->value, 0, 128 * sizeof(float));
+    t.items[4]->value[0] = before.items[4]->value[0] = 1e-42f;
     optimizer *opt = create(&t, 0.9, 0.0);
     const view v = view_of(opt);
     assert_values_are_the_state(opt, &t);
     assert_int_equal(v.weight_exponent[0], -2 - 14); /* 1/4 <= max |w| < 1/2 */
     assert_int_equal(v.weight_exponent[4], INT16_MIN_EXPONENT);
     for (int64_t p = 0; p < t.count; p++)
-        for (int64_t i = 0; i < t.items[p].rows * t.items[p].cols; i++) {
+        for (int64_t i = 0; i < t.items[p]->rows * t.items[p]->cols; i++) {
             const double difference =
-                fabs((double)t.items[p].value[i] - (double)before.items[p].value[i]);
+                fabs((double)t.items[p]->value[i] - (double)before.items[p]->value[i]);
             assert_true(difference <= ldexp(0.5, v.weight_exponent[p]) ||
-                        abs(v.weight[t.items[p].offset + i]) == 32767);
+                        abs(v.weight[test_params_offset(&t, p) + i]) == 32767);
         }
     /* what is representable stays as it is */
     memcpy(before.value, t.value, (size_t)t.elements * sizeof(float));
@@ -190,7 +190,7 @@ static void test_create_maps_to_nearest(void **state)
     optimizer_destroy(opt);
     test_params_free(&before);
 
-    t.items[3].value[5] = NAN;
+    t.items[3]->value[5] = NAN;
     const optimizer_options options = {.class = &optimizer_sgd_int16};
     assert_int_equal(optimizer_create(&ctx, &options, t.items, t.count, &opt), MTS_ERR_NUMERIC);
     assert_null(opt);

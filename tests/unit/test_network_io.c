@@ -1,5 +1,5 @@
 /*
- * models/bert_io: the names that files of other programs have, parts that are missing and get their
+ * network/network_io: the names that files of other programs have, parts that are missing and get their
  * first values, and tensors that a model has no place for.
  */
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "io/safetensors.h"
-#include "models/bert_io.h"
+#include "network/network_io.h"
 #include "support/test_model.h"
 
 enum { WIDTH = 64, LABELS = 5, NAME_BYTES = 160 };
@@ -48,21 +48,21 @@ static void model_init(test_bert *t, uint64_t seed)
 {
     const num_format format = test_format_float(FORMAT_FP32);
     test_bert_init(t, &shape, &format, 1, NULL);
-    t->model->ex.seed = seed;
+    t->net->ex.seed = seed;
 }
 
 /* The name of a parameter in a file; false: it is not in the file. */
 typedef bool rename_fn(char out[NAME_BYTES], const char *name);
 
 /* The model's parameters under other names, and `extra` beside them if not NULL. */
-static void write_renamed(const bert *model, rename_fn *rename, const char *extra)
+static void write_renamed(const network *net, rename_fn *rename, const char *extra)
 {
     const int64_t one = 1;
     const float number = 0.0f;
     safetensors_writer *w = NULL;
     assert_ok(safetensors_writer_open(&ctx, file_path, &w));
-    for (int64_t i = 0; i < model->params.count; i++) {
-        const param *p = &model->params.items[i];
+    for (int64_t i = 0; i < net->params.count; i++) {
+        const param *p = net->params.items[i];
         const int64_t sizes[2] = {p->rows, p->cols};
         char name[NAME_BYTES];
         if (rename(name, p->name))
@@ -134,17 +134,18 @@ static void test_names(void **state)
     for (size_t i = 0; i < sizeof renames / sizeof renames[0]; i++)
         for (int e = 0; e < 3; e++) {
             test_bert a, b;
-            bert_load_report report;
+            network_load_report report;
             model_init(&a, 0);
             model_init(&b, 0);
-            write_renamed(a.model, renames[i], extras[e]);
-            const size_t bytes = (size_t)b.model->params.elements * sizeof(float);
-            memset(b.model->params.value, 0, bytes);
-            const uint64_t version = b.model->ex.weight_version;
-            assert_ok(bert_load(&ctx, b.model, folder, BERT_HEAD_NEEDED, &report));
-            assert_memory_equal(a.model->params.value, b.model->params.value, bytes);
-            assert_true(b.model->ex.weight_version != version); /* packed weights are stale */
-            assert_false(report.pooler_initialized || report.classifier_initialized);
+            write_renamed(a.net, renames[i], extras[e]);
+            const size_t bytes = (size_t)b.net->params.elements * sizeof(float);
+            memset(b.net->params.value, 0, bytes);
+            const uint64_t version = b.net->ex.weight_version;
+            assert_ok(network_load(&ctx, b.net, folder, HEAD_NEEDED, &report));
+            assert_memory_equal(a.net->params.value, b.net->params.value, bytes);
+            assert_true(b.net->ex.weight_version != version); /* packed weights are stale */
+            assert_null(report.initialized_head);
+            assert_null(report.initialized_output);
             assert_int_equal(report.unused, e == 2);
             if (e == 2)
                 assert_string_equal(report.first_unused, extras[e]);
@@ -154,10 +155,9 @@ static void test_names(void **state)
 }
 
 /* Mean 0 and the standard deviation of the configuration, within 5 sigma. */
-static void assert_initial(const bert *model, int which)
+static void assert_initial(const network *net, const param *p)
 {
-    const param *p = &model->params.items[model->params.count - PARAM_HEADS + which];
-    const double n = (double)(p->rows * p->cols), range = model->cfg.initializer_range;
+    const double n = (double)(p->rows * p->cols), range = net->cfg.initializer_range;
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < p->rows * p->cols; i++) {
         sum += (double)p->value[i];
@@ -178,26 +178,28 @@ static void test_missing_head(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         test_bert source, t[3];
-        bert_load_report report;
+        network_load_report report;
         model_init(&source, 0);
-        write_renamed(source.model, renames[i], NULL);
+        write_renamed(source.net, renames[i], NULL);
         for (int k = 0; k < 3; k++) {
             model_init(&t[k], k == 2 ? 8 : 7);
-            const param_table *table = &t[k].model->params;
+            const param_list *table = &t[k].net->params;
             for (int64_t e = 0; e < table->elements; e++)
                 table->value[e] = 1.0f;
-            assert_int_equal(bert_load(&ctx, t[k].model, folder, BERT_HEAD_NEEDED, &report),
+            assert_int_equal(network_load(&ctx, t[k].net, folder, HEAD_NEEDED, &report),
                              MTS_ERR_BAD_FILE);
-            assert_ok(bert_load(&ctx, t[k].model, folder, BERT_HEAD_IF_THERE, &report));
-            assert_true(report.pooler_initialized == (i == 0) && report.classifier_initialized);
+            assert_ok(network_load(&ctx, t[k].net, folder, HEAD_IF_THERE, &report));
+            assert_true((report.initialized_head != NULL) == (i == 0));
+            assert_string_equal(report.initialized_output, "classifier.weight");
             assert_int_equal(report.unused, 0);
-            for (int which = i == 0 ? PARAM_POOLER_WEIGHT : PARAM_CLASSIFIER_WEIGHT;
-                 which < PARAM_HEADS; which++)
-                assert_initial(t[k].model, which);
+            for (int64_t p = 0; p < table->count; p++)
+                if (table->items[p]->part == PARAM_OUTPUT ||
+                    (i == 0 && table->items[p]->part == PARAM_HEAD))
+                    assert_initial(t[k].net, table->items[p]);
         }
-        const int64_t n = source.model->params.elements;
-        test_assert_same("seed 7", t[0].model->params.value, t[1].model->params.value, n);
-        assert_memory_not_equal(t[0].model->params.value, t[2].model->params.value,
+        const int64_t n = source.net->params.elements;
+        test_assert_same("seed 7", t[0].net->params.value, t[1].net->params.value, n);
+        assert_memory_not_equal(t[0].net->params.value, t[2].net->params.value,
                                 (size_t)n * sizeof(float));
         test_bert_deinit(&source);
         for (int k = 0; k < 3; k++)
@@ -209,12 +211,12 @@ static void test_missing_head(void **state)
 static void test_missing_parameter(void **state)
 {
     test_bert t;
-    bert_load_report report;
+    network_load_report report;
     (void)state;
     model_init(&t, 0);
-    write_renamed(t.model, without_a_bias, NULL);
-    for (int head = BERT_HEAD_NEEDED; head <= BERT_HEAD_NEW; head++) {
-        assert_int_equal(bert_load(&ctx, t.model, folder, (bert_head)head, &report),
+    write_renamed(t.net, without_a_bias, NULL);
+    for (int source = HEAD_NEEDED; source <= HEAD_NEW; source++) {
+        assert_int_equal(network_load(&ctx, t.net, folder, (head_source)source, &report),
                          MTS_ERR_BAD_FILE);
         assert_non_null(strstr(ctx.error, "bert.encoder.layer.1.output.dense.bias"));
     }

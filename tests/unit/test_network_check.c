@@ -1,5 +1,5 @@
 /*
- * models/bert_io: what is looked at before memory is taken for a model, and files of very many
+ * network/network_io: what is looked at before memory is taken for a model, and files of very many
  * tensors that the model has no place for.
  */
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 
 #include "base/file.h"
 #include "io/safetensors.h"
-#include "models/bert_io.h"
+#include "network/network_io.h"
 #include "support/test_model.h"
 
 enum { EXTRA = 50000, LAYERS = 12 };
@@ -31,14 +31,13 @@ static void must(mts_status st)
 
 static int setup(void **state)
 {
-    static const bert_dropout none;
     const test_shape shape = test_shape_full(&(test_shape){.layers = LAYERS});
     const num_format format = test_format_float(FORMAT_FP32);
     (void)state;
     strcpy(folder, "/tmp/mantissa_bert_io_XXXXXX");
     if (mkdtemp(folder) == NULL)
         return 1;
-    test_bert_init(&t, &shape, &format, 1, &none);
+    test_bert_init(&t, &shape, &format, 1, NULL);
     return 0;
 }
 
@@ -57,7 +56,7 @@ static void write_model(int64_t count, int extra)
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     must(safetensors_writer_open(&ctx, path, &w));
     for (int64_t i = 0; i < count; i++) {
-        const param *p = &t.model->params.items[i];
+        const param *p = t.net->params.items[i];
         const int64_t shape[2] = {p->rows, p->cols};
         must(safetensors_writer_add(w, p->name, ST_DTYPE_F32, p->vector ? 1 : 2,
                                     p->vector ? shape + 1 : shape, p->value));
@@ -80,24 +79,25 @@ static void assert_refused(mts_status st, const char *text)
 static void checks_shapes(void **state)
 {
     (void)state;
-    model_config cfg = t.model->cfg;
-    const int64_t count = t.model->params.count;
+    model_config cfg = t.net->cfg;
+    const int64_t count = t.net->params.count;
     write_model(count, 0);
-    must(bert_check_weights(&ctx, &cfg, folder, BERT_HEAD_NEEDED));
+    must(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_NEEDED));
     cfg.vocab_size = 1 << 24;
-    assert_refused(bert_check_weights(&ctx, &cfg, folder, BERT_HEAD_IF_THERE),
+    assert_refused(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_IF_THERE),
                    "word_embeddings.weight: config.json asks for shape [16777216, ");
-    cfg.vocab_size = t.model->cfg.vocab_size;
+    cfg.vocab_size = t.net->cfg.vocab_size;
     cfg.num_hidden_layers = 1024;
-    assert_refused(bert_check_weights(&ctx, &cfg, folder, BERT_HEAD_IF_THERE),
+    assert_refused(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_IF_THERE),
                    "no tensor bert.encoder.layer.12.attention.self.query.weight");
-    cfg.num_hidden_layers = t.model->cfg.num_hidden_layers;
+    cfg.num_hidden_layers = t.net->cfg.num_hidden_layers;
     cfg.num_labels = 65536; /* a training makes another head */
-    must(bert_check_weights(&ctx, &cfg, folder, BERT_HEAD_IF_THERE));
-    assert_refused(bert_check_weights(&ctx, &cfg, folder, BERT_HEAD_NEEDED), "classifier.weight");
-    write_model(count - PARAM_HEADS, 0);
-    must(bert_check_weights(&ctx, &cfg, folder, BERT_HEAD_IF_THERE));
-    assert_refused(bert_check_weights(&ctx, &cfg, folder, BERT_HEAD_NEEDED),
+    must(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_IF_THERE));
+    assert_refused(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_NEEDED),
+                   "classifier.weight");
+    write_model(count - 4 /* those of the head */, 0);
+    must(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_IF_THERE));
+    assert_refused(network_check_weights(&ctx, &cfg, t.net->options.head, folder, HEAD_NEEDED),
                    "no tensor bert.pooler.dense");
 }
 
@@ -105,12 +105,13 @@ static void checks_shapes(void **state)
 static void counts_unused_tensors(void **state)
 {
     (void)state;
-    bert_load_report report;
-    write_model(t.model->params.count, EXTRA);
-    must(bert_load(&ctx, t.model, folder, BERT_HEAD_NEEDED, &report));
+    network_load_report report;
+    write_model(t.net->params.count, EXTRA);
+    must(network_load(&ctx, t.net, folder, HEAD_NEEDED, &report));
     assert_int_equal(report.unused, EXTRA);
     assert_string_equal(report.first_unused, "extra.0");
-    assert_false(report.pooler_initialized || report.classifier_initialized);
+    assert_null(report.initialized_head);
+    assert_null(report.initialized_output);
 }
 
 int main(void)
