@@ -117,7 +117,7 @@ awk -v threads="$threads" -v seconds="$seconds" -v list="$list" '
             return "packing"
         if (f ~ /^(quantize|dequantize|max_abs|map_|qmatrix|row_m|column_m|column_q|tensor_m)/ ||
             f ~ /^(tensor_q|block_map|find_tensor_exponent|format_|max_piece|make_operand)/ ||
-            f ~ /^(to_bf16|from_bf16|activation_set|measure_)/)
+            f ~ /^(to_bf16|from_bf16|linear_input_set|measure_)/)
             return "mapping"
         if (f ~ /^(adamw|sgd|int16_|step_piece|step_strip|param_piece|optimizer_)/ ||
             all ~ / (optimizer_step|clip_gradients|step_pieces?|sum_pieces)/)

@@ -5,7 +5,8 @@ usage: gates/check_docs.py [FOLDER]          (the repository; default: the one t
 
   code      every "FORMATS.md (n)" is a section; every [Key2019] is in REFERENCES.md
   docs      every file and every name_with_underscores in `backticks` or in an indented block of
-            TOUR.md, KERNELS.md, TESTING.md and FORMATS.md occurs in the tree; links lead somewhere
+            TOUR.md, KERNELS.md, TESTING.md, FORMATS.md, PITFALLS.md and CONTRIBUTING.md occurs in
+            the tree; links lead somewhere; at most 120 columns, but in tables
 """
 import re
 import sys
@@ -15,7 +16,9 @@ FOLDERS = ("include", "src", "cli", "tests", "gates", "studies", "tools", "bench
 ENDINGS = {".c", ".h", ".py", ".sh", ".txt", ".cmake"}
 KEY = re.compile(r"\[([A-Z][a-z]+(?:[A-Z][a-z]+)?[0-9]{4})\b")
 SECTION = re.compile(r"FORMATS\.md \(([0-9]+)\)")
-NAMED_DOCS = ("TOUR.md", "KERNELS.md", "TESTING.md", "FORMATS.md")
+NAMED_DOCS = ("TOUR.md", "KERNELS.md", "TESTING.md", "FORMATS.md", "PITFALLS.md",
+              "CONTRIBUTING.md")
+MAX_COLUMNS = 120
 PATH = re.compile(r"[A-Za-z0-9_.]+(?:/[A-Za-z0-9_.]+)+\.(?:c|h|py|sh|md|txt)\b")
 NAME = re.compile(r"(?<![\w/.-])[a-z][a-z0-9]+(?:_[a-z0-9]+)+(?![\w/.*<{])")
 FOREIGN = {"run_glue"}  # names of other programs
@@ -57,9 +60,16 @@ def errors_of_links(path, text):
             yield f"{path}: link to {target}: no such file"
 
 
+def errors_of_width(path, text):
+    """A row of a table cannot be broken, a line can."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > MAX_COLUMNS and not line.startswith("|") and not line.startswith("!["):
+            yield f"{path}:{number}: {len(line)} columns, at most {MAX_COLUMNS}"
+
+
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
-    docs = sorted((root / "docs").glob("*.md"))
+    docs = sorted([*root.glob("*.md"), *(root / "docs").glob("*.md")])
     keys = set(KEY.findall((root / "docs" / "REFERENCES.md").read_text()))
     sections = set(re.findall(r"^## \(([0-9]+)\)", (root / "docs" / "FORMATS.md").read_text(), re.M))
     files = [root / "CMakeLists.txt"]
@@ -67,12 +77,14 @@ def main():
     texts = {path: path.read_text(errors="replace") for path in [*files, *docs]}
     sources = "\n".join(texts[path] for path in files)
     names = {path.stem for path in files}
+    names |= {name.replace("target_", "test_fuzz_") for name in names}  # made by the build
     errors = []
     for path, text in texts.items():
         if path.name not in ("REFERENCES.md", Path(__file__).name):
             errors += errors_of_keys(path, text, keys, sections)
         if path in docs:
             errors += errors_of_links(path, text)
+            errors += errors_of_width(path, text)
         if path.name in NAMED_DOCS:
             errors += errors_of_names(root, path, text, sources, names)
     print("\n".join([*dict.fromkeys(errors), f"{len(texts)} files, {len(errors)} errors"]))

@@ -10,7 +10,8 @@ DATA_DIR   a folder with glue/TASK/{train,dev}.tsv and squad/*-v1.1.json
 Suites: real lines and pairs (with truncation at 32 and 128); truncation to every small length;
 windows of SQuAD's questions and contexts; every code point alone and between two letters; hostile strings; malformed UTF-8; and, with
 vocabularies made for it, every code point as a token of its own under each setting of the
-normaliser, random sequences of marks, added tokens, vocab.txt without tokenizer.json.
+normaliser, random sequences of marks, added tokens, vocab.txt without tokenizer.json; and what a training run writes for
+folders whose files contradict one another, read by transformers.
 Exit status 1 on any difference.
 
 Needs: tokenizers, transformers.
@@ -530,6 +531,93 @@ def check_vocab_txt(encoder, report, folder, model_dir, texts):
         Suite(encoder, report, folder, backend).check(f"vocab.txt, {config}", texts)
 
 
+def write_json(folder, name, value):
+    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+        json.dump(value, file)
+
+
+def rewritten_folders(folder, texts):
+    """Model folders whose files contradict one another, as (name, model folder)."""
+    chars = sorted({c for text in texts for c in text if not c.isspace()})
+    lower = sorted({c for char in chars for c in char.lower() + unicodedata.normalize("NFD", char)})
+    pieces = [*dict.fromkeys([*chars, *lower])]
+    rules = {"lowercase": True, "strip_accents": None, "handle_chinese_chars": True}
+    settings = [
+        ("cased json", {"lowercase": False}, None, {}),
+        ("cased json, empty config", {"lowercase": False}, {}, {}),
+        ("accents json", {"strip_accents": False}, {}, {}),
+        ("cased json without accents", {"lowercase": False, "strip_accents": True}, {}, {}),
+        ("json without Chinese", {"handle_chinese_chars": False}, {}, {}),
+        ("cased config", {}, {"do_lower_case": False}, {}),
+        ("accents config", {}, {"strip_accents": False, "do_lower_case": True}, {}),
+        ("config without Chinese", {}, {"tokenize_chinese_chars": False}, {}),
+        ("unclean json", {"clean_text": False}, {}, {}),
+        ("unclean cased json", {"clean_text": False, "lowercase": False}, {}, {}),
+        ("prefix", {}, {}, {"continuing_subword_prefix": "@@"}),
+        ("short words", {"lowercase": False}, {}, {"max_input_chars_per_word": 7}),
+        ("no post-processor", {}, {}, {"post_processor": None}),
+    ]
+    classes = (None, "BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast")
+    for name, changed, config, model in settings:
+        for class_name in classes[: 1 if config is None else 4]:
+            path = os.path.join(folder, f"{name} {class_name}")
+            os.makedirs(path)
+            prefix = model.get("continuing_subword_prefix", "##")
+            tokens = [*SPECIALS, *pieces, *(prefix + c for c in pieces)]
+            made = make_backend(tokens, normalizers.BertNormalizer())
+            root = json.loads(made.to_str())
+            root["normalizer"].update({**rules, **changed})
+            root["model"].update({k: v for k, v in model.items() if k in root["model"]})
+            root.update({k: v for k, v in model.items() if k in root and k != "model"})
+            write_json(path, "tokenizer.json", root)
+            write_json(path, "config.json", {"model_type": "bert"})
+            if config is not None:
+                named = {} if class_name is None else {"tokenizer_class": class_name}
+                write_json(path, "tokenizer_config.json", {**named, **config})
+            yield f"{name}, class {class_name}", path
+    for name, config in (
+        ("vocab.txt", None),
+        ("vocab.txt, cased", {"do_lower_case": False, "tokenizer_class": "BertTokenizer"}),
+        ("vocab.txt, accents", {"strip_accents": False}),
+    ):
+        path = os.path.join(folder, name)
+        os.makedirs(path)
+        with open(os.path.join(path, "vocab.txt"), "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(t + "\n" for t in [*SPECIALS, *pieces, *("##" + c for c in pieces)])
+        write_json(path, "config.json", {"model_type": "bert"})
+        if config is not None:
+            write_json(path, "tokenizer_config.json", config)
+        yield name, path
+
+
+def check_rewritten(encoder, report, folder):
+    """What a training run writes gives transformers the tokens of the folder it began with."""
+    texts = [
+        "Caf\u00e9 CAF\u00c9 cafe\u0301 na\u00efve Na\u00cfVE",
+        "ABC abc \u00c5ngstr\u00f6m \u0130stanbul \u03a3\u03c3",
+        "\u4e2d\u6587ABC\u5b57 \u6f22",
+        "a\u00adb c\x01d\u200be\ufffdf",
+        "unaffable Unaffable UNAFFABLE words",
+        "[MASK] x [SEP]y [mask]",
+    ]
+    for name, path in rewritten_folders(folder, texts):
+        out = path + " written"
+        os.makedirs(out)
+        write_json(out, "config.json", {"model_type": "bert"})
+        result = subprocess.run(
+            [encoder.program, "--rewrite", path, out], capture_output=True, text=True, check=False
+        )
+        if result.returncode != 0:
+            raise SystemExit(f"{name}: {result.stdout}{result.stderr}")
+        backend = AutoTokenizer.from_pretrained(out)._tokenizer
+        Suite(encoder, report, path, backend).check(
+            f"written, {name}", texts + list(zip(texts, texts[1:]))
+        )
+        again = encoder.run(out, [(t.encode(), None, 0) for t in texts])
+        first = encoder.run(path, [(t.encode(), None, 0) for t in texts])
+        report.compare(f"read again, {name}", texts, again, first)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("encoder")
@@ -579,6 +667,8 @@ def main():
         check_all_code_points(encoder, report, folder, arguments.quick)
     with tempfile.TemporaryDirectory() as folder:
         check_added_tokens(encoder, report, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        check_rewritten(encoder, report, folder)
     with tempfile.TemporaryDirectory() as folder:
         check_vocab_txt(
             encoder, report, folder, arguments.model_dir, hostile_texts() + singles[:500]

@@ -58,8 +58,8 @@ void first_token_bind_batch(head *h, exec *ex, const model_input *in, arena *kep
 {
     first_token *f = (first_token *)h;
     const int64_t n = in->seq.count, d = h->cfg->hidden_size;
-    activation_bind(&f->dense_in, kept, &ex->format, n, d);
-    activation_bind(&f->out_in, kept, &ex->format, n, d);
+    linear_input_bind(ex, &f->dense_in, kept, n, d);
+    linear_input_bind(ex, &f->out_in, kept, n, d);
     f->dense_out = arena_take(kept, (size_t)(n * d), sizeof(float));
 }
 
@@ -117,16 +117,16 @@ void first_token_forward(head *h, exec *ex, const model_input *in, const float *
     first_token *f = (first_token *)h;
     const int64_t n = in->seq.count, d = h->cfg->hidden_size;
     const size_t mark = exec_mark(ex);
-    float *first = activation_source(ex, &f->dense_in, exec_take(ex, n * d, sizeof(float)));
-    float *pooled = activation_source(ex, &f->out_in, exec_take(ex, n * d, sizeof(float)));
+    float *first = linear_input_source(&f->dense_in, exec_take(ex, n * d, sizeof(float)));
+    float *pooled = linear_input_source(&f->out_in, exec_take(ex, n * d, sizeof(float)));
     first_rows rows = {in, x, first, d};
     exec_parallel(ex, n, ROW_GRAIN, gather_rows, &rows);
-    activation_set(ex, &f->dense_in, first);
+    linear_input_set(ex, &f->dense_in, first);
     linear_forward(ex, f->dense_out, &f->dense_in, &f->dense);
     act_job act = {ex->fk, h->model->first_token.act, pooled, f->dense_out, NULL};
     exec_parallel(ex, n * d, GRAIN, act_piece, &act);
     dropout_apply(ex, pooled, pooled, n * d, 0, h->dropout, STREAM_HEAD_DROPOUT);
-    activation_set(ex, &f->out_in, pooled);
+    linear_input_set(ex, &f->out_in, pooled);
     linear_forward(ex, z, &f->out_in, &f->out);
     exec_check_finite(ex, z, n * h->cfg->num_labels, "the output", f->out.name);
     exec_release(ex, mark);

@@ -16,7 +16,7 @@ typedef struct first_token {
     param *dense_weight, *dense_bias, *out_weight, *out_bias;
     linear dense, out;
     /* kept from forward to backward */
-    activation dense_in, out_in;
+    linear_input dense_in, out_in;
     float *dense_out; /* [rows][hidden]: before the activation function */
 } first_token;
 

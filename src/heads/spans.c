@@ -19,7 +19,7 @@ typedef struct spans {
     head base;
     param *weight, *bias;
     linear out;
-    activation in; /* kept from forward to backward */
+    linear_input in; /* kept from forward to backward */
 } spans;
 
 static int64_t width(const model_config *cfg)
@@ -57,13 +57,13 @@ static void bind(head *h, exec *ex, arena *packed)
 static void bind_batch(head *h, exec *ex, const model_input *in, arena *kept)
 {
     spans *s = (spans *)h;
-    activation_bind(&s->in, kept, &ex->format, in->seq.tokens, h->cfg->hidden_size);
+    linear_input_bind(ex, &s->in, kept, in->seq.tokens, h->cfg->hidden_size);
 }
 
 /* z[tokens][2] */
 static void forward(spans *s, exec *ex, const model_input *in, const float *x, float *z)
 {
-    activation_copy(ex, &s->in, x);
+    linear_input_copy(ex, &s->in, x);
     linear_forward(ex, z, &s->in, &s->out);
     exec_check_finite(ex, z, in->seq.tokens * SIDES, "the output", s->out.name);
 }

@@ -42,11 +42,12 @@ typedef struct attention {
 /* What backward needs of one forward. */
 typedef struct attention_state {
     float *qkv;   /* float formats: [tokens][3 width], written by the caller's linear layer */
-    void *q;      /* FORMAT_DFP: mantissas of Q, K, V, by part, sequence and head: [L][dh] dense */
+    void *q;      /* dynamic fixed point: mantissas of Q, K, V, by part, sequence and head: [L][dh]
+                     dense */
     float *scale; /* [3][count][heads] */
 } attention_state;
 
-void attention_state_bind(const exec *ex, attention_state *state, arena *a, const attention *at,
+void attention_state_bind(const exec *ex, attention_state *state, arena *a, const attention *attn,
                           int64_t tokens, int64_t count);
 /* Where the producer should write qkv: the state's own floats in the float formats, else `scratch`.
  */
@@ -55,9 +56,9 @@ float *attention_source(const attention_state *state, float *scratch);
 /* out[tokens][width] from qkv[tokens][3 width] (Q, K, V side by side); overwritten.  In the float
  * formats qkv must be state->qkv. */
 void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,
-                       const attention *at, attention_state *state);
+                       const attention *attn, attention_state *state);
 /* dqkv[tokens][3 width] from dout[tokens][width]; overwritten. */
 void attention_backward(exec *ex, float *dqkv, const float *dout, const sequences *seq,
-                        const attention *at, const attention_state *state);
+                        const attention *attn, const attention_state *state);
 
 #endif

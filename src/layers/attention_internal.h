@@ -1,17 +1,28 @@
-/* One head of one sequence: what attention.c's loops share with attention_head.c. */
+/* One head of one sequence: what the loops in attention.c share with the formulas in
+ * attention_head.c, and those with the number formats. */
 #ifndef MTS_LAYERS_ATTENTION_INTERNAL_H
 #define MTS_LAYERS_ATTENTION_INTERNAL_H
 
 #include "layers/attention.h"
 
-enum { PART_Q, PART_K, PART_V };
+enum { PART_Q, PART_K, PART_V, PARTS };
+
+/* Random streams inside one head; those of Q, K and V come first. */
+enum {
+    STREAM_Q = PART_Q,
+    STREAM_P = PARTS,
+    STREAM_DO,
+    STREAM_DS,
+    STREAM_DO_FOLDED,
+    STREAMS,
+};
 
 typedef struct attention_head attention_head;
 
 /* A forward or backward over all heads; read by every thread. */
 typedef struct attention_job {
     void (*run)(attention_head *);
-    const attention *at;
+    const attention *attn;
     const attention_state *state;
     const sequences *seq;
     const float *in; /* forward: qkv; backward: dout */
@@ -24,6 +35,28 @@ struct attention_head {
     exec *ex;
     int64_t sequence, head, first, length, dh; /* tokens [first, first + length) */
 };
+
+/* A small matrix in the working format, rows x cols: integers in `view`, or floats at row stride
+ * view.ld in `f`. */
+typedef struct head_matrix {
+    qview view;
+    const float *f;
+} head_matrix;
+
+typedef enum direction {
+    STRAIGHT,
+    TRANSPOSED,
+} direction;
+
+/* What becomes such a matrix: x[length][cols] at row stride ldx. */
+typedef struct head_source {
+    const float *x;
+    int64_t ldx, cols;
+    int stream;
+    const char *what;
+    bool by_row;          /* one exponent for each row, where the format is not `tensor` */
+    const float *row_mul; /* [length]: scales folded into the rows, or NULL */
+} head_source;
 
 void attention_head_forward(attention_head *hd);
 void attention_head_backward(attention_head *hd);

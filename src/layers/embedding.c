@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "layers/arithmetic.h"
+
 enum {
     ROW_GRAIN = 32,
     CLEAR_GRAIN = 512,
@@ -17,106 +19,38 @@ void embedding_init(embedding *e, const char *name, int id, param *table)
     *e = (embedding){.name = name, .id = id, .table = table};
 }
 
-/* The largest magnitude of the table, once per optimizer step (tensor mode only). */
-static void find_exponent(exec *ex, embedding *e)
-{
-    if (ex->format.group != GROUP_TENSOR || e->version == ex->weight_version + 1)
-        return;
-    e->version = ex->weight_version + 1;
-    const uint32_t bits = exec_max_abs_bits(ex, e->table->value, e->table->rows * e->table->cols);
-    e->failed = bits >= FLOAT_INFINITY_BITS;
-    if (e->failed)
-        exec_report_anomaly(ex, "the weight", e->name);
-    else
-        e->tensor_exponent = format_unit_exponent(bits, ex->format.weight_bits);
-}
-
 typedef struct forward_job {
     exec *ex;
-    embedding *e;
+    const embedding *e;
     float *y;
     const int32_t *index;
     bool accumulate;
 } forward_job;
 
-/* y (+)= dequantised mantissas of one table row, in segments that stay on the stack. */
-static void forward_row(const forward_job *job, float *y, int64_t row)
-{
-    const exec *ex = job->ex;
-    const embedding *e = job->e;
-    const int64_t cols = e->table->cols;
-    const float *x = e->table->value + row * cols;
-    int exponent = e->tensor_exponent;
-    bool failed = e->failed;
-    if (ex->format.group != GROUP_TENSOR) {
-        const uint32_t bits = ex->fk->max_abs_bits(x, cols);
-        failed = bits >= FLOAT_INFINITY_BITS;
-        if (failed)
-            exec_report_anomaly(job->ex, "the weight", e->name);
-        else
-            exponent = format_unit_exponent(bits, ex->format.weight_bits);
-    }
-    quantize_args args = {
-        .scale = format_power(-exponent),
-        .limit = format_limit(ex->format.weight_bits),
-        .stochastic = exec_stochastic_values(ex),
-        .key = rng_make_key(ex->seed, ex->weight_version, (uint64_t)e->id, RNG_ROUND_WEIGHT),
-    };
-    for (int64_t j = 0; j < cols; j += SEGMENT) {
-        int16_t q[SEGMENT] = {0};
-        const int64_t n = cols - j < SEGMENT ? cols - j : SEGMENT;
-        args.first = (uint32_t)(row * cols + j);
-        if (!failed)
-            ex->fk->quantize_s16(q, x + j, n, &args);
-        ex->fk->dequantize_s16(y + j, q, n, format_power(exponent), job->accumulate);
-    }
-}
-
 static void forward_rows(void *arg, int64_t begin, int64_t end)
 {
     const forward_job *job = arg;
     const int64_t cols = job->e->table->cols;
-    for (int64_t t = begin; t < end; t++) {
-        float *y = job->y + t * cols;
-        const float *x = job->e->table->value + job->index[t] * cols;
-        if (job->ex->format.kind == FORMAT_DFP)
-            forward_row(job, y, job->index[t]);
-        else if (job->accumulate)
-            job->ex->fk->accumulate(y, x, cols);
-        else
-            memcpy(y, x, (size_t)cols * sizeof(float));
-    }
+    for (int64_t t = begin; t < end; t++)
+        job->ex->arithmetic->embedding->look_up(job->ex, job->y + t * cols, job->index[t], job->e,
+                                                job->accumulate);
 }
 
 void embedding_forward(exec *ex, float *y, const int32_t *index, int64_t n, embedding *e,
                        bool accumulate)
 {
-    if (ex->format.kind == FORMAT_DFP)
-        find_exponent(ex, e);
+    if (ex->arithmetic->embedding->set != NULL)
+        ex->arithmetic->embedding->set(ex, e);
     forward_job job = {ex, e, y, index, accumulate};
     exec_parallel(ex, n, ROW_GRAIN, forward_rows, &job);
-}
-
-/* Blocks do not fit rows of a table: the block mode uses a row's own exponent here. */
-static group_kind gradient_group(const exec *ex)
-{
-    return ex->format.group == GROUP_TENSOR ? GROUP_TENSOR : GROUP_ROW;
 }
 
 void embedding_map_gradient(exec *ex, embedding_gradient *g, const float *dy, int64_t n,
                             int64_t cols, const embedding *e)
 {
     *g = (embedding_gradient){.dy = dy, .n = n, .cols = cols};
-    if (ex->format.kind != FORMAT_DFP)
-        return;
-    qmatrix_bind(&g->q, &ex->scratch, n, cols, ex->format.gradient_bits, gradient_group(ex));
-    const map_args args = {
-        .key = rng_make_key(ex->seed, ex->step, (uint64_t)e->id, RNG_ROUND_GRADIENT_DW),
-        .stochastic = exec_stochastic_gradients(ex),
-        .what = "the output gradient",
-        .where = e->name,
-    };
-    qmatrix_map(ex, &g->q, dy, cols, &args);
+    if (ex->arithmetic->embedding->map_gradient != NULL)
+        ex->arithmetic->embedding->map_gradient(ex, g, e);
 }
 
 typedef struct scatter_job {
@@ -126,22 +60,6 @@ typedef struct scatter_job {
     const uint64_t *order; /* index << 32 | token, sorted */
     const int64_t *start;  /* of each run of equal indices; start[runs] = n */
 } scatter_job;
-
-static void add_token(const scatter_job *job, double *sum, int64_t t, int64_t j, int64_t n)
-{
-    const embedding_gradient *g = job->g;
-    const int64_t at = t * g->cols + j;
-    if (job->ex->format.kind != FORMAT_DFP) {
-        for (int64_t i = 0; i < n; i++)
-            sum[i] += (double)g->dy[at + i];
-        return;
-    }
-    const double scale = (double)g->q.scale[g->q.group == GROUP_TENSOR ? 0 : t];
-    if (g->q.bits <= 8)
-        job->ex->fk->accumulate_s8(sum, (const int8_t *)g->q.q + at, n, scale);
-    else
-        job->ex->fk->accumulate_s16(sum, (const int16_t *)g->q.q + at, n, scale);
-}
 
 /* Runs of equal indices; a row of the gradient is written by one piece only. */
 static void scatter_runs(void *arg, int64_t begin, int64_t end)
@@ -154,7 +72,8 @@ static void scatter_runs(void *arg, int64_t begin, int64_t end)
             double sum[SEGMENT] = {0};
             const int64_t n = cols - j < SEGMENT ? cols - j : SEGMENT;
             for (int64_t k = job->start[r]; k < job->start[r + 1]; k++)
-                add_token(job, sum, (int64_t)(job->order[k] & UINT32_MAX), j, n);
+                job->ex->arithmetic->embedding->add_token(
+                    job->ex, sum, job->g, (int64_t)(job->order[k] & UINT32_MAX), j, n);
             for (int64_t i = 0; i < n; i++)
                 grad[j + i] += (float)sum[i];
         }
@@ -201,6 +120,8 @@ static int64_t sort_tokens(uint64_t *order, int64_t *start, const int32_t *index
 void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *index, embedding *e)
 {
     const size_t mark = exec_mark(ex);
+    if (e->table->grad == NULL) /* frozen */
+        return;
     scatter_job job = {.ex = ex, .g = g, .grad = e->table->grad};
     uint64_t *order = exec_take(ex, g->n, sizeof(uint64_t));
     int64_t *start = exec_take(ex, g->n + 1, sizeof(int64_t));
@@ -213,3 +134,107 @@ void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *in
         exec_parallel(ex, sort_tokens(order, start, index, g->n), 4, scatter_runs, &job);
     exec_release(ex, mark);
 }
+
+/* -------------------------------------------------------------------- dynamic fixed point ---- */
+
+/* The largest magnitude of the table, once after a change of it (tensor mode only). */
+static void find_exponent(exec *ex, embedding *e)
+{
+    if (ex->dry || ex->format.group != GROUP_TENSOR || e->version == ex->weight_version + 1)
+        return;
+    e->version = ex->weight_version + 1;
+    const uint32_t bits = exec_max_abs_bits(ex, e->table->value, e->table->rows * e->table->cols);
+    e->failed = bits >= FLOAT_INFINITY_BITS;
+    if (e->failed)
+        exec_report_anomaly(ex, "the weight", e->name);
+    else
+        e->tensor_exponent = format_unit_exponent(bits, ex->format.weight_bits);
+}
+
+/* One table row as mantissas and back, in segments that stay on the stack. */
+static void look_up_dfp(exec *ex, float *y, int64_t row, const embedding *e, bool accumulate)
+{
+    const int64_t cols = e->table->cols;
+    const float *x = e->table->value + row * cols;
+    int exponent = e->tensor_exponent;
+    bool failed = e->failed;
+    if (ex->format.group != GROUP_TENSOR) {
+        const uint32_t bits = ex->fk->max_abs_bits(x, cols);
+        failed = bits >= FLOAT_INFINITY_BITS;
+        if (failed)
+            exec_report_anomaly(ex, "the weight", e->name);
+        else
+            exponent = format_unit_exponent(bits, ex->format.weight_bits);
+    }
+    quantize_args args = {
+        .scale = format_power(-exponent),
+        .limit = format_limit(ex->format.weight_bits),
+        .stochastic = exec_stochastic_values(ex),
+        .key = rng_make_key(ex->seed, ex->weight_version, (uint64_t)e->id, RNG_ROUND_WEIGHT),
+    };
+    for (int64_t j = 0; j < cols; j += SEGMENT) {
+        int16_t q[SEGMENT] = {0};
+        const int64_t n = cols - j < SEGMENT ? cols - j : SEGMENT;
+        args.first = (uint32_t)(row * cols + j);
+        if (!failed)
+            ex->fk->quantize_s16(q, x + j, n, &args);
+        ex->fk->dequantize_s16(y + j, q, n, format_power(exponent), accumulate);
+    }
+}
+
+/* Blocks do not fit rows of a table: the block mode uses a row's own exponent here. */
+static void map_gradient_dfp(exec *ex, embedding_gradient *g, const embedding *e)
+{
+    const group_kind group = ex->format.group == GROUP_TENSOR ? GROUP_TENSOR : GROUP_ROW;
+    const map_args args = {
+        .key = rng_make_key(ex->seed, ex->step, (uint64_t)e->id, RNG_ROUND_GRADIENT_DW),
+        .stochastic = exec_stochastic_gradients(ex),
+        .what = "the output gradient",
+        .where = e->name,
+    };
+    qmatrix_bind(&g->q, &ex->scratch, g->n, g->cols, ex->format.gradient_bits, group);
+    qmatrix_map(ex, &g->q, g->dy, g->cols, &args);
+}
+
+static void add_token_dfp(const exec *ex, double *sum, const embedding_gradient *g, int64_t t,
+                          int64_t j, int64_t n)
+{
+    const int64_t at = t * g->cols + j;
+    const double scale = (double)g->q.scale[g->q.group == GROUP_TENSOR ? 0 : t];
+    if (g->q.bits <= 8)
+        ex->fk->accumulate_s8(sum, (const int8_t *)g->q.q + at, n, scale);
+    else
+        ex->fk->accumulate_s16(sum, (const int16_t *)g->q.q + at, n, scale);
+}
+
+const embedding_arithmetic embedding_dfp = {
+    .set = find_exponent,
+    .look_up = look_up_dfp,
+    .map_gradient = map_gradient_dfp,
+    .add_token = add_token_dfp,
+};
+
+/* ------------------------------------------------------------------- fp32, which bf16 uses ---- */
+
+static void look_up_float(exec *ex, float *y, int64_t row, const embedding *e, bool accumulate)
+{
+    const int64_t cols = e->table->cols;
+    const float *x = e->table->value + row * cols;
+    if (accumulate)
+        ex->fk->accumulate(y, x, cols);
+    else
+        memcpy(y, x, (size_t)cols * sizeof(float));
+}
+
+static void add_token_float(const exec *ex, double *sum, const embedding_gradient *g, int64_t t,
+                            int64_t j, int64_t n)
+{
+    (void)ex;
+    for (int64_t i = 0; i < n; i++)
+        sum[i] += (double)g->dy[t * g->cols + j + i];
+}
+
+const embedding_arithmetic embedding_float = {
+    .look_up = look_up_float,
+    .add_token = add_token_float,
+};

@@ -20,7 +20,7 @@ typedef struct embedding {
     const char *name;
     int id;
     param *table;        /* value[rows][cols] */
-    int tensor_exponent; /* of the table's unit in the tensor mode, found once per optimizer step */
+    int tensor_exponent; /* of the table's unit in the tensor mode, found once per change */
     uint64_t version;
     bool failed;
 } embedding;
@@ -34,7 +34,7 @@ void embedding_forward(exec *ex, float *y, const int32_t *index, int64_t n, embe
 /* A gradient dy[n][cols] mapped once for all tables that share it. */
 typedef struct embedding_gradient {
     const float *dy; /* float formats */
-    qmatrix q;       /* FORMAT_DFP */
+    qmatrix q;       /* dynamic fixed point */
     int64_t n, cols;
 } embedding_gradient;
 
@@ -42,7 +42,8 @@ typedef struct embedding_gradient {
 void embedding_map_gradient(exec *ex, embedding_gradient *g, const float *dy, int64_t n,
                             int64_t cols, const embedding *e);
 
-/* table->grad: overwritten (all rows) or accumulated, as ex->accumulate_grads says. */
+/* table->grad: overwritten (all rows) or accumulated, as ex->accumulate_grads says; NULL (frozen):
+ * nothing. */
 void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *index, embedding *e);
 
 #endif

@@ -26,7 +26,7 @@ typedef struct layernorm {
     int64_t n;
     float epsilon;
     param *gamma, *beta;
-    int16_t *gamma_q, *beta_q; /* mapped once per optimizer step; owned by the model's arena */
+    int16_t *gamma_q, *beta_q; /* mapped once per change; owned by the model's arena */
     float gamma_scale, beta_scale;
     uint64_t version;
     bool version_stochastic;
@@ -35,7 +35,7 @@ typedef struct layernorm {
 /* What backward needs of one forward. */
 typedef struct layernorm_state {
     int64_t first_row; /* of a part (layernorm_state_rows), within the whole */
-    int16_t *xhat_q;   /* FORMAT_DFP: [rows][n] */
+    int16_t *xhat_q;   /* dynamic fixed point: [rows][n] */
     float *xhat_scale; /* [rows] */
     float *xhat;       /* float formats: [rows][n] */
     float *rstd;       /* [rows] */
@@ -48,7 +48,7 @@ void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int6
 /* Rows from `begin` on of a state or a gradient (below) of n columns, in its storage. */
 layernorm_state layernorm_state_rows(const layernorm_state *state, int64_t n, int64_t begin);
 
-/* Map gamma and beta, once per optimizer step.  layernorm_forward does it where it was not done;
+/* Map gamma and beta, once per change.  layernorm_forward does it where it was not done;
  * needed before a forward of several threads. */
 void layernorm_prepare(exec *ex, layernorm *ln);
 
@@ -63,15 +63,18 @@ void layernorm_output(exec *ex, float *y, int64_t rows, const layernorm *ln,
 /*
  * Backward in two parts, since gamma and beta need all rows:
  *   layernorm_backward_input   dx[rows][n] from dy, which may be dx; fills g->q and g->scale
- *   layernorm_backward_params  gradients of gamma and beta, as ex->accumulate_grads says, from g
+ *   layernorm_backward_params  gradients of gamma and beta, as ex->accumulate_grads says, from g;
+ *                              not of those whose grad is NULL (frozen)
  */
 typedef struct layernorm_gradient {
-    int16_t *q;      /* FORMAT_DFP: [rows][n], the mapped dy */
+    int16_t *q;      /* dynamic fixed point: [rows][n], the mapped dy */
     float *scale;    /* [rows] */
     const float *dy; /* float formats: dy itself, set by the caller */
 } layernorm_gradient;
 
 void layernorm_gradient_take(exec *ex, layernorm_gradient *g, int64_t rows, int64_t n);
+/* Whether g keeps a copy of dy; else dy itself must stay until layernorm_backward_params. */
+bool layernorm_keeps_gradient(const exec *ex);
 layernorm_gradient layernorm_gradient_rows(const layernorm_gradient *g, int64_t n, int64_t begin);
 
 void layernorm_backward_input(exec *ex, float *dx, const float *dy, int64_t rows,

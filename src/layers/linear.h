@@ -14,7 +14,7 @@
 #ifndef MTS_LAYERS_LINEAR_H
 #define MTS_LAYERS_LINEAR_H
 
-#include "layers/activation.h"
+#include "layers/linear_input.h"
 #include "tensor/gemm.h"
 #include "tensor/param.h"
 
@@ -26,8 +26,8 @@ typedef struct linear {
                              memory and act as one matrix (query, key, value) */
     gemm_operand straight, transposed; /* the packed weight; in the model's arena, as the next */
     float *row_scale;                  /* of the weight's rows, for folding (row group) */
-    uint16_t *bf16;
-    uint64_t version; /* weight_version + 1 that was packed; 0: none */
+    uint16_t *bf16;                    /* the weight in bf16 */
+    uint64_t version;                  /* weight_version + 1 that was packed; 0: none */
     bool version_stochastic;
 } linear;
 
@@ -35,12 +35,12 @@ typedef struct linear {
 void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
                  param *bias, int64_t out, int64_t in);
 
-/* Map and pack the weight, once per optimizer step.  linear_forward does it where it was not done;
+/* Map and pack the weight, once per change.  linear_forward does it where it was not done;
  * needed before a forward of several threads. */
 void linear_prepare(exec *ex, linear *lin);
 
 /* y[rows][out] = x W^T + b; overwritten. */
-void linear_forward(exec *ex, float *y, const activation *x, linear *lin);
+void linear_forward(exec *ex, float *y, const linear_input *x, linear *lin);
 
 /*
  * Backward in two parts, since the parameters need all rows and the input does not.  Whoever makes
@@ -58,20 +58,22 @@ void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, int64_t ou
 
 /* Collect dy[x->rows][out]; x->first_row is a multiple of LINEAR_SUM_ROWS.  Each row once; several
  * threads may share g. */
-void linear_collect(exec *ex, const linear_gradient *g, const float *dy, const activation *x,
+void linear_collect(exec *ex, const linear_gradient *g, const float *dy, const linear_input *x,
                     const linear *lin);
 
 /* dx[x->rows][in] = dy W; overwritten.  x is the input of the forward (its place and shape count).
  */
-void linear_backward_input(exec *ex, float *dx, const float *dy, const activation *x,
+void linear_backward_input(exec *ex, float *dx, const float *dy, const linear_input *x,
                            const linear *lin);
 
 /* Weight and bias gradients from all of dy[x->rows][out] and what was collected of it; overwritten
- * or accumulated as ex->accumulate_grads says.  g is ready for the next linear_collect then. */
+ * or accumulated as ex->accumulate_grads says.  A parameter without a gradient (grad NULL: frozen)
+ * is passed over.  g is ready for the next linear_collect then. */
 void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
-                            const activation *x, const linear *lin);
+                            const linear_input *x, const linear *lin);
 
 /* All of it; dx NULL: not wanted. */
-void linear_backward(exec *ex, float *dx, const float *dy, const activation *x, const linear *lin);
+void linear_backward(exec *ex, float *dx, const float *dy, const linear_input *x,
+                     const linear *lin);
 
 #endif

@@ -18,7 +18,7 @@ typedef struct nonlinearity {
 /* What backward needs of one forward. */
 typedef struct nonlinearity_state {
     int64_t first; /* of a part (nonlinearity_state_from), within the whole */
-    void *slope;   /* FORMAT_DFP: mantissas [n] */
+    void *slope;   /* dynamic fixed point: mantissas [n] */
     float *x;      /* float formats: [n], written by the caller */
 } nonlinearity_state;
 

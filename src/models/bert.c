@@ -90,13 +90,13 @@ void bert_forward(model *m, exec *ex, const model_input *in, float *h)
     /* layer l writes its output to buffer[(l + 1) % 2]: the last one to h */
     float *buffer[2] = {layers % 2 == 0 ? h : other, layers % 2 == 0 ? other : h};
     bert_forward_rows rows = {.model = b, .after = -1, .before = 0};
-    rows.out = activation_source(ex, &b->layers[0].x, buffer[0]);
+    rows.out = linear_input_source(&b->layers[0].x, buffer[0]);
     rows.qkv = attention_source(&b->layers[0].attention_state, qkv);
     embed_forward(b, ex, in, rows.out);
     bert_rows_forward(&rows, ex, t);
     for (int64_t l = 0; l < layers; l++) {
         bert_layer *layer = &b->layers[l], *next = layer + 1;
-        float *context = activation_source(ex, &layer->context, mixed);
+        float *context = linear_input_source(&layer->context, mixed);
         attention_forward(ex, context, rows.qkv, &in->seq, &layer->attention,
                           &layer->attention_state);
         rows.after = l;
@@ -105,7 +105,7 @@ void bert_forward(model *m, exec *ex, const model_input *in, float *h)
         rows.h = rows.out;
         rows.out = buffer[(l + 1) % 2];
         if (l + 1 < layers) {
-            rows.out = activation_source(ex, &next->x, rows.out);
+            rows.out = linear_input_source(&next->x, rows.out);
             rows.qkv = attention_source(&next->attention_state, qkv);
         }
         bert_rows_forward(&rows, ex, t);
@@ -119,7 +119,7 @@ static void recompute_layer(bert *b, exec *ex, int64_t index, const bert_gradien
                             const model_input *in)
 {
     const int64_t t = in->seq.tokens;
-    float *h = activation_source(ex, &b->layers[index].x, g->a);
+    float *h = linear_input_source(&b->layers[index].x, g->a);
     if (index == 0) {
         layernorm_output(ex, h, t, &b->embedding_norm, &b->embedding_norm_state);
         dropout_apply(ex, h, h, t * b->base.cfg->hidden_size, 0, b->base.options.dropout.hidden,

@@ -35,7 +35,7 @@ typedef struct bert_layer {
     layernorm norm1, norm2;
     attention attention;
     /* kept from forward to backward */
-    activation x, context, h1, g;
+    linear_input x, context, h1, g;
     attention_state attention_state;
     layernorm_state norm1_state, norm2_state;
     nonlinearity_state act_state;

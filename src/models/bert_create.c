@@ -110,7 +110,7 @@ static const char *make_name(bert *b, int64_t *used, int64_t layer, const char *
     return name;
 }
 
-static void name_activation(activation *act, const char *name, int id)
+static void name_input(linear_input *act, const char *name, int id)
 {
     act->where = name;
     act->id = id;
@@ -147,10 +147,10 @@ static void bind_layer(bert *b, exec *ex, arena *packed, int64_t l, int64_t *use
         .heads = cfg->num_attention_heads,
         .dropout = b->base.options.dropout.attention,
     };
-    name_activation(&layer->x, qkv, bert_stream(l, STREAM_X));
-    name_activation(&layer->context, out, bert_stream(l, STREAM_CONTEXT));
-    name_activation(&layer->h1, up, bert_stream(l, STREAM_H1));
-    name_activation(&layer->g, down, bert_stream(l, STREAM_G));
+    name_input(&layer->x, qkv, bert_stream(l, STREAM_X));
+    name_input(&layer->context, out, bert_stream(l, STREAM_CONTEXT));
+    name_input(&layer->h1, up, bert_stream(l, STREAM_H1));
+    name_input(&layer->g, down, bert_stream(l, STREAM_G));
 }
 
 void bert_bind(model *m, exec *ex, arena *packed)

@@ -50,7 +50,7 @@ bert_bind_fn bert_layer_bind_output, bert_layer_bind_input, bert_layer_bind_inne
  *   qkv = the projections of out for the attention of layer `before`
  *
  * [tokens][hidden], qkv [tokens][3 hidden].  With after -1, out is input.  mixed and out are what
- * activation_source of the context of layer `after` and of x of layer `before` gave.
+ * linear_input_source of the context of layer `after` and of x of layer `before` gave.
  */
 typedef struct bert_forward_rows {
     bert *model;

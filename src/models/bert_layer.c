@@ -21,7 +21,7 @@ void bert_layer_bind_output(const bert *b, exec *ex, bert_layer *layer, const se
 void bert_layer_bind_input(const bert *b, exec *ex, bert_layer *layer, const sequences *seq,
                            arena *kept)
 {
-    activation_bind(&layer->x, kept, &ex->format, seq->tokens, b->base.cfg->hidden_size);
+    linear_input_bind(ex, &layer->x, kept, seq->tokens, b->base.cfg->hidden_size);
     attention_state_bind(ex, &layer->attention_state, kept, &layer->attention, seq->tokens,
                          seq->count);
 }
@@ -31,11 +31,11 @@ void bert_layer_bind_inner(const bert *b, exec *ex, bert_layer *layer, const seq
 {
     const int64_t tokens = seq->tokens;
     const int64_t d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
-    activation_bind(&layer->context, kept, &ex->format, tokens, d);
+    linear_input_bind(ex, &layer->context, kept, tokens, d);
     layernorm_state_bind(ex, &layer->norm1_state, kept, tokens, d);
-    activation_bind(&layer->h1, kept, &ex->format, tokens, d);
+    linear_input_bind(ex, &layer->h1, kept, tokens, d);
     nonlinearity_state_bind(ex, &layer->act_state, kept, tokens * f);
-    activation_bind(&layer->g, kept, &ex->format, tokens, f);
+    linear_input_bind(ex, &layer->g, kept, tokens, f);
 }
 
 /* -------------------------------------------------------------------------------- pieces ---- */
@@ -65,8 +65,8 @@ static void before_attention(exec *ex, bert_layer *layer, float *qkv, const floa
                              int64_t end)
 {
     const int64_t d = layer->qkv.in;
-    activation x = activation_rows(&layer->x, begin, end);
-    activation_set(ex, &x, h + begin * d);
+    linear_input x = linear_input_rows(&layer->x, begin, end);
+    linear_input_set(ex, &x, h + begin * d);
     linear_forward(ex, qkv + begin * 3 * d, &x, &layer->qkv);
 }
 
@@ -81,26 +81,26 @@ static void after_attention(exec *ex, const bert_forward_rows *job, int64_t begi
     const int64_t start = begin * d;
     const float p = b->base.options.dropout.hidden;
     const size_t mark = exec_mark(ex);
-    activation context = activation_rows(&layer->context, begin, end);
-    activation x1 = activation_rows(&layer->h1, begin, end);
-    activation x2 = activation_rows(&layer->g, begin, end);
+    linear_input context = linear_input_rows(&layer->context, begin, end);
+    linear_input x1 = linear_input_rows(&layer->h1, begin, end);
+    linear_input x2 = linear_input_rows(&layer->g, begin, end);
     layernorm_state norm1 = layernorm_state_rows(&layer->norm1_state, d, begin);
     layernorm_state norm2 = layernorm_state_rows(&layer->norm2_state, d, begin);
     float *sum = exec_take(ex, n * d, sizeof(float));
-    float *h1 = activation_source(ex, &x1, exec_take(ex, n * d, sizeof(float)));
-    float *g = activation_source(ex, &x2, exec_take(ex, n * f, sizeof(float)));
+    float *h1 = linear_input_source(&x1, exec_take(ex, n * d, sizeof(float)));
+    float *g = linear_input_source(&x2, exec_take(ex, n * f, sizeof(float)));
     nonlinearity_state act = nonlinearity_state_from(ex, &layer->act_state, begin * f);
     float *u = nonlinearity_source(&act, g);
 
-    activation_set(ex, &context, job->mixed + start);
+    linear_input_set(ex, &context, job->mixed + start);
     linear_forward(ex, sum, &context, &layer->out);
     dropout_add(ex, sum, job->h + start, n * d, start, p, bert_stream(index, STREAM_DROPOUT1));
     layernorm_forward(ex, h1, sum, n, &layer->norm1, &norm1);
 
-    activation_set(ex, &x1, h1);
+    linear_input_set(ex, &x1, h1);
     linear_forward(ex, u, &x1, &layer->up);
     nonlinearity_forward(ex, g, u, n * f, &layer->act, &act);
-    activation_set(ex, &x2, g);
+    linear_input_set(ex, &x2, g);
     if (!job->again) {
         linear_forward(ex, sum, &x2, &layer->down);
         dropout_add(ex, sum, h1, n * d, start, p, bert_stream(index, STREAM_DROPOUT2));
@@ -141,7 +141,7 @@ void bert_layer_again(bert *b, exec *ex, int64_t index, float *h, float *mixed, 
     bert_forward_rows rows = {.model = b, .after = -1, .before = index, .out = h};
     rows.qkv = attention_source(&layer->attention_state, qkv);
     bert_rows_forward(&rows, ex, seq->tokens);
-    mixed = activation_source(ex, &layer->context, mixed);
+    mixed = linear_input_source(&layer->context, mixed);
     attention_forward(ex, mixed, rows.qkv, seq, &layer->attention, &layer->attention_state);
     rows = (bert_forward_rows){
         .model = b, .after = index, .before = -1, .mixed = mixed, .h = h, .again = true};
@@ -156,7 +156,7 @@ void bert_gradients_take(const bert *b, exec *ex, bert_gradients *g, float *out,
     g->out = out;
     g->down = exec_take(ex, tokens * d, sizeof(float));
     g->up = exec_take(ex, tokens * (f > 3 * d ? f : 3 * d), sizeof(float));
-    g->h1 = ex->format.kind == FORMAT_DFP ? NULL : exec_take(ex, tokens * d, sizeof(float));
+    g->h1 = layernorm_keeps_gradient(ex) ? NULL : exec_take(ex, tokens * d, sizeof(float));
     g->sum1 = exec_take(ex, tokens * d, sizeof(float));
     g->a = exec_take(ex, tokens * d, sizeof(float));
     g->mixed = exec_take(ex, tokens * d, sizeof(float));
@@ -176,7 +176,7 @@ static void before_attention_backward(exec *ex, const bert_layer *layer, const b
                                       int64_t begin, int64_t end)
 {
     const int64_t n = end - begin, d = layer->qkv.in, start = begin * d;
-    const activation x = activation_rows(&layer->x, begin, end);
+    const linear_input x = linear_input_rows(&layer->x, begin, end);
     linear_collect(ex, &g->of_qkv, g->qkv + 3 * start, &x, &layer->qkv);
     linear_backward_input(ex, g->out + start, g->qkv + 3 * start, &x, &layer->qkv);
     matrix_add(ex, g->out + start, g->out + start, g->sum1 + start, n * d);
@@ -193,9 +193,9 @@ static void after_attention_backward(exec *ex, const bert *b, int64_t index,
     float *sum2 = exec_take(ex, n * d, sizeof(float)), *up = g->up + begin * f;
     float *dh1 = exec_take(ex, n * d, sizeof(float));
     float *h1 = g->h1 != NULL ? g->h1 + start : dh1;
-    const activation context = activation_rows(&layer->context, begin, end);
-    const activation x1 = activation_rows(&layer->h1, begin, end);
-    const activation x2 = activation_rows(&layer->g, begin, end);
+    const linear_input context = linear_input_rows(&layer->context, begin, end);
+    const linear_input x1 = linear_input_rows(&layer->h1, begin, end);
+    const linear_input x2 = linear_input_rows(&layer->g, begin, end);
     const nonlinearity_state act = nonlinearity_state_from(ex, &layer->act_state, begin * f);
     const layernorm_state norm1 = layernorm_state_rows(&layer->norm1_state, d, begin);
     const layernorm_state norm2 = layernorm_state_rows(&layer->norm2_state, d, begin);

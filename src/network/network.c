@@ -1,6 +1,8 @@
 /* A model with a head on it: made, measured, run.  See network.h. */
 #include "network/network.h"
 
+#include "layers/arithmetic.h"
+
 /* ----------------------------------------------------------------------------- a batch ------- */
 
 /* Places for what the forward keeps of a batch. */
@@ -175,8 +177,8 @@ static mts_status prepare(mts_ctx *ctx, network *net, const network_options *o)
 {
     mts_status st = MTS_OK;
     net->options = *o;
-    net->ex = (exec){.family = o->family, .format = o->format, .threads = o->threads};
-    net->ex.seed = o->seed;
+    net->ex = (exec){.family = o->family, .threads = o->threads, .seed = o->seed};
+    arithmetic_select(&net->ex, &o->format);
     if (o->family == NULL)
         MTS_TRY(kernels_select(ctx, &net->ex.family));
     net->ex.fk = float_kernels_for(net->ex.family);

@@ -108,7 +108,7 @@ static mts_status add_state(mts_ctx *ctx, optimizer *opt, const optimizer_array 
     *state = (optimizer_state){.name = array->name, .dtype = array->dtype, .count = count};
     MTS_TRY(
         mem_calloc(ctx, &state->data, (size_t)count, dtype_bytes(array->dtype), "optimizer state"));
-    opt->arrays[opt->state_count++] = array;
+    opt->state_count++;
 cleanup:
     return st;
 }
@@ -238,10 +238,13 @@ mts_status optimizer_restored(mts_ctx *ctx, optimizer *opt, param *const *params
     MTS_CHECK(*step_of(opt) >= 0 && *step_of(opt) <= INT64_MAX / 2, MTS_ERR_BAD_FILE,
               "optimizer state step: expected a number of steps, found %lld",
               (long long)*step_of(opt));
-    for (int i = 0; i < opt->state_count; i++) {
-        const optimizer_state *state = &opt->states[i];
-        if (state->dtype == OPTIMIZER_F32 || state->dtype == OPTIMIZER_F64)
-            MTS_TRY(check_reals(ctx, state, opt->arrays[i]->range));
+    for (int i = 0, s = 1; i < array_count(class); i++) {
+        const optimizer_array *array = &class->arrays[i];
+        if (!is_kept(&opt->options, array))
+            continue;
+        if (array->dtype == OPTIMIZER_F32 || array->dtype == OPTIMIZER_F64)
+            MTS_TRY(check_reals(ctx, &opt->states[s], array->range));
+        s++;
     }
     if (class->restored != NULL)
         MTS_TRY(class->restored(ctx, opt, params));

@@ -38,7 +38,7 @@ typedef struct optimizer_options {
 } optimizer_options;
 
 /* Arrays that a class may keep beside "step". */
-enum { OPTIMIZER_MAX_ARRAYS = 8 };
+enum { OPTIMIZER_MAX_ARRAYS = 7 };
 
 /* What the size of a state depends on; all zero for no parameters. */
 typedef struct optimizer_sizes {

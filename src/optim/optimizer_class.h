@@ -75,8 +75,7 @@ struct optimizer {
     optimizer_options options;
     int64_t count; /* of parameters */
     param_pieces pieces;
-    optimizer_state states[1 + OPTIMIZER_MAX_ARRAYS];
-    const optimizer_array *arrays[1 + OPTIMIZER_MAX_ARRAYS]; /* how each of states was declared */
+    optimizer_state states[1 + OPTIMIZER_MAX_ARRAYS]; /* step, and the class's that are kept */
     int state_count;
     void *work; /* the class's own; not part of the state */
 };

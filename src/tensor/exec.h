@@ -3,7 +3,9 @@
  * and the first numeric anomaly.  One per model; passed to every layer.
  *
  * Memory is planned by a dry run: the functions that will run, on a context that exec_dry made.
- * They take what they need and compute nothing; no number may be read or written then.  Work that
+ * They take what they need and compute nothing; no number may be read or written then.  It begins
+ * with the functions that bind, so that everything is prepared anew, and parameters that will have
+ * a gradient must have an address for it (arena_measure gives such).  Work that
  * goes through exec_parallel or the functions of tensor/ takes care of it; other loops over numbers
  * look at `dry`.
  */
@@ -19,6 +21,7 @@ typedef struct exec {
     const gemm_family *family;
     const float_kernels *fk;
     num_format format;
+    const struct arithmetic *arithmetic; /* what layers do in it: layers/arithmetic.h */
     int threads;
     uint64_t seed;
     uint64_t step;           /* counts micro-batches: keys of activations, gradients and dropout */

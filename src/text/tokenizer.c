@@ -61,6 +61,11 @@ mts_status tokenizer_set_lower_case(mts_ctx *ctx, tokenizer *tok, bool lower_cas
     return tok->class->set_lower_case(ctx, tok, lower_case);
 }
 
+mts_status tokenizer_write_rules(mts_ctx *ctx, const tokenizer *tok, tokenizer_files *files)
+{
+    return tok->class->write_rules(ctx, tok, files);
+}
+
 const char *tokenizer_token(const tokenizer *tok, int32_t id)
 {
     return tok->class->token(tok, id);

@@ -7,6 +7,7 @@
 #define MTS_TEXT_TOKENIZER_CLASS_H
 
 #include "text/tokenizer.h"
+#include "text/tokenizer_files.h"
 #include "text/tokenizer_folder.h"
 
 /* One token of a text: the bytes [begin, end) of the text that it stands for. */
@@ -66,6 +67,9 @@ typedef struct tokenizer_class {
     const char *(*token)(const tokenizer *tok, int32_t id);
     int32_t (*find_token)(const tokenizer *tok, const char *token);
     int64_t (*vocab_size)(const tokenizer *tok);
+
+    /* See tokenizer_write_rules. */
+    mts_status (*write_rules)(mts_ctx *ctx, const tokenizer *tok, tokenizer_files *files);
 } tokenizer_class;
 
 /* First member of the struct of each kind; open fills it. */

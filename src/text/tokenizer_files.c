@@ -50,47 +50,29 @@ static tokenizer_file *find_file(const tokenizer_files *files, const char *name)
     return NULL;
 }
 
-/* object[key] = value; the file gets the text of root.  A file that says so already stays as it is.
- */
-static mts_status set_flag(mts_ctx *ctx, tokenizer_file *file, const json_t *root, json_t *object,
-                           const char *key, bool value)
+mts_status tokenizer_files_parse(mts_ctx *ctx, const tokenizer_files *files, const char *name,
+                                 json_t **out)
+{
+    const tokenizer_file *file = find_file(files, name);
+    *out = NULL;
+    return file == NULL ? MTS_OK : json_util_parse_wide(ctx, name, file->bytes, file->count, out);
+}
+
+mts_status tokenizer_files_put(mts_ctx *ctx, tokenizer_files *files, const char *name,
+                               const json_t *root)
 {
     mts_status st = MTS_OK;
     char *text = NULL;
-    if (json_equal(json_object_get(object, key), value ? json_true() : json_false()))
-        return MTS_OK;
-    MTS_TRY(json_util_set(ctx, object, key, json_boolean(value)));
+    tokenizer_file *file = find_file(files, name);
     MTS_TRY(json_util_dump(ctx, root, 2, false, &text));
+    if (file == NULL) {
+        file = &files->items[files->count++]; /* there is room for every name */
+        file->name = name;
+    }
     mem_free(file->bytes);
     file->bytes = text;
     file->count = strlen(text);
 cleanup:
-    return st;
-}
-
-mts_status tokenizer_files_set_lower_case(mts_ctx *ctx, tokenizer_files *files, bool lower_case)
-{
-    static const char config_name[] = "tokenizer_config.json", json_name[] = "tokenizer.json";
-    mts_status st = MTS_OK;
-    tokenizer_file *config = find_file(files, config_name), *json = find_file(files, json_name);
-    json_t *config_root = NULL, *json_root = NULL;
-    if (config == NULL) {
-        config = &files->items[files->count]; /* there is room for every name */
-        MTS_TRY(mem_strdup(ctx, &config->bytes, "{}"));
-        config->count = 2;
-        config->name = config_name;
-        files->count++;
-    }
-    MTS_TRY(json_util_parse_wide(ctx, config_name, config->bytes, config->count, &config_root));
-    MTS_TRY(set_flag(ctx, config, config_root, config_root, "do_lower_case", lower_case));
-    if (json != NULL) {
-        MTS_TRY(json_util_parse_wide(ctx, json_name, json->bytes, json->count, &json_root));
-        MTS_TRY(set_flag(ctx, json, json_root, json_object_get(json_root, "normalizer"),
-                         "lowercase", lower_case));
-    }
-cleanup:
-    json_decref(config_root);
-    json_decref(json_root);
     return st;
 }
 

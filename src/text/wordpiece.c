@@ -123,6 +123,7 @@ static mts_status open_wordpiece(mts_ctx *ctx, const tokenizer_folder *folder, t
     spec.vocabulary = (vocab){0}; /* ownership moved */
     wp->normalizer = spec.normalizer;
     wp->max_input_chars = spec.max_input_chars;
+    wp->as_json_says = spec.as_json_says;
     if ((st = vocab_finish(ctx, &wp->vocabulary, spec.prefix)) != MTS_OK ||
         (st = find_special(ctx, wp, &spec)) != MTS_OK ||
         (st = build_added(ctx, wp, &spec)) != MTS_OK) {
@@ -172,4 +173,5 @@ const tokenizer_class wordpiece_class = {
     .token = get_token,
     .find_token = find_token,
     .vocab_size = vocab_size,
+    .write_rules = wordpiece_write_rules,
 };

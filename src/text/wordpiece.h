@@ -27,11 +27,16 @@ typedef struct wordpiece {
     added_set added_raw;           /* looked for in the original text */
     added_set added_normalized[2]; /* looked for in the normalised text; [lower_case] */
     int64_t max_input_chars;       /* per word */
+    bool as_json_says;             /* of wordpiece_spec */
     int32_t special[SPECIAL_COUNT];
 } wordpiece;
 
 /* As split of tokenizer_class. */
 MTS_NODISCARD mts_status wordpiece_split(mts_ctx *ctx, const tokenizer *tok, const char *text,
                                          int64_t most, token_list *out);
+
+/* As write_rules of tokenizer_class. */
+MTS_NODISCARD mts_status wordpiece_write_rules(mts_ctx *ctx, const tokenizer *tok,
+                                               tokenizer_files *files);
 
 #endif

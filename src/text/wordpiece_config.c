@@ -12,24 +12,37 @@
 #include "base/json_util.h"
 #include "base/utf8.h"
 
-/* Classes that cut words as BERT does, with or without "Fast" behind.  The last two are no class of
- * their own: what tokenizer.json says, else BertTokenizer. */
+/* Classes that cut words as BERT does, with or without "Fast" behind. */
 static const char *const bert_classes[] = {
-    "BertTokenizer",       "DistilBertTokenizer", "ElectraTokenizer",       "MobileBertTokenizer",
-    "ConvBertTokenizer",   "LayoutLMTokenizer",   "SqueezeBertTokenizer",   "LxmertTokenizer",
-    "RetriBertTokenizer",  "RealmTokenizer",      "NystromformerTokenizer", "TokenizersBackend",
-    "PreTrainedTokenizer",
+    "BertTokenizer",      "DistilBertTokenizer", "ElectraTokenizer",       "MobileBertTokenizer",
+    "ConvBertTokenizer",  "LayoutLMTokenizer",   "SqueezeBertTokenizer",   "LxmertTokenizer",
+    "RetriBertTokenizer", "RealmTokenizer",      "NystromformerTokenizer",
 };
 
-bool wordpiece_is_class(const char *class_name)
+/* Classes of no kind of tokenizer: what tokenizer.json says. */
+static const char *const generic_classes[] = {"PreTrainedTokenizer", "TokenizersBackend"};
+
+/* Whether name is names[i] for some i, with or without "Fast" behind. */
+static bool is_one_of(const char *name, const char *const *names, size_t count)
 {
-    for (size_t i = 0; i < sizeof bert_classes / sizeof bert_classes[0]; i++) {
-        const size_t n = strlen(bert_classes[i]);
-        if (strncmp(class_name, bert_classes[i], n) == 0 &&
-            (class_name[n] == '\0' || strcmp(class_name + n, "Fast") == 0))
+    for (size_t i = 0; i < count; i++) {
+        const size_t n = strlen(names[i]);
+        if (strncmp(name, names[i], n) == 0 && (name[n] == '\0' || strcmp(name + n, "Fast") == 0))
             return true;
     }
     return false;
+}
+
+bool wordpiece_is_generic_class(const char *class_name)
+{
+    return is_one_of(class_name, generic_classes,
+                     sizeof generic_classes / sizeof generic_classes[0]);
+}
+
+bool wordpiece_is_class(const char *class_name)
+{
+    return wordpiece_is_generic_class(class_name) ||
+           is_one_of(class_name, bert_classes, sizeof bert_classes / sizeof bert_classes[0]);
 }
 
 /* The text of a special token, a string or {"content": string}; NULL if absent or null. */
@@ -70,8 +83,7 @@ cleanup:
 /* "unk_token": "[UNK]" and its like. */
 static mts_status read_names(mts_ctx *ctx, const json_t *root, wordpiece_spec *spec)
 {
-    static const char *const keys[SPECIAL_COUNT] = {"unk_token", "cls_token", "sep_token",
-                                                    "pad_token", "mask_token"};
+    static const char *const keys[SPECIAL_COUNT] = WORDPIECE_SPECIAL_KEYS;
     mts_status st = MTS_OK;
     for (int i = 0; i < SPECIAL_COUNT; i++) {
         const char *name = NULL;
@@ -138,7 +150,8 @@ mts_status wordpiece_config_read(mts_ctx *ctx, const json_t *root, bool with_voc
                                  wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(read_rules(ctx, root, &spec->normalizer));
+    if (!spec->as_json_says)
+        MTS_TRY(read_rules(ctx, root, &spec->normalizer));
     MTS_TRY(read_names(ctx, root, spec));
     if (with_vocab_txt)
         MTS_TRY(read_decoder(ctx, json_object_get(root, "added_tokens_decoder"), spec));

@@ -129,6 +129,8 @@ mts_status wordpiece_spec_read(mts_ctx *ctx, const tokenizer_folder *folder, wor
     spec->max_input_chars = 100;
     spec->normalizer = (bert_normalizer){true, true, true, BERT_STRIP_AS_LOWER};
     MTS_TRY(check_class(ctx, folder));
+    spec->as_json_says =
+        has_json && folder->class_name != NULL && wordpiece_is_generic_class(folder->class_name);
     MTS_TRY(path_join(ctx, &path, folder->dir, "vocab.txt"));
     if (has_json)
         MTS_TRY(

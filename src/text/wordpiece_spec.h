@@ -8,18 +8,26 @@
  *                            exists, vocab.txt and added_tokens.json are not read
  *   vocab.txt                vocabulary, the line number (from 0) is the id
  *   tokenizer_config.json    do_lower_case, strip_accents, tokenize_chinese_chars: where given they
- *                            replace what tokenizer.json says, as transformers does; names of the
- *                            special tokens; added_tokens_decoder
+ *                            replace what tokenizer.json says, as in transformers, unless
+ *                            tokenizer_class is PreTrainedTokenizerFast (TokenizersBackend), which
+ *                            takes tokenizer.json as it is; names of the special tokens;
+ *                            added_tokens_decoder
+ *   config.json              tokenizer_class, if tokenizer_config.json has none
  *   special_tokens_map.json  names of the special tokens, for those not named above
  *   added_tokens.json        added tokens of old folders without tokenizer.json
  * Either of the first two must be there, the others are optional.  Truncation and padding in
  * tokenizer.json are not used: the caller of tokenizer_encode decides.
  *
- * Where this differs from transformers 5: a normaliser setting that only tokenizer.json gives is
- * used (there, the default of the class); continuing_subword_prefix and max_input_chars_per_word of
- * tokenizer.json are used (there, "##" and 100); a [PAD] or [MASK] that the vocabulary lacks is not
- * appended to it; duplicate tokens, ids without a token and blank lines are errors (there, the last
- * of two duplicates wins).
+ * Where this differs from transformers 5:
+ *   - a normaliser setting that only tokenizer.json gives is used (there, the class's default);
+ *   - so are its clean_text, continuing_subword_prefix and max_input_chars_per_word (there, true,
+ *     "##" and 100);
+ *   - a tokenizer.json without post_processor is taken for one with [CLS] and [SEP];
+ *   - a [PAD] or [MASK] that the vocabulary lacks is not appended to it;
+ *   - duplicate tokens, ids without a token and blank lines are errors (there, the last of two
+ *     duplicates wins).
+ * For the first three, what a training run writes says the rules where transformers looks for them:
+ * wordpiece_files.c.
  */
 #ifndef MTS_TEXT_WORDPIECE_SPEC_H
 #define MTS_TEXT_WORDPIECE_SPEC_H
@@ -37,6 +45,12 @@ typedef enum special_token {
     SPECIAL_MASK,
     SPECIAL_COUNT,
 } special_token;
+
+/* Their names in tokenizer_config.json, in the same order. */
+#define WORDPIECE_SPECIAL_KEYS                                                                     \
+    {                                                                                              \
+        "unk_token", "cls_token", "sep_token", "pad_token", "mask_token"                           \
+    }
 
 enum { WORDPIECE_MAX_ADDED = 16384 };
 
@@ -56,6 +70,7 @@ typedef struct wordpiece_spec {
     char *prefix;                 /* continuing_subword_prefix */
     int64_t max_input_chars;      /* per word; a longer word is [UNK] */
     bert_normalizer normalizer;
+    bool as_json_says; /* tokenizer_class is one that takes tokenizer.json as it is */
 } wordpiece_spec;
 
 /*
@@ -95,12 +110,16 @@ MTS_NODISCARD mts_status wordpiece_spec_name(mts_ctx *ctx, wordpiece_spec *spec,
 MTS_NODISCARD mts_status wordpiece_json_read(mts_ctx *ctx, const json_t *root,
                                              wordpiece_spec *spec);
 MTS_NODISCARD mts_status vocab_txt_read(mts_ctx *ctx, const char *path, wordpiece_spec *spec);
-/* with_vocab_txt: there is no tokenizer.json, so the added tokens matter. */
+/* with_vocab_txt: there is no tokenizer.json, so the added tokens matter.  Rules are not read if
+ * spec->as_json_says. */
 MTS_NODISCARD mts_status wordpiece_config_read(mts_ctx *ctx, const json_t *root,
                                                bool with_vocab_txt, wordpiece_spec *spec);
 MTS_NODISCARD mts_status special_tokens_map_read(mts_ctx *ctx, json_t *root, wordpiece_spec *spec);
 MTS_NODISCARD mts_status added_tokens_read(mts_ctx *ctx, json_t *root, wordpiece_spec *spec);
-/* Whether words are cut as this tokenizer_class of Hugging Face does: "BertTokenizer", ... */
+
+/* Whether a tokenizer_class of Hugging Face cuts words as BERT does: "BertTokenizer", ... */
 bool wordpiece_is_class(const char *class_name);
+/* Whether it is one that takes tokenizer.json as it is; such a class is among those above. */
+bool wordpiece_is_generic_class(const char *class_name);
 
 #endif

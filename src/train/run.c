@@ -275,8 +275,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
         MTS_TRY(tokenizer_set_lower_case(ctx, r->tokenizer, o->do_lower_case == 1));
     if (purpose.train)
         MTS_TRY(tokenizer_files_read(ctx, &r->tokenizer_files, r->model_dir));
-    if (purpose.train && o->do_lower_case >= 0)
-        MTS_TRY(tokenizer_files_set_lower_case(ctx, &r->tokenizer_files, o->do_lower_case == 1));
+    if (purpose.train)
+        MTS_TRY(tokenizer_write_rules(ctx, r->tokenizer, &r->tokenizer_files));
     stored = purpose.train ? NULL : json_object_get(cfg.json, SETTINGS_KEY);
     MTS_TRY(task_open(ctx, o, known, stored, &r->task));
     if (purpose.train)

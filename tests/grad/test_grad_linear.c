@@ -29,7 +29,7 @@ typedef struct layer_case {
     int64_t rows, out, in;
     param weight, bias;
     linear lin;
-    activation act;
+    linear_input act;
     arena storage;
     float *x, *y, *dy, *dx; /* dy is also C of L = sum C Y */
 } layer_case;
@@ -38,16 +38,16 @@ static void bind(void *arg)
 {
     layer_case *c = arg;
     linear_bind(&c->ex, &c->lin, &c->storage, "the layer", 5, &c->weight, &c->bias, c->out, c->in);
-    c->act = (activation){.where = "the layer", .id = 6};
-    activation_bind(&c->act, &c->storage, &c->ex.format, c->rows, c->in);
+    c->act = (linear_input){.where = "the layer", .id = 6};
+    linear_input_bind(&c->ex, &c->act, &c->storage, c->rows, c->in);
 }
 
 static void forward(layer_case *c)
 {
-    float *source = activation_source(&c->ex, &c->act, c->x);
+    float *source = linear_input_source(&c->act, c->x);
     if (source != c->x)
         exec_copy(&c->ex, source, c->x, (size_t)(c->rows * c->in) * sizeof(float));
-    activation_set(&c->ex, &c->act, source);
+    linear_input_set(&c->ex, &c->act, source);
     linear_forward(&c->ex, c->y, &c->act, &c->lin);
 }
 

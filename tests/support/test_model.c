@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cpu/cpu_features.h"
+#include "layers/arithmetic.h"
 #if defined(__x86_64__)
 #include "support/amx_emulator.h"
 #endif
@@ -198,7 +199,8 @@ int test_families(const gemm_family *out[8])
 
 void test_exec_init(exec *ex, const num_format *format, int threads)
 {
-    *ex = (exec){.format = *format, .threads = threads, .seed = seed};
+    *ex = (exec){.threads = threads, .seed = seed};
+    arithmetic_select(ex, format);
     ex->training = true;
     assert_int_equal(kernels_select(&ctx, &ex->family), MTS_OK);
     ex->fk = float_kernels_for(ex->family);

@@ -1,30 +1,18 @@
 /* data/encoded_dataset, sampler, batch: the same rows and orders for any number of threads. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_folder.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "data/batch.h"
 #include "data/sampler.h"
 
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        if ((call) != MTS_OK)                                                                      \
-            fail_msg("%s", ctx.error);                                                             \
-    } while (0)
-
 enum { ROWS = 2500 }; /* more than two blocks of encoded_dataset.c */
 
 static mts_ctx ctx;
-static char folder[64];
 static tokenizer *tok;
 
 /* ------------------------------------------------------------------------------- encode ---- */
@@ -484,24 +472,16 @@ static void test_batch_memory_failure(void **state)
 
 static int open_tokenizer(void **state)
 {
-    char path[128];
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/mantissa_batching_XXXXXX");
-    if (mkdtemp(folder) == NULL)
+    if (folder_open(state) != 0)
         return 1;
-    snprintf(path, sizeof path, "%s/vocab.txt", folder);
-    FILE *f = fopen(path, "wb");
-    if (f == NULL)
-        return 1;
-    fputs("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\n", f);
-    return fclose(f) != 0 || tokenizer_open(&ctx, folder, &tok) != MTS_OK;
+    folder_put_text("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\n");
+    return tokenizer_open(&ctx, folder_root(), &tok) != MTS_OK;
 }
 
 static int close_tokenizer(void **state)
 {
-    (void)state;
     tokenizer_close(tok);
-    return file_remove_tree(&ctx, folder) != MTS_OK;
+    return folder_close(state);
 }
 
 int main(void)

@@ -4,11 +4,7 @@
  *   test_metrics           the tests; golden values by gates/check_metrics.py --golden
  *   test_metrics --dump    JSON cases from stdin, results to stdout: for gates/check_metrics.py
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_folder.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -18,8 +14,6 @@
 
 #include "base/memory.h"
 #include "tasks/metrics.h"
-
-#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
 
 enum { GOLDEN_ROWS = 200, MAX_LABELS = 8 };
 

@@ -8,6 +8,9 @@
  * With an overlap it answers with one line of such windows, TAB-separated and each followed by
  *     TAB first_b TAB count_b TAB skipped_b
  * or with an empty line where windows of that size are refused.
+ *
+ * `test_wordpiece --rewrite MODEL_DIR OUT_DIR` writes the tokenizer files of a folder into another
+ * one that exists, as a training run does.
  * gates/check_tokenizer.py compares the answers with Hugging Face's.
  */
 #include <stdarg.h>
@@ -483,8 +486,26 @@ static int serve(const char *model_dir)
     return ok ? 0 : 1;
 }
 
+static int rewrite(const char *model_dir, const char *out_dir)
+{
+    mts_ctx ctx = {""};
+    tokenizer *tok = NULL;
+    tokenizer_files files = {0};
+    const bool ok = tokenizer_open(&ctx, model_dir, &tok) == MTS_OK &&
+                    tokenizer_files_read(&ctx, &files, model_dir) == MTS_OK &&
+                    tokenizer_write_rules(&ctx, tok, &files) == MTS_OK &&
+                    tokenizer_files_write(&ctx, &files, out_dir) == MTS_OK;
+    if (!ok)
+        printf("%s\n", ctx.error);
+    tokenizer_files_deinit(&files);
+    tokenizer_close(tok);
+    return ok ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 4 && strcmp(argv[1], "--rewrite") == 0)
+        return rewrite(argv[2], argv[3]);
     if (argc == 3 && strcmp(argv[1], "--encode") == 0)
         return serve(argv[2]);
     const struct CMUnitTest tests[] = {

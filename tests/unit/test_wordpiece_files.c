@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <time.h>
 
 #include "text/vocab.h"
 #include "text/tokenizer.h"
@@ -359,6 +360,108 @@ static void test_added_tokens_of_old_folders(void **state)
     check_ids(&mask, "[new]", cut, 5);
 }
 
+/* Seconds to make a vocabulary of 65,536 tokens: prefix, and one of each pair of pieces. */
+static double seconds_to_open(const char *const pieces[16][2], const char *prefix)
+{
+    mts_ctx ctx = {""};
+    vocab v = {0};
+    const clock_t begin = clock();
+    for (int32_t id = 0; id < 65536; id++) {
+        char text[128];
+        size_t n = (size_t)snprintf(text, sizeof text, "%s", prefix);
+        for (int i = 0; i < 16; i++)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s", pieces[i][id >> i & 1]);
+        assert_int_equal(vocab_put(&ctx, &v, id, text, n, true), MTS_OK);
+    }
+    assert_int_equal(vocab_finish(&ctx, &v, "##"), MTS_OK);
+    assert_int_equal(vocab_find(&v, vocab_text(&v, 54321), strlen(vocab_text(&v, 54321))), 54321);
+    vocab_deinit(&v);
+    return (double)(clock() - begin) / CLOCKS_PER_SEC;
+}
+
+/*
+ * Tokens made to have one and the same hash, here that of FNV-1a [Fowler1991], cost no
+ * more than others: with that hash it is 100 times as much.
+ */
+static void test_tokens_made_to_collide(void **state)
+{
+    (void)state;
+    static const char *const collide[16][2] = {
+        {"hcdJnv", "3zHAEL"}, {"WBrvE8", "pMguXE"}, {"1x3QDg", "XncDLK"}, {"7toDZb", "4u18hn"},
+        {"HKMKwA", "uwk5ZU"}, {"DrAV9o", "hvWm81"}, {"XQv0B2", "YJ69LI"}, {"Dd0TFC", "6RTNkZ"},
+        {"RnZlOz", "PwaB5t"}, {"dxUxUd", "o1wG7w"}, {"sCNgLe", "2rTnGI"}, {"q8TN0E", "JmYXZJ"},
+        {"SgGXnh", "tvNFJM"}, {"4e3AB0", "lpqG9L"}, {"KcwbxH", "xu28cw"}, {"b4VG5r", "cKQCXd"},
+    };
+    static const char *const other[16][2] = {
+        {"hcdJnv", "3zHAEM"}, {"WBrvE8", "pMguXF"}, {"1x3QDg", "XncDLL"}, {"7toDZb", "4u18ho"},
+        {"HKMKwA", "uwk5ZV"}, {"DrAV9o", "hvWm82"}, {"XQv0B2", "YJ69LJ"}, {"Dd0TFC", "6RTNk0"},
+        {"RnZlOz", "PwaB5u"}, {"dxUxUd", "o1wG7x"}, {"sCNgLe", "2rTnGJ"}, {"q8TN0E", "JmYXZK"},
+        {"SgGXnh", "tvNFJN"}, {"4e3AB0", "lpqG9M"}, {"KcwbxH", "xu28cx"}, {"b4VG5r", "cKQCXe"},
+    };
+    const double usual = seconds_to_open(other, ""), made = seconds_to_open(collide, "");
+    const double usual_rest = seconds_to_open(other, "##"),
+                 made_rest = seconds_to_open(collide, "##");
+    assert_true(made < 10 * usual + 0.05);
+    assert_true(made_rest < 10 * usual_rest + 0.05);
+}
+
+/* config.json's tokenizer_class counts where tokenizer_config.json has none. */
+static void test_class_of_config_json(void **state)
+{
+    (void)state;
+    static const char *const lines = SPECIALS "a\n";
+    static const char *const json = "{" RULES SPLIT MODEL "}";
+    static const char *const japanese = "{\"tokenizer_class\":\"BertJapaneseTokenizer\"}";
+    static const char *const kobert = "{\"tokenizer_class\":\"KoBertTokenizer\"}";
+    static const char *const bert = "{\"tokenizer_class\":\"BertTokenizer\"}";
+    static const char *const fast = "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}";
+    static const char *const refused =
+        "config.json: tokenizer_class: BertJapaneseTokenizer does not "
+        "cut words as BertTokenizer does";
+    const file_case cases[] = {
+        {{"vocab.txt", "config.json"}, {lines, japanese}, MTS_ERR_UNSUPPORTED, refused},
+        {{"tokenizer.json", "config.json"}, {json, japanese}, MTS_ERR_UNSUPPORTED, refused},
+        {{"vocab.txt", "config.json"},
+         {lines, kobert},
+         MTS_ERR_UNSUPPORTED,
+         "/config.json: tokenizer_class: KoBertTokenizer does not cut words"},
+        {{"tokenizer.json", "tokenizer_config.json"},
+         {json, kobert},
+         MTS_ERR_UNSUPPORTED,
+         "/tokenizer_config.json: tokenizer_class: KoBertTokenizer does not cut words"},
+        {{"vocab.txt", "config.json", "tokenizer_config.json"},
+         {lines, japanese, "{\"do_lower_case\":true}"},
+         MTS_ERR_UNSUPPORTED,
+         refused},
+        {{"vocab.txt", "config.json", "tokenizer_config.json"},
+         {lines, japanese, "{\"tokenizer_class\":null}"},
+         MTS_ERR_UNSUPPORTED,
+         refused},
+        /* the class of tokenizer_config.json comes first */
+        {{"vocab.txt", "config.json", "tokenizer_config.json"},
+         {lines, japanese, bert},
+         MTS_OK,
+         ""},
+        {{"vocab.txt", "config.json", "tokenizer_config.json"},
+         {lines, bert, japanese},
+         MTS_ERR_UNSUPPORTED,
+         refused},
+        {{"vocab.txt", "config.json"}, {lines, bert}, MTS_OK, ""},
+        {{"tokenizer.json", "config.json"}, {json, fast}, MTS_OK, ""},
+        {{"vocab.txt", "config.json"}, {lines, "{\"tokenizer_class\":null}"}, MTS_OK, ""},
+        {{"vocab.txt", "config.json"},
+         {lines, "{\"tokenizer_class\":5}"},
+         MTS_ERR_BAD_FILE,
+         "config.json: tokenizer_class: expected a string, found an integer"},
+        {{"vocab.txt", "config.json"},
+         {lines, "{\"tokenizer_class\":\"BertTokenizerFaster\"}"},
+         MTS_ERR_UNSUPPORTED,
+         "BertTokenizerFaster does not"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        check(&cases[i]);
+}
+
 /* An added token that is not in the model's vocabulary is no piece of a word, even where the
  * normalised word spells it. */
 static void test_added_tokens_are_no_pieces(void **state)
@@ -387,6 +490,8 @@ int main(void)
         cmocka_unit_test(test_which_file_wins),
         cmocka_unit_test(test_added_tokens_of_old_folders),
         cmocka_unit_test(test_added_tokens_are_no_pieces),
+        cmocka_unit_test(test_tokens_made_to_collide),
+        cmocka_unit_test(test_class_of_config_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

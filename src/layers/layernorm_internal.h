@@ -1,0 +1,21 @@
+/* Layer norm over all rows: what layernorm.c shares with the number formats. */
+#ifndef MTS_LAYERS_LAYERNORM_INTERNAL_H
+#define MTS_LAYERS_LAYERNORM_INTERNAL_H
+
+#include "layers/layernorm.h"
+
+/* A forward or backward under way; read by every thread. */
+typedef struct norm_job {
+    exec *ex;
+    const layernorm *ln;
+    const layernorm_state *state;
+    const float *in; /* forward: x; backward: dy */
+    float *out;      /* forward: y; backward: dx */
+    int64_t rows;
+    layernorm_gradient g; /* backward */
+    /* dynamic fixed point with one exponent for the whole input: that of its unit */
+    bool by_tensor, failed;
+    int tensor_exponent;
+} norm_job;
+
+#endif
