@@ -303,9 +303,10 @@ typedef struct mts_test_rows mts_test_rows;
 /*
  * *out: the texts of data to predict, read as mts_train reads it for do_predict: test_file with
  * text_column_names and label_column_name (which is not read), or the test set of task_name in
- * data_dir (of mnli both, one behind the other); max_predict_samples of each.  callbacks (may be
- * NULL) hears notes.  MTS_ERR_ARGUMENT: options; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE: a file;
- * MTS_ERR_MEMORY.
+ * data_dir (of mnli both, one behind the other); max_predict_samples of each.  Columns that are not
+ * given are those that the folder model_name_or_path (may be NULL) was trained on.  callbacks (may
+ * be NULL) hears notes.  MTS_ERR_ARGUMENT: options; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE: a file, or
+ * that folder; MTS_ERR_MEMORY.
  */
 MTS_NODISCARD MTS_API mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
                                                     const mts_callbacks *callbacks,

@@ -61,7 +61,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
                                   json_t *out)
 {
     mts_status st = MTS_OK;
-    const int64_t asked = settings_max_length(o, cfg);
+    const int64_t asked = settings_max_length(o, cfg, head_class_of_config(cfg)->name);
     const int64_t length =
         asked < cfg->max_position_embeddings ? asked : cfg->max_position_embeddings;
     const int64_t rows = o->per_device_train_batch_size;

@@ -1,12 +1,13 @@
 /*
- * mts_predictor_* and mts_test_rows_* of the public header over train/predictor, train/test_rows.
+ * mts_predictor_* and mts_test_rows_* of the public header over train/predictor, tasks/test_rows.
  *
  * Path: cli/cmd_predict.c -> mts_predictor_run -> predictor_run.
  */
 #include "train/predictor.h"
 
 #include "options/options.h"
-#include "train/test_rows.h"
+#include "tasks/test_rows.h"
+#include "train/settings.h"
 
 struct mts_predictor {
     predictor *inner;
@@ -78,19 +79,36 @@ struct mts_test_rows {
     test_rows *inner;
 };
 
+/* Tells the callbacks one line. */
+static void note(void *user, const char *text)
+{
+    const mts_callbacks *callbacks = user;
+    const mts_event event = {.kind = MTS_EVENT_NOTE, .text = text};
+    if (callbacks != NULL && callbacks->on_event != NULL)
+        callbacks->on_event(callbacks->user, &event);
+}
+
 mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
                               const mts_callbacks *callbacks, mts_test_rows **out)
 {
     mts_status st = MTS_OK;
     mts_test_rows *rows = NULL;
+    model_config cfg = {0};
+    mts_callbacks heard = {0};
     MTS_CHECK(out != NULL, MTS_ERR_ARGUMENT, "mts_test_rows_open: out must be given");
     *out = NULL;
     MTS_TRY(options_check_test_rows(ctx, options));
     MTS_TRY(mem_calloc(ctx, &rows, 1, sizeof *rows, "test rows"));
-    MTS_TRY(test_rows_open(ctx, options, callbacks, &rows->inner));
+    if (options->model_name_or_path != NULL)
+        MTS_TRY(model_config_load(ctx, options->model_name_or_path, &cfg));
+    if (callbacks != NULL)
+        heard = *callbacks;
+    MTS_TRY(test_rows_open(ctx, options, cfg.json == NULL ? NULL : head_class_of_config(&cfg)->name,
+                           json_object_get(cfg.json, SETTINGS_KEY), note, &heard, &rows->inner));
     *out = rows;
     rows = NULL;
 cleanup:
+    model_config_deinit(&cfg);
     mts_test_rows_close(rows);
     return st;
 }

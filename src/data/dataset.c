@@ -1,8 +1,6 @@
 /* A data set as text.  See dataset.h. */
 #include "data/dataset.h"
 
-#include <stdio.h>
-
 #include "base/memory.h"
 
 mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs, target_kind kind)
@@ -22,23 +20,14 @@ void dataset_deinit(dataset *d)
 {
     if (d == NULL)
         return;
-    mem_free(d->text_a);
-    mem_free(d->text_b);
+    mem_free((void *)d->text_a);
+    mem_free((void *)d->text_b);
     targets_deinit(&d->targets);
     mem_free(d->storage);
-    mem_free(d->text_columns[0]);
-    mem_free(d->text_columns[1]);
     *d = (dataset){0};
 }
 
-bool dataset_quotes_note(const dataset *d, const char *path, char *text, size_t bytes)
+text_rows dataset_rows(const dataset *d)
 {
-    if (d->quoted_rows == 0)
-        return false;
-    snprintf(
-        text, bytes,
-        "%s:%lld: a field in double quotes, in %lld row%s: in a .tsv file they are part of the "
-        "text; where they quote it, the file is to be a .csv",
-        path, (long long)d->quoted_line, (long long)d->quoted_rows, d->quoted_rows == 1 ? "" : "s");
-    return true;
+    return (text_rows){d->n, d->text_a, d->text_b};
 }

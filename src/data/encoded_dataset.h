@@ -28,15 +28,16 @@ typedef struct encoded_dataset {
 typedef bool encoded_dataset_progress_fn(void *user, int64_t done, int64_t total);
 
 /*
- * *out: the rows of d, each as [CLS] a [SEP] (b [SEP]), cut to max_length tokens; targets copied.
+ * *out: the rows, each as [CLS] a [SEP] (b [SEP]), cut to max_length tokens; without targets, which
+ * are the caller's to put in.
  *
- * d, tok  borrowed for the call.
+ * rows, tok     borrowed for the call.
  * num_threads   >= 1 OpenMP threads; the result does not depend on it.
  * progress      may be NULL.
  * Status: of tokenizer_encode for the first row that fails ("row N: ...", N from 1);
  * MTS_ERR_INTERRUPTED: progress returned false; MTS_ERR_MEMORY.  deinit is safe after failure.
  */
-MTS_NODISCARD mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, const dataset *d,
+MTS_NODISCARD mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, text_rows rows,
                                                const tokenizer *tok, int64_t max_length,
                                                int64_t num_threads,
                                                encoded_dataset_progress_fn *progress, void *user);

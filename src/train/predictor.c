@@ -53,7 +53,7 @@ mts_status predictor_open(mts_ctx *ctx, const mts_options *o, predictor **out)
     p->batch_size = o->per_device_eval_batch_size;
     p->threads = settings_threads(o);
     MTS_TRY(model_config_load(ctx, o->model_name_or_path, &cfg));
-    p->max_seq_length = settings_max_length(o, &cfg);
+    p->max_seq_length = settings_max_length(o, &cfg, head_class_of_config(&cfg)->name);
     MTS_TRY(tokenizer_open(ctx, o->model_name_or_path, &p->tokenizer));
     if (o->do_lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, p->tokenizer, o->do_lower_case == 1));
@@ -81,17 +81,12 @@ mts_status predictor_run(predictor *p, const char *const *text_a, const char *co
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = p->ctx;
-    dataset d = {0};
     encoded_dataset rows = {0};
     sampler order = {0};
     if (n == 0)
         return MTS_OK;
-    /* the texts are borrowed: only the arrays of pointers are lent to the encoder */
-    d.n = n;
-    d.text_a = (char **)(uintptr_t)text_a;
-    d.text_b = (char **)(uintptr_t)text_b;
-    MTS_TRY(encoded_dataset_build(ctx, &rows, &d, p->tokenizer, p->max_seq_length, p->threads, NULL,
-                                  NULL));
+    MTS_TRY(encoded_dataset_build(ctx, &rows, (text_rows){n, text_a, text_b}, p->tokenizer,
+                                  p->max_seq_length, p->threads, NULL, NULL));
     p->cut_rows += rows.cut;
     MTS_TRY(sampler_init(ctx, &order, &rows, SAMPLER_SEQUENTIAL, p->batch_size, 0));
     for (int64_t i = 0; i < sampler_batch_count(&order); i++) {

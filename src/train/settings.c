@@ -74,7 +74,7 @@ mts_options settings_effective(const mts_options *o, const model_config *cfg)
     e.gradient_bits = f.gradient_bits;
     e.attention_bits = f.attention_bits;
     e.norm_bits = f.norm_bits;
-    e.max_seq_length = settings_max_length(o, cfg);
+    e.max_seq_length = settings_max_length(o, cfg, NULL);
     e.hidden_dropout = shortest(dropout.hidden);
     e.attention_dropout = shortest(dropout.attention);
     e.classifier_dropout = shortest(dropout.classifier);
@@ -82,24 +82,25 @@ mts_options settings_effective(const mts_options *o, const model_config *cfg)
     return e;
 }
 
-mts_status settings_store(mts_ctx *ctx, const mts_options *o, model_config *cfg)
+mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t, model_config *cfg)
 {
     mts_status st = MTS_OK;
     const mts_options effective = settings_effective(o, cfg);
     json_t *object = json_object();
     MTS_CHECK(object != NULL, MTS_ERR_MEMORY, "out of memory: settings");
     MTS_TRY(options_put_json(ctx, &effective, OPTION_STORED, object));
+    MTS_TRY(t->class->store(ctx, t, object));
     MTS_TRY(json_util_set(ctx, cfg->json, SETTINGS_KEY, json_incref(object)));
 cleanup:
     json_decref(object);
     return st;
 }
 
-int64_t settings_max_length(const mts_options *o, const model_config *cfg)
+int64_t settings_max_length(const mts_options *o, const model_config *cfg, const char *head)
 {
     if (o->max_seq_length > 0)
         return o->max_seq_length;
-    const int64_t usual = options_usual_length(o);
+    const int64_t usual = task_class_of(o, head)->usual_length;
     return cfg->max_position_embeddings < usual ? cfg->max_position_embeddings : usual;
 }
 

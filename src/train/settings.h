@@ -8,6 +8,7 @@
 
 #include "models/model.h"
 #include "optim/optimizer.h"
+#include "tasks/task.h"
 
 /* The number format of checked options.  Widths that are not given follow --precision, but layer
  * norm has 16 bits. */
@@ -18,16 +19,17 @@ num_format settings_format(const mts_options *o);
 mts_options settings_effective(const mts_options *o, const model_config *cfg);
 
 /* The key of config.json under which a fine-tuned folder keeps the options that evaluation needs to
- * know of its training (OPTION_STORED). */
+ * know of its training (OPTION_STORED), and what the task keeps beside them. */
 #define SETTINGS_KEY "mantissa"
 
 /* Put them into cfg, the effective ones. */
-MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, model_config *cfg);
+MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t,
+                                        model_config *cfg);
 
-/* Tokens that a text is cut to: max_seq_length, or if that is 0 the usual 128 (question answering:
- * 384), or the model's positions if these are fewer.  A length that was given may be too large for
- * the model. */
-int64_t settings_max_length(const mts_options *o, const model_config *cfg);
+/* Tokens that a text is cut to: max_seq_length, or if that is 0 the task's usual length, or
+ * the model's positions if these are fewer.  A length that was given may be too large for the
+ * model.  head: as for task_open. */
+int64_t settings_max_length(const mts_options *o, const model_config *cfg, const char *head);
 
 /* Dropout of config.json, replaced where an option says otherwise. */
 dropout_rates settings_dropout(const mts_options *o, const model_config *cfg);

@@ -63,7 +63,7 @@ static mts_status note_best(run *r, const json_t *results)
     MTS_CHECK(value != NULL, MTS_ERR_ARGUMENT,
               "option --metric_for_best_model: the evaluation has no %s", key);
     now = json_is_number(value) ? json_number_value(value) : NAN;
-    better = metric_greater_is_better(key) ? now > s->best_metric : now < s->best_metric;
+    better = run_greater_is_better(r, key) ? now > s->best_metric : now < s->best_metric;
     if (isnan(now) || (s->has_best && !better) || (r->o->load_best_model_at_end && !saved))
         return MTS_OK;
     s->has_best = true;

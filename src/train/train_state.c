@@ -33,14 +33,15 @@ static uint64_t hash_text(uint64_t h, const char *text)
 static uint32_t hash_rows(const run *r)
 {
     const encoded_dataset *rows = &r->train;
+    const model_config *cfg = &r->net->cfg;
     uint64_t h = (uint64_t)rows->n;
     for (int64_t i = 0; i < rows->offsets[rows->n]; i++)
         h = rng_splitmix64(h ^ (uint32_t)rows->ids[i] ^ ((uint64_t)rows->type_ids[i] << 32));
     for (int64_t i = 0; i < rows->n; i++)
         h = rng_splitmix64(h ^ (uint64_t)rows->offsets[i + 1]);
     h = targets_hash(&rows->targets, rows->n, rows->offsets[rows->n], h);
-    for (int64_t i = 0; i < r->task.num_labels && !r->task.regression; i++)
-        h = hash_text(h, r->task.label_names[i]);
+    for (int64_t i = 0; i < cfg->num_labels; i++)
+        h = hash_text(h, cfg->labels[i]);
     return (uint32_t)(h >> 32);
 }
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "data/glue_task.h"
+#include "tasks/glue.h"
 #include "options/options.h"
 
 static mts_ctx *ctx;

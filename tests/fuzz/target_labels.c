@@ -1,5 +1,5 @@
 /*
- * data/label_set: a column of labels gives an error, numbers, or classes in which every label of
+ * tasks/label_set: a column of labels gives an error, numbers, or classes in which every label of
  * the column is found again.
  * Input: the cells, one on each line.
  */
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "data/label_set.h"
+#include "tasks/label_set.h"
 
 static void require_found(const table *t, const label_set *set)
 {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "data/label_set.h"
+#include "tasks/label_set.h"
 #include "data/table_reader.h"
 
 static void require_error(mts_status st)

@@ -21,14 +21,13 @@ static tokenizer *tok;
 static void make_texts(dataset *d, int64_t n, bool pairs)
 {
     enum { ROW_BYTES = 64 };
-    assert_ok(dataset_init(&ctx, d, n, pairs, TARGET_CLASS));
+    assert_ok(dataset_init(&ctx, d, n, pairs, TARGET_NONE));
     assert_ok(mem_calloc(&ctx, &d->storage, (size_t)n, ROW_BYTES, "texts"));
     for (int64_t i = 0; i < n; i++) {
         char *text = d->storage + i * ROW_BYTES;
         d->text_a[i] = text;
         if (pairs)
             d->text_b[i] = text + 4;
-        d->targets.index[i] = (int32_t)(i % 3);
         for (int64_t k = 0; k < (i * i + 3 * i) % 13 + 2; k++) {
             text[2 * k] = (char)('a' + (i + k * k) % 4);
             text[2 * k + 1] = ' ';
@@ -44,7 +43,6 @@ static void assert_same_rows(const encoded_dataset *a, const encoded_dataset *b)
     assert_memory_equal(a->offsets, b->offsets, (n + 1) * sizeof a->offsets[0]);
     assert_memory_equal(a->ids, b->ids, tokens * sizeof a->ids[0]);
     assert_memory_equal(a->type_ids, b->type_ids, tokens * sizeof a->type_ids[0]);
-    assert_memory_equal(a->targets.index, b->targets.index, n * sizeof a->targets.index[0]);
 }
 
 static void check_encoding(bool pairs)
@@ -53,7 +51,7 @@ static void check_encoding(bool pairs)
     encoded_dataset one = {0}, many = {0};
     int64_t longest = 0, cut = 0;
     make_texts(&d, ROWS, pairs);
-    assert_ok(encoded_dataset_build(&ctx, &one, &d, tok, 12, 1, NULL, NULL));
+    assert_ok(encoded_dataset_build(&ctx, &one, dataset_rows(&d), tok, 12, 1, NULL, NULL));
     for (int64_t i = 0; i < ROWS; i++) {
         mts_encoding row = {0};
         const char *text_b = pairs ? d.text_b[i] : NULL;
@@ -61,7 +59,6 @@ static void check_encoding(bool pairs)
         assert_int_equal(encoded_dataset_length(&one, i), row.length);
         assert_memory_equal(one.ids + one.offsets[i], row.ids, (size_t)row.length * 4);
         assert_memory_equal(one.type_ids + one.offsets[i], row.type_ids, (size_t)row.length * 4);
-        assert_int_equal(one.targets.index[i], d.targets.index[i]);
         longest = row.length > longest ? row.length : longest;
         tokenizer_free_encoding(&row);
         assert_ok(tokenizer_encode(&ctx, tok, d.text_a[i], text_b, 0, &row));
@@ -73,7 +70,8 @@ static void check_encoding(bool pairs)
     assert_int_equal(one.cut, cut);
     assert_true(cut > 0 && cut < ROWS);
     for (int64_t threads = 2; threads <= 5; threads++) {
-        assert_ok(encoded_dataset_build(&ctx, &many, &d, tok, 12, threads, NULL, NULL));
+        assert_ok(
+            encoded_dataset_build(&ctx, &many, dataset_rows(&d), tok, 12, threads, NULL, NULL));
         assert_same_rows(&one, &many);
         encoded_dataset_deinit(&many);
     }
@@ -111,13 +109,14 @@ static void test_progress(void **state)
     encoded_dataset e = {0};
     (void)state;
     make_texts(&d, ROWS, false);
-    assert_ok(encoded_dataset_build(&ctx, &e, &d, tok, 12, 3, log_progress, &log));
+    assert_ok(encoded_dataset_build(&ctx, &e, dataset_rows(&d), tok, 12, 3, log_progress, &log));
     assert_int_equal(log.done, ROWS);
     assert_int_equal(log.calls, 3);
     encoded_dataset_deinit(&e);
     log = (progress_log){.caller = pthread_self(), .stop_at = 2};
-    assert_int_equal(encoded_dataset_build(&ctx, &e, &d, tok, 12, 3, log_progress, &log),
-                     MTS_ERR_INTERRUPTED);
+    assert_int_equal(
+        encoded_dataset_build(&ctx, &e, dataset_rows(&d), tok, 12, 3, log_progress, &log),
+        MTS_ERR_INTERRUPTED);
     assert_int_equal(log.calls, 2);
     encoded_dataset_deinit(&e);
     dataset_deinit(&d);
@@ -135,7 +134,7 @@ static void test_first_failing_row(void **state)
     }
     for (int round = 0; round < 20; round++) {
         encoded_dataset e = {0};
-        assert_int_equal(encoded_dataset_build(&ctx, &e, &d, tok, 2, 4, NULL, NULL),
+        assert_int_equal(encoded_dataset_build(&ctx, &e, dataset_rows(&d), tok, 2, 4, NULL, NULL),
                          MTS_ERR_ARGUMENT);
         assert_int_equal(strncmp(ctx.error, "row 1202: ", 10), 0);
         encoded_dataset_deinit(&e);
@@ -152,7 +151,7 @@ static void test_encode_memory_failure(void **state)
     for (int64_t n = 0; st != MTS_OK && n < 1000; n++) {
         encoded_dataset e = {0};
         mem_fail_after(n);
-        st = encoded_dataset_build(&ctx, &e, &d, tok, 12, 2, NULL, NULL);
+        st = encoded_dataset_build(&ctx, &e, dataset_rows(&d), tok, 12, 2, NULL, NULL);
         assert_true(st == MTS_OK || st == MTS_ERR_MEMORY);
         assert_true(n > 5 || st != MTS_OK);
         encoded_dataset_deinit(&e);

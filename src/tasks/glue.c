@@ -1,5 +1,5 @@
-/* The nine tasks of GLUE.  See glue_task.h. */
-#include "data/glue_task.h"
+/* The nine tasks of GLUE.  See glue.h. */
+#include "tasks/glue.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * The metrics of GLUE and of generic files, with the values of scikit-learn and scipy.
  *
- * Path: model logits of all evaluation batches -> metrics_add -> metrics_result -> trainer (JSON).
+ * Path: model logits of all evaluation batches -> metrics_add -> metrics_result -> JSON.
  *
  *   accuracy              sum_k tp_k / n
  *   F1 of class k         2 tp_k / (t_k + p_k); 0 if class k neither occurs nor is predicted
@@ -17,8 +17,8 @@
  * not exist (fewer than two rows, constant predictions or labels, values that are not finite): as
  * JSON, null.
  */
-#ifndef MTS_DATA_METRICS_H
-#define MTS_DATA_METRICS_H
+#ifndef MTS_TASKS_METRICS_H
+#define MTS_TASKS_METRICS_H
 
 #include "data/targets.h"
 
@@ -65,9 +65,6 @@ MTS_NODISCARD mts_status metrics_init(mts_ctx *ctx, metrics *m, metric_kind kind
                                       int64_t num_labels, int64_t positive, int64_t capacity);
 void metrics_deinit(metrics *m);
 
-/* Forget all rows. */
-void metrics_reset(metrics *m);
-
 /* Whether the kind takes scores (one output per row) and not classes. */
 bool metrics_is_regression(metric_kind kind);
 
@@ -86,12 +83,15 @@ void metrics_add(metrics *m, const float *logits, const targets *t, int64_t n);
 MTS_NODISCARD mts_status metrics_result(mts_ctx *ctx, const metrics *m, const char *suffix,
                                         metric_list *out);
 
-/* The value of a key, with or without "eval_" in front; false if there is none. */
-bool metric_list_find(const metric_list *list, const char *key, double *value);
+/* names[n]: of the metrics of a kind, in the order of the results, without "eval_" and suffix;
+ * returns n. */
+int64_t metrics_names(metric_kind kind, int64_t num_labels, const char *names[METRIC_LIST_MAX]);
 
-/* Whether more is better: false for names that end in "loss" or "mse", with or without "_mm" (the
- * second set of MNLI) behind. */
-bool metric_greater_is_better(const char *key);
+/* Whether more is better, of such a name. */
+bool metrics_greater_is_better(const char *name);
+
+/* The first largest of values[n]; 0 if value 0 is NaN. */
+int64_t metrics_first_largest(const float *values, int64_t n);
 
 /* The correlations of x[n] and y[n]; NaN where there is none. */
 double metric_pearson(const double *x, const double *y, int64_t n);

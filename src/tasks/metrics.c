@@ -1,5 +1,5 @@
 /* The metrics of GLUE and of generic files.  See metrics.h for the formulas. */
-#include "data/metrics.h"
+#include "tasks/metrics.h"
 
 #include <assert.h>
 #include <math.h>
@@ -49,19 +49,7 @@ void metrics_deinit(metrics *m)
     *m = (metrics){0};
 }
 
-void metrics_reset(metrics *m)
-{
-    m->n = 0;
-    if (metrics_is_regression(m->kind))
-        return;
-    const size_t bytes = (size_t)m->num_labels * sizeof(int64_t);
-    memset(m->label_count, 0, bytes);
-    memset(m->predicted_count, 0, bytes);
-    memset(m->correct_count, 0, bytes);
-}
-
-/* Index of the first largest value; 0 if value 0 is NaN. */
-static int64_t first_largest(const float *values, int64_t n)
+int64_t metrics_first_largest(const float *values, int64_t n)
 {
     int64_t best = 0;
     for (int64_t i = 1; i < n; i++) {
@@ -82,7 +70,7 @@ void metrics_add(metrics *m, const float *logits, const targets *t, int64_t n)
             continue;
         }
         const int64_t label = t->index[i];
-        const int64_t predicted = first_largest(logits + i * m->num_labels, m->num_labels);
+        const int64_t predicted = metrics_first_largest(logits + i * m->num_labels, m->num_labels);
         assert(label >= 0 && label < m->num_labels);
         m->label_count[label]++;
         m->predicted_count[predicted]++;
@@ -228,88 +216,70 @@ static double mean_squared_error(const metrics *m)
 
 /* --------------------------------------------------------------------------- results ---- */
 
-static void put(metric_list *list, const char *name, const char *suffix, double value)
+/* METRIC_CLASSES: with more than two of them "f1_macro" instead of "f1". */
+static const char *const names_of[][METRIC_LIST_MAX + 1] = {
+    [METRIC_ACCURACY] = {"accuracy"},
+    [METRIC_ACCURACY_F1] = {"accuracy", "f1", "combined_score"},
+    [METRIC_MATTHEWS] = {"matthews_correlation"},
+    [METRIC_CORRELATION] = {"pearson", "spearmanr", "combined_score"},
+    [METRIC_CLASSES] = {"accuracy", "f1"},
+    [METRIC_REGRESSION] = {"mse", "pearson", "spearmanr"},
+};
+
+int64_t metrics_names(metric_kind kind, int64_t num_labels, const char *names[METRIC_LIST_MAX])
 {
-    metric_value *item = &list->items[list->n++];
-    snprintf(item->key, sizeof item->key, "eval_%s%s", name, suffix);
-    item->value = value;
+    int64_t n = 0;
+    for (; names_of[kind][n] != NULL; n++)
+        names[n] = names_of[kind][n];
+    if (kind == METRIC_CLASSES && num_labels > 2)
+        names[1] = "f1_macro";
+    return n;
 }
 
-/* The mean of the values so far, as run_glue.py adds it when there is more than one. */
-static void put_combined(metric_list *list, const char *suffix)
+bool metrics_greater_is_better(const char *name)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < list->n; i++)
-        sum += list->items[i].value;
-    put(list, "combined_score", suffix, sum / (double)list->n);
+    return strcmp(name, "mse") != 0;
 }
 
-static mts_status put_correlations(mts_ctx *ctx, metric_list *list, const metrics *m,
-                                   const char *suffix)
+/* The values of m in the order of its names.  The combined score is the mean of the others, as
+ * run_glue.py adds it where there is more than one. */
+static mts_status compute(mts_ctx *ctx, const metrics *m, double values[METRIC_LIST_MAX])
 {
-    double spearman = NAN;
-    put(list, "pearson", suffix, metric_pearson(m->predictions, m->labels, m->n));
-    const mts_status st = metric_spearman(ctx, m->predictions, m->labels, m->n, &spearman);
-    put(list, "spearmanr", suffix, spearman);
+    double *v = values;
+    mts_status st = MTS_OK;
+    if (m->kind == METRIC_REGRESSION)
+        *v++ = mean_squared_error(m);
+    if (metrics_is_regression(m->kind)) {
+        v[0] = metric_pearson(m->predictions, m->labels, m->n);
+        st = metric_spearman(ctx, m->predictions, m->labels, m->n, &v[1]);
+        v[2] = m->kind == METRIC_CORRELATION ? (v[0] + v[1]) / 2 : 0;
+        return st;
+    }
+    v[0] = m->kind == METRIC_MATTHEWS ? matthews(m) : accuracy(m);
+    if (m->kind == METRIC_ACCURACY_F1 || (m->kind == METRIC_CLASSES && m->num_labels == 2))
+        v[1] = f1_of_class(m, m->positive);
+    else if (m->kind == METRIC_CLASSES)
+        v[1] = macro_f1(m);
+    if (m->kind == METRIC_ACCURACY_F1)
+        v[2] = (v[0] + v[1]) / 2;
     return st;
 }
 
 mts_status metrics_result(mts_ctx *ctx, const metrics *m, const char *suffix, metric_list *out)
 {
     mts_status st = MTS_OK;
+    const char *names[METRIC_LIST_MAX];
+    double values[METRIC_LIST_MAX];
     *out = (metric_list){0};
     MTS_CHECK(m->n > 0, MTS_ERR_ARGUMENT, "metrics: expected at least one row, found none");
     MTS_CHECK(strlen(suffix) <= 8, MTS_ERR_ARGUMENT,
               "metrics: expected a suffix of at most 8 bytes, found %zu", strlen(suffix));
-    switch (m->kind) {
-    case METRIC_ACCURACY:
-        put(out, "accuracy", suffix, accuracy(m));
-        break;
-    case METRIC_ACCURACY_F1:
-        put(out, "accuracy", suffix, accuracy(m));
-        put(out, "f1", suffix, f1_of_class(m, m->positive));
-        put_combined(out, suffix);
-        break;
-    case METRIC_MATTHEWS:
-        put(out, "matthews_correlation", suffix, matthews(m));
-        break;
-    case METRIC_CORRELATION:
-        MTS_TRY(put_correlations(ctx, out, m, suffix));
-        put_combined(out, suffix);
-        break;
-    case METRIC_CLASSES:
-        put(out, "accuracy", suffix, accuracy(m));
-        if (m->num_labels == 2)
-            put(out, "f1", suffix, f1_of_class(m, m->positive));
-        else
-            put(out, "f1_macro", suffix, macro_f1(m));
-        break;
-    case METRIC_REGRESSION:
-        put(out, "mse", suffix, mean_squared_error(m));
-        MTS_TRY(put_correlations(ctx, out, m, suffix));
-        break;
+    MTS_TRY(compute(ctx, m, values));
+    out->n = metrics_names(m->kind, m->num_labels, names);
+    for (int64_t i = 0; i < out->n; i++) {
+        snprintf(out->items[i].key, sizeof out->items[i].key, "eval_%s%s", names[i], suffix);
+        out->items[i].value = values[i];
     }
 cleanup:
     return st;
-}
-
-bool metric_list_find(const metric_list *list, const char *key, double *value)
-{
-    const bool prefixed = strncmp(key, "eval_", 5) == 0;
-    for (int64_t i = 0; i < list->n; i++) {
-        if (strcmp(list->items[i].key + (prefixed ? 0 : 5), key) == 0) {
-            *value = list->items[i].value;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool metric_greater_is_better(const char *key)
-{
-    size_t n = strlen(key);
-    if (n >= 3 && strcmp(key + n - 3, "_mm") == 0)
-        n -= 3;
-    return !(n >= 4 && memcmp(key + n - 4, "loss", 4) == 0) &&
-           !(n >= 3 && memcmp(key + n - 3, "mse", 3) == 0);
 }

@@ -7,8 +7,8 @@
  *   integer (or regression was asked)   regression, no classes
  *   anything else                       classes, ascending by bytes (for UTF-8: by code point)
  */
-#ifndef MTS_DATA_LABEL_SET_H
-#define MTS_DATA_LABEL_SET_H
+#ifndef MTS_TASKS_LABEL_SET_H
+#define MTS_TASKS_LABEL_SET_H
 
 #include "data/table_reader.h"
 

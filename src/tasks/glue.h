@@ -5,10 +5,10 @@
  * Label names and their order are those of the Hugging Face data set "glue", which models on the
  * hub are trained with.
  */
-#ifndef MTS_DATA_GLUE_TASK_H
-#define MTS_DATA_GLUE_TASK_H
+#ifndef MTS_TASKS_GLUE_H
+#define MTS_TASKS_GLUE_H
 
-#include "data/metrics.h"
+#include "tasks/metrics.h"
 
 #define GLUE_MAX_LABELS 3
 #define GLUE_MAX_NAMES 3 /* spellings of one column */

@@ -1,5 +1,5 @@
 /* Labels of a training file.  See label_set.h. */
-#include "data/label_set.h"
+#include "tasks/label_set.h"
 
 #include <inttypes.h>
 #include <stdio.h>
