@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 ORDER = {
-    "base": 0, "cpu": 1, "kernels": 2, "tensor": 3, "layers": 4, "optim": 4, "io": 4, "text": 4,
+    "base": 0, "cpu": 1, "kernels": 2, "tensor": 3,
+    "layers": 4, "optim": 4, "io": 4, "text": 4, "options": 4,
     "data": 5, "models": 5, "heads": 6, "tasks": 6, "network": 7, "train": 8, "api": 9,
 }  # fmt: skip
 PUBLIC = "mantissa/mantissa.h"

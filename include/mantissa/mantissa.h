@@ -89,7 +89,7 @@ typedef struct mts_options {
     const char *test_file;
     const char *text_column_names; /* one or two names, comma separated */
     const char *label_column_name;
-    bool do_regression;
+    int64_t do_regression;     /* 1: the label is a number; 0: a class; -1: as the labels look */
     int64_t do_lower_case;     /* 1, 0, or -1: as the model's tokenizer says */
     int64_t max_seq_length;    /* 0: 128 (question answering: 384), or the positions of the model
                                   if these are fewer */
@@ -289,6 +289,14 @@ MTS_NODISCARD MTS_API mts_status mts_predictor_run(mts_predictor *predictor,
                                                    const char *const *text_a,
                                                    const char *const *text_b, int64_t n,
                                                    float *logits);
+
+/*
+ * Whether a result may be written to path: MTS_ERR_ARGUMENT if that is a data file which the
+ * options name, a file of the model folder, or would become one; links and other spellings are
+ * seen.  Before anything is opened.  MTS_ERR_IO, MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_check_output(mts_ctx *ctx, const mts_options *options,
+                                                  const char *path);
 
 typedef struct mts_test_rows mts_test_rows;
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/options.h"
+#include "options/options.h"
 #include "base/file.h"
 #include "base/json_util.h"
 #include "cpu/cpu_features.h"

@@ -5,7 +5,7 @@
  */
 #include "train/predictor.h"
 
-#include "api/options.h"
+#include "options/options.h"
 #include "tasks/test_rows.h"
 #include "train/settings.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "data/number_parse.h"
+#include "base/number_parse.h"
 
 /* Bytes of an int64_t in decimal, with sign and NUL. */
 #define INTEGER_BYTES 24
@@ -118,27 +118,29 @@ cleanup:
 }
 
 mts_status label_set_collect(mts_ctx *ctx, label_set *out, const table *t, int64_t column,
-                             bool do_regression)
+                             int64_t do_regression)
 {
     mts_status st = MTS_OK;
     const char **labels = NULL;
     label_survey survey = {0};
     char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES];
     int64_t bad = -1;
+    bool as_texts = false;
     *out = (label_set){0};
     MTS_TRY(mem_calloc(ctx, &labels, (size_t)t->n_rows, sizeof labels[0], "labels"));
     MTS_TRY(survey_labels(ctx, t, column, labels, &survey));
     utf8_quote(name, sizeof name, t->names[column]);
-    bad = survey.has_text ? (do_regression ? survey.first_text_row : -1)
-                          : survey.first_not_finite_row;
+    as_texts = survey.has_text || (survey.has_real && do_regression == 0);
+    if (do_regression == 1 || !as_texts)
+        bad = survey.has_text ? survey.first_text_row : survey.first_not_finite_row;
     MTS_CHECK(bad < 0, MTS_ERR_BAD_FILE, "%s:%lld: \"%s\": expected a finite number, found \"%s\"",
               t->path, (long long)t->lines[bad], name,
               utf8_quote(found, sizeof found, labels[bad]));
-    out->regression = do_regression || (survey.has_real && !survey.has_text);
+    out->regression = do_regression == 1 || (survey.has_real && !as_texts);
     if (out->regression)
         goto cleanup;
     MTS_TRY(mem_calloc(ctx, &out->names, LABEL_SET_MAX, sizeof out->names[0], "label names"));
-    if (survey.has_text)
+    if (as_texts)
         MTS_TRY(collect_texts(ctx, out, t, labels));
     else
         MTS_TRY(collect_integers(ctx, out, t, labels));

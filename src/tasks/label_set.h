@@ -22,12 +22,13 @@ typedef struct label_set {
 } label_set;
 
 /*
- * *out: the labels in a column.  do_regression: they must be numbers.
+ * *out: the labels in a column.  do_regression 1: they must be numbers; 0: they are classes; -1:
+ * classes unless they are numbers with fractions among them.
  * MTS_ERR_BAD_FILE: an empty label, NaN or infinity among numbers, not a number where one must be,
  * fewer than two classes or too many.  MTS_ERR_MEMORY.  deinit is safe after failure.
  */
 MTS_NODISCARD mts_status label_set_collect(mts_ctx *ctx, label_set *out, const table *t,
-                                           int64_t column, bool do_regression);
+                                           int64_t column, int64_t do_regression);
 void label_set_deinit(label_set *set);
 
 /* Finds a class by its name in O(log n).  Borrows the names. */

@@ -51,8 +51,9 @@ static mts_status open_glue(mts_ctx *ctx, const mts_options *o, text_classificat
               o->task_name);
     MTS_CHECK(dir != NULL, MTS_ERR_ARGUMENT,
               "task_name %s: expected data_dir, the folder of its files, found none", glue->name);
-    MTS_CHECK(!o->do_regression || glue->regression, MTS_ERR_ARGUMENT,
-              "do_regression: expected a task with scores, found task_name %s", glue->name);
+    MTS_CHECK(o->do_regression < 0 || glue->regression == (o->do_regression == 1), MTS_ERR_ARGUMENT,
+              "do_regression: task_name %s has %s", glue->name,
+              glue->regression ? "scores" : "classes");
     t->glue = glue;
     t->metric = glue->metric;
     t->regression = glue->regression;

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "data/number_parse.h"
+#include "base/number_parse.h"
 #include "tasks/label_set.h"
 
 /* Largest data file: 4 GiB. */

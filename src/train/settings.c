@@ -1,9 +1,12 @@
 /* Options -> number format, dropout, threads.  See settings.h. */
 #include "train/settings.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json_util.h"
+#include "options/options.h"
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -50,36 +53,42 @@ num_format settings_format(const mts_options *o)
     return f;
 }
 
-const char *const settings_stored[] = {"precision",      "weight_bits", "activation_bits",
-                                       "attention_bits", "norm_bits",   "exponent_group",
-                                       "max_seq_length", NULL};
-
-/* In the order of settings_stored. */
-static mts_status fill_stored(mts_ctx *ctx, const mts_options *o, const model_config *cfg,
-                              json_t *object)
+/* A float as the shortest decimal that gives it back: 0.1, not 0.10000000149011612. */
+static double shortest(float x)
 {
-    mts_status st = MTS_OK;
-    const num_format f = settings_format(o);
-    MTS_TRY(json_util_set(ctx, object, "precision", json_string(o->precision)));
-    if (f.kind == FORMAT_DFP) {
-        MTS_TRY(json_util_set(ctx, object, "weight_bits", json_integer(f.weight_bits)));
-        MTS_TRY(json_util_set(ctx, object, "activation_bits", json_integer(f.activation_bits)));
-        MTS_TRY(json_util_set(ctx, object, "attention_bits", json_integer(f.attention_bits)));
-        MTS_TRY(json_util_set(ctx, object, "norm_bits", json_integer(f.norm_bits)));
-        MTS_TRY(json_util_set(ctx, object, "exponent_group", json_string(o->exponent_group)));
+    char text[32];
+    for (int digits = 6;; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)x);
+        if (digits == 9 || strtof(text, NULL) == x)
+            return strtod(text, NULL);
     }
-    MTS_TRY(json_util_set(ctx, object, "max_seq_length",
-                          json_integer(settings_max_length(o, cfg, NULL))));
-cleanup:
-    return st;
+}
+
+mts_options settings_effective(const mts_options *o, const model_config *cfg)
+{
+    mts_options e = *o;
+    const num_format f = settings_format(o);
+    const dropout_rates dropout = settings_dropout(o, cfg);
+    e.weight_bits = f.weight_bits;
+    e.activation_bits = f.activation_bits;
+    e.gradient_bits = f.gradient_bits;
+    e.attention_bits = f.attention_bits;
+    e.norm_bits = f.norm_bits;
+    e.max_seq_length = settings_max_length(o, cfg, NULL);
+    e.hidden_dropout = shortest(dropout.hidden);
+    e.attention_dropout = shortest(dropout.attention);
+    e.classifier_dropout = shortest(dropout.classifier);
+    e.version_2_with_negative = options_expects_no_answer(o);
+    return e;
 }
 
 mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t, model_config *cfg)
 {
     mts_status st = MTS_OK;
+    const mts_options effective = settings_effective(o, cfg);
     json_t *object = json_object();
     MTS_CHECK(object != NULL, MTS_ERR_MEMORY, "out of memory: settings");
-    MTS_TRY(fill_stored(ctx, o, cfg, object));
+    MTS_TRY(options_put_json(ctx, &effective, OPTION_STORED, object));
     MTS_TRY(t->class->store(ctx, t, object));
     MTS_TRY(json_util_set(ctx, cfg->json, SETTINGS_KEY, json_incref(object)));
 cleanup:

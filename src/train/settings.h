@@ -14,15 +14,15 @@
  * norm has 16 bits. */
 num_format settings_format(const mts_options *o);
 
-/*
- * The key of config.json under which a fine-tuned folder keeps what evaluation needs to know of its
- * training, and the options kept there; ends with NULL.
- */
-#define SETTINGS_KEY "mantissa"
-extern const char *const settings_stored[];
+/* The options by which a run goes: what they leave to the model or to another option is filled in
+ * (widths, length, dropout).  Strings are shared. */
+mts_options settings_effective(const mts_options *o, const model_config *cfg);
 
-/* Put them into cfg: those of an integer format by their widths, of fp32 and bf16 no widths; and
- * what the task stores. */
+/* The key of config.json under which a fine-tuned folder keeps the options that evaluation needs to
+ * know of its training (OPTION_STORED). */
+#define SETTINGS_KEY "mantissa"
+
+/* Put them into cfg, the effective ones, and what the task stores. */
 MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t,
                                         model_config *cfg);
 

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/options.h"
+#include "tasks/glue.h"
+#include "options/options.h"
 
 static mts_ctx *ctx;
 
@@ -122,6 +123,42 @@ static void test_set_each_type(void **state)
     assert_int_equal(o.do_eval, -1);
     assert_int_equal(mts_options_set(ctx, &o, "precision", "int12"), MTS_OK);
     assert_int_equal(options_precision_bits(&o), 12);
+}
+
+/* A choice is found however it is spelled, and each task of the table by its name and the folder of
+ * the official download. */
+static void test_choices(void **state)
+{
+    static const char *const tasks[] = {"CoLA", "MNLI",  "MRPC",  "QNLI", "QQP",
+                                        "RTE",  "SST-2", "STS-B", "WNLI"};
+    (void)state;
+    mts_options o = defaults();
+    for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++) {
+        assert_int_equal(mts_options_set(ctx, &o, "task_name", tasks[i]), MTS_OK);
+        const glue_task *task = glue_task_find(tasks[i]);
+        assert_non_null(task);
+        assert_string_equal(o.task_name, task->name);
+        assert_string_equal(task->folder, tasks[i]);
+    }
+    int64_t others = 0;
+    for (size_t i = 0; i < mts_option_count(); i++) {
+        const option_row *row = option_row_at(i);
+        assert_true((row->words == NULL) == (row->info.choices == NULL));
+        const char *choices = row->info.choices;
+        for (const char *w = row->words; w != NULL && *w != '\0'; w += strlen(w) + 1) {
+            assert_ptr_equal(option_row_word(row, w), w);
+            assert_memory_equal(choices, w, strlen(w));
+            choices += strlen(w) + 1;
+            if (strcmp(row->info.name, "task_name") == 0)
+                others += glue_task_find(w) == NULL;
+        }
+        assert_true(choices == NULL || choices[-1] == '\0'); /* the same words in both */
+    }
+    assert_int_equal(others, 2); /* question answering */
+    assert_int_equal(mts_options_set(ctx, &o, "task_name", "SQuAD-v2"), MTS_OK);
+    assert_string_equal(o.task_name, "squad_v2");
+    refuse("precision", "_", "expected one of");
+    refuse("task_name", "squad3", "expected one of");
 }
 
 static void test_aliases_of_transformers(void **state)
@@ -412,12 +449,19 @@ static void test_needs_of_each_call(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_row),      cmocka_unit_test(test_trainer_defaults),
-        cmocka_unit_test(test_set_each_type),  cmocka_unit_test(test_aliases_of_transformers),
-        cmocka_unit_test(test_refused_values), cmocka_unit_test(test_unknown_names),
-        cmocka_unit_test(test_idle),           cmocka_unit_test(test_locale),
-        cmocka_unit_test(test_combinations),   cmocka_unit_test(test_question_answering),
-        cmocka_unit_test(test_filled_by_hand), cmocka_unit_test(test_needs_of_each_call),
+        cmocka_unit_test(test_every_row),
+        cmocka_unit_test(test_trainer_defaults),
+        cmocka_unit_test(test_set_each_type),
+        cmocka_unit_test(test_aliases_of_transformers),
+        cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_refused_values),
+        cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_combinations),
+        cmocka_unit_test(test_question_answering),
+        cmocka_unit_test(test_filled_by_hand),
+        cmocka_unit_test(test_needs_of_each_call),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);
 }

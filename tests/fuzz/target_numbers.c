@@ -1,11 +1,11 @@
-/* data/number_parse: accepts exactly the texts of its grammar, with the values of the C library. */
+/* base/number_parse: accepts exactly the texts of its grammar, with the values of the C library. */
 #include "fuzz/fuzz_target.h"
 
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
-#include "data/number_parse.h"
+#include "base/number_parse.h"
 
 enum { REAL_BYTES = 100 };
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "api/options.h"
+#include "options/options.h"
 #include "fuzz/fuzz_target.h"
 
 static void require_in_range(const mts_options *options, const mts_option_info *info)

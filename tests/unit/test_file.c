@@ -90,6 +90,25 @@ static void refuses_what_is_no_file(void **state)
     assert_int_equal(unlink(folder_at("pipe")), 0);
 }
 
+/* The pointer of Git LFS is called by its name; a file that only looks a little like it is read. */
+static void names_a_git_lfs_pointer(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    folder_put_text("large", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 90868376\n");
+    assert_fails(file_read_all(&ctx, folder_at("large"), 1 << 20, &text, NULL), MTS_ERR_BAD_FILE,
+                 "large: this is a Git LFS pointer, not the file itself of 90868376 bytes: get it");
+    folder_put_text("large", "version https://git-lfs.github.com/spec/v1\nsize");
+    assert_fails(file_read_all(&ctx, folder_at("large"), 1 << 20, &text, NULL), MTS_ERR_BAD_FILE,
+                 "not the file itself: get it with 'git lfs pull'");
+    folder_put_text("word", "version https://git-lfs");
+    assert_content("word", "version https://git-lfs");
+    char long_text[1100] = "version https://git-lfs.github.com/spec/v1\n";
+    memset(long_text + strlen(long_text), 'x', 1030);
+    folder_put_text("long", long_text);
+    assert_content("long", long_text);
+}
+
 static void lists_sorted(void **state)
 {
     (void)state;
@@ -421,6 +440,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reads_files, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(refuses_what_is_no_file, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(names_a_git_lfs_pointer, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(lists_sorted, folder_open, folder_close),
         cmocka_unit_test(joins_paths),
         cmocka_unit_test(finds_parents),

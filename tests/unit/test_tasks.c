@@ -44,8 +44,10 @@ static const char *put(const char *name, const char *content)
 
 static mts_options all_rows(void)
 {
-    return (mts_options){
-        .max_train_samples = -1, .max_eval_samples = -1, .max_predict_samples = -1};
+    return (mts_options){.do_regression = -1,
+                         .max_train_samples = -1,
+                         .max_eval_samples = -1,
+                         .max_predict_samples = -1};
 }
 
 /* Options for a training file with this content; one such at a time. */
@@ -209,7 +211,7 @@ static void test_columns_by_option(void **state)
 }
 
 /* The labels of a column with these values, as "name name " or "regression". */
-static const char *labels_of(const char *values, bool do_regression)
+static const char *labels_of(const char *values, int64_t do_regression)
 {
     static char text[256];
     char content[512] = "text,label\n";
@@ -241,20 +243,23 @@ static const char *labels_of(const char *values, bool do_regression)
 static void test_label_kinds(void **state)
 {
     (void)state;
-    assert_string_equal(labels_of("b a b c", false), "a b c ");
-    assert_string_equal(labels_of("10 9 -1 9 010", false), "-1 9 10 ");
-    assert_string_equal(labels_of("10 9 x", false), "10 9 x ");
-    assert_string_equal(labels_of("1 2.5 3", false), "regression");
-    assert_string_equal(labels_of("1.0 2.0", false), "regression");
-    assert_string_equal(labels_of("1 2 3", true), "regression");
-    assert_string_equal(labels_of("1.5 nan x", false), "1.5 nan x ");
-    assert_string_equal(labels_of("1.5 2 nan", false),
+    assert_string_equal(labels_of("b a b c", -1), "a b c ");
+    assert_string_equal(labels_of("10 9 -1 9 010", -1), "-1 9 10 ");
+    assert_string_equal(labels_of("10 9 x", -1), "10 9 x ");
+    assert_string_equal(labels_of("1 2.5 3", -1), "regression");
+    assert_string_equal(labels_of("1.0 2.0", -1), "regression");
+    assert_string_equal(labels_of("1 2 3", 1), "regression");
+    assert_string_equal(labels_of("1.5 nan x", -1), "1.5 nan x ");
+    assert_string_equal(labels_of("1.5 2.5 1.5", 0), "1.5 2.5 ");
+    assert_string_equal(labels_of("10 9 1.5 nan", 0), "1.5 10 9 nan ");
+    assert_string_equal(labels_of("10 9 010", 0), "9 10 ");
+    assert_string_equal(labels_of("1.5 2 nan", -1),
                         "t.csv:4: \"label\": expected a finite number, found \"nan\"");
-    assert_string_equal(labels_of("1 -Inf", false),
+    assert_string_equal(labels_of("1 -Inf", -1),
                         "t.csv:3: \"label\": expected a finite number, found \"-Inf\"");
-    assert_string_equal(labels_of("1 2 x y", true),
+    assert_string_equal(labels_of("1 2 x y", 1),
                         "t.csv:4: \"label\": expected a finite number, found \"x\"");
-    assert_string_equal(labels_of("a a", false),
+    assert_string_equal(labels_of("a a", -1),
                         "t.csv: \"label\": expected at least two different labels, found only "
                         "\"a\"");
 }
@@ -526,11 +531,18 @@ static void test_cola_files(void **state)
 static void test_glue_arguments(void **state)
 {
     mts_options o = glue_options("sst3");
+    text_classification *t = NULL;
     (void)state;
     assert_unresolved(&o, MTS_ERR_ARGUMENT, "rte or wnli, found \"sst3\"");
     o = glue_options("sst2");
     o.do_regression = true;
-    assert_unresolved(&o, MTS_ERR_ARGUMENT, "expected a task with scores, found task_name sst2");
+    assert_unresolved(&o, MTS_ERR_ARGUMENT, "do_regression: task_name sst2 has classes");
+    o.do_regression = 0;
+    assert_ok(resolve(&o, &t));
+    done(t);
+    o = glue_options("stsb");
+    o.do_regression = 0;
+    assert_unresolved(&o, MTS_ERR_ARGUMENT, "do_regression: task_name stsb has scores");
     o = glue_options("sst2");
     o.data_dir = NULL;
     assert_unresolved(&o, MTS_ERR_ARGUMENT, "the folder of its files, found none");

@@ -5,7 +5,7 @@
  * Path: mts_train / mts_eval / mts_predictor_open -> options_check_<call> -> mts_options_check.
  * Only the options are looked at; no file is opened here.
  */
-#include "api/options.h"
+#include "options/options.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,18 +17,25 @@ static bool is(const char *text, const char *expected)
     return strcmp(text, expected) == 0;
 }
 
-static mts_status check_row(mts_ctx *ctx, const mts_options *options, const mts_option_info *info)
+/* Whether text is one of the row's choices, as it is spelled there. */
+static bool is_choice(const option_row *row, const char *text)
+{
+    const char *word = option_row_word(row, text);
+    return word != NULL && is(word, text);
+}
+
+static mts_status check_range(mts_ctx *ctx, const mts_options *options, const option_row *row)
 {
     mts_status st = MTS_OK;
+    const mts_option_info *info = &row->info;
     const char *field = (const char *)options + info->offset;
     if (info->type == MTS_OPTION_STRING) {
         const char *text = NULL;
         memcpy(&text, field, sizeof text);
         MTS_CHECK(text != NULL || info->default_text == NULL, MTS_ERR_ARGUMENT,
                   "option --%s: expected one of %s, found NULL", info->name, info->choices);
-        MTS_CHECK(text == NULL || info->choices == NULL || option_has_choice(info->choices, text),
-                  MTS_ERR_ARGUMENT, "option --%s: expected one of %s, found '%s'", info->name,
-                  info->choices, text);
+        MTS_CHECK(text == NULL || info->choices == NULL || is_choice(row, text), MTS_ERR_ARGUMENT,
+                  "option --%s: expected one of %s, found '%s'", info->name, info->choices, text);
     } else if (info->type == MTS_OPTION_REAL) {
         double value = 0;
         memcpy(&value, field, sizeof value);
@@ -52,51 +59,53 @@ int64_t options_precision_bits(const mts_options *options)
     return format_precision_bits(options->precision);
 }
 
-static mts_status check_bits(mts_ctx *ctx, const mts_options *o)
+/* What a range of inclusive bounds cannot say of a real number. */
+static mts_status check_real(mts_ctx *ctx, const mts_options *o, const option_row *row)
 {
     mts_status st = MTS_OK;
-    const struct {
-        const char *name;
-        int64_t bits;
-    } widths[] = {{"weight_bits", o->weight_bits},
-                  {"activation_bits", o->activation_bits},
-                  {"gradient_bits", o->gradient_bits},
-                  {"attention_bits", o->attention_bits},
-                  {"norm_bits", o->norm_bits}};
-    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
-        MTS_CHECK(widths[i].bits == 0 || widths[i].bits >= 4, MTS_ERR_ARGUMENT,
-                  "option --%s: expected 0 or 4 to 16, found %lld", widths[i].name,
-                  (long long)widths[i].bits);
-        MTS_CHECK(widths[i].bits == 0 || options_precision_bits(o) > 0, MTS_ERR_ARGUMENT,
-                  "option --%s needs an integer --precision, found %s", widths[i].name,
-                  o->precision);
+    const char *name = row->info.name;
+    double value = 0;
+    memcpy(&value, (const char *)o + row->info.offset, sizeof value);
+    if ((row->marks & OPTION_BELOW_ONE) != 0) {
+        MTS_CHECK(value < 1, MTS_ERR_ARGUMENT, "option --%s: expected a value below 1, found %.9g",
+                  name, value);
+        MTS_CHECK(value >= 0 || value == -1, MTS_ERR_ARGUMENT,
+                  "option --%s: expected -1 (as config.json says) or 0 to 1, found %.9g", name,
+                  value);
     }
+    MTS_CHECK((row->marks & OPTION_STEPS) == 0 || value < 1 || value == floor(value),
+              MTS_ERR_ARGUMENT,
+              "option --%s: expected a whole number, or below 1 a part of all steps, found %.9g",
+              name, value);
 
 cleanup:
     return st;
 }
 
-/* The rows whose range ends below 1, which a table of inclusive bounds cannot say. */
-static mts_status check_below_one(mts_ctx *ctx, const mts_options *o)
+/* Widths in bits. */
+static mts_status check_bits(mts_ctx *ctx, const mts_options *o, const option_row *row)
 {
     mts_status st = MTS_OK;
-    const struct {
-        const char *name;
-        double value;
-    } parts[] = {{"adam_beta1", o->adam_beta1},
-                 {"adam_beta2", o->adam_beta2},
-                 {"sgd_momentum", o->sgd_momentum},
-                 {"hidden_dropout", o->hidden_dropout},
-                 {"attention_dropout", o->attention_dropout},
-                 {"classifier_dropout", o->classifier_dropout}};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        MTS_CHECK(parts[i].value < 1, MTS_ERR_ARGUMENT,
-                  "option --%s: expected a value below 1, found %.9g", parts[i].name,
-                  parts[i].value);
-        MTS_CHECK(parts[i].value >= 0 || parts[i].value == -1, MTS_ERR_ARGUMENT,
-                  "option --%s: expected -1 (as config.json says) or 0 to 1, found %.9g",
-                  parts[i].name, parts[i].value);
-    }
+    int64_t bits = 0;
+    memcpy(&bits, (const char *)o + row->info.offset, sizeof bits);
+    MTS_CHECK(bits == 0 || bits >= 4, MTS_ERR_ARGUMENT,
+              "option --%s: expected 0 or 4 to 16, found %lld", row->info.name, (long long)bits);
+    MTS_CHECK(bits == 0 || options_precision_bits(o) > 0, MTS_ERR_ARGUMENT,
+              "option --%s needs an integer --precision, found %s", row->info.name, o->precision);
+
+cleanup:
+    return st;
+}
+
+static mts_status check_row(mts_ctx *ctx, const mts_options *o, const option_row *row)
+{
+    mts_status st = MTS_OK;
+    const bool integer = (row->marks & OPTION_INTEGER) != 0;
+    MTS_TRY(check_range(ctx, o, row));
+    if (row->info.type == MTS_OPTION_REAL)
+        MTS_TRY(check_real(ctx, o, row));
+    if (integer && row->info.type == MTS_OPTION_INT)
+        MTS_TRY(check_bits(ctx, o, row));
 
 cleanup:
     return st;
@@ -128,6 +137,16 @@ bool options_is_question_answering(const mts_options *o)
     return o->task_name != NULL && (is(o->task_name, "squad") || is(o->task_name, "squad_v2"));
 }
 
+bool options_expects_no_answer(const mts_options *o)
+{
+    return o->version_2_with_negative || (o->task_name != NULL && is(o->task_name, "squad_v2"));
+}
+
+int64_t options_usual_length(const mts_options *o)
+{
+    return options_is_question_answering(o) ? 384 : 128; /* as run_qa.py, run_glue.py */
+}
+
 static mts_status check_data(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
@@ -142,7 +161,7 @@ static mts_status check_data(mts_ctx *ctx, const mts_options *o)
               answers ? ", or --train_file / --validation_file / --test_file" : "");
     MTS_CHECK(o->task_name != NULL || o->data_dir == NULL, MTS_ERR_ARGUMENT,
               "--data_dir needs --task_name; other data is given file by file");
-    MTS_CHECK(o->task_name == NULL || !o->do_regression, MTS_ERR_ARGUMENT,
+    MTS_CHECK(o->task_name == NULL || o->do_regression != 1, MTS_ERR_ARGUMENT,
               "--do_regression: --task_name %s already says what is predicted", o->task_name);
     MTS_CHECK(
         o->task_name == NULL || (o->text_column_names == NULL && o->label_column_name == NULL),
@@ -157,7 +176,7 @@ static mts_status check_question_answering(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
     const bool answers = options_is_question_answering(o);
-    const int64_t length = o->max_seq_length > 0 ? o->max_seq_length : 384;
+    const int64_t length = o->max_seq_length > 0 ? o->max_seq_length : options_usual_length(o);
     MTS_CHECK(!o->version_2_with_negative || o->task_name == NULL || answers, MTS_ERR_ARGUMENT,
               "--version_2_with_negative needs --task_name squad or squad_v2, found %s",
               o->task_name);
@@ -194,23 +213,10 @@ cleanup:
 static mts_status check_steps(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
-    const struct {
-        const char *name;
-        double steps;
-        bool needed;
-    } counts[] = {{"warmup_steps", o->warmup_steps, false},
-                  {"eval_steps", o->eval_steps, false},
-                  {"logging_steps", o->logging_steps, true},
-                  {"save_steps", o->save_steps, true}};
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
-        const double steps = counts[i].steps;
-        MTS_CHECK(
-            steps < 1 || steps == floor(steps), MTS_ERR_ARGUMENT,
-            "option --%s: expected a whole number, or below 1 a part of all steps, found %.9g",
-            counts[i].name, steps);
-        MTS_CHECK(steps > 0 || !counts[i].needed, MTS_ERR_ARGUMENT,
-                  "option --%s: expected more than 0, found 0", counts[i].name);
-    }
+    MTS_CHECK(o->logging_steps > 0, MTS_ERR_ARGUMENT,
+              "option --logging_steps: expected more than 0, found 0");
+    MTS_CHECK(o->save_steps > 0, MTS_ERR_ARGUMENT,
+              "option --save_steps: expected more than 0, found 0");
 
 cleanup:
     return st;
@@ -273,9 +279,7 @@ mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
     mts_status st = MTS_OK;
     MTS_CHECK(options != NULL, MTS_ERR_ARGUMENT, "mts_options_check: options must be given");
     for (size_t i = 0; i < mts_option_count(); i++)
-        MTS_TRY(check_row(ctx, options, mts_option_at(i)));
-    MTS_TRY(check_bits(ctx, options));
-    MTS_TRY(check_below_one(ctx, options));
+        MTS_TRY(check_row(ctx, options, option_row_at(i)));
     MTS_TRY(check_optimizer(ctx, options));
     MTS_TRY(check_data(ctx, options));
     MTS_TRY(check_question_answering(ctx, options));

@@ -4,11 +4,12 @@
  * Path: cli -> mts_options_default, mts_options_set -> mts_options -> mts_options_check.
  * Unknown names get the nearest known one, by edit distance [Levenshtein1966], as a suggestion.
  */
-#include "api/options.h"
+#include "options/options.h"
 
+#include <ctype.h>
 #include <string.h>
 
-#include "data/number_parse.h"
+#include "base/number_parse.h"
 
 #define NAME_BYTES 64 /* no option name is longer */
 
@@ -23,7 +24,7 @@ static bool normalize_name(char out[NAME_BYTES], const char *name)
     return true;
 }
 
-const mts_option_info *mts_option_find(const char *name)
+static const option_row *find_row(const char *name)
 {
     char key[NAME_BYTES];
     if (name == NULL || !normalize_name(key, name))
@@ -34,8 +35,20 @@ const mts_option_info *mts_option_find(const char *name)
             wanted = a->meaning;
     for (size_t i = 0; i < mts_option_count(); i++)
         if (strcmp(mts_option_at(i)->name, wanted) == 0)
-            return mts_option_at(i);
+            return option_row_at(i);
     return NULL;
+}
+
+const mts_option_info *mts_option_find(const char *name)
+{
+    const option_row *row = find_row(name);
+    return row == NULL ? NULL : &row->info;
+}
+
+bool mts_option_is_stored(const mts_option_info *info)
+{
+    const option_row *row = info == NULL ? NULL : find_row(info->name);
+    return row != NULL && (row->marks & OPTION_STORED) != 0;
 }
 
 /* Edit distance of two names shorter than NAME_BYTES: insert, delete, replace cost 1 each. */
@@ -119,29 +132,43 @@ bool mts_option_is_idle(const char *name, const char *text)
     return false;
 }
 
-bool option_has_choice(const char *choices, const char *word)
+/* Whether two names are the same but for case, dashes and underscores. */
+static bool is_same_name(const char *a, const char *b)
 {
-    const size_t n = strlen(word);
-    for (const char *p = choices;; p++) {
-        const size_t length = strcspn(p, "|");
-        if (length == n && memcmp(p, word, n) == 0)
-            return true;
-        p += length;
-        if (*p == '\0')
+    for (;;) {
+        a += strspn(a, "-_");
+        b += strspn(b, "-_");
+        if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
             return false;
+        if (*a == '\0')
+            return true;
+        a++;
+        b++;
     }
 }
 
-static mts_status set_string(mts_ctx *ctx, const mts_option_info *info, void *field,
-                             const char *text)
+const char *option_row_word(const option_row *row, const char *text)
+{
+    for (const char *w = row->words; w != NULL && *w != '\0'; w += strlen(w) + 1)
+        if (is_same_name(w, text))
+            return w;
+    return NULL;
+}
+
+static mts_status set_string(mts_ctx *ctx, const option_row *row, void *field, const char *text)
 {
     mts_status st = MTS_OK;
+    const mts_option_info *info = &row->info;
+    const char *word = NULL;
     for (const option_alias *a = option_value_aliases; a->name != NULL; a++)
         if (strcmp(a->name, info->name) == 0 && strcmp(a->value, text) == 0)
             text = a->meaning;
-    MTS_CHECK(info->choices == NULL || option_has_choice(info->choices, text), MTS_ERR_ARGUMENT,
+    word = option_row_word(row, text);
+    MTS_CHECK(row->words == NULL || word != NULL, MTS_ERR_ARGUMENT,
               "option --%s: expected one of %s, found '%s'", info->name, info->choices, text);
     MTS_CHECK(text[0] != '\0', MTS_ERR_ARGUMENT, "option --%s: the value is empty", info->name);
+    if (word != NULL)
+        text = word;
     memcpy(field, &text, sizeof text);
 
 cleanup:
@@ -192,13 +219,14 @@ cleanup:
     return st;
 }
 
-static mts_status set_field(mts_ctx *ctx, mts_options *options, const mts_option_info *info,
+static mts_status set_field(mts_ctx *ctx, mts_options *options, const option_row *row,
                             const char *text)
 {
+    const mts_option_info *info = &row->info;
     void *field = (char *)options + info->offset;
     switch (info->type) {
     case MTS_OPTION_STRING:
-        return set_string(ctx, info, field, text);
+        return set_string(ctx, row, field, text);
     case MTS_OPTION_BOOL:
     case MTS_OPTION_TRISTATE:
         return set_switch(ctx, info, field, text);
@@ -214,21 +242,21 @@ mts_status mts_options_set(mts_ctx *ctx, mts_options *options, const char *name,
     if (options == NULL || name == NULL || text == NULL)
         return status_set(ctx, MTS_ERR_ARGUMENT,
                           "mts_options_set: options, name and text must be given");
-    const mts_option_info *info = mts_option_find(name);
+    const option_row *row = find_row(name);
     if (mts_option_is_idle(name, text))
         return MTS_OK;
-    return info == NULL ? report_unknown(ctx, name) : set_field(ctx, options, info, text);
+    return row == NULL ? report_unknown(ctx, name) : set_field(ctx, options, row, text);
 }
 
 void mts_options_default(mts_options *options)
 {
     *options = (mts_options){0};
     for (size_t i = 0; i < mts_option_count(); i++) {
-        const mts_option_info *info = mts_option_at(i);
-        if (info->default_text == NULL)
+        const option_row *row = option_row_at(i);
+        if (row->info.default_text == NULL)
             continue;
         /* The table's defaults are in range: tests/api/test_options.c sets each of them. */
-        const mts_status st = set_field(NULL, options, info, info->default_text);
+        const mts_status st = set_field(NULL, options, row, row->info.default_text);
         (void)st;
     }
 }

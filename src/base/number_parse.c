@@ -1,5 +1,5 @@
 /* Numbers in data files.  See number_parse.h.  The syntax is checked here; strtod only converts. */
-#include "data/number_parse.h"
+#include "base/number_parse.h"
 
 #include <locale.h>
 #include <math.h>

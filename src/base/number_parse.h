@@ -4,8 +4,8 @@
  * Path: data files -> number_parse -> labels and scores.
  * Does not depend on the locale, and knows no hexadecimal, "nan", "inf", spaces or underscores.
  */
-#ifndef MTS_DATA_NUMBER_PARSE_H
-#define MTS_DATA_NUMBER_PARSE_H
+#ifndef MTS_BASE_NUMBER_PARSE_H
+#define MTS_BASE_NUMBER_PARSE_H
 
 #include <stdbool.h>
 #include <stdint.h>
