@@ -46,7 +46,7 @@ clip_result clip_gradients(const exec *ex, param *const *params, int64_t count, 
     norm_job job = {.ex = ex};
     for (int64_t i = 0; i < count; i++) {
         const param *p = params[i];
-        const int64_t n = p->rows * p->cols;
+        const int64_t n = param_size(p);
         for (int64_t begin = 0; begin < n; begin += PIECE) {
             if (job.count == BATCH)
                 flush(&job);

@@ -120,7 +120,7 @@ static mts_status make_states(mts_ctx *ctx, optimizer *opt, param *const *params
     optimizer_sizes sizes = {0};
     for (int64_t i = 0; i < opt->count; i++) {
         const param *p = params[i];
-        optimizer_sizes_add(&sizes, class, p->rows * p->cols);
+        optimizer_sizes_add(&sizes, class, param_size(p));
     }
     MTS_TRY(add_state(ctx, opt, &step_array, step_array.fixed));
     for (int i = 0; i < array_count(class); i++) {

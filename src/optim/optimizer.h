@@ -59,7 +59,8 @@ typedef struct optimizer optimizer;
  * *out: an optimizer for params[count], at step 0.
  *
  * options   in     copied
- * params    inout  borrowed for the call; every later call must get the same table.  sgd_int16
+ * params    inout  those that are trained (param_list.trained), with gradients from the first step
+ *                  on; borrowed for the call; every later call must get the same ones.  sgd_int16
  *                  overwrites the values by what int16 represents (rounded to nearest).
  * MTS_ERR_MEMORY.  MTS_ERR_NUMERIC: sgd_int16, and a value is NaN or infinite.
  */

@@ -69,7 +69,7 @@ static mts_status adamw_8bit_init(mts_ctx *ctx, optimizer *opt, param *const *pa
         mem_calloc(ctx, &work->places, (size_t)opt->count, sizeof *work->places, "optimizer plan"));
     for (int64_t i = 0; i < opt->count; i++) {
         const param *p = params[i];
-        const int64_t n = p->rows * p->cols;
+        const int64_t n = param_size(p);
         const bool large = codes_of(n) > 0;
         work->places[i] = (adamw_8bit_place){
             .large = large,

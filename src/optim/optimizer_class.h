@@ -24,7 +24,7 @@ typedef enum optimizer_range {
     OPTIMIZER_UP_TO_ONE, /* from 0 */
 } optimizer_range;
 
-/* An array of the state, zeros at first: `fixed` numbers and, for each parameter in the table's
+/* An array of the state, zeros at first: `fixed` numbers and, for each parameter in the list's
  * order, as many as per_param says. */
 typedef struct optimizer_array {
     const char *name; /* a word; NULL: no array */

@@ -126,7 +126,7 @@ static mts_status map_weights(mts_ctx *ctx, optimizer *opt, param *const *params
     int64_t offset = 0;
     for (int64_t i = 0; i < opt->count; i++) {
         const param *p = params[i];
-        const int64_t n = p->rows * p->cols;
+        const int64_t n = param_size(p);
         const uint32_t bits = fk->max_abs_bits(p->value, n);
         MTS_CHECK(bits < FLOAT_INFINITY_BITS, MTS_ERR_NUMERIC,
                   "sgd_int16: parameter %s: expected finite numbers, found NaN or infinity",
@@ -230,13 +230,15 @@ static int weight_exponent_for(double bound, int present, int32_t max)
 static void plan_param(const int16_job *job, exec *ex, int64_t p, uint64_t step,
                        double max_gradient, float grad_scale)
 {
+    const param *of = job->params[p];
     const int16_state *s = &job->state;
     const int16_extent *extent = &job->work->extents[p];
     const int ew = s->weight_exponent[p], ev = s->momentum != NULL ? s->momentum_exponent[p] : 0;
-    const int16_factor decay = job->params[p]->decay ? job->weight_decay : (int16_factor){0};
+    const int16_factor decay = of->decay ? job->weight_decay : (int16_factor){0};
     rng_key keys[DRAW_SLOTS];
     for (uint64_t slot = 0; slot < DRAW_SLOTS; slot++)
-        keys[slot] = rng_make_key(ex->seed, step, (uint64_t)p * DRAW_SLOTS + slot, RNG_ROUND_STATE);
+        keys[slot] =
+            rng_make_key(ex->seed, step, (uint64_t)of->index * DRAW_SLOTS + slot, RNG_ROUND_STATE);
 
     const double max_w = ldexp(extent->weight, ew);
     const double max_v = max_gradient +
@@ -249,7 +251,7 @@ static void plan_param(const int16_job *job, exec *ex, int64_t p, uint64_t step,
     int16_plan *plan = &job->work->plans[p];
     plan->skip = new_ev > INT16_MAX_EXPONENT || new_ew > INT16_MAX_EXPONENT;
     if (plan->skip) {
-        exec_report_anomaly(ex, "the new value", job->params[p]->name);
+        exec_report_anomaly(ex, "the new value", of->name);
         return;
     }
     plan->gradient = (quantize_args){

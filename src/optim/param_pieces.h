@@ -1,7 +1,7 @@
 /*
  * All parameters cut into fixed pieces, so that one parallel loop covers the whole model.
  *
- * A piece lies within one parameter; pieces are in the table's order.  Used by the optimizers,
+ * A piece lies within one parameter; pieces are in the list's order.  Used by the optimizers,
  * whose states are arrays over all elements in the same order (piece.offset points into them).
  */
 #ifndef MTS_OPTIM_PARAM_PIECES_H

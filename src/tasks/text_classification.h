@@ -44,7 +44,7 @@ typedef struct text_classification {
     char *test_paths[TASK_MAX_SETS];
     /* Use the first so many rows; negative: all. */
     int64_t max_train_samples, max_eval_samples, max_predict_samples;
-    int64_t do_regression; /* the option */
+    int64_t do_regression; /* the option: 1, 0, -1 */
     table
         train_table; /* read for its labels, until its rows are taken; without columns: not read */
 } text_classification;

@@ -19,10 +19,10 @@ num_format settings_format(const mts_options *o);
 mts_options settings_effective(const mts_options *o, const model_config *cfg);
 
 /* The key of config.json under which a fine-tuned folder keeps the options that evaluation needs to
- * know of its training (OPTION_STORED). */
+ * know of its training (OPTION_STORED), and what the task keeps beside them. */
 #define SETTINGS_KEY "mantissa"
 
-/* Put them into cfg, the effective ones, and what the task stores. */
+/* Put them into cfg, the effective ones. */
 MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t,
                                         model_config *cfg);
 

@@ -40,7 +40,15 @@ void test_params_add(test_params *t, int64_t rows, int64_t cols, bool decay)
         t->items = calloc(TEST_PARAMS_MAX, sizeof *t->items);
     if (p == NULL || t->items == NULL || t->count == TEST_PARAMS_MAX)
         abort();
-    *p = (param){.rows = rows, .cols = cols, .vector = rows == 1, .decay = decay, .trained = true};
+    *p = (param){
+        .rows = rows,
+        .cols = cols,
+        .role = decay ? PARAM_WEIGHT : PARAM_BIAS,
+        .vector = rows == 1,
+        .decay = decay,
+        .trained = true,
+        .index = t->count,
+    };
     snprintf(p->name, sizeof p->name, "p%d", (int)t->count);
     t->items[t->count++] = p;
     resize(t, t->elements + rows * cols);

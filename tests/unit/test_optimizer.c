@@ -218,7 +218,7 @@ static void test_decay_alone(void **state)
         memcpy(before, t.value, (size_t)t.elements * sizeof *before);
         optimizer_step(&ex, opt, t.items, t.count, 0.5, 1.0f);
         for (int64_t p = 0, i = 0; p < t.count; p++)
-            for (int64_t k = 0; k < t.items[p]->rows * t.items[p]->cols; k++, i++) {
+            for (int64_t k = 0; k < param_size(t.items[p]); k++, i++) {
                 const float expected = t.items[p]->decay ? 0.875f * before[i] : before[i];
                 assert_true(fabsf(t.value[i] - expected) <= (t.items[p]->decay ? 1e-3f : 0.0f));
             }
@@ -264,6 +264,42 @@ static void test_resume_is_exact(void **state)
     }
 }
 
+/* Some of the parameters by themselves get the values that they get among all, sgd_int16's draws
+ * included; the others, which are frozen, keep theirs. */
+static void test_frozen_parameters(void **state)
+{
+    enum { TRAINED = 3 };
+    static const int64_t trained[TRAINED] = {0, 3, 4}, frozen[] = {1, 2};
+    (void)state;
+    for (int o = 0; o < ALL_OPTIONS; o++) {
+        test_params all = test_params_mixed(), some = test_params_mixed();
+        test_params before = test_params_mixed();
+        param *list[TRAINED];
+        optimizer *expected = NULL, *opt = NULL;
+        exec ex = test_params_exec(&float_kernels__generic, 2, 79);
+        for (int i = 0; i < TRAINED; i++)
+            list[i] = some.items[trained[i]];
+        assert_ok(optimizer_create(&ctx, &all_options[o], all.items, all.count, &expected));
+        assert_ok(optimizer_create(&ctx, &all_options[o], list, TRAINED, &opt));
+        run_steps(&ex, expected, &all, 1, 3);
+        for (int step = 1; step <= 3; step++) {
+            test_params_fill(some.grad, some.elements, 0.01f, (uint64_t)(1000 + step));
+            optimizer_step(&ex, opt, list, TRAINED, 0.02 / step, 0.7f);
+        }
+        for (int i = 0; i < TRAINED; i++)
+            assert_memory_equal(list[i]->value, all.items[trained[i]]->value,
+                                (size_t)param_size(list[i]) * sizeof(float));
+        for (int i = 0; i < 2; i++)
+            assert_memory_equal(some.items[frozen[i]]->value, before.items[frozen[i]]->value,
+                                (size_t)param_size(some.items[frozen[i]]) * sizeof(float));
+        optimizer_destroy(expected);
+        optimizer_destroy(opt);
+        test_params_free(&all);
+        test_params_free(&some);
+        test_params_free(&before);
+    }
+}
+
 /* The names and shapes that checkpoints rely on, and the plan of memory.  Two of the five
  * parameters are kept in 8 bits: 16640 + 77100 elements in 65 + 302 blocks. */
 static void test_states_and_bytes(void **state)
@@ -300,7 +336,7 @@ static void test_states_and_bytes(void **state)
         size_t bytes = eight ? sizeof(adamw_8bit_maps) : 0;
         int i = 0;
         for (int64_t p = 0; p < t.count; p++)
-            optimizer_sizes_add(&sizes, all_options[o].class, t.items[p]->rows * t.items[p]->cols);
+            optimizer_sizes_add(&sizes, all_options[o].class, param_size(t.items[p]));
         assert_int_equal(sizes.elements, t.elements);
         assert_ok(optimizer_create(&ctx, &all_options[o], t.items, t.count, &opt));
         for (; expected[o][i].name != NULL; i++) {
@@ -522,6 +558,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_decay_alone),
         cmocka_unit_test(test_threads_and_kernels_agree),
         cmocka_unit_test(test_resume_is_exact),
+        cmocka_unit_test(test_frozen_parameters),
         cmocka_unit_test(test_states_and_bytes),
         cmocka_unit_test(test_bad_states_are_refused),
         cmocka_unit_test(test_bad_8bit_states_are_refused),

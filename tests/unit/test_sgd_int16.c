@@ -158,7 +158,8 @@ static void assert_values_are_the_state(const optimizer *opt, const test_params 
     const view v = view_of(opt);
     for (int64_t p = 0; p < t->count; p++)
         for (int64_t i = 0; i < t->items[p]->rows * t->items[p]->cols; i++) {
-            const double exact = ldexp(v.weight[test_params_offset(t, p) + i], v.weight_exponent[p]);
+            const double exact =
+                ldexp(v.weight[test_params_offset(t, p) + i], v.weight_exponent[p]);
             assert_true((double)t->items[p]->value[i] == exact);
         }
 }
