@@ -100,38 +100,74 @@ cleanup:
     return st;
 }
 
-static mts_status read_row(mts_ctx *ctx, table_builder *b, cursor *c, field_fn *field)
+/* A row with another number of fields: an error, or left out. */
+static mts_status refuse_row(mts_ctx *ctx, table *t, int64_t line, int64_t fields, bool skip)
 {
     mts_status st = MTS_OK;
-    table *t = b->t;
-    const int64_t line = c->line;
-    int64_t n = 0, *cells = NULL;
-    MTS_TRY(table_reserve_row(ctx, b));
-    cells = t->cells + t->n_rows * t->n_columns;
-    for (bool last = false; !last; n++) {
-        size_t begin = 0;
-        MTS_TRY(field(ctx, c, &begin, &last));
-        if (n < t->n_columns)
-            cells[n] = (int64_t)begin;
+    MTS_CHECK(skip, MTS_ERR_BAD_FILE, "%s:%lld: expected %lld fields, found %lld", t->path,
+              (long long)line, (long long)t->n_columns, (long long)fields);
+    if (t->skipped++ == 0) {
+        t->first_skipped = line;
+        t->first_skipped_fields = fields;
     }
-    MTS_CHECK(n == t->n_columns, MTS_ERR_BAD_FILE, "%s:%lld: expected %lld fields, found %lld",
-              t->path, (long long)line, (long long)t->n_columns, (long long)n);
-    t->lines[t->n_rows++] = line;
 cleanup:
     return st;
 }
 
-/* CSV: step over empty lines. */
-static void skip_empty_lines(cursor *c)
+static mts_status read_row(mts_ctx *ctx, table_builder *b, cursor *c, field_fn *field, bool skip)
 {
-    while (c->read < c->size && at_line_end(c, c->read)) {
-        c->read += c->text[c->read] == '\r' ? 2 : 1;
+    mts_status st = MTS_OK;
+    table *t = b->t;
+    const int64_t line = c->line;
+    int64_t n = 0;
+    table_cell_place *cells = NULL;
+    MTS_TRY(table_reserve_row(ctx, b, t->n_columns));
+    cells = t->cells + t->rows[t->n_rows];
+    for (bool last = false; !last; n++) {
+        size_t begin = 0;
+        MTS_TRY(field(ctx, c, &begin, &last));
+        if (n < t->n_columns)
+            cells[n] = (table_cell_place){(int32_t)n, TABLE_FIELD, (int64_t)begin};
+    }
+    if (n == t->n_columns)
+        table_end_row(t, n, line);
+    else
+        MTS_TRY(refuse_row(ctx, t, line, n, skip));
+cleanup:
+    return st;
+}
+
+/* Step over lines that hold nothing, or where `blanks` nothing but blanks (of CSV, also tabs).
+ * Returns whether the end of the file was reached. */
+static bool skip_blank_lines(cursor *c, bool blanks, bool tabs)
+{
+    for (;;) {
+        size_t i = c->read;
+        while (blanks && i < c->size && (c->text[i] == ' ' || (tabs && c->text[i] == '\t')))
+            i++;
+        if (!at_line_end(c, i) || i >= c->size) {
+            if (i >= c->size)
+                c->read = i;
+            return i >= c->size;
+        }
+        c->read = i + (c->text[i] == '\r' ? 2 : 1);
         c->line++;
     }
 }
 
-mts_status table_parse_delimited(mts_ctx *ctx, table_builder *b, table_format format,
-                                 const char *const *names, int64_t n_names)
+/* Step over what is no row.  Returns whether another row follows. */
+static bool find_row(cursor *c, table_format format, int64_t n_columns)
+{
+    const cursor before = *c;
+    if (n_columns > 1 || format == TABLE_CSV)
+        return !skip_blank_lines(c, n_columns > 1, format == TABLE_CSV);
+    if (skip_blank_lines(c, false, false))
+        return false;
+    *c = before; /* empty texts, with others behind them */
+    return true;
+}
+
+mts_status table_parse_delimited(mts_ctx *ctx, table_builder *b, const table_layout *layout)
 {
     mts_status st = MTS_OK;
     cursor c = {.path = b->t->path,
@@ -140,18 +176,13 @@ mts_status table_parse_delimited(mts_ctx *ctx, table_builder *b, table_format fo
                 .read = b->start,
                 .write = b->start,
                 .line = 1};
-    field_fn *field = format == TABLE_CSV ? csv_field : tsv_field;
-    for (int64_t i = 0; i < n_names && names != NULL; i++)
-        MTS_TRY(table_add_column(ctx, b, names[i], strlen(names[i]), 1));
-    if (names == NULL)
+    field_fn *field = layout->format == TABLE_CSV ? csv_field : tsv_field;
+    for (int64_t i = 0; i < layout->n_names && layout->names != NULL; i++)
+        MTS_TRY(table_add_column(ctx, b, layout->names[i], strlen(layout->names[i]), 1));
+    if (layout->names == NULL)
         MTS_TRY(read_header(ctx, b, &c, field));
-    for (;;) {
-        if (format == TABLE_CSV)
-            skip_empty_lines(&c);
-        if (c.read >= c.size)
-            break;
-        MTS_TRY(read_row(ctx, b, &c, field));
-    }
+    while (find_row(&c, layout->format, b->t->n_columns))
+        MTS_TRY(read_row(ctx, b, &c, field, layout->skip_broken));
 cleanup:
     return st;
 }

@@ -2,6 +2,7 @@
  * JSON lines to a table.  Values become text: strings as they are, numbers and true/false in JSON's
  * own spelling (a real keeps its point: 1.0 stays "1.0").  See table_reader.h.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json_memory.h"
@@ -35,27 +36,34 @@ cleanup:
     return st;
 }
 
-/* *cell: offset of the value's text in g, or a table_hole. */
-static mts_status append_value(mts_ctx *ctx, growing_text *g, const json_t *value, int64_t *cell)
+static table_kind kind_of(const json_t *value)
+{
+    return json_is_string(value)    ? TABLE_STRING
+           : json_is_number(value)  ? TABLE_NUMBER
+           : json_is_boolean(value) ? TABLE_BOOL
+           : json_is_array(value)   ? TABLE_ARRAY
+           : json_is_object(value)  ? TABLE_OBJECT
+                                    : TABLE_NULL;
+}
+
+/* *cell: its kind, and where its text is in g. */
+static mts_status append_value(mts_ctx *ctx, growing_text *g, const json_t *value,
+                               table_cell_place *cell)
 {
     char number[64] = "";
     const char *text = number;
     size_t n = 0;
-    if (value == NULL || json_is_null(value) || json_is_array(value) || json_is_object(value)) {
-        *cell = value == NULL          ? TABLE_HOLE_MISSING
-                : json_is_null(value)  ? TABLE_HOLE_NULL
-                : json_is_array(value) ? TABLE_HOLE_ARRAY
-                                       : TABLE_HOLE_OBJECT;
+    cell->kind = kind_of(value);
+    if (cell->kind > TABLE_BOOL)
         return MTS_OK;
-    }
-    if (json_is_string(value)) {
+    if (cell->kind == TABLE_STRING) {
         text = json_string_value(value);
         n = json_string_length(value);
     } else {
         /* At most 25 bytes: a sign, 17 digits, a point, an exponent; or an int64; or "false". */
         n = json_dumpb(value, number, sizeof number, JSON_ENCODE_ANY);
     }
-    return append_cell(ctx, g, text, n, cell);
+    return append_cell(ctx, g, text, n, &cell->begin);
 }
 
 /* *out: the object on one line; freed by json_decref. */
@@ -81,26 +89,71 @@ cleanup:
     return st;
 }
 
-/* Add one line's object as a row; the first one also gives the columns. */
-static mts_status add_object(mts_ctx *ctx, table_builder *b, growing_text *g, json_t *object,
-                             int64_t line)
+/* The columns in the order of their names, to look keys up in. */
+typedef struct column_index {
+    const char *name;
+    int32_t column;
+} column_index;
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const column_index *)a)->name, ((const column_index *)b)->name);
+}
+
+static int compare_columns(const void *a, const void *b)
+{
+    return ((const table_cell_place *)a)->column - ((const table_cell_place *)b)->column;
+}
+
+/* The keys of the first object are the columns; *index: [n_columns], sorted. */
+static mts_status take_columns(mts_ctx *ctx, table_builder *b, json_t *object, int64_t line,
+                               column_index **index)
 {
     mts_status st = MTS_OK;
     table *t = b->t;
     const char *key = NULL;
     json_t *value = NULL;
-    int64_t *cells = NULL;
-    if (t->n_rows == 0) {
-        json_object_foreach(object, key, value)
-            MTS_TRY(table_add_column(ctx, b, key, strlen(key), line));
-        MTS_CHECK(t->n_columns > 0, MTS_ERR_BAD_FILE,
-                  "%s:%lld: expected an object with keys, found {}", t->path, (long long)line);
-    }
-    MTS_TRY(table_reserve_row(ctx, b));
-    cells = t->cells + t->n_rows * t->n_columns;
+    json_object_foreach(object, key, value)
+        MTS_TRY(table_add_column(ctx, b, key, strlen(key), line));
+    MTS_CHECK(t->n_columns > 0, MTS_ERR_BAD_FILE, "%s:%lld: expected an object with keys, found {}",
+              t->path, (long long)line);
+    MTS_TRY(mem_calloc(ctx, index, (size_t)t->n_columns, sizeof **index, "table columns"));
     for (int64_t i = 0; i < t->n_columns; i++)
-        MTS_TRY(append_value(ctx, g, json_object_get(object, t->names[i]), &cells[i]));
-    t->lines[t->n_rows++] = line;
+        (*index)[i] = (column_index){t->names[i], (int32_t)i};
+    qsort(*index, (size_t)t->n_columns, sizeof **index, compare_names);
+cleanup:
+    return st;
+}
+
+/* Add one line's object as a row, of those keys that are columns. */
+static mts_status add_object(mts_ctx *ctx, table_builder *b, growing_text *g,
+                             const column_index *index, json_t *object, int64_t line)
+{
+    mts_status st = MTS_OK;
+    table *t = b->t;
+    const char *key = NULL;
+    json_t *value = NULL;
+    const int64_t keys = (int64_t)json_object_size(object);
+    int64_t n = 0;
+    bool ordered = true;
+    table_cell_place *cells = NULL;
+    MTS_TRY(table_reserve_row(ctx, b, keys < t->n_columns ? keys : t->n_columns));
+    cells = t->cells + t->rows[t->n_rows];
+    json_object_foreach(object, key, value)
+    {
+        const column_index wanted = {.name = key};
+        const column_index *found =
+            bsearch(&wanted, index, (size_t)t->n_columns, sizeof *index, compare_names);
+        if (found == NULL)
+            continue;
+        cells[n].column = found->column;
+        MTS_TRY(append_value(ctx, g, value, &cells[n]));
+        ordered = ordered && (n == 0 || cells[n - 1].column < cells[n].column);
+        n++;
+    }
+    if (!ordered)
+        qsort(cells, (size_t)n, sizeof cells[0], compare_columns);
+    table_end_row(t, n, line);
 cleanup:
     return st;
 }
@@ -109,6 +162,7 @@ mts_status table_parse_jsonl(mts_ctx *ctx, table_builder *b)
 {
     mts_status st = MTS_OK;
     json_t *object = NULL;
+    column_index *index = NULL;
     growing_text g = {0};
     int64_t line = 0;
     for (size_t next = 0, at = b->start; at < b->size; at = next) {
@@ -120,7 +174,9 @@ mts_status table_parse_jsonl(mts_ctx *ctx, table_builder *b)
         if (strspn(text, " \t\r") >= n)
             continue;
         MTS_TRY(parse_line(ctx, b->t, text, n, line, &object));
-        MTS_TRY(add_object(ctx, b, &g, object, line));
+        if (index == NULL)
+            MTS_TRY(take_columns(ctx, b, object, line, &index));
+        MTS_TRY(add_object(ctx, b, &g, index, object, line));
         json_decref(object);
         object = NULL;
     }
@@ -131,6 +187,7 @@ mts_status table_parse_jsonl(mts_ctx *ctx, table_builder *b)
 
 cleanup:
     json_decref(object);
+    mem_free(index);
     mem_free(g.bytes);
     return st;
 }

@@ -45,7 +45,7 @@ static mts_status check_text(mts_ctx *ctx, const table_builder *b)
 }
 
 mts_status table_parse(mts_ctx *ctx, table *out, const char *path, char **bytes, size_t n,
-                       table_format format, const char *const *names, int64_t n_names)
+                       const table_layout *layout)
 {
     mts_status st = MTS_OK;
     table_builder b = {.t = out, .text = *bytes, .size = n};
@@ -57,16 +57,19 @@ mts_status table_parse(mts_ctx *ctx, table *out, const char *path, char **bytes,
     if (n >= 3 && memcmp(b.text, "\xef\xbb\xbf", 3) == 0)
         b.start = 3;
     MTS_CHECK(b.start < n, MTS_ERR_BAD_FILE, "%s:1: expected %s, found an empty file", path,
-              format == TABLE_JSONL ? "a JSON object"
-              : names != NULL       ? "a row"
-                                    : "a header line");
-    if (format == TABLE_JSONL) {
+              layout->format == TABLE_JSONL ? "a JSON object"
+              : layout->names != NULL       ? "a row"
+                                            : "a header line");
+    if (layout->format == TABLE_JSONL) {
         MTS_TRY(table_parse_jsonl(ctx, &b));
     } else {
-        MTS_TRY(table_parse_delimited(ctx, &b, format, names, n_names));
+        MTS_TRY(table_parse_delimited(ctx, &b, layout));
         out->text = b.text;
         b.text = NULL;
     }
+    MTS_CHECK(out->n_rows > 0 || out->skipped == 0, MTS_ERR_BAD_FILE,
+              "%s:%lld: expected %lld fields, found %lld", path, (long long)out->first_skipped,
+              (long long)out->n_columns, (long long)out->first_skipped_fields);
 
 cleanup:
     mem_free(b.text);
@@ -81,6 +84,7 @@ void table_deinit(table *t)
         mem_free(t->names[i]);
     mem_free(t->names);
     mem_free(t->path);
+    mem_free(t->rows);
     mem_free(t->cells);
     mem_free(t->lines);
     mem_free(t->text);
@@ -111,19 +115,41 @@ cleanup:
     return st;
 }
 
-mts_status table_reserve_row(mts_ctx *ctx, table_builder *b)
+static mts_status reserve_cells(mts_ctx *ctx, table_builder *b, int64_t cells)
+{
+    mts_status st = MTS_OK;
+    table *t = b->t;
+    const int64_t used = t->rows[t->n_rows], fresh = used + cells + used / 2 + 256;
+    if (b->cell_capacity - used >= cells)
+        return MTS_OK;
+    MTS_TRY(
+        mem_grow(ctx, &t->cells, (size_t)used, (size_t)fresh, sizeof t->cells[0], "table cells"));
+    b->cell_capacity = fresh;
+cleanup:
+    return st;
+}
+
+mts_status table_reserve_row(mts_ctx *ctx, table_builder *b, int64_t cells)
 {
     mts_status st = MTS_OK;
     table *t = b->t;
     const size_t old = (size_t)b->row_capacity, fresh = old == 0 ? 256 : old * 2;
-    const size_t row_bytes = (size_t)t->n_columns * sizeof t->cells[0];
-    if (t->n_rows < b->row_capacity)
-        return MTS_OK;
-    MTS_TRY(mem_grow(ctx, &t->cells, old, fresh, row_bytes, "table cells"));
-    MTS_TRY(mem_grow(ctx, &t->lines, old, fresh, sizeof t->lines[0], "table lines"));
-    b->row_capacity = (int64_t)fresh;
+    if (t->n_rows >= b->row_capacity) {
+        MTS_TRY(mem_grow(ctx, &t->rows, old == 0 ? 0 : old + 1, fresh + 1, sizeof t->rows[0],
+                         "table rows"));
+        MTS_TRY(mem_grow(ctx, &t->lines, old, fresh, sizeof t->lines[0], "table lines"));
+        b->row_capacity = (int64_t)fresh;
+    }
+    MTS_TRY(reserve_cells(ctx, b, cells));
 cleanup:
     return st;
+}
+
+void table_end_row(table *t, int64_t cells, int64_t line)
+{
+    t->lines[t->n_rows] = line;
+    t->rows[t->n_rows + 1] = t->rows[t->n_rows] + cells;
+    t->n_rows++;
 }
 
 int64_t table_column_index(const table *t, const char *name)
@@ -152,16 +178,39 @@ mts_status table_find_column(mts_ctx *ctx, const table *t, const char *name, int
                       t->path, utf8_quote(quoted, sizeof quoted, name), list);
 }
 
+/* The cell, or NULL. */
+static const table_cell_place *find_cell(const table *t, int64_t row, int64_t column)
+{
+    int64_t low = t->rows[row], high = t->rows[row + 1];
+    if (high - low == t->n_columns) /* all are there */
+        return &t->cells[low + column];
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (t->cells[middle].column < column)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < t->rows[row + 1] && t->cells[low].column == column ? &t->cells[low] : NULL;
+}
+
+table_kind table_cell_kind(const table *t, int64_t row, int64_t column)
+{
+    const table_cell_place *cell = find_cell(t, row, column);
+    return cell == NULL ? TABLE_MISSING : cell->kind;
+}
+
 mts_status table_cell(mts_ctx *ctx, const table *t, int64_t row, int64_t column, const char **text)
 {
-    const int64_t cell = t->cells[row * t->n_columns + column];
+    const table_cell_place *cell = find_cell(t, row, column);
+    const table_kind kind = cell == NULL ? TABLE_MISSING : cell->kind;
     char quoted[UTF8_QUOTE_BYTES];
-    const char *found = cell == TABLE_HOLE_NULL     ? "null"
-                        : cell == TABLE_HOLE_ARRAY  ? "an array"
-                        : cell == TABLE_HOLE_OBJECT ? "an object"
-                                                    : "no such key";
-    if (cell >= 0) {
-        *text = t->text + cell;
+    const char *found = kind == TABLE_NULL     ? "null"
+                        : kind == TABLE_ARRAY  ? "an array"
+                        : kind == TABLE_OBJECT ? "an object"
+                                               : "no such key";
+    if (kind <= TABLE_BOOL) {
+        *text = t->text + cell->begin;
         return MTS_OK;
     }
     return status_set(ctx, MTS_ERR_BAD_FILE,

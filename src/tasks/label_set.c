@@ -20,21 +20,68 @@ typedef struct label_survey {
     int64_t first_text_row, first_not_finite_row;
 } label_survey;
 
-/* Whether text is a spelling of NaN or infinity. */
-static bool is_not_finite(const char *text)
+/* A part of a text. */
+typedef struct span {
+    const char *text;
+    size_t n;
+} span;
+
+/* The text without blanks around it; those of C's isspace in any locale. */
+static span strip(const char *text)
+{
+    static const char blanks[] = " \t\n\v\f\r";
+    span s = {.text = text + strspn(text, blanks)};
+    s.n = strlen(s.text);
+    while (s.n > 0 && strchr(blanks, s.text[s.n - 1]) != NULL)
+        s.n--;
+    return s;
+}
+
+/* Longer than any number that is read. */
+enum { NUMBER_BYTES = 128 };
+
+/* Copy a span that may be a number; false: it is too long for one. */
+static bool copy_span(span s, char out[NUMBER_BYTES])
+{
+    if (s.n >= NUMBER_BYTES)
+        return false;
+    memcpy(out, s.text, s.n);
+    out[s.n] = '\0';
+    return true;
+}
+
+bool label_integer(const char *label, int64_t *out)
+{
+    char text[NUMBER_BYTES];
+    return number_parse_integer(label, out) ||
+           (copy_span(strip(label), text) && number_parse_integer(text, out));
+}
+
+bool label_real(const char *label, double *out)
+{
+    char text[NUMBER_BYTES];
+    return copy_span(strip(label), text) && number_parse_real(text, out);
+}
+
+/* Whether label is a spelling of NaN or infinity. */
+static bool is_not_finite(const char *label)
 {
     static const char *const spellings[] = {"nan", "inf", "infinity"};
-    text += text[0] == '-' || text[0] == '+';
+    char text[NUMBER_BYTES];
+    if (!copy_span(strip(label), text))
+        return false;
+    const bool sign = text[0] == '-' || text[0] == '+';
     for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
-        if (strcasecmp(text, spellings[i]) == 0)
+        if (strcasecmp(text + sign, spellings[i]) == 0)
             return true;
     }
     return false;
 }
 
-/* labels[n_rows]: the cells of the column; *survey: what they are. */
-static mts_status survey_labels(mts_ctx *ctx, const table *t, int64_t column, const char **labels,
-                                label_survey *survey)
+/* labels[n_rows]: the cells of the column; *survey: what they are; strings of JSON are no numbers
+ * unless read_strings. */
+static mts_status survey_labels(mts_ctx *ctx, const table *t, int64_t column, bool read_strings,
+                                const char **labels, label_survey *survey)
 {
     mts_status st = MTS_OK;
     char name[UTF8_QUOTE_BYTES];
@@ -43,14 +90,15 @@ static mts_status survey_labels(mts_ctx *ctx, const table *t, int64_t column, co
         int64_t integer = 0;
         double real = 0;
         MTS_TRY(table_cell(ctx, t, row, column, &labels[row]));
-        MTS_CHECK(labels[row][0] != '\0', MTS_ERR_BAD_FILE,
+        MTS_CHECK(strip(labels[row]).n > 0, MTS_ERR_BAD_FILE,
                   "%s:%lld: \"%s\": expected a label, found an empty field", t->path,
                   (long long)t->lines[row], utf8_quote(name, sizeof name, t->names[column]));
-        if (number_parse_integer(labels[row], &integer))
+        const bool text = !read_strings && table_cell_kind(t, row, column) == TABLE_STRING;
+        if (!text && label_integer(labels[row], &integer))
             continue;
-        if (number_parse_real(labels[row], &real)) {
+        if (!text && label_real(labels[row], &real)) {
             survey->has_real = true;
-        } else if (is_not_finite(labels[row])) {
+        } else if (!text && is_not_finite(labels[row])) {
             if (survey->first_not_finite_row < 0)
                 survey->first_not_finite_row = row;
         } else {
@@ -95,7 +143,7 @@ static mts_status collect_integers(mts_ctx *ctx, label_set *set, const table *t,
     int64_t *values = NULL;
     MTS_TRY(mem_calloc(ctx, &values, (size_t)t->n_rows, sizeof values[0], "labels"));
     for (int64_t row = 0; row < t->n_rows; row++)
-        (void)number_parse_integer(labels[row], &values[row]);
+        (void)label_integer(labels[row], &values[row]);
     qsort(values, (size_t)t->n_rows, sizeof values[0], compare_integers);
     for (int64_t row = 0; row < t->n_rows; row++) {
         char name[INTEGER_BYTES];
@@ -117,6 +165,38 @@ cleanup:
     return st;
 }
 
+static int compare_spans(span a, span b)
+{
+    const size_t n = a.n < b.n ? a.n : b.n;
+    const int order = memcmp(a.text, b.text, n);
+    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+static int compare_stripped(const void *a, const void *b)
+{
+    return compare_spans(strip(((const label_entry *)a)->name),
+                         strip(((const label_entry *)b)->name));
+}
+
+static mts_status find_twins(mts_ctx *ctx, label_set *set)
+{
+    mts_status st = MTS_OK;
+    label_entry *sorted = NULL;
+    MTS_TRY(mem_calloc(ctx, &sorted, (size_t)set->n, sizeof sorted[0], "label names"));
+    for (int64_t i = 0; i < set->n; i++)
+        sorted[i] = (label_entry){set->names[i], i};
+    qsort(sorted, (size_t)set->n, sizeof sorted[0], compare_stripped);
+    for (int64_t i = 1; i < set->n && set->twin_a < 0; i++) {
+        if (compare_stripped(&sorted[i - 1], &sorted[i]) == 0) {
+            set->twin_a = sorted[i - 1].index;
+            set->twin_b = sorted[i].index;
+        }
+    }
+cleanup:
+    mem_free(sorted);
+    return st;
+}
+
 mts_status label_set_collect(mts_ctx *ctx, label_set *out, const table *t, int64_t column,
                              int64_t do_regression)
 {
@@ -126,9 +206,9 @@ mts_status label_set_collect(mts_ctx *ctx, label_set *out, const table *t, int64
     char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES];
     int64_t bad = -1;
     bool as_texts = false;
-    *out = (label_set){0};
+    *out = (label_set){.twin_a = -1, .twin_b = -1};
     MTS_TRY(mem_calloc(ctx, &labels, (size_t)t->n_rows, sizeof labels[0], "labels"));
-    MTS_TRY(survey_labels(ctx, t, column, labels, &survey));
+    MTS_TRY(survey_labels(ctx, t, column, do_regression == 1, labels, &survey));
     utf8_quote(name, sizeof name, t->names[column]);
     as_texts = survey.has_text || (survey.has_real && do_regression == 0);
     if (do_regression == 1 || !as_texts)
@@ -147,6 +227,7 @@ mts_status label_set_collect(mts_ctx *ctx, label_set *out, const table *t, int64
     MTS_CHECK(out->n >= 2, MTS_ERR_BAD_FILE,
               "%s: \"%s\": expected at least two different labels, found only \"%s\"", t->path,
               name, utf8_quote(found, sizeof found, out->n == 0 ? "" : out->names[0]));
+    MTS_TRY(find_twins(ctx, out));
 cleanup:
     mem_free(labels);
     return st;
@@ -166,7 +247,7 @@ void label_set_deinit(label_set *set)
 static bool spell_integer(char spelled[INTEGER_BYTES], const char *label)
 {
     int64_t value = 0;
-    if (!number_parse_integer(label, &value))
+    if (!label_integer(label, &value))
         return false;
     snprintf(spelled, INTEGER_BYTES, "%" PRId64, value);
     return true;
@@ -201,13 +282,29 @@ void label_index_deinit(label_index *index)
     *index = (label_index){0};
 }
 
+/* The class whose name is the span, or -1. */
+static int64_t find_span(const label_index *index, span wanted)
+{
+    int64_t low = 0, high = index->n;
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        const char *name = index->sorted[middle].name;
+        const int order = compare_spans((span){name, strlen(name)}, wanted);
+        if (order == 0)
+            return index->sorted[middle].index;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return -1;
+}
+
 int64_t label_index_find(const label_index *index, const char *label)
 {
     char spelled[INTEGER_BYTES];
     if (index->integers && spell_integer(spelled, label))
         label = spelled;
-    const label_entry wanted = {.name = label};
-    const label_entry *entry =
-        bsearch(&wanted, index->sorted, (size_t)index->n, sizeof index->sorted[0], compare_entries);
-    return entry == NULL ? -1 : entry->index;
+    const int64_t found = find_span(index, (span){label, strlen(label)});
+    return found >= 0 ? found : find_span(index, strip(label));
 }

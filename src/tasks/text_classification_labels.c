@@ -153,8 +153,23 @@ cleanup:
 
 /* ------------------------------------------------------------------------------ fitting ---- */
 
+/* Classes that differ in blanks alone: as other programs do, they are told apart, but said. */
+static void note_twins(const label_set *labels, const table *t, int64_t column,
+                       const task_reading *r)
+{
+    char text[1024], name[UTF8_QUOTE_BYTES], a[UTF8_QUOTE_BYTES], b[UTF8_QUOTE_BYTES];
+    if (labels->twin_a < 0 || r->note == NULL)
+        return;
+    snprintf(text, sizeof text,
+             "%s: \"%s\": the classes \"%s\" and \"%s\" differ in nothing but blanks around them",
+             t->path, utf8_quote(name, sizeof name, t->names[column]),
+             utf8_quote(a, sizeof a, labels->names[labels->twin_a]),
+             utf8_quote(b, sizeof b, labels->names[labels->twin_b]));
+    r->note(r->user, text);
+}
+
 /* Own files: columns and labels from the training file. */
-static mts_status survey_train_file(mts_ctx *ctx, text_classification *t)
+static mts_status survey_train_file(mts_ctx *ctx, text_classification *t, const task_reading *r)
 {
     mts_status st = MTS_OK;
     table *rows = &t->train_table;
@@ -169,6 +184,7 @@ static mts_status survey_train_file(mts_ctx *ctx, text_classification *t)
             MTS_TRY(mem_strdup(ctx, &t->columns.texts[1], rows->names[columns.text_b]));
     }
     text_classification_forget_labels(t);
+    note_twins(&labels, rows, columns.label, r);
     set_file_kind(t, labels.regression);
     t->num_labels = labels.regression ? 1 : labels.n;
     t->label_names = labels.names;
@@ -204,7 +220,7 @@ static mts_status fit_before_training(mts_ctx *ctx, text_classification *t, mode
     label_match match;
     char theirs[UTF8_QUOTE_BYTES], own[UTF8_QUOTE_BYTES];
     if (t->glue == NULL) {
-        MTS_TRY(survey_train_file(ctx, t));
+        MTS_TRY(survey_train_file(ctx, t, r));
         note_columns(t, r);
     }
     MTS_TRY(text_classification_match_labels(ctx, t, (const char *const *)cfg->labels,

@@ -12,7 +12,6 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "base/number_parse.h"
 #include "tasks/label_set.h"
 
 /* Largest data file: 4 GiB. */
@@ -40,16 +39,15 @@ mts_status text_classification_read(mts_ctx *ctx, const text_classification *tc,
     mts_status st = MTS_OK;
     char *bytes = NULL;
     size_t n = 0;
-    table_format format = TABLE_TSV;
-    const char *const *names = NULL;
+    table_layout layout = {.skip_broken = tc->glue != NULL, .n_names = GLUE_MAX_COLUMNS};
     *out = (table){0};
-    MTS_TRY(table_format_of_path(ctx, path, &format));
+    MTS_TRY(table_format_of_path(ctx, path, &layout.format));
     MTS_TRY(file_read_all(ctx, path, TASK_FILE_LIMIT, &bytes, &n));
     /* CoLA: train and dev have no header, test has one with the column "sentence". */
     if (tc->glue != NULL && tc->glue->headerless[0] != NULL &&
         !first_line_has(bytes, tc->glue->text_a.names[0]))
-        names = tc->glue->headerless;
-    MTS_TRY(table_parse(ctx, out, path, &bytes, n, format, names, GLUE_MAX_COLUMNS));
+        layout.names = tc->glue->headerless;
+    MTS_TRY(table_parse(ctx, out, path, &bytes, n, &layout));
     MTS_CHECK(out->n_rows > 0, MTS_ERR_BAD_FILE, "%s: expected rows, found only a header", path);
 cleanup:
     mem_free(bytes);
@@ -66,7 +64,7 @@ static mts_status parse_score(mts_ctx *ctx, const table *t, int64_t row, int64_t
     char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES];
     double value = 0;
     MTS_TRY(table_cell(ctx, t, row, column, &text));
-    MTS_CHECK(number_parse_real(text, &value) && fabs(value) <= (double)FLT_MAX, MTS_ERR_BAD_FILE,
+    MTS_CHECK(label_real(text, &value) && fabs(value) <= (double)FLT_MAX, MTS_ERR_BAD_FILE,
               "%s:%lld: \"%s\": expected a finite number, found \"%s\"", t->path,
               (long long)t->lines[row], utf8_quote(name, sizeof name, t->names[column]),
               utf8_quote(found, sizeof found, text));
@@ -96,7 +94,7 @@ static int64_t class_by_number(const text_classification *tc, const label_index 
                                const char *text)
 {
     int64_t number = 0;
-    if (!tc->label_by_number || !number_parse_integer(text, &number) || number < 0 ||
+    if (!tc->label_by_number || !label_integer(text, &number) || number < 0 ||
         number >= tc->num_labels)
         return -1;
     return tc->glue != NULL ? label_index_find(index, tc->glue->label_names[number]) : number;
@@ -156,10 +154,25 @@ cleanup:
 
 static bool is_quoted(const table *t, int64_t row, int64_t column)
 {
-    const int64_t cell = column < 0 ? -1 : t->cells[row * t->n_columns + column];
-    const char *text = cell < 0 ? "" : t->text + cell;
+    const char *text = "";
+    if (column < 0 || table_cell(NULL, t, row, column, &text) != MTS_OK)
+        return false;
     const size_t n = strlen(text);
     return n >= 2 && text[0] == '"' && text[n - 1] == '"';
+}
+
+/* GLUE's files: rows with a wrong number of fields, which other loaders leave out as well. */
+static void note_skipped(const table *t, const task_reading *r)
+{
+    char text[1024];
+    if (t->skipped == 0 || r->note == NULL)
+        return;
+    snprintf(text, sizeof text,
+             "%s:%lld: expected %lld fields, found %lld: %lld such line%s left out", t->path,
+             (long long)t->first_skipped, (long long)t->n_columns,
+             (long long)t->first_skipped_fields, (long long)t->skipped,
+             t->skipped == 1 ? " was" : "s were");
+    r->note(r->user, text);
 }
 
 /* Own .tsv files: what a program that quotes fields made of one; the files of GLUE have none that
@@ -267,6 +280,7 @@ mts_status text_classification_load(mts_ctx *ctx, text_classification *tc, task_
     } else {
         MTS_TRY(text_classification_read(ctx, tc, path, &t));
     }
+    note_skipped(&t, r);
     MTS_TRY(take_rows(ctx, tc, &t, labels, max_rows, r, note_columns, out));
 cleanup:
     table_deinit(&t);

@@ -88,6 +88,25 @@ mts_status text_classification_scores_add(mts_ctx *ctx, task_scores *base, const
     return MTS_OK;
 }
 
+/* A label as one field of a line, as `mantissa predict` writes it: what would end the field or the
+ * line, and other control characters, as escapes of JSON, and a backslash twice. */
+static mts_status write_label(file_writer *file, const char *label)
+{
+    mts_status st = MTS_OK;
+    static const char special[] = "\t\n\r\\", letters[] = "tnr\\";
+    for (const char *p = label; *p != '\0'; p++) {
+        const char *found = strchr(special, *p);
+        char text[8] = {*p};
+        if (found != NULL)
+            snprintf(text, sizeof text, "\\%c", letters[found - special]);
+        else if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            snprintf(text, sizeof text, "\\u%04x", (unsigned)(unsigned char)*p);
+        MTS_TRY(file_writer_write(file, text, strlen(text)));
+    }
+cleanup:
+    return st;
+}
+
 /* One line of predict_results.txt. */
 static mts_status write_row(const scores *s, file_writer *file, int64_t row)
 {
@@ -97,10 +116,8 @@ static mts_status write_row(const scores *s, file_writer *file, int64_t row)
                                                  (double)s->predicted.score[row])
                                       : snprintf(text, sizeof text, "%lld\t", (long long)row);
     MTS_TRY(file_writer_write(file, text, (size_t)n));
-    if (!s->task->regression) {
-        const char *label = s->task->label_names[s->predicted.index[row]];
-        MTS_TRY(file_writer_write(file, label, strlen(label)));
-    }
+    if (!s->task->regression)
+        MTS_TRY(write_label(file, s->task->label_names[s->predicted.index[row]]));
     MTS_TRY(file_writer_write(file, "\n", 1));
 cleanup:
     return st;

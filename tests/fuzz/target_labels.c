@@ -46,7 +46,8 @@ static bool run(const uint8_t *data, size_t size)
     char *bytes = NULL;
     bool accepted = false;
     FUZZ_REQUIRE(mem_strndup(&fuzz_ctx, &bytes, (const char *)data, size) == MTS_OK);
-    const mts_status st = table_parse(&fuzz_ctx, &t, "f", &bytes, size, TABLE_TSV, names, 1);
+    const table_layout layout = {.format = TABLE_TSV, .names = names, .n_names = 1};
+    const mts_status st = table_parse(&fuzz_ctx, &t, "f", &bytes, size, &layout);
     if (st == MTS_OK) {
         accepted = survey(&t, false);
         const bool numbers = survey(&t, true);

@@ -1,4 +1,4 @@
-/* data/number_parse: accepts exactly the texts of its grammar, with the values of the C library. */
+/* base/number_parse: accepts exactly the texts of its grammar, with the values of the C library. */
 #include "fuzz/fuzz_target.h"
 
 #include <errno.h>

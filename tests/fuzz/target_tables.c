@@ -1,7 +1,7 @@
 /*
  * data/table_reader: any bytes of a .tsv, .csv or .jsonl file give a sound table, or an error of
  * one line that begins with the file's name.
- * Input: the format (t, c, j; n: a .tsv without header) and the bytes of the file.
+ * Input: the format (t, c, j; n: a .tsv without header, s: one of which broken rows are left out) and the bytes of the file.
  */
 #include "fuzz/fuzz_target.h"
 
@@ -57,17 +57,19 @@ static void survey_labels(const table *t)
 static bool run(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {"x", "y"};
-    static const char letters[] = "tcjn";
+    static const char letters[] = "tcjns";
     table t = {0};
     char *bytes = NULL;
     if (size < 1)
         return false;
     const char *letter = memchr(letters, data[0], sizeof letters - 1);
-    const size_t choice = letter == NULL ? data[0] % 4U : (size_t)(letter - letters);
-    const table_format format = choice == 3 ? TABLE_TSV : (table_format)choice;
+    const size_t choice = letter == NULL ? data[0] % 5U : (size_t)(letter - letters);
+    const table_layout layout = {.format = choice >= 3 ? TABLE_TSV : (table_format)choice,
+                                 .names = choice == 3 ? names : NULL,
+                                 .n_names = 2,
+                                 .skip_broken = choice == 4};
     FUZZ_REQUIRE(mem_strndup(&fuzz_ctx, &bytes, (const char *)data + 1, size - 1) == MTS_OK);
-    const mts_status st =
-        table_parse(&fuzz_ctx, &t, "f", &bytes, size - 1, format, choice == 3 ? names : NULL, 2);
+    const mts_status st = table_parse(&fuzz_ctx, &t, "f", &bytes, size - 1, &layout);
     FUZZ_REQUIRE(bytes == NULL);
     if (st == MTS_OK) {
         require_sound(&t, size);

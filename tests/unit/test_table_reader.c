@@ -15,6 +15,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/file.h"
 #include "base/json_memory.h"
@@ -31,8 +32,9 @@ static mts_status parse_bytes(table *t, const char *text, size_t n, table_format
 {
     char *bytes = NULL;
     mts_status st = mem_strndup(&ctx, &bytes, text, n);
+    const table_layout layout = {.format = format};
     if (st == MTS_OK)
-        st = table_parse(&ctx, t, "f", &bytes, n, format, NULL, 0);
+        st = table_parse(&ctx, t, "f", &bytes, n, &layout);
     assert_null(bytes);
     return st;
 }
@@ -45,7 +47,7 @@ static const char *flat(const table *t)
     for (int64_t row = -1; row < t->n_rows; row++) {
         for (int64_t i = 0; i < t->n_columns; i++) {
             const char *cell = row < 0 ? t->names[i] : "~";
-            if (row >= 0 && t->cells[row * t->n_columns + i] >= 0)
+            if (row >= 0 && table_cell_kind(t, row, i) <= TABLE_BOOL)
                 assert_ok(table_cell(&ctx, t, row, i, &cell));
             used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", cell,
                                      i + 1 < t->n_columns ? "," : "/");
@@ -97,7 +99,8 @@ static void test_tsv_without_header(void **state)
     char *bytes = NULL;
     (void)state;
     assert_ok(mem_strdup(&ctx, &bytes, "1\t2\n3\t4\n"));
-    assert_ok(table_parse(&ctx, &t, "f", &bytes, 8, TABLE_TSV, names, 2));
+    const table_layout layout = {.format = TABLE_TSV, .names = names, .n_names = 2};
+    assert_ok(table_parse(&ctx, &t, "f", &bytes, 8, &layout));
     assert_string_equal(flat(&t), "x,y/1,2/3,4/");
     assert_int_equal(t.lines[1], 2);
     table_deinit(&t);
@@ -123,7 +126,7 @@ static void test_delimited_errors(void **state)
     REFUSED(TABLE_TSV, "", "f:1: expected a header line, found an empty file");
     REFUSED(TABLE_CSV, "\xef\xbb\xbf", "f:1: expected a header line, found an empty file");
     REFUSED(TABLE_TSV, "a\tb\n1\t2\n1\n", "f:3: expected 2 fields, found 1");
-    REFUSED(TABLE_TSV, "a\tb\n1\t2\n\n", "f:3: expected 2 fields, found 1");
+    REFUSED(TABLE_TSV, "a\tb\n1\t2\n\n1\n", "f:4: expected 2 fields, found 1");
     REFUSED(TABLE_TSV, "a\tb\n1\t2\t3\n", "f:2: expected 2 fields, found 3");
     REFUSED(TABLE_CSV, "a,b\n\"1\n2\",3\n4,5,6,7\n", "f:4: expected 2 fields, found 4");
     REFUSED(TABLE_TSV, "a\ta\n",
@@ -132,6 +135,47 @@ static void test_delimited_errors(void **state)
     REFUSED(TABLE_CSV, "a,b\n1,\"", "f:2: expected a closing quote, found the end of file");
     REFUSED(TABLE_CSV, "a,b\n\"1\n\"x,2\n",
             "f:3: expected a comma or a line end after a closing quote, found byte 0x78");
+}
+
+/* Blank lines are no rows, wherever a row cannot be blank. */
+static void test_blank_lines(void **state)
+{
+    table t = {0};
+    (void)state;
+    assert_table(TABLE_TSV, "a\tb\n1\t2\n\n", "a,b/1,2/");
+    assert_table(TABLE_TSV, "a\tb\r\n1\t2\r\n\r\n  \r\n", "a,b/1,2/");
+    assert_table(TABLE_TSV, "a\tb\n1\t2\n ", "a,b/1,2/");
+    assert_table(TABLE_TSV, "a\tb\n\t\n \t\n", "a,b/,/ ,/");
+    assert_table(TABLE_TSV, "a\nx\n\ny\n\n\r\n\n", "a/x//y/");
+    assert_table(TABLE_TSV, "a\nx\n \n\n", "a/x/ /");
+    assert_table(TABLE_CSV, "a,b\n1,2\n \t\n3,4\n\n", "a,b/1,2/3,4/");
+    assert_table(TABLE_CSV, "a\n1\n \n\n2\n", "a/1/ /2/");
+    assert_table(TABLE_JSONL, "{\"a\":1}\n \n\n{\"a\":2}\n\n", "a/1/2/");
+    assert_ok(parse_bytes(&t, "a\tb\n\n1\t2\n", 9, TABLE_TSV));
+    assert_int_equal(t.lines[0], 3);
+    table_deinit(&t);
+}
+
+/* Where it is asked for, rows with a wrong number of fields are left out and counted. */
+static void test_broken_rows(void **state)
+{
+    static const char text[] = "a\tb\tc\n1\t2\t3\n4\t5\n\"\n6\t7\t8\t9\n\n10\t11\t12\n";
+    const table_layout layout = {.format = TABLE_TSV, .skip_broken = true};
+    table t = {0};
+    char *bytes = NULL;
+    (void)state;
+    assert_ok(mem_strdup(&ctx, &bytes, text));
+    assert_ok(table_parse(&ctx, &t, "f", &bytes, sizeof text - 1, &layout));
+    assert_string_equal(flat(&t), "a,b,c/1,2,3/10,11,12/");
+    assert_int_equal(t.skipped, 3);
+    assert_int_equal(t.first_skipped, 3);
+    assert_int_equal(t.first_skipped_fields, 2);
+    assert_int_equal(t.lines[1], 7);
+    table_deinit(&t);
+    assert_ok(mem_strdup(&ctx, &bytes, "a\tb\n1\n"));
+    assert_int_equal(table_parse(&ctx, &t, "f", &bytes, 6, &layout), MTS_ERR_BAD_FILE);
+    assert_string_equal(ctx.error, "f:2: expected 2 fields, found 1");
+    table_deinit(&t);
 }
 
 static void test_text_errors(void **state)
@@ -195,6 +239,58 @@ static void test_jsonl(void **state)
     assert_string_equal(
         ctx.error, "f:2: \"d\": expected a string, a number, true or false, found no such key");
     table_deinit(&t);
+}
+
+/* The kind of a cell is JSON's, in whatever order the keys come. */
+static void test_jsonl_kinds(void **state)
+{
+    static const char text[] = "{\"s\":\"1\",\"n\":1,\"b\":true,\"z\":null,\"l\":[],\"o\":{}}\n"
+                               "{\"b\":false,\"unknown\":7,\"s\":\"x\",\"n\":2.5}\n{}\n";
+    static const table_kind kinds[] = {TABLE_STRING, TABLE_NUMBER, TABLE_BOOL,
+                                       TABLE_NULL,   TABLE_ARRAY,  TABLE_OBJECT};
+    table t = {0};
+    (void)state;
+    assert_ok(parse_bytes(&t, text, sizeof text - 1, TABLE_JSONL));
+    assert_string_equal(flat(&t), "s,n,b,z,l,o/1,1,true,~,~,~/x,2.5,false,~,~,~/~,~,~,~,~,~/");
+    for (int64_t i = 0; i < 6; i++) {
+        assert_int_equal(table_cell_kind(&t, 0, i), kinds[i]);
+        assert_int_equal(table_cell_kind(&t, 1, i), i < 3 ? kinds[i] : TABLE_MISSING);
+        assert_int_equal(table_cell_kind(&t, 2, i), TABLE_MISSING);
+    }
+    table_deinit(&t);
+    assert_ok(parse_bytes(&t, "a,b\n1,\n", 7, TABLE_CSV));
+    assert_int_equal(table_cell_kind(&t, 0, 0), TABLE_FIELD);
+    assert_int_equal(table_cell_kind(&t, 0, 1), TABLE_FIELD);
+    table_deinit(&t);
+}
+
+/* A row costs what it holds, and not a place for each of the 1024 keys of the first one: 300,000
+ * rows of 3 bytes would take 2.5 GB. */
+static void test_jsonl_memory(void **state)
+{
+    enum { ROWS = 300000, HEAD = 16 * TABLE_MAX_COLUMNS };
+    struct rusage before, after;
+    table t = {0};
+    char *text = NULL;
+    size_t used = 1;
+    (void)state;
+    assert_ok(mem_calloc(&ctx, &text, HEAD + 3 * ROWS, 1, "text"));
+    text[0] = '{';
+    for (int i = 0; i < TABLE_MAX_COLUMNS; i++)
+        used += (size_t)snprintf(text + used, HEAD - used, "%s\"k%d\":%d", i > 0 ? "," : "", i, i);
+    used += (size_t)snprintf(text + used, HEAD - used, "}\n");
+    for (int i = 0; i < ROWS; i++, used += 3)
+        memcpy(text + used, "{}\n", 3);
+    assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+    assert_ok(parse_bytes(&t, text, used, TABLE_JSONL));
+    assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+    assert_int_equal(t.n_rows, ROWS + 1);
+    assert_int_equal(t.rows[t.n_rows], TABLE_MAX_COLUMNS);
+    assert_int_equal(table_cell_kind(&t, 0, TABLE_MAX_COLUMNS - 1), TABLE_NUMBER);
+    assert_int_equal(table_cell_kind(&t, ROWS, 0), TABLE_MISSING);
+    assert_true(after.ru_maxrss - before.ru_maxrss < 400 * 1024); /* KiB; sanitizers keep more */
+    table_deinit(&t);
+    mem_free(text);
 }
 
 static void assert_jsonl_error(const char *text, const char *start)
@@ -358,8 +454,10 @@ static int dump(const char *path, const char *const *names, int64_t n_names)
     table_format format = TABLE_TSV;
     if (table_format_of_path(&ctx, path, &format) != MTS_OK ||
         file_read_all(&ctx, path, (size_t)1 << 30, &bytes, &n) != MTS_OK ||
-        table_parse(&ctx, &t, path, &bytes, n, format, n_names > 0 ? names : NULL, n_names) !=
-            MTS_OK) {
+        table_parse(&ctx, &t, path, &bytes, n,
+                    &(table_layout){.format = format,
+                                    .names = n_names > 0 ? names : NULL,
+                                    .n_names = n_names}) != MTS_OK) {
         fprintf(stderr, "%s\n", ctx.error);
         table_deinit(&t);
         return 1;
@@ -383,9 +481,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_tsv_without_header),
         cmocka_unit_test(test_csv),
         cmocka_unit_test(test_delimited_errors),
+        cmocka_unit_test(test_blank_lines),
+        cmocka_unit_test(test_broken_rows),
         cmocka_unit_test(test_text_errors),
         cmocka_unit_test(test_too_many_columns),
         cmocka_unit_test(test_jsonl),
+        cmocka_unit_test(test_jsonl_kinds),
+        cmocka_unit_test(test_jsonl_memory),
         cmocka_unit_test(test_jsonl_errors),
         cmocka_unit_test(test_columns_and_formats),
         cmocka_unit_test(test_integers),
