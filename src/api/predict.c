@@ -15,12 +15,14 @@ struct mts_predictor {
 mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options, mts_predictor **out)
 {
     mts_status st = MTS_OK;
+    mts_options own;
     mts_predictor *p = NULL;
     MTS_CHECK(out != NULL, MTS_ERR_ARGUMENT, "mts_predictor_open: out must be given");
     *out = NULL;
-    MTS_TRY(options_check_predict(ctx, options));
+    MTS_TRY(options_take(ctx, options, &own));
+    MTS_TRY(options_check_predict(ctx, &own));
     MTS_TRY(mem_calloc(ctx, &p, 1, sizeof *p, "predictor"));
-    MTS_TRY(predictor_open(ctx, options, &p->inner));
+    MTS_TRY(predictor_open(ctx, &own, &p->inner));
     *out = p;
     p = NULL;
 cleanup:
@@ -82,12 +84,14 @@ mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
                               const mts_callbacks *callbacks, mts_test_rows **out)
 {
     mts_status st = MTS_OK;
+    mts_options own;
     mts_test_rows *rows = NULL;
     MTS_CHECK(out != NULL, MTS_ERR_ARGUMENT, "mts_test_rows_open: out must be given");
     *out = NULL;
-    MTS_TRY(options_check_test_rows(ctx, options));
+    MTS_TRY(options_take(ctx, options, &own));
+    MTS_TRY(options_check_test_rows(ctx, &own));
     MTS_TRY(mem_calloc(ctx, &rows, 1, sizeof *rows, "test rows"));
-    MTS_TRY(test_rows_open(ctx, options, callbacks, &rows->inner));
+    MTS_TRY(test_rows_open(ctx, &own, callbacks, &rows->inner));
     *out = rows;
     rows = NULL;
 cleanup:

@@ -161,13 +161,13 @@ mts_status disk_space_check(run *r)
     MTS_TRY(measure_old(r, &old));
     room += old;
     MTS_CHECK(room >= least, MTS_ERR_IO,
-              "%s: the disk has room for %s, the model%s needs %s: make room, or give another "
-              "--output_dir%s",
-              dir, size_text(has, room),
+              "%s: the disk has room for %s, less than the %s of the model%s: make room, or give "
+              "another --output_dir%s",
+              dir, size_text(has, room), size_text(wants, least),
               need.at_once > 1    ? " and two checkpoints"
               : need.at_once == 1 ? " and a checkpoint"
                                   : "",
-              size_text(wants, least), need.at_once > 0 ? ", or --save_strategy no" : "");
+              need.at_once > 0 ? ", or --save_strategy no" : "");
     if (room < whole)
         run_note(r,
                  "%s: the disk has room for %s, the model and %lld checkpoints will need %s: give "
