@@ -129,7 +129,7 @@ cleanup:
  * there is room, and say where it is. */
 static void rescue_model(run *r)
 {
-    const char *const places[] = {getenv("TMPDIR"), "/tmp", "/var/tmp"};
+    const char *const places[] = {"/tmp", "/var/tmp"};
     const mts_ctx first = *r->ctx;
     char *path = NULL;
     mts_status st = checkpoint_folder_path(r->ctx, &path, r->o->output_dir, r->state.global_step);
@@ -137,15 +137,14 @@ static void rescue_model(run *r)
     for (size_t i = 0; !kept && i < sizeof places / sizeof places[0]; i++) {
         mem_free(path);
         path = NULL;
-        kept = places[i] != NULL && save_below(r, places[i], &path) == MTS_OK;
+        kept = save_below(r, places[i], &path) == MTS_OK;
     }
     *r->ctx = first;
     if (kept)
         status_prefix(r->ctx, "%s does not take the trained model, it is in %s instead",
                       r->o->output_dir, path);
     else
-        status_prefix(r->ctx,
-                      "%s does not take the trained model, nor does TMPDIR, /tmp or /var/tmp",
+        status_prefix(r->ctx, "%s does not take the trained model, nor does /tmp or /var/tmp",
                       r->o->output_dir);
     mem_free(path);
 }
