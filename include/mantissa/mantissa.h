@@ -69,93 +69,100 @@ MTS_API const char *mts_error_text(const mts_ctx *ctx);
 /* ------------------------------------------------------------------------------ options ---- */
 
 /*
- * All options of train, eval and predict.  Strings are borrowed: the caller keeps them alive.
- * A NULL string means "not given".  Meaning, unit, range and default of every field are in one
- * table (mts_option_at), from which the command line, --help and the range check are made.
+ * All options of train, eval and predict.  Strings are borrowed: the caller keeps them alive until
+ * the call returns.  A NULL string means "not given".  The rows of one table (mts_option_at) have
+ * these names; the command line, --help and the checks are made from it.
+ *
+ * Growth: new fields come at the end only.  `size`, set by mts_options_default, tells the library
+ * how much of the struct the caller's header knows: it never reads or writes behind that, so that a
+ * program need not be compiled anew for a newer library.
  */
 typedef struct mts_options {
-    /* what `mantissa train` does; see the table */
-    bool do_train;
-    int64_t do_eval; /* 1, 0, or -1: when there is validation data */
-    bool do_predict;
+    size_t size; /* bytes; set by mts_options_default */
+
+    /* what `mantissa train` does */
+    bool do_train;   /* fine-tune; default true */
+    int64_t do_eval; /* evaluate the final model: 1, 0, or -1: when there is validation data */
+    bool do_predict; /* label the test data into predict_results.txt of output_dir */
 
     /* model and data */
-    const char *model_name_or_path;
-    const char *output_dir;
-    const char *task_name;
-    const char *data_dir;
-    const char *train_file;
+    const char *model_name_or_path; /* folder of the model to start from, or that is used */
+    const char *output_dir;         /* folder to write; made if it is not there */
+    const char *task_name;          /* cola | mnli | ... | wnli | squad | squad_v2 */
+    const char *data_dir;           /* folder with the task's files, or the one above it */
+    const char *train_file;         /* .csv, .tsv, .jsonl, .json: instead of task_name */
     const char *validation_file;
     const char *test_file;
-    const char *text_column_names; /* one or two names, comma separated */
-    const char *label_column_name;
+    const char *text_column_names; /* one or two names, comma separated; NULL: found by name */
+    const char *label_column_name; /* NULL: "label" */
     int64_t do_regression;     /* 1: the label is a number; 0: a class; -1: as the labels look */
     int64_t do_lower_case;     /* 1, 0, or -1: as the model's tokenizer says */
-    int64_t max_seq_length;    /* 0: 128 (question answering: 384), or the positions of the model
-                                  if these are fewer */
-    int64_t max_train_samples; /* -1: all; likewise below */
+    int64_t max_seq_length;    /* tokens that a text is cut to, 3 to 65536; 0: 128 (question
+                                  answering: 384), or the model's positions if these are fewer */
+    int64_t max_train_samples; /* rows: use the first so many; -1: all; likewise below */
     int64_t max_eval_samples;
     int64_t max_predict_samples;
 
     /* question answering */
     bool version_2_with_negative; /* some questions have no answer in their text, as in squad_v2 */
-    int64_t doc_stride;           /* tokens that two windows of a long text have in common */
-    int64_t n_best_size;
-    int64_t max_answer_length; /* tokens */
-    double null_score_diff_threshold;
+    int64_t doc_stride;  /* tokens that two windows of a long text have in common; default 128 */
+    int64_t n_best_size; /* answers to choose from and to list for a question; default 20 */
+    int64_t max_answer_length;        /* tokens of the longest answer; default 30 */
+    double null_score_diff_threshold; /* logits: "no answer" if it is ahead by more; default 0 */
 
     /* schedule */
-    double num_train_epochs;
-    int64_t max_steps;
-    int64_t per_device_train_batch_size;
-    int64_t per_device_eval_batch_size;
-    int64_t gradient_accumulation_steps;
-    bool group_by_length;
+    double num_train_epochs;             /* passes over the training data; default 3 */
+    int64_t max_steps;                   /* optimizer steps; -1: as the epochs say */
+    int64_t per_device_train_batch_size; /* rows of a forward pass; default 8 */
+    int64_t per_device_eval_batch_size;  /* the same, in evaluation and prediction */
+    int64_t gradient_accumulation_steps; /* forward passes of an optimizer step; default 1 */
+    bool group_by_length;                /* rows of similar length share a batch: faster */
     bool gradient_checkpointing;   /* less memory, about a quarter more time, the same weights */
     const char *lr_scheduler_type; /* linear | cosine | constant | constant_with_warmup */
-    double learning_rate;
-    double warmup_ratio;
-    double warmup_steps; /* a whole number, or below 1: part of all steps; likewise below */
-    int64_t seed;
-    int64_t data_seed; /* -1: as seed */
+    double learning_rate;          /* the highest of the schedule; default 5e-5 */
+    double warmup_ratio;           /* part of all steps in which the rate rises from 0; 0 to 1 */
+    double warmup_steps; /* the same in steps: a whole number, or below 1: part of all steps;
+                            likewise the other numbers of steps below */
+    int64_t seed;        /* of shuffling, dropout, new weights and rounding; default 42 */
+    int64_t data_seed;   /* of shuffling; -1: as seed */
 
     /* optimizer */
-    const char *optim; /* adamw | adamw_8bit | sgd | sgd_int16 */
-    double weight_decay;
-    double adam_beta1;
-    double adam_beta2;
-    double adam_epsilon;
-    double sgd_momentum;
-    double max_grad_norm;
-    double hidden_dropout; /* -1: as config.json says */
+    const char *optim;     /* adamw | adamw_8bit | sgd | sgd_int16 */
+    double weight_decay;   /* per unit of the learning rate; not of biases and LayerNorm */
+    double adam_beta1;     /* decay of the first moment, below 1; default 0.9 */
+    double adam_beta2;     /* of the second, below 1; default 0.999 */
+    double adam_epsilon;   /* added to the root of the second moment; default 1e-8 */
+    double sgd_momentum;   /* below 1; of sgd and sgd_int16 */
+    double max_grad_norm;  /* the norm of all gradients is clipped to it; 0: it is not */
+    double hidden_dropout; /* probability, below 1; -1: as config.json says; likewise below */
     double attention_dropout;
     double classifier_dropout;
 
     /* number format */
     const char *precision; /* fp32 | bf16 | int16 | int12 | int10 | int8 */
-    int64_t weight_bits;   /* 0: as precision says; otherwise 4..16; likewise below */
+    int64_t weight_bits;   /* 4 to 16; 0: as precision says; likewise below */
     int64_t activation_bits;
     int64_t gradient_bits;
-    int64_t attention_bits;
-    int64_t norm_bits;
-    const char *rounding;       /* mixed | stochastic | nearest */
-    const char *exponent_group; /* tensor | row | block */
+    int64_t attention_bits;     /* of the products Q K' and P V */
+    int64_t norm_bits;          /* of LayerNorm; 0: 16 */
+    const char *rounding;       /* mixed | stochastic | nearest; evaluation: nearest */
+    const char *exponent_group; /* elements that share an exponent: tensor | row | block */
 
     /* evaluation, logging, checkpoints */
-    const char *eval_strategy; /* no | epoch | steps */
-    double eval_steps;         /* 0: as logging_steps */
-    double logging_steps;
-    const char *save_strategy; /* no | epoch | steps */
-    double save_steps;
-    int64_t save_total_limit;
-    bool load_best_model_at_end;
-    const char *metric_for_best_model;
-    const char *resume_from_checkpoint; /* a folder, or "last" */
-    bool overwrite_output_dir;
-    const char *metrics_file; /* JSON lines; NULL: output_dir/metrics.jsonl */
+    const char *eval_strategy;          /* during training: no | epoch | steps */
+    double eval_steps;                  /* 0: as logging_steps */
+    double logging_steps;               /* steps between two lines of the log; default 50 */
+    const char *save_strategy;          /* checkpoints: no | epoch | steps */
+    double save_steps;                  /* default 500 */
+    int64_t save_total_limit;           /* keep so many checkpoints; 0: all */
+    bool load_best_model_at_end;        /* the final model is the best evaluated, not the last */
+    const char *metric_for_best_model;  /* loss, accuracy, f1, ...; NULL: loss */
+    const char *resume_from_checkpoint; /* a folder, or "last"; NULL: begin anew */
+    bool overwrite_output_dir;          /* another run's files in output_dir may be replaced */
+    const char *metrics_file;           /* JSON lines; NULL: output_dir/metrics.jsonl */
 
     /* machine */
-    int64_t num_threads; /* 0: all processors this process may use */
+    int64_t num_threads; /* 0: all processors this process may use; at most 1024 */
 } mts_options;
 
 typedef enum mts_option_type {
@@ -174,7 +181,7 @@ typedef enum mts_use {
     MTS_USE_INFO = 8,
 } mts_use;
 
-/* One row of the option table.  Owned by the library, constant. */
+/* One row of the option table.  Owned by the library, constant.  New fields come at the end only. */
 typedef struct mts_option_info {
     const char *name; /* as in the struct; the flag is --name, dashes and underscores alike */
     mts_option_type type;
@@ -196,20 +203,28 @@ MTS_API const mts_option_info *mts_option_find(const char *name);
  * which it changes nothing ("report_to", "none"; "fp16", "false").  NULL: false. */
 MTS_API bool mts_option_is_idle(const char *name, const char *text);
 
-MTS_API void mts_options_default(mts_options *options);
+/* Fill options[size] with the defaults of the table.  A program calls mts_options_default, which
+ * passes the size that its header knows. */
+MTS_API void mts_options_default_sized(mts_options *options, size_t size);
+
+static inline void mts_options_default(mts_options *options)
+{
+    mts_options_default_sized(options, sizeof *options);
+}
+
 /*
  * Parse text into the named field, range-checked.  text is borrowed for STRING.  Names and values
  * that transformers spells otherwise are accepted (optim adamw_torch is adamw, adamw_bnb_8bit is
  * adamw_8bit); where mts_option_is_idle is true nothing is set.  MTS_ERR_ARGUMENT: the text of an
- * unknown name suggests the nearest one.
+ * unknown name suggests the nearest one; also an option that the caller's header does not have.
  */
 MTS_NODISCARD MTS_API mts_status mts_options_set(mts_ctx *ctx, mts_options *options,
                                                  const char *name, const char *text);
 /*
- * Set what the fine-tuned folder dir was trained with, as its config.json says: precision,
- * weight_bits, activation_bits, attention_bits, norm_bits, exponent_group, max_seq_length.  What it
- * does not say stays as it is.  On failure nothing is set.  MTS_ERR_NOT_FOUND, MTS_ERR_IO,
- * MTS_ERR_BAD_FILE: also settings that contradict each other or the model.
+ * Set what the fine-tuned folder dir was trained with, as its config.json says: the options for
+ * which mts_option_is_stored is true (precision and widths, max_seq_length, those of question
+ * answering).  What it does not say stays as it is.  On failure nothing is set.  MTS_ERR_NOT_FOUND,
+ * MTS_ERR_IO, MTS_ERR_BAD_FILE: also settings that contradict each other or the model.
  */
 MTS_NODISCARD MTS_API mts_status mts_options_from_model(mts_ctx *ctx, mts_options *options,
                                                         const char *dir);
@@ -228,14 +243,21 @@ typedef enum mts_event_kind {
     MTS_EVENT_CHECKPOINT, /* text: path of the checkpoint just completed                         */
 } mts_event_kind;
 
+/* Read it through the pointer: new fields come at the end only. */
 typedef struct mts_event {
     mts_event_kind kind;
-    const char *text; /* valid during the callback */
-    int64_t done, total;
-    double epoch, loss, learning_rate, grad_norm, tokens_per_second, seconds_left;
+    const char *text;         /* valid during the callback */
+    int64_t done, total;      /* steps, or of a phase its own unit; total -1: not known */
+    double epoch;             /* passes over the training data done */
+    double loss;              /* of this step */
+    double learning_rate;     /* of this step */
+    double grad_norm;         /* before clipping */
+    double tokens_per_second; /* over the last steps */
+    double seconds_left;      /* of the training */
 } mts_event;
 
-/* on_event may be NULL; it is called from the calling thread.  Return false to stop cleanly. */
+/* on_event may be NULL; it is called from the calling thread.  Return false to stop cleanly.  This
+ * struct does not grow: what more there is to tell comes as events. */
 typedef struct mts_callbacks {
     bool (*on_event)(void *user, const mts_event *event);
     void *user;

@@ -178,9 +178,12 @@ mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **j
 {
     mts_status st = MTS_OK;
     model_config cfg = {0};
+    mts_options own;
     json_t *root = NULL, *memory = NULL;
     MTS_CHECK(json != NULL, MTS_ERR_ARGUMENT, "mts_model_describe: json must be given");
     *json = NULL;
+    MTS_TRY(options_take(ctx, options, &own));
+    options = &own;
     MTS_TRY(mts_options_check(ctx, options));
     MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
               "option --model_name_or_path: expected a model folder, found nothing");

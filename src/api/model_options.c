@@ -45,8 +45,9 @@ mts_status mts_options_from_model(mts_ctx *ctx, mts_options *options, const char
     char *file = NULL;
     json_t *root = NULL;
     const json_t *stored = NULL;
-    MTS_CHECK(options != NULL && dir != NULL, MTS_ERR_ARGUMENT,
-              "mts_options_from_model: options and dir must be given");
+    mts_options own;
+    MTS_CHECK(dir != NULL, MTS_ERR_ARGUMENT, "mts_options_from_model: dir must be given");
+    MTS_TRY(options_take(ctx, options, &own));
     MTS_TRY(model_config_check_dir(ctx, dir));
     MTS_TRY(path_join(ctx, &file, dir, "config.json"));
     MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &root));
@@ -56,8 +57,8 @@ mts_status mts_options_from_model(mts_ctx *ctx, mts_options *options, const char
                   "%s: " SETTINGS_KEY ": expected an object, found %s", file,
                   json_util_type_name(stored));
         MTS_TRY(check_stored(ctx, file, root, stored));
-        MTS_TRY(
-            options_take_json(ctx, stored, OPTION_STORED, options)); /* as before: does not fail */
+        MTS_TRY(options_take_json(ctx, stored, OPTION_STORED, &own));
+        options_give(&own, options);
     }
 cleanup:
     json_decref(root);

@@ -12,6 +12,7 @@
 #include "api/output_check.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "options/options.h"
 #include "train/output_files.h"
 
 enum { LINKS_MAX = 40, FOLDERS_DEEP = 2 };
@@ -132,11 +133,12 @@ mts_status output_check_data(mts_ctx *ctx, const mts_options *o, const char *pat
 mts_status mts_check_output(mts_ctx *ctx, const mts_options *options, const char *path)
 {
     mts_status st = MTS_OK;
-    MTS_CHECK(options != NULL && path != NULL, MTS_ERR_ARGUMENT,
-              "mts_check_output: options and path must be given");
-    MTS_TRY(output_check_data(ctx, options, path));
-    if (options->model_name_or_path != NULL && dir_exists(options->model_name_or_path))
-        MTS_TRY(check_model(ctx, path, options->model_name_or_path));
+    mts_options own;
+    MTS_CHECK(path != NULL, MTS_ERR_ARGUMENT, "mts_check_output: path must be given");
+    MTS_TRY(options_take(ctx, options, &own));
+    MTS_TRY(output_check_data(ctx, &own, path));
+    if (own.model_name_or_path != NULL && dir_exists(own.model_name_or_path))
+        MTS_TRY(check_model(ctx, path, own.model_name_or_path));
 cleanup:
     return st;
 }

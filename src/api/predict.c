@@ -16,12 +16,14 @@ struct mts_predictor {
 mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options, mts_predictor **out)
 {
     mts_status st = MTS_OK;
+    mts_options own;
     mts_predictor *p = NULL;
     MTS_CHECK(out != NULL, MTS_ERR_ARGUMENT, "mts_predictor_open: out must be given");
     *out = NULL;
-    MTS_TRY(options_check_predict(ctx, options));
+    MTS_TRY(options_take(ctx, options, &own));
+    MTS_TRY(options_check_predict(ctx, &own));
     MTS_TRY(mem_calloc(ctx, &p, 1, sizeof *p, "predictor"));
-    MTS_TRY(predictor_open(ctx, options, &p->inner));
+    MTS_TRY(predictor_open(ctx, &own, &p->inner));
     *out = p;
     p = NULL;
 cleanup:
@@ -92,18 +94,20 @@ mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
                               const mts_callbacks *callbacks, mts_test_rows **out)
 {
     mts_status st = MTS_OK;
+    mts_options own;
     mts_test_rows *rows = NULL;
     model_config cfg = {0};
     mts_callbacks heard = {0};
     MTS_CHECK(out != NULL, MTS_ERR_ARGUMENT, "mts_test_rows_open: out must be given");
     *out = NULL;
-    MTS_TRY(options_check_test_rows(ctx, options));
+    MTS_TRY(options_take(ctx, options, &own));
+    MTS_TRY(options_check_test_rows(ctx, &own));
     MTS_TRY(mem_calloc(ctx, &rows, 1, sizeof *rows, "test rows"));
-    if (options->model_name_or_path != NULL)
-        MTS_TRY(model_config_load(ctx, options->model_name_or_path, &cfg));
+    if (own.model_name_or_path != NULL)
+        MTS_TRY(model_config_load(ctx, own.model_name_or_path, &cfg));
     if (callbacks != NULL)
         heard = *callbacks;
-    MTS_TRY(test_rows_open(ctx, options, cfg.json == NULL ? NULL : head_class_of_config(&cfg)->name,
+    MTS_TRY(test_rows_open(ctx, &own, cfg.json == NULL ? NULL : head_class_of_config(&cfg)->name,
                            json_object_get(cfg.json, SETTINGS_KEY), note, &heard, &rows->inner));
     *out = rows;
     rows = NULL;

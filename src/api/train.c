@@ -23,11 +23,13 @@ mts_status mts_train(mts_ctx *ctx, const mts_options *options, const mts_callbac
                      char **metrics_json)
 {
     mts_status st = MTS_OK;
+    mts_options own;
     json_t *results = NULL;
     if (metrics_json != NULL)
         *metrics_json = NULL;
-    MTS_TRY(options_check_train(ctx, options));
-    MTS_TRY(train_run(ctx, options, callbacks, options_wants_final_eval(options), &results));
+    MTS_TRY(options_take(ctx, options, &own));
+    MTS_TRY(options_check_train(ctx, &own));
+    MTS_TRY(train_run(ctx, &own, callbacks, options_wants_final_eval(&own), &results));
     MTS_TRY(give_metrics(ctx, results, metrics_json));
 cleanup:
     json_decref(results);
@@ -57,12 +59,14 @@ mts_status mts_eval(mts_ctx *ctx, const mts_options *options, const mts_callback
                     char **metrics_json)
 {
     mts_status st = MTS_OK;
+    mts_options own;
     json_t *results = NULL;
     if (metrics_json != NULL)
         *metrics_json = NULL;
-    MTS_TRY(options_check_eval(ctx, options));
-    MTS_TRY(check_eval_files(ctx, options));
-    MTS_TRY(eval_run(ctx, options, callbacks, &results));
+    MTS_TRY(options_take(ctx, options, &own));
+    MTS_TRY(options_check_eval(ctx, &own));
+    MTS_TRY(check_eval_files(ctx, &own));
+    MTS_TRY(eval_run(ctx, &own, callbacks, &results));
     MTS_TRY(give_metrics(ctx, results, metrics_json));
 cleanup:
     json_decref(results);

@@ -277,7 +277,9 @@ cleanup:
 mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
 {
     mts_status st = MTS_OK;
-    MTS_CHECK(options != NULL, MTS_ERR_ARGUMENT, "mts_options_check: options must be given");
+    mts_options own;
+    MTS_TRY(options_take(ctx, options, &own));
+    options = &own;
     for (size_t i = 0; i < mts_option_count(); i++)
         MTS_TRY(check_row(ctx, options, option_row_at(i)));
     MTS_TRY(check_optimizer(ctx, options));

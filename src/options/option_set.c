@@ -224,6 +224,11 @@ static mts_status set_field(mts_ctx *ctx, mts_options *options, const option_row
 {
     const mts_option_info *info = &row->info;
     void *field = (char *)options + info->offset;
+    const size_t bytes = info->type == MTS_OPTION_BOOL ? sizeof(bool) : sizeof(int64_t);
+    if (info->offset + bytes > options->size)
+        return status_set(ctx, MTS_ERR_ARGUMENT,
+                          "option --%s: the program was built with a header that does not have it",
+                          info->name);
     switch (info->type) {
     case MTS_OPTION_STRING:
         return set_string(ctx, row, field, text);
@@ -248,15 +253,37 @@ mts_status mts_options_set(mts_ctx *ctx, mts_options *options, const char *name,
     return row == NULL ? report_unknown(ctx, name) : set_field(ctx, options, row, text);
 }
 
-void mts_options_default(mts_options *options)
+void mts_options_default_sized(mts_options *options, size_t size)
 {
-    *options = (mts_options){0};
+    mts_options own = {.size = size};
     for (size_t i = 0; i < mts_option_count(); i++) {
         const option_row *row = option_row_at(i);
         if (row->info.default_text == NULL)
             continue;
         /* The table's defaults are in range: tests/api/test_options.c sets each of them. */
-        const mts_status st = set_field(NULL, options, row, row->info.default_text);
+        const mts_status st = set_field(NULL, &own, row, row->info.default_text);
         (void)st;
     }
+    memset(options, 0, size); /* a newer header's fields, too */
+    memcpy(options, &own, size < sizeof own ? size : sizeof own);
+}
+
+mts_status options_take(mts_ctx *ctx, const mts_options *given, mts_options *own)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(given != NULL, MTS_ERR_ARGUMENT, "options must be given");
+    MTS_CHECK(given->size >= OPTIONS_SIZE_MIN, MTS_ERR_ARGUMENT,
+              "options.size is %zu: fill the struct with mts_options_default first", given->size);
+    mts_options_default(own);
+    memcpy(own, given, given->size < sizeof *own ? given->size : sizeof *own);
+    own->size = sizeof *own;
+cleanup:
+    return st;
+}
+
+void options_give(const mts_options *own, mts_options *options)
+{
+    const size_t size = options->size;
+    memcpy(options, own, size < sizeof *own ? size : sizeof *own);
+    options->size = size;
 }

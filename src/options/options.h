@@ -30,6 +30,16 @@ typedef struct option_row {
     unsigned marks;    /* set of mts_use and option_mark */
 } option_row;
 
+/* The size of the first version's struct: none is smaller. */
+#define OPTIONS_SIZE_MIN (offsetof(mts_options, num_threads) + sizeof(int64_t))
+
+/* *own: a caller's options in the struct of this library; what the caller's header does not have is
+ * as by default.  Strings are shared.  MTS_ERR_ARGUMENT: NULL, or not filled by
+ * mts_options_default. */
+MTS_NODISCARD mts_status options_take(mts_ctx *ctx, const mts_options *given, mts_options *own);
+/* Back into the caller's struct, as far as that goes. */
+void options_give(const mts_options *own, mts_options *options);
+
 /* Row number index of mts_option_count(). */
 const option_row *option_row_at(size_t index);
 

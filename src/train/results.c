@@ -1,7 +1,10 @@
 /* Result files of a run.  See results.h. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "train/results.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -91,17 +94,59 @@ cleanup:
     return st;
 }
 
-/* All files of the final model into the folder temporary. */
+/* All files of the final model into the folder. */
 static mts_status write_files(const run *r, const char *temporary)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(file_remove_tree(r->ctx, temporary)); /* of a killed run that had our number */
-    MTS_TRY(file_make_dirs(r->ctx, temporary));
     MTS_TRY(tokenizer_files_write(r->ctx, &r->tokenizer_files, temporary));
     MTS_TRY(network_save(r->ctx, r->net, temporary));
     MTS_TRY(train_state_save(r, temporary));
 cleanup:
     return st;
+}
+
+/* Write the model into a new folder below `place`.  *path (or NULL after a failure): that folder. */
+static mts_status save_below(const run *r, const char *place, char **path)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    bool made = false;
+    MTS_TRY(path_join(ctx, path, place, "mantissa-model-XXXXXX"));
+    made = mkdtemp(*path) != NULL;
+    MTS_CHECK(made, MTS_ERR_IO, "%s: %s", *path, strerror(errno));
+    MTS_TRY(write_files(r, *path));
+cleanup:
+    if (st != MTS_OK) {
+        mts_status ignored = made ? file_remove_tree(NULL, *path) : MTS_OK;
+        (void)ignored;
+        mem_free(*path);
+        *path = NULL;
+    }
+    return st;
+}
+
+/* output_dir does not take the trained model, the context's text says why: keep the model where
+ * there is room, and say where it is. */
+static void rescue_model(run *r)
+{
+    const char *const places[] = {"/tmp", "/var/tmp"};
+    const mts_ctx first = *r->ctx;
+    char *path = NULL;
+    mts_status st = checkpoint_folder_path(r->ctx, &path, r->o->output_dir, r->state.global_step);
+    bool kept = st == MTS_OK && dir_exists(path);
+    for (size_t i = 0; !kept && i < sizeof places / sizeof places[0]; i++) {
+        mem_free(path);
+        path = NULL;
+        kept = save_below(r, places[i], &path) == MTS_OK;
+    }
+    *r->ctx = first;
+    if (kept)
+        status_prefix(r->ctx, "%s does not take the trained model, it is in %s instead",
+                      r->o->output_dir, path);
+    else
+        status_prefix(r->ctx, "%s does not take the trained model, nor does /tmp or /var/tmp",
+                      r->o->output_dir);
+    mem_free(path);
 }
 
 mts_status results_save_model(run *r)
@@ -113,7 +158,11 @@ mts_status results_save_model(run *r)
     int64_t moved = 0;
     MTS_TRY(run_check_weights(r, dir));
     MTS_TRY(checkpoint_folder_temporary(ctx, &temporary, dir, r->state.global_step));
-    st = write_files(r, temporary);
+    st = file_remove_tree(ctx, temporary); /* of a killed run that had our number */
+    if (st == MTS_OK)
+        st = file_make_dirs(ctx, temporary);
+    if (st == MTS_OK)
+        st = write_files(r, temporary);
     if (st == MTS_OK)
         st = put_in_place(r, temporary, dir, &moved);
     if (st != MTS_OK && moved > 0) {
@@ -125,6 +174,7 @@ mts_status results_save_model(run *r)
     if (st != MTS_OK) {
         mts_status ignored = file_remove_tree(NULL, temporary); /* keep the first error */
         (void)ignored;
+        rescue_model(r);
     }
 cleanup:
     mem_free(temporary);

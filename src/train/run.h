@@ -67,6 +67,7 @@ typedef struct run {
     char *log_path;      /* where metrics go; this and below: train_log.h */
     bool log_special;    /* a device or pipe, written in place by log_fd while log_open */
     bool log_open;
+    bool log_failed; /* the last line could not be written */
     int log_fd;
     bool stop; /* on_event returned false */
 } run;

@@ -120,18 +120,16 @@ cleanup:
     return st;
 }
 
-static mts_status append_to_file(const run *r, const char *text)
+/* A full disk ends the log, not the training: the model may still fit, and all lines are in
+ * trainer_state.json.  Lines that cannot be written are missing; the first is told. */
+static void append_to_file(run *r, const char *text)
 {
-    mts_status st = MTS_OK;
-    mts_ctx *ctx = r->ctx;
     FILE *file = fopen(r->log_path, "ae");
-    bool written = false, closed = false;
-    MTS_CHECK(file != NULL, MTS_ERR_IO, "%s: %s", r->log_path, strerror(errno));
-    written = fputs(text, file) >= 0;
-    closed = fclose(file) == 0;
-    MTS_CHECK(written && closed, MTS_ERR_IO, "%s: %s", r->log_path, strerror(errno));
-cleanup:
-    return st;
+    const bool written = file != NULL && fputs(text, file) >= 0;
+    const bool closed = file != NULL && fclose(file) == 0;
+    if (!(written && closed) && !r->log_failed)
+        run_note(r, "%s: %s; training goes on without it", r->log_path, strerror(errno));
+    r->log_failed = !(written && closed);
 }
 
 /* *out: the object on one line, with its end. */
@@ -193,7 +191,10 @@ mts_status train_log_add(run *r, const json_t *values)
     MTS_CHECK(json_array_append(r->state.log_history, object) == 0, MTS_ERR_MEMORY,
               "out of memory: training log");
     MTS_TRY(dump_line(ctx, object, &line));
-    MTS_TRY(r->log_special ? write_special(r, line) : append_to_file(r, line));
+    if (r->log_special)
+        MTS_TRY(write_special(r, line));
+    else
+        append_to_file(r, line);
 cleanup:
     mem_free(line);
     json_decref(object);

@@ -10,6 +10,7 @@
 #include "network/network_io.h"
 #include "train/checkpoint.h"
 #include "train/checkpoint_folder.h"
+#include "train/disk_space.h"
 #include "train/results.h"
 #include "train/train_log.h"
 #include "train/train_state.h"
@@ -123,6 +124,21 @@ static mts_status evaluate_or_defer(run *r)
     return st == MTS_ERR_INTERRUPTED ? MTS_OK : st;
 }
 
+/* Of the last step the model itself is still to be written, and may be where the larger checkpoint
+ * is not: the failure is told, and the run goes on. */
+static mts_status save_checkpoint(run *r)
+{
+    train_state *s = &r->state;
+    const mts_status st = checkpoint_save(r);
+    if (st == MTS_OK || st == MTS_ERR_NUMERIC || r->stop || s->global_step < r->total_steps)
+        return st;
+    if (s->best_checkpoint != NULL && s->best_step == s->global_step) {
+        mem_free(s->best_checkpoint); /* the best model is the one at hand */
+        s->best_checkpoint = NULL;
+    }
+    return run_note_failure(r, st, "no checkpoint of the last step");
+}
+
 /* What follows an optimizer step. */
 static mts_status after_step(run *r, const step_result *step, const pace *speed)
 {
@@ -148,7 +164,7 @@ static mts_status after_step(run *r, const step_result *step, const pace *speed)
     if (r->eval_sets > 0 && is_due(r, o->eval_strategy, r->eval_steps))
         MTS_TRY(evaluate_or_defer(r));
     if (r->stop || is_save_due(r))
-        MTS_TRY(checkpoint_save(r));
+        MTS_TRY(save_checkpoint(r));
 cleanup:
     return st;
 }
@@ -224,6 +240,7 @@ static mts_status run_training(run *r)
     const double start = run_clock();
     const int64_t first_step = r->state.global_step;
     json_t *values = NULL;
+    MTS_TRY(disk_space_check(r));
     MTS_TRY(checkpoint_begin(r));
     MTS_TRY(train_log_open(r));
     MTS_TRY(train_loop(r));

@@ -401,6 +401,52 @@ static void test_filled_by_hand(void **state)
     assert_int_equal(mts_options_check(ctx, NULL), MTS_ERR_ARGUMENT);
 }
 
+/* A program built with an older header, whose struct ends before num_threads as a later version's
+ * would before its last field: nothing behind its end is read or written. */
+static void test_older_header(void **state)
+{
+    const size_t known = offsetof(mts_options, num_threads) + sizeof(int64_t);
+    struct {
+        mts_options options;
+        unsigned char behind[64];
+    } newer;
+    (void)state;
+    memset(&newer, 0xa5, sizeof newer); /* newer than the library: the rest is 0 */
+    mts_options_default_sized(&newer.options, sizeof newer);
+    assert_int_equal(newer.options.size, sizeof newer);
+    for (size_t i = 0; i < sizeof newer.behind; i++)
+        assert_int_equal(newer.behind[i], 0);
+    assert_int_equal(mts_options_check(ctx, &newer.options), MTS_OK);
+
+    mts_options older;
+    memset(&older, 0xa5, sizeof older);
+    mts_options_default_sized(&older, known - sizeof(int64_t));
+    assert_int_equal(older.num_threads, (int64_t)0xa5a5a5a5a5a5a5a5);
+    assert_true(older.learning_rate == 5e-5);
+    assert_int_equal(mts_options_set(ctx, &older, "num_threads", "2"), MTS_ERR_ARGUMENT);
+    assert_text_has("--num_threads: the program was built with a header that does not have it");
+    assert_int_equal(mts_options_set(ctx, &older, "seed", "2"), MTS_OK);
+    assert_int_equal(older.num_threads, (int64_t)0xa5a5a5a5a5a5a5a5);
+
+    mts_options own;
+    older.size = known; /* the oldest that is taken */
+    older.num_threads = 3;
+    assert_int_equal(options_take(ctx, &older, &own), MTS_OK);
+    assert_int_equal(own.size, sizeof own);
+    assert_int_equal(own.num_threads, 3);
+    own.seed = 9;
+    own.num_threads = 4;
+    older.size = known - sizeof(int64_t);
+    options_give(&own, &older);
+    assert_int_equal(older.seed, 9);
+    assert_int_equal(older.num_threads, 3);
+    assert_int_equal(older.size, known - sizeof(int64_t));
+
+    memset(&older, 0, sizeof older);
+    assert_int_equal(mts_options_check(ctx, &older), MTS_ERR_ARGUMENT);
+    assert_text_has("options.size is 0: fill the struct with mts_options_default first");
+}
+
 static void expect_argument_error(mts_status st, const char *part)
 {
     assert_int_equal(st, MTS_ERR_ARGUMENT);
@@ -461,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_combinations),
         cmocka_unit_test(test_question_answering),
         cmocka_unit_test(test_filled_by_hand),
+        cmocka_unit_test(test_older_header),
         cmocka_unit_test(test_needs_of_each_call),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);
