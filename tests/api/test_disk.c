@@ -142,7 +142,7 @@ static void test_room_is_what_is_written(void **state)
         assert_int_equal(file_remove_tree(ctx, out.text), MTS_OK);
         o.save_strategy = "no";
         const int64_t alone = smallest_room(&o);
-        const int64_t model = (int64_t)folder_bytes(out.text);
+        const int64_t weights = (int64_t)folder_bytes(out.text);
         assert_int_equal(file_remove_tree(ctx, out.text), MTS_OK);
         o.save_strategy = "steps";
         disk_space_pretend(alone + checkpoint - (INT64_C(64) << 10));
@@ -151,7 +151,7 @@ static void test_room_is_what_is_written(void **state)
         disk_space_pretend(alone + checkpoint + (INT64_C(1) << 20));
         assert_int_equal(train(&o, &t), MTS_OK);
         disk_space_pretend(-1);
-        assert_true(alone >= model && alone < model + (INT64_C(2) << 20));
+        assert_true(alone >= weights && alone < weights + (INT64_C(2) << 20));
         assert_int_equal(file_remove_tree(ctx, out.text), MTS_OK);
     }
 }
