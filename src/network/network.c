@@ -125,6 +125,7 @@ static void measure_batch(network *net, exec *dry, bool training, int64_t rows, 
     arena kept;
     arena_measure(&kept);
     dry->training = training;
+    dry->weight_version++; /* weights are packed in this batch, too */
     if (training)
         (void)learn(net, dry, &kept, &in, &none, 1.0f);
     else

@@ -242,7 +242,7 @@ void test_exec_deinit(exec *ex)
 void test_param_init(test_random *r, param *p, int64_t rows, int64_t cols, double mean,
                      double sigma)
 {
-    *p = (param){.rows = rows, .cols = cols, .vector = rows == 1};
+    *p = (param){.rows = rows, .cols = cols, .vector = rows == 1, .trained = true};
     p->value = test_floats(rows * cols);
     p->grad = test_floats(rows * cols);
     test_fill_normal(r, p->value, rows * cols, mean, sigma);
