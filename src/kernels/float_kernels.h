@@ -128,7 +128,7 @@ typedef struct float_kernels {
     /* one row: dx = rstd * (dy gamma - mean(dy gamma) - xhat mean(dy gamma xhat)) */
     void (*layernorm_backward)(float *dx, const float *dy, const float *xhat, const float *gamma,
                                float rstd, int64_t n);
-    /* Integer layer norm of one row, see layers/layernorm.c: exact sums of mantissas. */
+    /* Integer layer norm of one row, see layers/layernorm_dfp.c: exact sums of mantissas. */
     void (*norm_sums)(norm_sums *sums, const int16_t *q, int64_t n);
     /* xq[i] = R((n q[i] - s1) * reciprocal * 2^-shift), |xq| <= limit; 32 <= shift <= 47 and the
      * product stays below 2^62; args gives limit, stochastic, key and first */

@@ -3,18 +3,16 @@
 
 #include <string.h>
 
-#include "options/options.h"
 #include "fuzz/fuzz_target.h"
+#include "options/options.h"
 
-/* Whether text is one of "a|b|c". */
-static bool is_choice(const char *choices, const char *text)
+/* Whether word is one of the '|'-separated choices. */
+static bool has_choice(const char *choices, const char *word)
 {
-    const size_t n = strlen(text);
-    for (const char *p = choices; p != NULL; p = strchr(p, '|')) {
-        p += *p == '|';
-        if (strcspn(p, "|") == n && memcmp(p, text, n) == 0)
+    const size_t n = strlen(word);
+    for (const char *c = choices; c != NULL; c = strchr(c, '|'), c += c != NULL)
+        if (strncmp(c, word, n) == 0 && (c[n] == '|' || c[n] == '\0'))
             return true;
-    }
     return false;
 }
 
@@ -28,8 +26,7 @@ static void require_in_range(const mts_options *options, const mts_option_info *
     switch (info->type) {
     case MTS_OPTION_STRING:
         memcpy(&text, field, sizeof text);
-        FUZZ_REQUIRE(text == NULL || info->choices == NULL ||
-                     is_choice(info->choices, text));
+        FUZZ_REQUIRE(text == NULL || info->choices == NULL || has_choice(info->choices, text));
         return;
     case MTS_OPTION_BOOL:
         memcpy(&yes, field, sizeof yes);

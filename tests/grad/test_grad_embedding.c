@@ -4,6 +4,7 @@
  *   fp32      y and dW against a plain double loop; dW against central differences of L = sum C y
  *   integers  signal-to-noise ratio against fp32 by width, group and rounding; exact where the
  *             numbers are representable; the mapping of a row is that of the whole table
+ *   frozen    a table without a gradient is passed over
  *   mixed     rounding: y as of nearest rounding, bit for bit; the gradient is drawn
  */
 #include <stdarg.h>
@@ -191,6 +192,39 @@ static void order_of_tokens(void **state)
     mem_free(sum);
 }
 
+/* A table without a gradient is frozen: it is passed over, beside one that is not. */
+static void frozen(void **state)
+{
+    const num_format formats[] = {test_format_float(FORMAT_FP32),
+                                  test_format_dfp(8, GROUP_TENSOR, true),
+                                  test_format_dfp(8, GROUP_ROW, true)};
+    (void)state;
+    for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++) {
+        table_case a, b;
+        case_init(&a, &formats[f]);
+        case_init(&b, &formats[f]);
+        run(&a);
+        float *grad = b.table.grad;
+        embedding_gradient g;
+        embedding fixed = b.e;
+        param fixed_table = b.table;
+        fixed.table = &fixed_table;
+        fixed_table.grad = NULL;
+        embedding_forward(&b.ex, b.y, b.index, TOKENS, &fixed, false);
+        test_assert_same("y", b.y, a.y, TOKENS * COLS);
+        const size_t mark = exec_mark(&b.ex);
+        embedding_map_gradient(&b.ex, &g, b.dy, TOKENS, COLS, &fixed);
+        embedding_backward(&b.ex, &g, b.index, &fixed);
+        for (int i = 0; i < WORDS * COLS; i++)
+            assert_true(grad[i] == 0.0f);
+        embedding_backward(&b.ex, &g, b.index, &b.e);
+        exec_release(&b.ex, mark);
+        test_assert_same("dW", grad, a.table.grad, WORDS * COLS);
+        case_deinit(&a);
+        case_deinit(&b);
+    }
+}
+
 /* Bounds in dB at 8 bits, two to three below what is measured; 6.02 dB more for each bit. */
 static const struct noise_bound {
     group_kind group;
@@ -315,7 +349,7 @@ int main(void)
         cmocka_unit_test(differences),     cmocka_unit_test(exact_sums),
         cmocka_unit_test(order_of_tokens), cmocka_unit_test(noise),
         cmocka_unit_test(mixed_rounding),  cmocka_unit_test(rows_as_the_table),
-        cmocka_unit_test(anomalies),
+        cmocka_unit_test(anomalies),       cmocka_unit_test(frozen),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

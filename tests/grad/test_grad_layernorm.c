@@ -4,6 +4,7 @@
  *   fp32      every element of dx, dgamma, dbeta against central differences of L = sum C y
  *   integers  signal-to-noise ratio of y, dx, dgamma, dbeta against fp32 by width, group, rounding
  *   mixed     rounding: y as of nearest rounding, bit for bit; the gradients are drawn
+ *   frozen    gamma or beta without a gradient is passed over
  *   rows      of extreme magnitude, constant rows, one column: as the float layer says
  */
 #include <stdarg.h>
@@ -95,6 +96,38 @@ static void differences(void **state)
         test_assert_gradient("dbeta", loss, &c, c.beta.value, c.beta.grad, c.n, 0.1f, 1e-4, 2e-5);
         case_deinit(&c);
     }
+}
+
+/* Without a gradient gamma or beta is frozen: what remains has the bits as if it were not. */
+static void frozen(void **state)
+{
+    const num_format formats[] = {test_format_float(FORMAT_FP32),
+                                  test_format_dfp(8, GROUP_TENSOR, true),
+                                  test_format_dfp(8, GROUP_ROW, true)};
+    (void)state;
+    for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++)
+        for (int which = 1; which <= 3; which++) {
+            norm_case a, b;
+            case_init(&a, &formats[f], 9, 130);
+            case_init(&b, &formats[f], 9, 130);
+            float *gamma = b.gamma.grad, *beta = b.beta.grad;
+            b.gamma.grad = which & 1 ? NULL : gamma;
+            b.beta.grad = which & 2 ? NULL : beta;
+            run(&a);
+            run(&b);
+            test_assert_same("dx", b.dx, a.dx, 9 * 130);
+            if (b.gamma.grad != NULL)
+                test_assert_same("dgamma", gamma, a.gamma.grad, 130);
+            if (b.beta.grad != NULL)
+                test_assert_same("dbeta", beta, a.beta.grad, 130);
+            for (int j = 0; j < 130; j++)
+                assert_true((b.gamma.grad != NULL || gamma[j] == 0.0f) &&
+                            (b.beta.grad != NULL || beta[j] == 0.0f));
+            b.gamma.grad = gamma;
+            b.beta.grad = beta;
+            case_deinit(&a);
+            case_deinit(&b);
+        }
 }
 
 typedef struct snr {
@@ -298,7 +331,7 @@ int main(void)
         cmocka_unit_test(differences),    cmocka_unit_test(noise),
         cmocka_unit_test(mixed_rounding), cmocka_unit_test(magnitudes),
         cmocka_unit_test(constant_rows),  cmocka_unit_test(in_place),
-        cmocka_unit_test(anomalies),
+        cmocka_unit_test(anomalies),      cmocka_unit_test(frozen),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

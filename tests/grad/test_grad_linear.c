@@ -4,6 +4,7 @@
  *   fp32      every element of dX, dW, db against central differences of L = sum C Y
  *   integers  signal-to-noise ratio against fp32 by width, group and rounding: each bit is worth
  *             6.02 dB, so the bounds are those of 8 bits plus 6 dB for each bit more
+ *   frozen    a parameter without a gradient is passed over
  *   mean      of dW and dX over many steps of stochastic rounding: the fp32 gradient
  *   mixed     rounding: Y as of nearest rounding, bit for bit; the mean of dW and dX is that of
  *             the rounded X and W
@@ -138,6 +139,47 @@ static void accumulation(void **state)
         mem_free(once_b);
         case_deinit(&c);
     }
+}
+
+/* Without a gradient a parameter is frozen: nothing is written for it, and what remains has the
+ * bits as if it were not, in a second batch too. */
+static void frozen(void **state)
+{
+    const num_format formats[] = {test_format_float(FORMAT_FP32), test_format_float(FORMAT_BF16),
+                                  test_format_dfp(8, GROUP_TENSOR, true),
+                                  test_format_dfp(8, GROUP_ROW, true),
+                                  test_format_dfp(8, GROUP_BLOCK, true)};
+    (void)state;
+    for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++)
+        for (int which = 1; which <= 3; which++) {
+            layer_case a, b;
+            case_init(&a, &formats[f], 70, 67, 66);
+            case_init(&b, &formats[f], 70, 67, 66);
+            float *weight = b.weight.grad, *bias = b.bias.grad;
+            if (which & 1)
+                b.weight.grad = NULL;
+            if (which & 2)
+                b.bias.grad = NULL;
+            for (int batch = 0; batch < 2; batch++) {
+                run(&a);
+                run(&b);
+                test_assert_same("dX", b.dx, a.dx, 70 * 66);
+                if (b.weight.grad != NULL)
+                    test_assert_same("dW", weight, a.weight.grad, 67 * 66);
+                if (b.bias.grad != NULL)
+                    test_assert_same("db", bias, a.bias.grad, 67);
+                a.ex.step = b.ex.step = 1;
+                a.ex.accumulate_grads = b.ex.accumulate_grads = true;
+            }
+            for (int64_t i = 0; b.weight.grad == NULL && i < b.out * b.in; i++)
+                assert_true(weight[i] == 0.0f);
+            for (int64_t i = 0; b.bias.grad == NULL && i < b.out; i++)
+                assert_true(bias[i] == 0.0f);
+            b.weight.grad = weight;
+            b.bias.grad = bias;
+            case_deinit(&a);
+            case_deinit(&b);
+        }
 }
 
 typedef struct snr {
@@ -396,6 +438,7 @@ int main(void)
         cmocka_unit_test(noise),          cmocka_unit_test(bfloat16),
         cmocka_unit_test(unbiased),       cmocka_unit_test(mixed_draws),
         cmocka_unit_test(mixed_unbiased), cmocka_unit_test(anomalies),
+        cmocka_unit_test(frozen),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
  * Operations over one row: softmax, layer norm in float, and the integer sums of layer norm.
  *
  *   softmax(s)_i = exp(s_i - max s) / sum_j exp(s_j - max s);   ds = p (dp - sum(dp p))
- *   layer norm [Ba2016]; its integer form is derived in layers/layernorm.c and FORMATS.md (7).
+ *   layer norm [Ba2016]; its integer form is derived in layers/layernorm_dfp.c and FORMATS.md (7).
  */
 #include "kernels/float_kernels.h"
 #include "kernels/float/float_lanes.h"
