@@ -3,9 +3,9 @@
  *
  * Path: file -> table_parse -> a task (choice of columns, labels) -> dataset.
  *
- *   TSV    The rules of the GLUE files: a row is a line (LF or CRLF), a field ends at a tab, a quote
- *          is an ordinary character, nothing is escaped.  The first line is the header unless names
- *          of columns are given.
+ *   TSV    The rules of the GLUE files: a row is a line (LF or CRLF), a field ends at a tab, a
+ *          quote is an ordinary character, nothing is escaped.  The first line is the header unless
+ *          names of columns are given.
  *   CSV    [RFC 4180] with a header line: a field in double quotes may hold commas, line ends and
  *          doubled quotes; a quote inside an unquoted field is an ordinary character.
  *   JSONL  One JSON object on each line [RFC 8259], duplicate keys refused.  The columns are the
@@ -62,8 +62,8 @@ typedef struct table_layout {
     bool skip_broken; /* leave out rows with a wrong number of fields */
 } table_layout;
 
-/* Owns everything in it; freed by table_deinit.  A row costs what it holds: cells that it lacks take
- * no memory. */
+/* Owns everything in it; freed by table_deinit.  A row costs what it holds: cells that it lacks
+ * take no memory. */
 typedef struct table {
     char *path; /* for error texts */
     int64_t n_columns;

@@ -12,7 +12,8 @@
  * A field of a .csv or .tsv file is a number also with blanks around it, as pandas reads it; a
  * string of JSON is never one.  Blanks around other labels belong to them; but where the labels are
  * known already (evaluation, GLUE), one is also found without those around it, as by ClassLabel of
- * datasets.  do_regression decides what numbers are instead, and then strings of JSON are read, too.
+ * datasets.  do_regression decides what numbers are instead, and then strings of JSON are read,
+ * too.
  */
 #ifndef MTS_TASKS_LABEL_SET_H
 #define MTS_TASKS_LABEL_SET_H
@@ -33,8 +34,9 @@ typedef struct label_set {
 /*
  * *out: the labels in a column.  do_regression 1: they must be numbers; 0: they are classes; -1:
  * classes unless they are numbers with fractions among them.
- * MTS_ERR_BAD_FILE: an empty label or one of blanks, NaN or infinity among numbers, not a number where one must be,
- * fewer than two classes or too many.  MTS_ERR_MEMORY.  deinit is safe after failure.
+ * MTS_ERR_BAD_FILE: a label that is empty or blank, NaN or infinity among numbers, not a number
+ * where one must be, fewer than two classes or too many.  MTS_ERR_MEMORY.  deinit is safe after
+ * failure.
  */
 MTS_NODISCARD mts_status label_set_collect(mts_ctx *ctx, label_set *out, const table *t,
                                            int64_t column, int64_t do_regression);

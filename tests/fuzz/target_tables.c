@@ -1,7 +1,8 @@
 /*
  * data/table_reader: any bytes of a .tsv, .csv or .jsonl file give a sound table, or an error of
  * one line that begins with the file's name.
- * Input: the format (t, c, j; n: a .tsv without header, s: one of which broken rows are left out) and the bytes of the file.
+ * Input: the format (t, c, j; n: a .tsv without header; s: a .tsv whose broken rows are left out)
+ * and the bytes of the file.
  */
 #include "fuzz/fuzz_target.h"
 

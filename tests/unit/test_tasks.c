@@ -1,4 +1,4 @@
-/* tasks: the classes; text classification from options and files to numbers and back to files. */
+/* tasks/text_classification: columns, labels and rows, from options to texts and targets. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -588,168 +588,6 @@ static void test_glue_folder_above(void **state)
     assert_rows(&o, "p|q|3.8/r|s|0/");
 }
 
-/* -------------------------------------------------------------------- as the trainer does ---- */
-
-static tokenizer *tok;
-
-static task_reading reading_with_tokenizer(void)
-{
-    return (task_reading){.tokenizer = tok, .max_length = 5, .threads = 2, .note = hear};
-}
-
-/* The table of classes: the last takes what no other wants, so there is always one. */
-static void test_classes(void **state)
-{
-    mts_options o = all_rows();
-    int i = 0;
-    (void)state;
-    while (task_class_at(i) != NULL)
-        i++;
-    assert_ptr_equal(task_class_at(i - 1), &text_classification_class);
-    assert_null(task_class_at(-1));
-    assert_ptr_equal(task_class_of(&o, NULL), &text_classification_class);
-    o.task_name = "mnli";
-    assert_ptr_equal(task_class_of(&o, "classification"), &text_classification_class);
-}
-
-static void test_inputs_and_metrics(void **state)
-{
-    mts_options o = glue_options("mnli");
-    task_metric found[TASK_METRICS_MAX];
-    text_classification *t = NULL;
-    (void)state;
-    assert_ok(resolve(&o, &t));
-    const task_class *class = t->base.class;
-    static const char *const names[] = {"train.tsv", "dev_matched.tsv", "dev_mismatched.tsv",
-                                        "test_matched.tsv", "test_mismatched.tsv"};
-    for (int64_t i = 0; i < 5; i++)
-        assert_string_equal(strrchr(class->input(&t->base, i), '/') + 1, names[i]);
-    assert_null(class->input(&t->base, 5));
-    assert_int_equal(class->metrics(&t->base, 1, found), 1);
-    assert_string_equal(found[0].name, "accuracy_mm");
-    assert_true(found[0].greater_is_better);
-    done(t);
-    o = train_options("t.csv", "text,label\nx,1.5\ny,2\n");
-    o.test_file = "test.csv";
-    assert_ok(resolve(&o, &t));
-    assert_string_equal(t->base.head, "regression");
-    assert_int_equal(class->metrics(&t->base, 0, found), 3);
-    assert_string_equal(found[0].name, "mse");
-    assert_false(found[0].greater_is_better);
-    assert_true(found[1].greater_is_better);
-    assert_string_equal(class->input(&t->base, 1), "test.csv");
-    assert_null(class->input(&t->base, 2));
-    done(t);
-}
-
-/* Labels and rows come from one reading of the training file: it may be gone in between. */
-static void test_train_file_is_read_once(void **state)
-{
-    mts_options o = train_options("t.csv", "text,label\na b c d,2\nb,1\nc,2\n");
-    const task_reading r = reading_with_tokenizer();
-    static const int32_t classes[] = {1, 0, 1};
-    text_classification *t = NULL;
-    encoded_dataset e = {0};
-    (void)state;
-    assert_ok(resolve(&o, &t));
-    assert_string_equal(t->base.head, "classification");
-    assert_false(t->base.other_labels);
-    assert_int_equal(remove(o.train_file), 0);
-    assert_ok(t->base.class->encode(&ctx, &t->base, TASK_TRAIN, 0, &r, &e));
-    assert_int_equal(e.n, 3);
-    assert_int_equal(e.cut, 1);
-    assert_non_null(strstr(notes, "t.csv: 1 of 3 rows were cut to --max_seq_length 5 tokens"));
-    assert_int_equal(e.targets.kind, TARGET_CLASS);
-    assert_memory_equal(e.targets.index, classes, sizeof classes);
-    encoded_dataset_deinit(&e);
-    assert_int_equal(t->base.class->encode(&ctx, &t->base, TASK_TRAIN, 0, &r, &e),
-                     MTS_ERR_NOT_FOUND);
-    done(t);
-}
-
-/* Read a file of the folder; freed by the caller. */
-static char *content_of(const char *name)
-{
-    char *bytes = NULL;
-    assert_ok(file_read_all(&ctx, at(name), (size_t)1 << 20, &bytes, NULL));
-    return bytes;
-}
-
-/* The outputs of three rows, in two batches that are not in the order of the rows. */
-static void score(const text_classification *t, task_split split, const encoded_dataset *e,
-                  const float *outputs, const char *dir, json_t *out)
-{
-    static const int64_t rows[] = {2, 0, 1};
-    const task_class *class = t->base.class;
-    const int64_t width = t->num_labels;
-    task_scores *scores = NULL;
-    float first[4];
-    batch_plan plan = {0};
-    batch b = {0};
-    assert_ok(batch_plan_rows(&ctx, &plan, e, 2));
-    assert_ok(batch_init(&ctx, &b, &plan));
-    assert_ok(class->scores_begin(&ctx, &t->base, split, 0, e, &scores));
-    batch_fill(&b, e, rows, 2);
-    memcpy(first, outputs + 2 * width, (size_t)width * sizeof first[0]);
-    memcpy(first + width, outputs, (size_t)width * sizeof first[0]);
-    assert_ok(class->scores_add(&ctx, scores, &b, rows, first));
-    batch_fill(&b, e, rows + 2, 1);
-    assert_ok(class->scores_add(&ctx, scores, &b, rows + 2, outputs + width));
-    assert_ok(class->scores_finish(&ctx, scores, dir, out));
-    class->scores_close(scores);
-    batch_deinit(&b);
-}
-
-static void test_scores(void **state)
-{
-    static const float outputs[] = {2, 1, 0, 4, -1, -2}; /* classes 0, 1, 0 */
-    mts_options o = train_options("t.csv", "text,label\na,x\nb,y\nc,y\n");
-    const task_reading r = reading_with_tokenizer();
-    text_classification *t = NULL;
-    encoded_dataset e = {0};
-    json_t *found = json_object();
-    (void)state;
-    o.validation_file = put("v.csv", "text,label\na,x\nb,x\nc,x\n");
-    assert_ok(resolve(&o, &t));
-    assert_ok(t->base.class->encode(&ctx, &t->base, TASK_EVAL, 0, &r, &e));
-    score(t, TASK_EVAL, &e, outputs, NULL, found);
-    assert_int_equal(json_object_size(found), 2);
-    assert_true(json_real_value(json_object_get(found, "eval_accuracy")) == 2.0 / 3.0);
-    assert_true(json_real_value(json_object_get(found, "eval_f1")) == 0.0);
-    encoded_dataset_deinit(&e);
-    done(t);
-    json_decref(found);
-}
-
-static void test_predictions(void **state)
-{
-    static const float outputs[] = {2, 1, 0, 4, -1, -2}; /* classes 0, 1, 0 */
-    static const float values[] = {0.5f, -1.25f, 1e-9f};
-    mts_options o = train_options("t.csv", "text,label\na,x\nb,y\n");
-    const task_reading r = reading_with_tokenizer();
-    text_classification *t = NULL;
-    encoded_dataset e = {0};
-    char *text;
-    (void)state;
-    o.test_file = put("p.csv", "text\na\nb\nc\n");
-    assert_ok(resolve(&o, &t));
-    assert_ok(t->base.class->encode(&ctx, &t->base, TASK_TEST, 0, &r, &e));
-    assert_int_equal(e.targets.kind, TARGET_NONE);
-    score(t, TASK_TEST, &e, outputs, folder, NULL);
-    text = content_of("predict_results.txt");
-    assert_string_equal(text, "index\tprediction\n0\tx\n1\ty\n2\tx\n");
-    mem_free(text);
-    done(t);
-    put("t.csv", "text,label\na,1.5\nb,2\n");
-    assert_ok(resolve(&o, &t));
-    score(t, TASK_TEST, &e, values, folder, NULL);
-    text = content_of("predict_results.txt");
-    assert_string_equal(text, "index\tprediction\n0\t0.500\n1\t-1.250\n2\t0.000\n");
-    mem_free(text);
-    encoded_dataset_deinit(&e);
-    done(t);
-}
-
 /* ------------------------------------------------------------------------------ memory ---- */
 
 static void test_memory_failure(void **state)
@@ -778,16 +616,12 @@ static int make_folder(void **state)
 {
     (void)state;
     snprintf(folder, sizeof folder, "/tmp/mantissa_tasks_XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        return 1;
-    put("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\nd\n");
-    return tokenizer_open(&ctx, folder, &tok) != MTS_OK;
+    return mkdtemp(folder) == NULL;
 }
 
 static int remove_folder(void **state)
 {
     (void)state;
-    tokenizer_close(tok);
     return file_remove_tree(&ctx, folder) != MTS_OK;
 }
 
@@ -812,11 +646,6 @@ int main(void)
         cmocka_unit_test(test_glue_arguments),
         cmocka_unit_test(test_glue_model_order),
         cmocka_unit_test(test_glue_folder_above),
-        cmocka_unit_test(test_classes),
-        cmocka_unit_test(test_inputs_and_metrics),
-        cmocka_unit_test(test_train_file_is_read_once),
-        cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_predictions),
         cmocka_unit_test(test_memory_failure),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
