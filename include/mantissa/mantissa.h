@@ -163,6 +163,9 @@ typedef struct mts_options {
 
     /* machine */
     int64_t num_threads; /* 0: all processors this process may use; at most 1024 */
+
+    const char *train_sampling_strategy; /* random | sequential | group_by_length; NULL: as the
+                                            field group_by_length says */
 } mts_options;
 
 typedef enum mts_option_type {
@@ -181,7 +184,7 @@ typedef enum mts_use {
     MTS_USE_INFO = 8,
 } mts_use;
 
-/* One row of the option table.  Owned by the library, constant.  New fields come at the end only. */
+/* One row of the option table.  Owned by the library, constant.  New fields come at the end. */
 typedef struct mts_option_info {
     const char *name; /* as in the struct; the flag is --name, dashes and underscores alike */
     mts_option_type type;

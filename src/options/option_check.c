@@ -230,6 +230,10 @@ static mts_status check_schedule(mts_ctx *ctx, const mts_options *o)
               "give --warmup_steps or --warmup_ratio, not both");
     MTS_CHECK(!warmup || !is(o->lr_scheduler_type, "constant"), MTS_ERR_ARGUMENT,
               "--lr_scheduler_type constant has no warm-up; use constant_with_warmup");
+    MTS_CHECK(o->train_sampling_strategy == NULL || !o->group_by_length ||
+                  is(o->train_sampling_strategy, "group_by_length"),
+              MTS_ERR_ARGUMENT, "--group_by_length contradicts --train_sampling_strategy %s",
+              o->train_sampling_strategy);
     MTS_CHECK(o->max_steps != 0, MTS_ERR_ARGUMENT,
               "option --max_steps: expected at least 1, or -1 for as the epochs say, found 0");
     MTS_CHECK(o->max_steps > 0 || o->num_train_epochs > 0, MTS_ERR_ARGUMENT,

@@ -15,7 +15,7 @@ static json_t *new_value(const option_row *row, const char *field)
     switch (row->info.type) {
     case MTS_OPTION_STRING:
         memcpy(&text, field, sizeof text);
-        return text == NULL ? json_null() : json_string(text);
+        return json_string(text);
     case MTS_OPTION_BOOL:
         memcpy(&on, field, sizeof on);
         return json_boolean(on);
@@ -32,6 +32,15 @@ static json_t *new_value(const option_row *row, const char *field)
     return json_real(real);
 }
 
+/* Whether the field is a string that is not given. */
+static bool is_absent(const option_row *row, const mts_options *o)
+{
+    const char *text = "";
+    if (row->info.type == MTS_OPTION_STRING)
+        memcpy(&text, (const char *)o + row->info.offset, sizeof text);
+    return text == NULL;
+}
+
 /* Whether a row with the mark has a meaning for these options. */
 static bool is_meant(const option_row *row, const mts_options *o, option_mark mark)
 {
@@ -45,7 +54,7 @@ mts_status options_put_json(mts_ctx *ctx, const mts_options *o, option_mark mark
     mts_status st = MTS_OK;
     for (size_t i = 0; i < mts_option_count(); i++) {
         const option_row *row = option_row_at(i);
-        if (is_meant(row, o, mark))
+        if (is_meant(row, o, mark) && !is_absent(row, o))
             MTS_TRY(json_util_set(ctx, object, row->info.name,
                                   new_value(row, (const char *)o + row->info.offset)));
     }

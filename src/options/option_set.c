@@ -125,9 +125,11 @@ bool mts_option_is_idle(const char *name, const char *text)
     for (const option_idle *i = option_idles; i->name != NULL; i++) {
         if (strcmp(i->name, key) != 0)
             continue;
-        if (i->text != NULL)
-            return strcmp(i->text, text) == 0;
-        return parse_switch(text, &on) && (on ? i->on : i->off);
+        if (i->text != NULL &&
+            (strcmp(i->text, text) == 0 || strcmp(i->text, OPTION_ANY_VALUE) == 0))
+            return true;
+        if (parse_switch(text, &on) && (on ? i->on : i->off))
+            return true;
     }
     return false;
 }
@@ -160,9 +162,15 @@ static mts_status set_string(mts_ctx *ctx, const option_row *row, void *field, c
     mts_status st = MTS_OK;
     const mts_option_info *info = &row->info;
     const char *word = NULL;
+    const bool given_empty = text[0] == '\0';
     for (const option_alias *a = option_value_aliases; a->name != NULL; a++)
         if (strcmp(a->name, info->name) == 0 && strcmp(a->value, text) == 0)
             text = a->meaning;
+    if (text[0] == '\0' && !given_empty) {
+        text = NULL; /* an alias of nothing */
+        memcpy(field, &text, sizeof text);
+        return MTS_OK;
+    }
     word = option_row_word(row, text);
     MTS_CHECK(row->words == NULL || word != NULL, MTS_ERR_ARGUMENT,
               "option --%s: expected one of %s, found '%s'", info->name, info->choices, text);

@@ -65,6 +65,7 @@
 #define PRECISIONS(_) "fp32" _ "bf16" _ "int16" _ "int12" _ "int10" _ "int8"
 #define ROUNDINGS(_) "mixed" _ "stochastic" _ "nearest"
 #define GROUPS(_) "tensor" _ "row" _ "block"
+#define SAMPLINGS(_) "random" _ "sequential" _ "group_by_length"
 #define STRATEGIES(_) "no" _ "epoch" _ "steps"
 
 static const option_row rows[] = {
@@ -140,6 +141,8 @@ static const option_row rows[] = {
         "forward passes per optimizer step"),
     SWITCH(group_by_length, "false", TRAIN | RESUMED,
            "put rows of similar length into a batch (faster)"),
+    CHOICE(train_sampling_strategy, NULL, SAMPLINGS, TRAIN | RESUMED,
+           "order of the rows in an epoch; group_by_length as the option of that name [random]"),
     SWITCH(gradient_checkpointing, "false", TRAIN | INFO,
            "compute activations again in the backward: less memory, more time, the same weights"),
     REAL(learning_rate, "5e-5", 0, 1000, TRAIN | RESUMED, "peak learning rate"),

@@ -59,12 +59,15 @@ typedef struct option_hint {
     const char *text;
 } option_hint;
 
-/* An option that does not exist here, with the values by which it asks for what is done anyway. */
+/* An option that does not exist here, with the values by which it asks for what is done anyway.  A
+ * name may have several rows. */
 typedef struct option_idle {
     const char *name;
     bool on, off;     /* as a switch: true, false */
-    const char *text; /* any other value, or NULL */
+    const char *text; /* another value, or OPTION_ANY_VALUE, or NULL */
 } option_idle;
+
+#define OPTION_ANY_VALUE "*"
 
 /* Each ends with a row of NULL; constant. */
 extern const option_idle option_idles[];
@@ -96,8 +99,8 @@ int64_t options_precision_bits(const mts_options *options);
 
 /*
  * Put the options with this mark into object, each under its name; those for integers or question
- * answering only where the options are for these.  A number of steps is an integer where it is one.
- * MTS_ERR_MEMORY.
+ * answering only where the options are for these.  A number of steps is an integer where it is one;
+ * a string that is not given is left out.  MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status options_put_json(mts_ctx *ctx, const mts_options *options,
                                           option_mark mark, json_t *object);

@@ -105,7 +105,7 @@ cleanup:
     return st;
 }
 
-/* Write the model into a new folder below `place`.  *path (or NULL after a failure): that folder. */
+/* Write the model into a new folder below `place`.  *path: that folder, NULL after a failure. */
 static mts_status save_below(const run *r, const char *place, char **path)
 {
     mts_status st = MTS_OK;

@@ -235,8 +235,7 @@ static mts_status prepare_training(run *r)
     const mts_options *o = r->o;
     const uint64_t data_seed = (uint64_t)(o->data_seed >= 0 ? o->data_seed : o->seed);
     const optimizer_options options = settings_optimizer(o);
-    MTS_TRY(sampler_init(ctx, &r->sampler, &r->train,
-                         o->group_by_length ? SAMPLER_BY_LENGTH : SAMPLER_RANDOM,
+    MTS_TRY(sampler_init(ctx, &r->sampler, &r->train, settings_sampler(o),
                          o->per_device_train_batch_size, data_seed));
     plan_steps(r);
     note_eval_steps(r);

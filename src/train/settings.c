@@ -64,6 +64,16 @@ static double shortest(float x)
     }
 }
 
+sampler_kind settings_sampler(const mts_options *o)
+{
+    const char *name = o->train_sampling_strategy;
+    if (name != NULL && strcmp(name, "sequential") == 0)
+        return SAMPLER_SEQUENTIAL;
+    return o->group_by_length || (name != NULL && strcmp(name, "group_by_length") == 0)
+               ? SAMPLER_BY_LENGTH
+               : SAMPLER_RANDOM;
+}
+
 mts_options settings_effective(const mts_options *o, const model_config *cfg)
 {
     mts_options e = *o;
@@ -79,6 +89,9 @@ mts_options settings_effective(const mts_options *o, const model_config *cfg)
     e.attention_dropout = shortest(dropout.attention);
     e.classifier_dropout = shortest(dropout.classifier);
     e.version_2_with_negative = options_expects_no_answer(o);
+    /* as the checkpoints of the first version have it, which had no other order */
+    e.group_by_length = settings_sampler(o) == SAMPLER_BY_LENGTH;
+    e.train_sampling_strategy = settings_sampler(o) == SAMPLER_SEQUENTIAL ? "sequential" : NULL;
     return e;
 }
 

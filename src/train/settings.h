@@ -6,6 +6,7 @@
 #ifndef MTS_TRAIN_SETTINGS_H
 #define MTS_TRAIN_SETTINGS_H
 
+#include "data/sampler.h"
 #include "models/model.h"
 #include "optim/optimizer.h"
 #include "tasks/task.h"
@@ -13,6 +14,9 @@
 /* The number format of checked options.  Widths that are not given follow --precision, but layer
  * norm has 16 bits. */
 num_format settings_format(const mts_options *o);
+
+/* The order of the rows in training. */
+sampler_kind settings_sampler(const mts_options *o);
 
 /* The options by which a run goes: what they leave to the model or to another option is filled in
  * (widths, length, dropout).  Strings are shared. */

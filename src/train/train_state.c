@@ -244,7 +244,7 @@ static mts_status check_item(mts_ctx *ctx, const char *file, const char *key, co
 {
     mts_status st = MTS_OK;
     char theirs[UTF8_QUOTE_BYTES], ours[UTF8_QUOTE_BYTES], name[UTF8_QUOTE_BYTES];
-    const bool data = strncmp(key, "train_", 6) == 0;
+    const bool data = strncmp(key, "train_", 6) == 0 && mts_option_find(key) == NULL;
     if (is_same_value(found, expected))
         return MTS_OK;
     MTS_TRY(quote_value(ctx, found, theirs));

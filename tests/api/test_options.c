@@ -175,6 +175,13 @@ static void test_aliases_of_transformers(void **state)
     assert_string_equal(o.task_name, "sst2");
     assert_int_equal(mts_options_set(ctx, &o, "resume_from_checkpoint", "True"), MTS_OK);
     assert_string_equal(o.resume_from_checkpoint, "last");
+    assert_int_equal(mts_options_set(ctx, &o, "resume_from_checkpoint", "False"), MTS_OK);
+    assert_null(o.resume_from_checkpoint);
+    assert_int_equal(mts_options_set(ctx, &o, "activation_checkpointing", "True"), MTS_OK);
+    assert_true(o.gradient_checkpointing);
+    assert_int_equal(mts_options_set(ctx, &o, "per_gpu_train_batch_size", "5"), MTS_OK);
+    assert_int_equal(mts_options_set(ctx, &o, "per-gpu-eval-batch-size", "6"), MTS_OK);
+    assert_true(o.per_device_train_batch_size == 5 && o.per_device_eval_batch_size == 6);
 }
 
 static void test_refused_values(void **state)
@@ -214,11 +221,29 @@ static void test_idle(void **state)
                                           {"push_to_hub", "False"},
                                           {"fp16", "False"},
                                           {"bf16", "false"},
+                                          {"use_cpu", "false"}, /* the defaults */
+                                          {"no_cuda", "False"},
+                                          {"ignore_mismatched_sizes", "false"},
+                                          {"pad_to_max_length", "true"},
+                                          {"save_safetensors", "True"},
+                                          {"use_mps_device", "false"},
+                                          {"jit_mode_eval", "False"},
+                                          {"fp16_backend", "auto"},
+                                          {"half_precision_backend", "cpu_amp"},
+                                          {"logging_dir", "runs/of today"},
+                                          {"logging_strategy", "steps"},
+                                          {"local_rank", "-1"},
+                                          {"local_rank", "0"},
+                                          {"preprocessing_num_workers", "8"},
+                                          {"label_smoothing_factor", "0.0"},
+                                          {"include_num_input_tokens_seen", "no"},
+                                          {"adafactor", "False"},
                                           {"dataloader_num_workers", "0"}};
     static const char *const busy[][2] = {
-        {"report_to", "all"},  {"use_cpu", "false"}, {"no_cuda", ""},
+        {"report_to", "all"},  {"use_cpu", "maybe"}, {"no_cuda", ""},
         {"fp16", "True"},      {"bf16", "1"},        {"push_to_hub", "true"},
-        {"fp16", "no way"},    {"seed", "42"},       {"pad_to_max_length", "true"},
+        {"fp16", "no way"},    {"seed", "42"},       {"save_safetensors", "false"},
+        {"local_rank", "1"},   {"eval_delay", "2"},  {"logging_strategy", "epoch"},
         {"nonsense", "false"}, {"", "false"},        {"dataloader_num_workers", "4"}};
     (void)state;
     for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++) {
@@ -235,7 +260,8 @@ static void test_idle(void **state)
     assert_false(mts_option_is_idle(NULL, "false"));
     assert_false(mts_option_is_idle("fp16", NULL));
     refuse("dataloader_num_workers", "4", "leave it out");
-    refuse("pad_to_max_length", "true", "nothing is padded");
+    refuse("save_safetensors", "false", "safetensors only");
+    refuse("local_rank", "1", "one process");
     for (size_t i = 0; option_idles[i].name != NULL; i++)
         assert_null(mts_option_find(option_idles[i].name));
 }
@@ -244,7 +270,7 @@ static void test_unknown_names(void **state)
 {
     (void)state;
     refuse("learning_rat", "1", "did you mean --learning_rate?");
-    refuse("per_gpu_train_batch_size", "1", "did you mean --per_device_train_batch_size?");
+    refuse("per_cpu_train_batch_size", "1", "did you mean --per_device_train_batch_size?");
     refuse("num-epochs", "1", "unknown option --num_epochs");
     refuse("fp16", "true", "use --precision bf16");
     refuse("report-to", "wandb", "--metrics_file");
@@ -315,6 +341,9 @@ static void test_combinations(void **state)
     combine("option --save_steps: expected more than 0", "save_steps", "0", NULL);
     combine("option --logging_steps: expected more than 0", "logging_steps", "0", NULL);
     combine(NULL, "warmup_steps", "0.1", "save_steps", "0.5", "logging_steps", "0.01", NULL);
+    combine("contradicts --train_sampling_strategy random", "group_by_length", "true",
+            "train_sampling_strategy", "random", NULL);
+    combine(NULL, "group_by_length", "true", "train_sampling_strategy", "group_by_length", NULL);
     combine("--max_steps", "max_steps", "0", NULL);
     combine("--num_train_epochs", "num_train_epochs", "0", NULL);
     combine(NULL, "num_train_epochs", "0", "max_steps", "7", NULL);
@@ -406,6 +435,7 @@ static void test_filled_by_hand(void **state)
 static void test_older_header(void **state)
 {
     const size_t known = offsetof(mts_options, num_threads) + sizeof(int64_t);
+    assert_true(known < sizeof(mts_options));
     struct {
         mts_options options;
         unsigned char behind[64];
@@ -429,11 +459,13 @@ static void test_older_header(void **state)
     assert_int_equal(older.num_threads, (int64_t)0xa5a5a5a5a5a5a5a5);
 
     mts_options own;
-    older.size = known; /* the oldest that is taken */
+    older.size = known; /* the oldest that is taken: what is behind its end is as by default */
     older.num_threads = 3;
+    assert_non_null(older.train_sampling_strategy);
     assert_int_equal(options_take(ctx, &older, &own), MTS_OK);
     assert_int_equal(own.size, sizeof own);
     assert_int_equal(own.num_threads, 3);
+    assert_null(own.train_sampling_strategy);
     own.seed = 9;
     own.num_threads = 4;
     older.size = known - sizeof(int64_t);

@@ -74,6 +74,8 @@ static const option_case acting[] = {
     {"adamw", "per_device_train_batch_size", "5", "--per_device_train_batch_size "},
     {"adamw", "gradient_accumulation_steps", "2", "--gradient_accumulation_steps "},
     {"adamw", "group_by_length", "true", "--group_by_length "},
+    {"adamw", "train_sampling_strategy", "group_by_length", "--group_by_length "},
+    {"adamw", "train_sampling_strategy", "sequential", "--train_sampling_strategy "},
     {"adamw", "precision", "int12", "--precision "},
     {"adamw", "weight_bits", "7", "--weight_bits "},
     {"adamw", "activation_bits", "7", "--activation_bits "},
@@ -118,6 +120,7 @@ static void test_other_options_do_not(void **state)
     static const char *const idle[][2] = {
         {"gradient_checkpointing", "true"},
         {"num_threads", "2"},
+        {"train_sampling_strategy", "random"},
         {"per_device_eval_batch_size", "3"},
         {"logging_steps", "3"},
         {"save_total_limit", "1"},

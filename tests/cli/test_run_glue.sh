@@ -187,6 +187,22 @@ has "$work/resumed/trainer_state.json" "\"best_global_step\": $best,"
 run 0 eval "$work/log" "${dev[@]}" --json
 ! grep -q epoch "$work/out" || fail "eval does not train"
 
+# ---- flags of Trainer 4 and of Trainer 5 for the same run
+run 0 train "${steps[@]}" --max_steps 3 --group_by_length --gradient_checkpointing \
+    --output_dir "$work/ours"
+run 0 train "${steps[@]}" --max_steps 3 --train_sampling_strategy group_by_length \
+    --activation_checkpointing True --use_cache False --logging_dir "$work/tb" --save_safetensors \
+    --fp16_backend auto --no_cuda False --use_mps_device False --warmup_steps 0.0 \
+    --resume_from_checkpoint False --overwrite_output_dir False --local_rank -1 \
+    --preprocessing_num_workers 4 --output_dir "$work/theirs"
+cmp "$work/ours/model.safetensors" "$work/theirs/model.safetensors" || fail "Trainer 5's flags"
+has err "note: nothing is changed by --use_cache False, --logging_dir $work/tb, --save_safetensors,"
+[ ! -e "$work/tb" ] || fail "--logging_dir was made"
+run 0 train "${steps[@]}" --max_steps 3 --train_sampling_strategy sequential --output_dir "$work/rows"
+! cmp -s "$work/ours/model.safetensors" "$work/rows/model.safetensors" || fail "sequential"
+refuse 2 "expected one of random|sequential|group_by_length, found 'batch_rebalance'" train \
+    --train_sampling_strategy batch_rebalance
+
 # ---- options of run_glue.py that ask for what is done anyway
 idle=(--report_to none --overwrite_cache --use_cpu --no_cuda True --pad_to_max_length=False
     --disable_tqdm --use_fast_tokenizer --push_to_hub False --fp16 False --bf16 false

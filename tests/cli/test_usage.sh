@@ -46,7 +46,7 @@ refuse 2 "unexpected argument 'auto'" train --do_train auto
 refuse 2 "--sgd_momentum needs --optim sgd or sgd_int16" train --sgd_momentum 0.9
 refuse 2 "has no effect in 'mantissa eval'" eval --rounding nearest
 refuse 2 "option --logging_strategy is not available: use --logging_steps" train \
-    --logging_strategy steps
+    --logging_strategy epoch
 refuse 2 "use --precision bf16" train --fp16 True
 refuse 2 "use --metrics_file" train --report_to all
 refuse 2 "unknown option --no_seed" train --no_seed
