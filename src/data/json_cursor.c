@@ -113,6 +113,7 @@ static mts_status next_member(json_cursor *c, json_kind kind, int64_t *n, bool *
 {
     mts_status st = MTS_OK;
     const char close = kind == JSON_KIND_OBJECT ? '}' : ']';
+    char first = '\0';
     if (*n == 0) {
         MTS_TRY(expect_kind(c, kind));
         if (c->depth == JSON_CURSOR_DEPTH)
@@ -121,7 +122,7 @@ static mts_status next_member(json_cursor *c, json_kind kind, int64_t *n, bool *
         c->depth++;
         c->at++;
     }
-    const char first = next_char(c);
+    first = next_char(c);
     *more = first != close;
     if (!*more) {
         c->at++;
@@ -230,10 +231,9 @@ cleanup:
 mts_status json_cursor_string(json_cursor *c, const char **text, size_t *length)
 {
     mts_status st = MTS_OK;
-    size_t bad = 0, n = 0;
+    size_t bad = 0, n = 0, begin = 0, end = 0;
     MTS_TRY(expect_kind(c, JSON_KIND_STRING));
-    const size_t begin = ++c->at;
-    size_t end = begin;
+    begin = end = ++c->at;
     for (;;) {
         const unsigned char byte = c->at < c->bytes ? (unsigned char)c->text[c->at] : 0;
         if (byte == '"')
@@ -303,14 +303,15 @@ static mts_status skip_number(json_cursor *c, bool *whole)
 mts_status json_cursor_integer(json_cursor *c, int64_t *value)
 {
     mts_status st = MTS_OK;
-    bool whole = false;
+    bool whole = false, negative = false;
     int64_t sum = 0;
+    json_cursor start = {0};
     MTS_TRY(expect_kind(c, JSON_KIND_NUMBER));
-    const json_cursor start = *c;
+    start = *c;
     MTS_TRY(skip_number(c, &whole));
     if (!whole)
         return json_cursor_fail(&start, "expected an integer, found a number with a fraction");
-    const bool negative = c->text[start.at] == '-';
+    negative = c->text[start.at] == '-';
     /* negative all the way: INT64_MIN has no positive counterpart */
     for (size_t i = start.at + negative; i < c->at; i++) {
         const int64_t digit = c->text[i] - '0';
@@ -330,10 +331,11 @@ mts_status json_cursor_id(json_cursor *c, const char **text)
     mts_status st = MTS_OK;
     json_kind kind = JSON_KIND_STRING;
     int64_t value = 0;
+    size_t begin = 0;
     MTS_TRY(json_cursor_peek(c, &kind));
     if (kind != JSON_KIND_NUMBER)
         return json_cursor_string(c, text, NULL);
-    const size_t begin = c->at;
+    begin = c->at;
     MTS_TRY(json_cursor_integer(c, &value));
     /* A key stands before it: one byte to the left there is room, and then there is for a NUL. */
     memmove(c->text + begin - 1, c->text + begin, c->at - begin);

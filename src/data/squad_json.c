@@ -399,7 +399,7 @@ static mts_status read_data_item(reader *r)
     squad_question q = {.answers = SQUAD_NO_ANSWERS};
     squad_context context = {0};
     found_keys f = {0};
-    bool known = false;
+    bool known = false, row = false;
     for (int64_t n = 0;;) {
         MTS_TRY(json_cursor_key(&r->c, &n, &key));
         if (key == NULL)
@@ -416,7 +416,7 @@ static mts_status read_data_item(reader *r)
             MTS_TRY(json_cursor_skip(&r->c));
         }
     }
-    const bool row = f.question && f.context;
+    row = f.question && f.context;
     if (row == f.paragraphs || (f.paragraphs && (f.question || f.context || f.answers)))
         return json_cursor_fail(&r->c, "expected an item of \"data\" with either \"paragraphs\" or "
                                        "\"question\" and \"context\"");
