@@ -1,6 +1,7 @@
 /* Files of predictions.  See answer_files.h. */
 #include "tasks/answer_files.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,8 @@ static int shortest_digits(double value, char digits[MAX_DIGITS + 1])
 {
     char text[PYTHON_REAL_BYTES];
     int n = 0;
-    for (int precision = 15; precision <= MAX_DIGITS; precision++) {
+    const bool denormal = value < DBL_MIN; /* only those have fewer than 15 good digits */
+    for (int precision = denormal ? 1 : 15; precision <= MAX_DIGITS; precision++) {
         snprintf(text, sizeof text, "%.*e", precision - 1, value);
         if (strtod(text, NULL) == value)
             break;
