@@ -1,9 +1,12 @@
 """Compare question answering of Mantissa with Python: the official formulas of SQuAD's scores and
 the post-processing of transformers' run_qa.py, both written out below as their rules say.
 
-    check_qa.py BUILD [DATA]     BUILD: a build folder with the test programs; DATA: the folder
-                                 with dev-v1.1.json and dev-v2.0-half.json, default
-                                 $MANTISSA_TEST_DATA/squad
+    check_qa.py BUILD [DATA [MODEL]]
+        BUILD  a build folder with the test programs
+        DATA   the folder with dev-v1.1.json, dev-v2.0-half.json and train-v1.1.json; default:
+               $MANTISSA_TEST_DATA/squad
+        MODEL  a folder with a BERT tokenizer, default $MANTISSA_TEST_MODEL; without one, or without
+               transformers, windows are not compared
 
   text     str.lower, the normalisation of answers and str.lstrip over all code points that this
            Python knows, and over random texts
@@ -11,6 +14,8 @@ the post-processing of transformers' run_qa.py, both written out below as their 
            equal to the last bit
   search   predictions, n best and null odds of random logits for 1,000 questions of each file:
            equal files but for the last digits of probabilities
+  windows  token ids, types, places and targets of questions against transformers' tokenizer and
+           the rules of run_qa.py: equal
 
 Needs numpy 2; uses the metrics of an installed transformers as a second opinion on scores.
 """
@@ -321,14 +326,80 @@ def check_search(program, path, rules):
     return wrong
 
 
+def target_of(offsets, context, answer):
+    """(first token, last token) by run_qa.py's rules; context: the range of the paragraph's tokens.
+    Where run_qa.py runs over the end in looking for the first one, the last one is taken."""
+    if answer is None or not context:
+        return 0, 0
+    begin, end = answer["answer_start"], answer["answer_start"] + len(answer["text"])
+    if offsets[context[0]][0] > begin or offsets[context[-1]][1] < end:
+        return 0, 0
+    first = max(i for i in context if offsets[i][0] <= begin)
+    return first, min(i for i in context if offsets[i][1] >= end)
+
+
+def expected_rows(tokenizer, number, question, context, answer, length, overlap):
+    rows = tokenizer(question.lstrip(), context, truncation="only_second", max_length=length,
+                     stride=overlap, return_overflowing_tokens=True, return_offsets_mapping=True)
+    places = [0]  # byte of each code point
+    for c in context:
+        places.append(places[-1] + len(c.encode()))
+    for i, ids in enumerate(rows["input_ids"]):
+        offsets, parts = rows["offset_mapping"][i], rows.sequence_ids(i)
+        inside = [k for k, part in enumerate(parts) if part == 1]
+        yield [number, ids, rows["token_type_ids"][i], *target_of(offsets, inside, answer),
+               [[places[b], places[e]] if part == 1 else None
+                for (b, e), part in zip(offsets, parts)]]
+
+
+def check_windows(build, model, path, length, overlap, first, n):
+    from transformers import AutoTokenizer
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    program = str(Path(build) / "tests" / "test_question_windows")
+    command = [program, "--dump", model, str(length), str(overlap), str(path), str(first), str(n)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stderr}")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    questions = [(q["question"], p["context"], (q["answers"] or [None])[0])
+                 for article in json.loads(path.read_text())["data"]
+                 for p in article["paragraphs"] for q in p["qas"]]
+    wanted = [row for i, q in enumerate(questions[first:first + n], first)
+              for row in expected_rows(tokenizer, i, *q, length, overlap)]
+    wrong = sum(f != w for f, w in zip(found, wanted)) + abs(len(found) - len(wanted))
+    for f, w in zip(found, wanted):
+        if f != w:
+            print(f"question {w[0]}: expected {w}\nfound {f}")
+            break
+    inside = sum(w[3] > 0 for w in wanted)
+    print(f"windows: {path.name}, length {length}, overlap {overlap}: {n} questions, "
+          f"{len(wanted)} windows, {inside} with an answer, {wrong} wrong")
+    return wrong
+
+
+def check_all_windows(build, folder, model):
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        model = ""
+    if not model:
+        print("windows: skipped, no model folder or no transformers")
+        return 0
+    return (check_windows(build, model, folder / "dev-v1.1.json", 384, 128, 0, 10570)
+            + check_windows(build, model, folder / "dev-v2.0-half.json", 160, 64, 0, 6078)
+            + check_windows(build, model, folder / "train-v1.1.json", 384, 128, 40000, 20000))
+
+
 def main():
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) not in (2, 3, 4):
         sys.exit(__doc__)
     program = str(Path(sys.argv[1]) / "tests" / "test_answers")
     data = os.environ.get("MANTISSA_TEST_DATA", "")
-    folder = Path(sys.argv[2]) if len(sys.argv) == 3 else Path(data) / "squad"
+    folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(data) / "squad"
+    model = sys.argv[3] if len(sys.argv) > 3 else os.environ.get("MANTISSA_TEST_MODEL", "")
     plain, negative = folder / "dev-v1.1.json", folder / "dev-v2.0-half.json"
-    wrong = check_text(program)
+    wrong = check_all_windows(sys.argv[1], folder, model)
+    wrong += check_text(program)
     wrong += check_scores(program, plain, False) + check_scores(program, negative, True)
     for n_best, length, threshold in ((20, 30, 0.0), (3, 2, -1.3), (1, 30, 0.7)):
         rules = {"n_best_size": n_best, "max_answer_length": length,

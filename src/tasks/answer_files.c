@@ -21,17 +21,13 @@ enum {
 static const char *const kinds[ANSWER_FILES_MAX] = {"predictions", "nbest_predictions",
                                                     "null_odds"};
 
-const char *answer_files_name(int64_t i)
-{
-    static const char *const names[] = {"eval_predictions.json",
-                                        "eval_nbest_predictions.json",
-                                        "eval_null_odds.json",
-                                        "predict_predictions.json",
-                                        "predict_nbest_predictions.json",
-                                        "predict_null_odds.json",
-                                        NULL};
-    return names[i];
-}
+const char *const answer_files_names[2 * ANSWER_FILES_MAX + 1] = {"eval_predictions.json",
+                                                                  "eval_nbest_predictions.json",
+                                                                  "eval_null_odds.json",
+                                                                  "predict_predictions.json",
+                                                                  "predict_nbest_predictions.json",
+                                                                  "predict_null_odds.json",
+                                                                  NULL};
 
 /* ---------------------------------------------------------------------------- numbers ---- */
 

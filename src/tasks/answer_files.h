@@ -37,9 +37,9 @@ MTS_NODISCARD mts_status answer_files_commit(answer_files *f);
 /* Free; files that were not committed do not appear. */
 void answer_files_close(answer_files *f);
 
-/* Name number i of the files that may be written with a prefix ("eval", "predict"); NULL behind the
+/* Names of all files that may be written with the prefixes "eval" and "predict"; NULL behind the
  * last. */
-const char *answer_files_name(int64_t i);
+extern const char *const answer_files_names[2 * ANSWER_FILES_MAX + 1];
 
 /* text: repr() of a Python float, e.g. "0.1", "1e-05", "-3.0". */
 enum { PYTHON_REAL_BYTES = 40 };
