@@ -93,7 +93,7 @@ mts_status json_cursor_peek(json_cursor *c, json_kind *kind)
 
 static const char *kind_name(json_kind kind)
 {
-    static const char *const names[] = {"an object", "an array",       "a string",
+    static const char *const names[] = {"an object", "an array",      "a string",
                                         "a number",  "true or false", "null"};
     return names[kind];
 }

@@ -12,8 +12,8 @@
 enum {
     INDEX_STEP = 64, /* code points from one entry of the index of a context to the next */
     FIRST_CAPACITY = 64,
-    PREFIX_BYTES = 1 << 20, /* what squad_json_is looks at */
-    OF_CONTEXTS = 0, /* places in squad_set.capacity */
+    PREFIX_BYTES = 1 << 14, /* what squad_json_is looks at */
+    OF_CONTEXTS = 0,        /* places in squad_set.capacity */
     OF_QUESTIONS = 1,
     OF_ANSWERS = 2,
 };
@@ -56,8 +56,8 @@ static mts_status add_answer(reader *r, const char *text, int64_t start)
 {
     mts_status st = MTS_OK;
     squad_set *s = r->out;
-    MTS_TRY(grow(r->c.ctx, &s->answers, s->n_answers, &s->capacity[OF_ANSWERS],
-                 sizeof s->answers[0]));
+    MTS_TRY(
+        grow(r->c.ctx, &s->answers, s->n_answers, &s->capacity[OF_ANSWERS], sizeof s->answers[0]));
     MTS_TRY(grow(r->c.ctx, &r->starts, s->n_answers, &r->starts_capacity, sizeof r->starts[0]));
     s->answers[s->n_answers] = (squad_answer){.text = text};
     r->starts[s->n_answers++] = start;
@@ -159,8 +159,9 @@ static mts_status read_answer_columns(reader *r)
         }
     }
     if (!has_texts || !has_starts || texts != starts)
-        return json_cursor_fail(&r->c, "expected \"text\" and \"answer_start\" of equal length, "
-                                       "found %lld and %lld items",
+        return json_cursor_fail(&r->c,
+                                "expected \"text\" and \"answer_start\" of equal length, "
+                                "found %lld and %lld items",
                                 (long long)texts, (long long)starts);
 cleanup:
     return st;
@@ -215,8 +216,8 @@ static mts_status add_question(reader *r, const squad_question *q)
 {
     mts_status st = MTS_OK;
     squad_set *s = r->out;
-    MTS_TRY(grow(r->c.ctx, &s->questions, s->n, &s->capacity[OF_QUESTIONS],
-                 sizeof s->questions[0]));
+    MTS_TRY(
+        grow(r->c.ctx, &s->questions, s->n, &s->capacity[OF_QUESTIONS], sizeof s->questions[0]));
     s->questions[s->n] = *q;
     s->questions[s->n++].context = (int32_t)s->n_contexts;
 cleanup:
@@ -576,16 +577,13 @@ static bool has_data(char *text, size_t bytes)
 
 bool squad_json_is(const char *path)
 {
+    char text[PREFIX_BYTES + 1];
     file_reader r = {0};
-    char *text = NULL;
-    bool yes = false;
     if (file_reader_open(NULL, path, &r) != MTS_OK)
         return false;
     const size_t bytes = r.bytes < PREFIX_BYTES ? r.bytes : PREFIX_BYTES;
-    if (mem_calloc(NULL, &text, bytes + 1, 1, "start of a file") == MTS_OK &&
-        file_reader_read(NULL, &r, 0, text, bytes) == MTS_OK)
-        yes = has_data(text, bytes);
-    mem_free(text);
+    const bool read = file_reader_read(NULL, &r, 0, text, bytes) == MTS_OK;
+    text[bytes] = '\0';
     file_reader_close(&r);
-    return yes;
+    return read && has_data(text, bytes);
 }

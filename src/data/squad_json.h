@@ -78,7 +78,7 @@ int64_t squad_set_misplaced(const squad_set *s);
 MTS_NODISCARD mts_status squad_set_check_ids(mts_ctx *ctx, const squad_set *s, const char *path);
 
 /*
- * Whether the file at path is of this kind: a JSON object in whose first MiB stands a key "data"
+ * Whether the file at path is of this kind: a JSON object in whose first 16 KiB stands a key "data"
  * with an array; other JSON files hold an object on each line.  false also where it cannot be read.
  */
 bool squad_json_is(const char *path);

@@ -237,6 +237,7 @@ mts_status answer_files_open(mts_ctx *ctx, answer_files *f, const char *dir, con
     char name[NAME_BYTES];
     char *path = NULL;
     *f = (answer_files){.ctx = ctx};
+    MTS_TRY(file_make_dirs(ctx, dir));
     for (int kind = 0; kind < (negative ? ANSWER_FILES_MAX : NULL_ODDS); kind++) {
         snprintf(name, sizeof name, "%s_%s.json", prefix, kinds[kind]);
         MTS_TRY(path_join(ctx, &path, dir, name));

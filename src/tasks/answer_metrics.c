@@ -7,6 +7,7 @@
 #include "base/json_util.h"
 #include "base/memory.h"
 #include "tasks/answer_text.h"
+#include "tasks/task.h"
 
 enum { KEY_BYTES = 64 };
 
@@ -40,10 +41,20 @@ void answer_metrics_deinit(answer_metrics *m)
 const char *answer_metrics_name(bool negative, int64_t i)
 {
     static const char *const plain[] = {"exact_match", "f1", NULL};
-    static const char *const with_negative[] = {
-        "exact",       "f1",       "total",       "HasAns_exact", "HasAns_f1",         "HasAns_total",
-        "NoAns_exact", "NoAns_f1", "NoAns_total", "best_exact",   "best_exact_thresh", "best_f1",
-        "best_f1_thresh", NULL};
+    static const char *const with_negative[] = {"exact",
+                                                "f1",
+                                                "total",
+                                                "HasAns_exact",
+                                                "HasAns_f1",
+                                                "HasAns_total",
+                                                "NoAns_exact",
+                                                "NoAns_f1",
+                                                "NoAns_total",
+                                                "best_exact",
+                                                "best_exact_thresh",
+                                                "best_f1",
+                                                "best_f1_thresh",
+                                                NULL};
     return negative ? with_negative[i] : plain[i];
 }
 
@@ -120,12 +131,17 @@ static double percent(const answer_metrics *m, subset of, score_fn *score)
     return 100.0 * sum / (double)count(m, of);
 }
 
+static const char *key_of(char key[KEY_BYTES], const char *prefix, const char *name)
+{
+    snprintf(key, KEY_BYTES, "eval_%s%s", prefix, name);
+    return key;
+}
+
 static mts_status put(mts_ctx *ctx, json_t *object, const char *prefix, const char *name,
-                      json_t *value)
+                      double value)
 {
     char key[KEY_BYTES];
-    snprintf(key, sizeof key, "eval_%s%s", prefix, name);
-    return json_util_set(ctx, object, key, value);
+    return task_put_number(ctx, object, key_of(key, prefix, name), value);
 }
 
 /* exact, f1 and total of some of the questions. */
@@ -133,12 +149,13 @@ static mts_status put_subset(mts_ctx *ctx, const answer_metrics *m, subset of, c
                              json_t *object)
 {
     mts_status st = MTS_OK;
+    char key[KEY_BYTES];
     const int64_t n = count(m, of);
     if (n == 0)
         return MTS_OK;
-    MTS_TRY(put(ctx, object, prefix, "exact", json_real(percent(m, of, exact_of))));
-    MTS_TRY(put(ctx, object, prefix, "f1", json_real(percent(m, of, f1_of))));
-    MTS_TRY(put(ctx, object, prefix, "total", json_integer(n)));
+    MTS_TRY(put(ctx, object, prefix, "exact", percent(m, of, exact_of)));
+    MTS_TRY(put(ctx, object, prefix, "f1", percent(m, of, f1_of)));
+    MTS_TRY(json_util_set(ctx, object, key_of(key, prefix, "total"), json_integer(n)));
 cleanup:
     return st;
 }
@@ -182,11 +199,11 @@ static mts_status put_best(mts_ctx *ctx, const answer_metrics *m, json_t *object
         sorted[i] = &m->scores[i];
     qsort((void *)sorted, (size_t)m->n, sizeof sorted[0], compare_odds);
     best_threshold(m, sorted, exact_of, &best, &threshold);
-    MTS_TRY(put(ctx, object, "", "best_exact", json_real(best)));
-    MTS_TRY(put(ctx, object, "", "best_exact_thresh", json_real(threshold)));
+    MTS_TRY(put(ctx, object, "", "best_exact", best));
+    MTS_TRY(put(ctx, object, "", "best_exact_thresh", threshold));
     best_threshold(m, sorted, f1_of, &best, &threshold);
-    MTS_TRY(put(ctx, object, "", "best_f1", json_real(best)));
-    MTS_TRY(put(ctx, object, "", "best_f1_thresh", json_real(threshold)));
+    MTS_TRY(put(ctx, object, "", "best_f1", best));
+    MTS_TRY(put(ctx, object, "", "best_f1_thresh", threshold));
 cleanup:
     mem_free((void *)sorted);
     return st;
@@ -196,8 +213,8 @@ mts_status answer_metrics_put(mts_ctx *ctx, const answer_metrics *m, json_t *obj
 {
     mts_status st = MTS_OK;
     if (!m->negative) {
-        MTS_TRY(put(ctx, object, "", "exact_match", json_real(percent(m, ALL, exact_of))));
-        MTS_TRY(put(ctx, object, "", "f1", json_real(percent(m, ALL, f1_of))));
+        MTS_TRY(put(ctx, object, "", "exact_match", percent(m, ALL, exact_of)));
+        MTS_TRY(put(ctx, object, "", "f1", percent(m, ALL, f1_of)));
         return MTS_OK;
     }
     MTS_TRY(put_subset(ctx, m, ALL, "", object));

@@ -44,8 +44,8 @@ static int64_t best_tokens(const float *logits, int64_t tokens, int64_t n_best, 
     int64_t n = 0;
     for (int32_t token = 0; token < tokens; token++) {
         int64_t place = n < n_best ? n++ : n_best;
-        while (place > 0 && is_before(logits[2 * token], token, logits[2 * best[place - 1]],
-                                      best[place - 1])) {
+        while (place > 0 &&
+               is_before(logits[2 * token], token, logits[2 * best[place - 1]], best[place - 1])) {
             if (place < n_best)
                 best[place] = best[place - 1];
             place--;
@@ -121,12 +121,11 @@ static mts_status add_spans(mts_ctx *ctx, answer_search *s, const answer_window 
                             int64_t n_ends)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(reserve(ctx, s,
-                    n_ends < s->rules.max_answer_length ? n_ends : s->rules.max_answer_length));
+    MTS_TRY(
+        reserve(ctx, s, n_ends < s->rules.max_answer_length ? n_ends : s->rules.max_answer_length));
     for (int64_t k = 0; k < n_ends; k++) {
         const int32_t end = s->ends[k];
-        if (!is_of_context(w, end) || end < start ||
-            end - start >= s->rules.max_answer_length)
+        if (!is_of_context(w, end) || end < start || end - start >= s->rules.max_answer_length)
             continue;
         const float a = w->logits[2 * start], b = w->logits[2 * end + 1];
         s->items[s->n++] = (answer_candidate){.start_logit = a,
@@ -143,8 +142,7 @@ cleanup:
 mts_status answer_search_window(mts_ctx *ctx, answer_search *s, const answer_window *w)
 {
     mts_status st = MTS_OK;
-    const int64_t wanted =
-        w->tokens < s->rules.n_best_size ? w->tokens : s->rules.n_best_size;
+    const int64_t wanted = w->tokens < s->rules.n_best_size ? w->tokens : s->rules.n_best_size;
     int64_t n_starts = 0, n_ends = 0;
     if (w->tokens == 0)
         return MTS_OK;

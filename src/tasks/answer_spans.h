@@ -55,8 +55,8 @@ typedef struct answer_search {
     int32_t *starts, *ends; /* [order_capacity]: tokens by logit; owned */
     int64_t order_capacity;
     /* when finished: */
-    int64_t chosen;     /* index of the answer in items, or -1: no answer, "" */
-    double null_odds;   /* score of "no answer" - score of the best span; negative only */
+    int64_t chosen;   /* index of the answer in items, or -1: no answer, "" */
+    double null_odds; /* score of "no answer" - score of the best span; negative only */
 } answer_search;
 
 void answer_search_init(answer_search *s, const answer_rules *rules);

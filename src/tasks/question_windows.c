@@ -19,12 +19,12 @@ typedef struct builder {
     const question_list *list;
     const window_options *options;
     encoded_dataset *rows;
-    question_windows *out;           /* may be NULL */
-    int64_t row_capacity;            /* of arrays with one element for each row */
-    int64_t token_capacity;          /* likewise for each token */
+    question_windows *out;              /* may be NULL */
+    int64_t row_capacity;               /* of arrays with one element for each row */
+    int64_t token_capacity;             /* likewise for each token */
     int32_t *target_begin, *target_end; /* [row_capacity], if there are answers */
-    token_windows *block;            /* [BLOCK_QUESTIONS] */
-    int64_t failed;                  /* the lowest question that failed; INT64_MAX: none */
+    token_windows *block;               /* [BLOCK_QUESTIONS] */
+    int64_t failed;                     /* the lowest question that failed; INT64_MAX: none */
     mts_status failure;
     mts_ctx failed_context; /* its text */
 } builder;
@@ -36,9 +36,9 @@ static void encode_question(builder *b, mts_ctx *own, int64_t first, int64_t i)
 {
     const int64_t question = first + i;
     const window_options *o = b->options;
-    const mts_status st = tokenizer_windows(
-        own, o->tokenizer, python_lstrip(b->list->questions[question]),
-        b->list->contexts[question], o->max_length, o->overlap, &b->block[i]);
+    const mts_status st =
+        tokenizer_windows(own, o->tokenizer, python_lstrip(b->list->questions[question]),
+                          b->list->contexts[question], o->max_length, o->overlap, &b->block[i]);
     if (st == MTS_OK)
         return;
 #pragma omp critical(mts_question_windows_failure)
@@ -163,11 +163,11 @@ static void append_window(builder *b, const token_window *w, const squad_answer 
 }
 
 /* Append all windows of a question and free them. */
-static mts_status append_question(mts_ctx *ctx, builder *b, int64_t question, token_windows *windows)
+static mts_status append_question(mts_ctx *ctx, builder *b, int64_t question,
+                                  token_windows *windows)
 {
     mts_status st = MTS_OK;
-    const squad_answer *answer =
-        b->list->answers == NULL ? NULL : b->list->answers[question];
+    const squad_answer *answer = b->list->answers == NULL ? NULL : b->list->answers[question];
     int64_t tokens = 0;
     for (int64_t i = 0; i < windows->count; i++)
         tokens += windows->items[i].row.length;
@@ -220,8 +220,7 @@ mts_status question_windows_build(mts_ctx *ctx, const question_list *list,
 {
     mts_status st = MTS_OK;
     int64_t n = 0;
-    builder b = {
-        .list = list, .options = options, .rows = rows, .out = out, .failed = INT64_MAX};
+    builder b = {.list = list, .options = options, .rows = rows, .out = out, .failed = INT64_MAX};
     MTS_TRY(begin_building(ctx, &b));
     for (int64_t first = 0; first < list->n; first += n) {
         n = list->n - first < BLOCK_QUESTIONS ? list->n - first : BLOCK_QUESTIONS;

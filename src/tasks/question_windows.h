@@ -25,9 +25,9 @@
 /* Questions in memory; all borrowed. */
 typedef struct question_list {
     int64_t n;
-    const char *const *questions;      /* [n] */
-    const char *const *contexts;       /* [n], each at most INT32_MAX bytes */
-    const char *const *ids;            /* [n], for error texts; NULL: there are none */
+    const char *const *questions;       /* [n] */
+    const char *const *contexts;        /* [n], each at most INT32_MAX bytes */
+    const char *const *ids;             /* [n], for error texts; NULL: there are none */
     const squad_answer *const *answers; /* [n]: the first answer, or NULL; NULL: no targets */
 } question_list;
 

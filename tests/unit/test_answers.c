@@ -83,12 +83,15 @@ static void assert_lower(const char *text, const char *expected)
 static void test_lower(void **state)
 {
     (void)state;
-    assert_lower("\xC4\xB0", "i\xCC\x87");                                  /* I with a dot */
-    assert_lower("A\xCE\xA3", "a\xCF\x82");                                /* sigma, final */
+    assert_lower("\xC4\xB0", "i\xCC\x87");  /* I with a dot */
+    assert_lower("A\xCE\xA3", "a\xCF\x82"); /* sigma, final */
     assert_lower("A\xCE\xA3 B", "a\xCF\x82 b");
-    assert_lower("A\xCE\xA3" "B", "a\xCF\x83" "b");                        /* not final */
-    assert_lower("\xCE\xA3", "\xCF\x83");                                  /* no letter before */
-    assert_lower("A'\xCE\xA3.'", "a'\xCF\x82.'");                          /* ignorable ones */
+    assert_lower("A\xCE\xA3"
+                 "B",
+                 "a\xCF\x83"
+                 "b");                            /* not final */
+    assert_lower("\xCE\xA3", "\xCF\x83");         /* no letter before */
+    assert_lower("A'\xCE\xA3.'", "a'\xCF\x82.'"); /* ignorable ones */
     assert_lower("A'\xCE\xA3.B", "a'\xCF\x83.b");
     assert_lower("1\xCE\xA3", "1\xCF\x83");
     assert_string_equal(python_lstrip(" \t\n\x1C\xC2\x85\xE2\x80\xA8x "), "x ");
@@ -550,11 +553,11 @@ static void search_window(answer_search *s, const json_t *w)
 static json_t *dump_search(const json_t *task, const char *dir)
 {
     const json_t *r = json_object_get(task, "rules"), *list = json_object_get(task, "questions");
-    const answer_rules rules = {
-        .n_best_size = (int64_t)number_of(r, "n_best_size"),
-        .max_answer_length = (int64_t)number_of(r, "max_answer_length"),
-        .negative = json_is_true(json_object_get(r, "negative")),
-        .null_score_diff_threshold = number_of(r, "null_score_diff_threshold")};
+    const answer_rules rules = {.n_best_size = (int64_t)number_of(r, "n_best_size"),
+                                .max_answer_length = (int64_t)number_of(r, "max_answer_length"),
+                                .negative = json_is_true(json_object_get(r, "negative")),
+                                .null_score_diff_threshold =
+                                    number_of(r, "null_score_diff_threshold")};
     answer_search s;
     answer_files f;
     answer_search_init(&s, &rules);
@@ -598,18 +601,12 @@ static int dump(int argc, char **argv)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_normalise),
-        cmocka_unit_test(test_lower),
-        cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_scores_with_negative),
-        cmocka_unit_test(test_search),
-        cmocka_unit_test(test_search_few),
-        cmocka_unit_test(test_search_negative),
-        cmocka_unit_test(test_search_windows),
-        cmocka_unit_test(test_search_ties),
-        cmocka_unit_test(test_search_without_numbers),
-        cmocka_unit_test(test_python_real),
-        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_normalise),       cmocka_unit_test(test_lower),
+        cmocka_unit_test(test_scores),          cmocka_unit_test(test_scores_with_negative),
+        cmocka_unit_test(test_search),          cmocka_unit_test(test_search_few),
+        cmocka_unit_test(test_search_negative), cmocka_unit_test(test_search_windows),
+        cmocka_unit_test(test_search_ties),     cmocka_unit_test(test_search_without_numbers),
+        cmocka_unit_test(test_python_real),     cmocka_unit_test(test_files),
         cmocka_unit_test(test_failing_memory),
     };
     if (argc > 1)

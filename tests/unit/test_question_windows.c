@@ -100,8 +100,8 @@ static void test_windows(void **state)
     (void)state;
     /* room for 4 of 7 tokens, 2 shared: bcde defg fgh */
     assert_ok(build(" \t?", "b c d e f g h", 6, 11, 8, 2, &rows, &w));
-    static const int32_t ids[] = {2, 15, 3, 5, 6, 7, 8, 3, 2, 15, 3, 7, 8, 9, 10, 3, 2, 15, 3, 9,
-                                  10, 11, 3};
+    static const int32_t ids[] = {2, 15, 3,  5, 6, 7,  8, 3, 2,  15, 3, 7,
+                                  8, 9,  10, 3, 2, 15, 3, 9, 10, 11, 3};
     static const int64_t offsets[] = {0, 8, 16, 23};
     assert_int_equal(rows.n, 3);
     assert_memory_equal(rows.offsets, offsets, sizeof offsets);
@@ -139,11 +139,11 @@ static void test_search(void **state)
     (void)state;
     assert_ok(build("?", context, -2, 0, 8, 2, &rows, &w));
     assert_int_equal(rows.offsets[rows.n], 16);
-    logits[0] = -1;               /* no answer: -1 in the first, 1 in the second */
+    logits[0] = -1; /* no answer: -1 in the first, 1 in the second */
     logits[16] = 1;
-    logits[2 * (8 + 4)] = 5;      /* "e" begins */
-    logits[2 * (8 + 5) + 1] = 4;  /* "f" ends */
-    logits[2 * (0 + 1)] = 99;     /* of the question: not looked at */
+    logits[2 * (8 + 4)] = 5;     /* "e" begins */
+    logits[2 * (8 + 5) + 1] = 4; /* "f" ends */
+    logits[2 * (0 + 1)] = 99;    /* of the question: not looked at */
     answer_search_init(&s, &rules);
     for (int again = 0; again < 2; again++) {
         assert_ok(question_windows_search(&ctx, &w, &rows, logits, 0, &s));
@@ -301,9 +301,9 @@ static int dump(int argc, char **argv)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_targets),       cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_search),        cmocka_unit_test(test_long_question),
-        cmocka_unit_test(test_threads),       cmocka_unit_test(test_failing_memory),
+        cmocka_unit_test(test_targets), cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_search),  cmocka_unit_test(test_long_question),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_failing_memory),
     };
     if (argc >= 6 && strcmp(argv[1], "--dump") == 0)
         return dump(argc, argv);

@@ -56,8 +56,10 @@ static void assert_refused(const char *text, const char *begins, const char *end
 static const char official[] =
     "{\"version\": \"v2.0\", \"data\": [{\"title\": \"T\", \"paragraphs\": [\n"
     " {\"qas\": [{\"question\": \" Who?\", \"id\": \"q1\", \"is_impossible\": false, \"answers\": "
-    "[{\"text\": \"Zo\\u00eb\", \"answer_start\": 3}, {\"answer_start\": 0, \"text\": \"B\\u00e9\"}]},"
-    " {\"id\": \"q2\", \"question\": \"\", \"answers\": [], \"plausible_answers\": [{\"x\": [1.5e3]}],"
+    "[{\"text\": \"Zo\\u00eb\", \"answer_start\": 3}, {\"answer_start\": 0, \"text\": "
+    "\"B\\u00e9\"}]},"
+    " {\"id\": \"q2\", \"question\": \"\", \"answers\": [], \"plausible_answers\": [{\"x\": "
+    "[1.5e3]}],"
     " \"is_impossible\": true}], \"context\": \"B\\u00e9 Zo\\u00eb \\ud83d\\ude00 end\"}]},"
     " {\"paragraphs\": [{\"context\": \"abc\", \"qas\": [{\"id\": 17, \"question\": \"x\"}]}]}]}";
 
@@ -94,7 +96,8 @@ static void test_flat_form(void **state)
 {
     (void)state;
     squad_set s = read_text(
-        "\xEF\xBB\xBF{\"data\": [{\"answers\": {\"answer_start\": [2, 0], \"text\": [\"c\", \"ab\"]},"
+        "\xEF\xBB\xBF{\"data\": [{\"answers\": {\"answer_start\": [2, 0], \"text\": [\"c\", "
+        "\"ab\"]},"
         "\"title\": null, \"question\": \"q\", \"context\": \"ab c\", \"id\": \"1\"},"
         "{\"question\": \"r\", \"context\": \"ab c\", \"id\": \"2\", \"answers\": {\"text\": [], "
         "\"answer_start\": []}},"
@@ -171,48 +174,48 @@ static void test_refused_json(void **state)
     assert_refused("{\"a\": -}", "f:1:8: ", "expected a digit, found '}'");
     assert_refused("{\"a\": nul}", "f:1:7: ", "expected a JSON value, found 'n'");
     assert_refused("{\"a\": NaN}", "f:1:7: ", "expected a JSON value, found 'N'");
-    assert_refused("{\"a\": \"x\ny\"}", "f:1:9: ",
-                   "expected '\"' at the end of a string, found the byte 0x0a");
+    assert_refused("{\"a\": \"x\ny\"}",
+                   "f:1:9: ", "expected '\"' at the end of a string, found the byte 0x0a");
     assert_refused("{\"a\": \"\\x\"}", "f:1:9: ", "behind a backslash, found 'x'");
     assert_refused("{\"a\": \"\\u12g4\"}", "f:1:12: ", "expected a hexadecimal digit, found 'g'");
     assert_refused("{\"a\": \"\\u0000\"}", "f:1:14: ", "\\u0000 in a string is not supported");
-    assert_refused("{\"a\": \"\\ud800\"}", "f:1:14: ",
-                   "expected a pair of surrogates, found half of one");
+    assert_refused("{\"a\": \"\\ud800\"}",
+                   "f:1:14: ", "expected a pair of surrogates, found half of one");
     assert_refused("{\"a\": \"\\ud800\\u0041\"}", "f:1:20: ", "found half of one");
     assert_refused("{\"a\": \"\\udc00\"}", "f:1:14: ", "found half of one");
-    assert_refused("{\"a\": \"\xC3\"}", "f:1:9: ",
-                   "expected UTF-8, found the byte 0xc3 in the string before");
+    assert_refused("{\"a\": \"\xC3\"}",
+                   "f:1:9: ", "expected UTF-8, found the byte 0xc3 in the string before");
     assert_refused("{\"a\": \"b", "f:1:9: ", "found the end of the file");
-    assert_refused("{\"data\": [{\"context\": \"\", \"question\": \"\"}]} x", "f:1:45: ",
-                   "expected the end of the file, found 'x'");
+    assert_refused("{\"data\": [{\"context\": \"\", \"question\": \"\"}]} x",
+                   "f:1:45: ", "expected the end of the file, found 'x'");
 }
 
 static void test_refused_forms(void **state)
 {
     (void)state;
     assert_refused("{\"data\": 3}", "f:1:10: ", "expected an array, found a number");
-    assert_refused("{\"data\": [{}]}", "f:1:13: ",
-                   "either \"paragraphs\" or \"question\" and \"context\"");
-    assert_refused("{\"data\": [{\"paragraphs\": [], \"question\": \"\"}]}", "f:1:45: ",
-                   "either \"paragraphs\" or \"question\" and \"context\"");
-    assert_refused("{\"data\": [], \"data\": []}", "f:1:21: ",
-                   "the key \"data\" occurs twice in an object");
+    assert_refused("{\"data\": [{}]}",
+                   "f:1:13: ", "either \"paragraphs\" or \"question\" and \"context\"");
+    assert_refused("{\"data\": [{\"paragraphs\": [], \"question\": \"\"}]}",
+                   "f:1:45: ", "either \"paragraphs\" or \"question\" and \"context\"");
+    assert_refused("{\"data\": [], \"data\": []}",
+                   "f:1:21: ", "the key \"data\" occurs twice in an object");
     assert_refused("{\"data\": [{\"paragraphs\": [{\"context\": \"\"}]}]}", "f:1:42: ",
                    "expected a paragraph with \"context\" and \"qas\", found one without");
     assert_refused("{\"data\": [{\"paragraphs\": [{\"context\": \"\", \"qas\": [{}]}]}]}",
                    "f:1:53: ", "expected a question with \"question\", found one without");
-    assert_refused("{\"data\": [{\"id\": true}]}", "f:1:18: ",
-                   "expected a string, found true or false");
-    assert_refused("{\"data\": [{\"answers\": [{\"text\": \"a\"}]}]}", "f:1:37: ",
-                   "found one without");
+    assert_refused("{\"data\": [{\"id\": true}]}",
+                   "f:1:18: ", "expected a string, found true or false");
+    assert_refused("{\"data\": [{\"answers\": [{\"text\": \"a\"}]}]}",
+                   "f:1:37: ", "found one without");
     assert_refused("{\"data\": [{\"answers\": [{\"text\": \"a\", \"answer_start\": 1.0}]}]}",
                    "f:1:54: ", "expected an integer, found a number with a fraction");
     assert_refused("{\"data\": [{\"answers\": {\"text\": [\"a\"], \"answer_start\": []}}]}",
                    "f:1:58: ", "of equal length, found 1 and 0 items");
     assert_refused("{\"data\": [{\"answers\": [{\"answer_start\": 9223372036854775808}]}]}",
                    "f:1:41: ", "expected an integer of 64 bits, found a larger one");
-    assert_refused("{\"data\": [{\"answers\": \"a\"}]}", "f:1:23: ",
-                   "expected an array, found a string");
+    assert_refused("{\"data\": [{\"answers\": \"a\"}]}",
+                   "f:1:23: ", "expected an array, found a string");
 }
 
 static void test_ids(void **state)
