@@ -306,14 +306,43 @@ MTS_API bool mts_predictor_is_multi_label(const mts_predictor *predictor);
 /* Of the rows predicted so far, how many had more than max_seq_length tokens and were cut. */
 MTS_API int64_t mts_predictor_cut_rows(const mts_predictor *predictor);
 
+/* Whether it answers questions about paragraphs: then mts_predictor_answer is its call, otherwise
+ * mts_predictor_run. */
+MTS_API bool mts_predictor_answers_questions(const mts_predictor *predictor);
+
 /*
  * logits[n][num_labels] (out, caller's) of n rows; text_b may be NULL (single texts) or hold n
- * second texts.  UTF-8; invalid bytes become U+FFFD.
+ * second texts.  UTF-8; invalid bytes become U+FFFD.  MTS_ERR_ARGUMENT: NULL, or a model that
+ * answers questions; MTS_ERR_NUMERIC: NaN or infinity in a layer; MTS_ERR_MEMORY.
  */
 MTS_NODISCARD MTS_API mts_status mts_predictor_run(mts_predictor *predictor,
                                                    const char *const *text_a,
                                                    const char *const *text_b, int64_t n,
                                                    float *logits);
+
+/* The answer to one question: a part of its paragraph. */
+typedef struct mts_answer {
+    const char *text;   /* with a NUL behind; "": the paragraph has no answer, begin and end are 0 */
+    int64_t begin, end; /* its bytes in the paragraph, end behind the last */
+    double score;       /* probability among the n_best_size best answers, "no answer" included */
+    /* Score of "no answer" less that of the best answer, in logits; 0 unless
+     * version_2_with_negative. */
+    double null_odds;
+} mts_answer;
+
+/*
+ * Answer n questions, each about the paragraph of the same index, by doc_stride, n_best_size,
+ * max_answer_length, version_2_with_negative and null_score_diff_threshold of the predictor's
+ * options.  Long paragraphs are read in windows of max_seq_length tokens; nothing is cut.  UTF-8 as
+ * above.  MTS_ERR_ARGUMENT: NULL, a model that labels texts, a question that leaves no room for its
+ * paragraph; MTS_ERR_NUMERIC, MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_predictor_answer(mts_predictor *predictor,
+                                                      const char *const *questions,
+                                                      const char *const *paragraphs, int64_t n);
+/* Answer number index of the last call, or NULL if out of range; owned by the predictor, until the
+ * next call. */
+MTS_API const mts_answer *mts_predictor_answer_at(const mts_predictor *predictor, int64_t index);
 
 /*
  * Whether a result may be written to path: MTS_ERR_ARGUMENT if that is a data file which the
@@ -341,6 +370,8 @@ MTS_API int64_t mts_test_rows_count(const mts_test_rows *rows);
 /* Arrays of all texts, owned by rows; text_b: NULL if rows are single texts. */
 MTS_API const char *const *mts_test_rows_text_a(const mts_test_rows *rows);
 MTS_API const char *const *mts_test_rows_text_b(const mts_test_rows *rows);
+/* The ids by which a file of questions names its rows; NULL: they have none.  Owned by rows. */
+MTS_API const char *const *mts_test_rows_ids(const mts_test_rows *rows);
 
 /* ---------------------------------------------------------------------------- tokenizer ---- */
 

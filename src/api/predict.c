@@ -1,16 +1,21 @@
 /*
- * mts_predictor_* and mts_test_rows_* of the public header over train/predictor, tasks/test_rows.
+ * mts_predictor_* and mts_test_rows_* of the public header over train/predictor, tasks/text_answers and
+ * tasks/test_rows.
  *
- * Path: cli/cmd_predict.c -> mts_predictor_run -> predictor_run.
+ * Path: cli/cmd_predict.c -> mts_predictor_run, mts_predictor_answer -> predictor_run_rows.
  */
 #include "train/predictor.h"
 
 #include "options/options.h"
 #include "tasks/test_rows.h"
+#include "tasks/text_answers.h"
 #include "train/settings.h"
 
 struct mts_predictor {
     predictor *inner;
+    answer_rules rules; /* this and below: for a model that answers questions */
+    int64_t overlap;
+    text_answers answers; /* of the last call */
 };
 
 mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options, mts_predictor **out)
@@ -24,6 +29,8 @@ mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options, mts_pred
     MTS_TRY(options_check_predict(ctx, &own));
     MTS_TRY(mem_calloc(ctx, &p, 1, sizeof *p, "predictor"));
     MTS_TRY(predictor_open(ctx, &own, &p->inner));
+    p->rules = text_answers_rules(&own);
+    p->overlap = own.doc_stride;
     *out = p;
     p = NULL;
 cleanup:
@@ -35,6 +42,7 @@ void mts_predictor_close(mts_predictor *p)
 {
     if (p == NULL)
         return;
+    text_answers_deinit(&p->answers);
     predictor_close(p->inner);
     mem_free(p);
 }
@@ -67,14 +75,67 @@ int64_t mts_predictor_cut_rows(const mts_predictor *p)
     return p->inner->cut_rows;
 }
 
+bool mts_predictor_answers_questions(const mts_predictor *p)
+{
+    return p->inner->net->options.head->target == TARGET_SPAN;
+}
+
+/* The arguments of a call are there, and the model is of the kind that it is for. */
+static mts_status check_call(mts_predictor *p, const char *call, bool given, bool answers)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = p->inner->ctx;
+    MTS_CHECK(given, MTS_ERR_ARGUMENT, "%s: expected texts and room for the result, found NULL",
+              call);
+    MTS_CHECK(mts_predictor_answers_questions(p) == answers, MTS_ERR_ARGUMENT,
+              answers ? "%s: expected a model that answers questions, found one that labels texts"
+                      : "%s: expected a model that labels texts, found one that answers questions",
+              call);
+cleanup:
+    return st;
+}
+
 mts_status mts_predictor_run(mts_predictor *p, const char *const *text_a, const char *const *text_b,
                              int64_t n, float *logits)
 {
-    if (p == NULL || text_a == NULL || logits == NULL || n < 0)
-        return p == NULL ? MTS_ERR_ARGUMENT
-                         : status_set(p->inner->ctx, MTS_ERR_ARGUMENT,
-                                      "mts_predictor_run: texts and logits must be given");
-    return predictor_run(p->inner, text_a, text_b, n, logits);
+    mts_status st = MTS_OK;
+    if (p == NULL)
+        return MTS_ERR_ARGUMENT;
+    MTS_TRY(
+        check_call(p, "mts_predictor_run", text_a != NULL && logits != NULL && n >= 0, false));
+    MTS_TRY(predictor_run_texts(p->inner, text_a, text_b, n, logits));
+cleanup:
+    return st;
+}
+
+mts_status mts_predictor_answer(mts_predictor *p, const char *const *questions,
+                                const char *const *paragraphs, int64_t n)
+{
+    mts_status st = MTS_OK;
+    window_options windows;
+    if (p == NULL)
+        return MTS_ERR_ARGUMENT;
+    text_answers_deinit(&p->answers);
+    MTS_TRY(check_call(p, "mts_predictor_answer",
+                       questions != NULL && paragraphs != NULL && n >= 0, true));
+    if (n == 0)
+        return MTS_OK;
+    windows = (window_options){.tokenizer = p->inner->tokenizer,
+                               .max_length = p->inner->max_seq_length,
+                               .overlap = p->overlap,
+                               .threads = p->inner->threads};
+    MTS_TRY(text_answers_encode(p->inner->ctx, &p->answers, questions, paragraphs, n, &windows));
+    MTS_TRY(predictor_run_rows(p->inner, &p->answers.rows, p->answers.logits));
+    MTS_TRY(text_answers_find(p->inner->ctx, &p->answers, paragraphs, &p->rules));
+cleanup:
+    if (st != MTS_OK)
+        text_answers_deinit(&p->answers);
+    return st;
+}
+
+const mts_answer *mts_predictor_answer_at(const mts_predictor *p, int64_t index)
+{
+    return index >= 0 && index < p->answers.n ? &p->answers.answers[index] : NULL;
 }
 
 struct mts_test_rows {
@@ -138,4 +199,9 @@ const char *const *mts_test_rows_text_a(const mts_test_rows *rows)
 const char *const *mts_test_rows_text_b(const mts_test_rows *rows)
 {
     return rows->inner->text_b;
+}
+
+const char *const *mts_test_rows_ids(const mts_test_rows *rows)
+{
+    return rows->inner->ids;
 }

@@ -22,6 +22,7 @@ void dataset_deinit(dataset *d)
         return;
     mem_free((void *)d->text_a);
     mem_free((void *)d->text_b);
+    mem_free((void *)d->ids);
     targets_deinit(&d->targets);
     mem_free(d->storage);
     *d = (dataset){0};

@@ -13,6 +13,7 @@ typedef struct dataset {
     int64_t n;
     const char **text_a; /* text_a[n]: into storage */
     const char **text_b; /* text_b[n], or NULL if the rows are single texts */
+    const char **ids;    /* ids[n]: names of the rows, into storage; NULL: they have none */
     targets targets;     /* of the rows; TARGET_NONE: texts without labels */
     char *storage;       /* the texts */
 } dataset;
@@ -25,7 +26,7 @@ typedef struct text_rows {
 } text_rows;
 
 /* *out: arrays for n rows; the texts and targets (of this kind, TARGET_CLASS or TARGET_SCORE, or
- * TARGET_NONE) are the caller's to fill.  MTS_ERR_MEMORY; deinit is safe after failure. */
+ * TARGET_NONE) are the caller's to fill; ids is NULL.  MTS_ERR_MEMORY; deinit is safe after failure. */
 MTS_NODISCARD mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs,
                                       target_kind kind);
 void dataset_deinit(dataset *d);

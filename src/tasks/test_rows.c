@@ -15,12 +15,16 @@ static mts_status join_sets(mts_ctx *ctx, test_rows *rows, int64_t sets)
     MTS_TRY(mem_calloc(ctx, &rows->text_a, (size_t)rows->n, sizeof(char *), "texts"));
     if (rows->sets[0].text_b != NULL)
         MTS_TRY(mem_calloc(ctx, &rows->text_b, (size_t)rows->n, sizeof(char *), "texts"));
+    if (rows->sets[0].ids != NULL)
+        MTS_TRY(mem_calloc(ctx, &rows->ids, (size_t)rows->n, sizeof(char *), "texts"));
     for (int64_t i = 0; i < sets; i++) {
         const dataset *d = &rows->sets[i];
         const size_t bytes = (size_t)d->n * sizeof(char *);
         memcpy(rows->text_a + done, d->text_a, bytes);
         if (rows->text_b != NULL)
             memcpy(rows->text_b + done, d->text_b, bytes);
+        if (rows->ids != NULL)
+            memcpy(rows->ids + done, d->ids, bytes);
         done += d->n;
     }
 cleanup:
@@ -60,5 +64,6 @@ void test_rows_close(test_rows *rows)
         dataset_deinit(&rows->sets[i]);
     mem_free((void *)rows->text_a);
     mem_free((void *)rows->text_b);
+    mem_free((void *)rows->ids);
     mem_free(rows);
 }

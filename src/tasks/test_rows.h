@@ -13,6 +13,7 @@ typedef struct test_rows {
     int64_t n;
     const char **text_a; /* text_a[n]: into sets */
     const char **text_b; /* text_b[n], or NULL: single texts */
+    const char **ids;    /* ids[n], or NULL: the rows have none */
     dataset sets[TASK_MAX_SETS];
 } test_rows;
 

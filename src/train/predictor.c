@@ -1,7 +1,5 @@
-/* Labelling texts.  See predictor.h. */
+/* Predicting with a fine-tuned folder.  See predictor.h. */
 #include "train/predictor.h"
-
-#include <string.h>
 
 #include "network/network_io.h"
 #include "train/settings.h"
@@ -76,34 +74,43 @@ void predictor_close(predictor *p)
     mem_free(p);
 }
 
-mts_status predictor_run(predictor *p, const char *const *text_a, const char *const *text_b,
-                         int64_t n, float *logits)
+mts_status predictor_run_rows(predictor *p, const encoded_dataset *rows, float *outputs)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = p->ctx;
-    encoded_dataset rows = {0};
     sampler order = {0};
-    if (n == 0)
-        return MTS_OK;
-    MTS_TRY(encoded_dataset_build(ctx, &rows, (text_rows){n, text_a, text_b}, p->tokenizer,
-                                  p->max_seq_length, p->threads, NULL, NULL));
-    p->cut_rows += rows.cut;
-    MTS_TRY(sampler_init(ctx, &order, &rows, SAMPLER_SEQUENTIAL, p->batch_size, 0));
+    MTS_TRY(sampler_init(ctx, &order, rows, SAMPLER_SEQUENTIAL, p->batch_size, 0));
     for (int64_t i = 0; i < sampler_batch_count(&order); i++) {
         int64_t count;
         const int64_t *index = sampler_batch(&order, i, &count);
-        batch_fill(&p->batch, &rows, index, count);
+        batch_fill(&p->batch, rows, index, count);
         const model_input in = {
             .seq = {p->batch.n, p->batch.total_tokens, p->batch.max_len, p->batch.offsets},
             .ids = p->batch.ids,
             .type_ids = p->batch.type_ids,
             .positions = p->batch.positions,
         };
-        (void)network_predict(p->net, &in, NULL, logits + index[0] * p->net->cfg.num_labels);
+        (void)network_predict(p->net, &in, NULL, outputs);
         MTS_TRY(network_check(ctx, p->net));
+        outputs += network_outputs(p->net, &in);
     }
 cleanup:
     sampler_deinit(&order);
+    return st;
+}
+
+mts_status predictor_run_texts(predictor *p, const char *const *text_a, const char *const *text_b,
+                               int64_t n, float *outputs)
+{
+    mts_status st = MTS_OK;
+    encoded_dataset rows = {0};
+    if (n == 0)
+        return MTS_OK;
+    MTS_TRY(encoded_dataset_build(p->ctx, &rows, (text_rows){n, text_a, text_b}, p->tokenizer,
+                                  p->max_seq_length, p->threads, NULL, NULL));
+    p->cut_rows += rows.cut;
+    MTS_TRY(predictor_run_rows(p, &rows, outputs));
+cleanup:
     encoded_dataset_deinit(&rows);
     return st;
 }

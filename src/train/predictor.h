@@ -1,7 +1,8 @@
 /*
- * Labelling texts with a fine-tuned folder: rows are encoded, put into batches and run forward.
+ * Predicting with a fine-tuned folder: encoded rows are put into batches and run forward.
  *
- * Path: cmd_predict -> mts_predictor_run -> predictor_run -> network_predict.
+ * Path: cmd_predict -> mts_predictor_run, mts_predictor_answer -> predictor_run_rows ->
+ *       network_predict.
  */
 #ifndef MTS_TRAIN_PREDICTOR_H
 #define MTS_TRAIN_PREDICTOR_H
@@ -26,8 +27,13 @@ typedef struct predictor {
 MTS_NODISCARD mts_status predictor_open(mts_ctx *ctx, const mts_options *o, predictor **out);
 void predictor_close(predictor *p);
 
-/* logits[n][num_labels]; text_b may be NULL.  MTS_ERR_MEMORY, MTS_ERR_ARGUMENT, MTS_ERR_NUMERIC. */
-MTS_NODISCARD mts_status predictor_run(predictor *p, const char *const *text_a,
-                                       const char *const *text_b, int64_t n, float *logits);
+/* outputs [units][width] of the head for all rows, one behind the other; rows of at most
+ * max_seq_length tokens.  MTS_ERR_MEMORY, MTS_ERR_NUMERIC. */
+MTS_NODISCARD mts_status predictor_run_rows(predictor *p, const encoded_dataset *rows,
+                                            float *outputs);
+
+/* The outputs for n texts, one row each; text_b may be NULL.  MTS_ERR_ARGUMENT also. */
+MTS_NODISCARD mts_status predictor_run_texts(predictor *p, const char *const *text_a,
+                                             const char *const *text_b, int64_t n, float *outputs);
 
 #endif
