@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report.h"
+
 #define NAME_BYTES 128
 
 /* One flag taken apart: its name with underscores, and the value after '=' if there is one. */

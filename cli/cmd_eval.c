@@ -1,6 +1,11 @@
 /* mantissa eval: the metrics of a fine-tuned folder on validation data. */
 #include "cli.h"
 
+#include "interrupt.h"
+#include "metrics_table.h"
+#include "progress.h"
+#include "report.h"
+
 static int run_eval(cli_args *args)
 {
     char *metrics = NULL;

@@ -9,6 +9,9 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "escape.h"
+#include "report.h"
+
 /* Bytes for people: "21.7 MiB". */
 static void format_bytes(char *text, size_t bytes, double value)
 {
@@ -32,7 +35,7 @@ static void print_value(const char *key, const json_t *value)
     } else if (json_is_real(value)) {
         printf("%.9g\n", json_real_value(value));
     } else if (json_is_string(value)) {
-        output_text(stdout, json_string_value(value));
+        escape_text(stdout, json_string_value(value));
         putchar('\n');
     } else {
         printf("%s\n", json_is_true(value) ? "yes" : json_is_false(value) ? "no" : "-");
@@ -65,7 +68,7 @@ static void print_object(const json_t *object, int indent)
         } else if (json_is_array(value)) {
             char *text = json_dumps(value, JSON_COMPACT);
             printf("%*s%-*s ", indent, "", 32 - indent, name);
-            output_text(stdout, text != NULL ? text : "");
+            escape_text(stdout, text != NULL ? text : "");
             putchar('\n');
             free(text);
         } else {
@@ -78,7 +81,7 @@ static void print_object(const json_t *object, int indent)
 static void print_json(const char *processor, const char *model)
 {
     printf("{\"mantissa\": \"%s\", \"processor\": ", MTS_VERSION);
-    output_json_string(stdout, processor);
+    escape_json(stdout, processor);
     if (model != NULL)
         printf(", \"model\": %s", model);
     printf("}\n");

@@ -12,6 +12,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "interrupt.h"
+#include "lines.h"
+#include "output.h"
+#include "prediction.h"
+#include "progress.h"
+#include "report.h"
+
 enum { BATCHES_PER_CHUNK = 32 };
 
 /* What all chunks of one call share. */
@@ -255,7 +262,7 @@ static int run_predict(cli_args *args)
     int code = EXIT_FAILED;
     if (!check_input(args))
         return EXIT_USAGE;
-    code = output_check(args, !takes_data(args));
+    code = output_check(args->ctx, &args->options, args->output, args->input, !takes_data(args));
     if (code != EXIT_OK)
         return code;
     code = EXIT_FAILED;

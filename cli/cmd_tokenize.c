@@ -3,6 +3,12 @@
 
 #include <string.h>
 
+#include "escape.h"
+#include "interrupt.h"
+#include "lines.h"
+#include "output.h"
+#include "report.h"
+
 static const char *token_text(const mts_tokenizer *tokenizer, int32_t id)
 {
     const char *text = mts_tokenizer_token(tokenizer, id);
@@ -15,7 +21,7 @@ static void print_tsv(FILE *file, const mts_tokenizer *tokenizer, const mts_enco
 {
     for (int64_t i = 0; i < e->length; i++) {
         fprintf(file, "%lld\t", (long long)line);
-        output_tsv_field(file, token_text(tokenizer, e->ids[i]));
+        escape_tsv(file, token_text(tokenizer, e->ids[i]));
         fprintf(file, "\t%d\t%d\t%d\t%d\n", e->ids[i], e->type_ids[i], e->begin[i], e->end[i]);
     }
 }
@@ -33,7 +39,7 @@ static void print_jsonl(FILE *file, const mts_tokenizer *tokenizer, const mts_en
     fputs("{\"tokens\": [", file);
     for (int64_t i = 0; i < e->length; i++) {
         fputs(i > 0 ? ", " : "", file);
-        output_json_string(file, token_text(tokenizer, e->ids[i]));
+        escape_json(file, token_text(tokenizer, e->ids[i]));
     }
     fputc(']', file);
     print_json_ints(file, "input_ids", e->ids, e->length);
@@ -87,7 +93,7 @@ static int run_tokenize(cli_args *args)
         cli_error("--model_name_or_path is missing: the folder with vocab.txt or tokenizer.json");
         return EXIT_USAGE;
     }
-    code = output_check(args, true);
+    code = output_check(args->ctx, &args->options, args->output, args->input, true);
     if (code != EXIT_OK)
         return code;
     code = EXIT_FAILED;

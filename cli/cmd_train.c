@@ -4,6 +4,11 @@
  */
 #include "cli.h"
 
+#include "interrupt.h"
+#include "metrics_table.h"
+#include "progress.h"
+#include "report.h"
+
 /* The run was stopped by a signal: the library says how far it came and how it goes on. */
 static int report_interrupted(const mts_ctx *ctx)
 {

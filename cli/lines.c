@@ -5,7 +5,7 @@
  * program at the other end of a pipe may wait for the answer to its line before it sends another.
  * NUL bytes are dropped, as BERT's tokenizer drops them: a C string cannot carry one.
  */
-#include "cli.h"
+#include "lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "interrupt.h"
+#include "report.h"
 
 enum { FIRST_CAPACITY = 1 << 16 };
 

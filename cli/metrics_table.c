@@ -1,8 +1,11 @@
 /* Metrics for people: a flat JSON object as one line, or as a table. */
-#include "cli.h"
+#include "metrics_table.h"
 
 #include <jansson.h>
 #include <string.h>
+
+#include "escape.h"
+#include "report.h"
 
 /* The text of a number, string or null; false for anything else. */
 static bool format_value(const json_t *value, char *text, size_t bytes)

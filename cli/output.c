@@ -7,7 +7,7 @@
  * through the descriptor that they name: what the shell opened for appending is appended to.
  */
 #define _XOPEN_SOURCE 700 /* realpath */
-#include "cli.h"
+#include "output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "report.h"
 
 static bool starts_with(const char *text, const char *start)
 {
@@ -94,18 +96,19 @@ static bool is_standard_input(const char *path)
            in.st_dev == out.st_dev && in.st_ino == out.st_ino;
 }
 
-int output_check(const cli_args *args, bool reads_lines)
+int output_check(mts_ctx *ctx, const mts_options *options, const char *path, const char *input,
+                 bool reads_lines)
 {
-    mts_options o = args->options;
-    if (args->output == NULL)
+    mts_options o = *options;
+    if (path == NULL)
         return EXIT_OK;
-    if (reads_lines && args->input == NULL && is_standard_input(args->output)) {
-        cli_error("--output %s is the standard input: give another file", args->output);
+    if (reads_lines && input == NULL && is_standard_input(path)) {
+        cli_error("--output %s is the standard input: give another file", path);
         return EXIT_USAGE;
     }
     if (reads_lines)
-        o.test_file = args->input;
-    return cli_report(args->ctx, mts_check_output(args->ctx, &o, args->output));
+        o.test_file = input;
+    return cli_report(ctx, mts_check_output(ctx, &o, path));
 }
 
 bool output_open(output *o, const char *path)
@@ -151,59 +154,4 @@ void output_close(output *o)
         unlink(o->temp);
     free_names(o);
     *o = (output){.file = NULL};
-}
-
-/* The control character at text, as a code point; *bytes: its length.  -1: it is none. */
-static int control_at(const char *text, size_t *bytes)
-{
-    const unsigned char first = (unsigned char)text[0], second = (unsigned char)text[1];
-    const bool high = first == 0xc2 && second >= 0x80 && second < 0xa0; /* U+0080..U+009F */
-    *bytes = high ? 2 : 1;
-    if (high)
-        return second;
-    return first < ' ' || first == 0x7f ? first : -1;
-}
-
-void output_text(FILE *file, const char *text)
-{
-    size_t bytes = 0;
-    for (; *text != '\0'; text += bytes)
-        fputc(control_at(text, &bytes) < 0 ? *text : '?', file);
-}
-
-/* One character of a result, control characters as \u001b; the number of bytes taken. */
-static size_t put_escaped(FILE *file, const char *text)
-{
-    size_t bytes = 0;
-    const int control = control_at(text, &bytes);
-    if (control < 0)
-        fputc(*text, file);
-    else
-        fprintf(file, "\\u%04x", (unsigned)control);
-    return bytes;
-}
-
-void output_tsv_field(FILE *file, const char *text)
-{
-    static const char plain[] = "\t\n\r\\", letters[] = "tnr\\";
-    while (*text != '\0') {
-        const char *found = strchr(plain, *text);
-        if (found == NULL) {
-            text += put_escaped(file, text);
-            continue;
-        }
-        fprintf(file, "\\%c", letters[found - plain]);
-        text++;
-    }
-}
-
-void output_json_string(FILE *file, const char *text)
-{
-    fputc('"', file);
-    while (*text != '\0') {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', file);
-        text += put_escaped(file, text);
-    }
-    fputc('"', file);
 }

@@ -2,9 +2,11 @@
  * One prediction as a line: of a classifier the label, its probability and all logits, of a
  * regression the score; TSV or JSON.
  */
-#include "cli.h"
+#include "prediction.h"
 
 #include <math.h>
+
+#include "escape.h"
 
 /*
  * Index of the largest logit z, and its probability: among labels that exclude each other
@@ -32,7 +34,7 @@ void prediction_print_header(FILE *file, const mts_predictor *predictor)
     fputs("label\tscore", file);
     for (int64_t i = 0; i < mts_predictor_num_labels(predictor); i++) {
         fputs("\tlogit ", file);
-        output_tsv_field(file, mts_predictor_label(predictor, i));
+        escape_tsv(file, mts_predictor_label(predictor, i));
     }
     fputc('\n', file);
 }
@@ -47,7 +49,7 @@ void prediction_print_tsv(FILE *file, const mts_predictor *predictor, const floa
     double probability = 0;
     const int64_t best =
         find_label(logits, n, mts_predictor_is_multi_label(predictor), &probability);
-    output_tsv_field(file, mts_predictor_label(predictor, best));
+    escape_tsv(file, mts_predictor_label(predictor, best));
     fprintf(file, "\t%.9g", probability);
     for (int64_t i = 0; i < n; i++)
         fprintf(file, "\t%.9g", (double)logits[i]);
@@ -76,7 +78,7 @@ void prediction_print_json(FILE *file, const mts_predictor *predictor, const flo
     const int64_t best =
         find_label(logits, n, mts_predictor_is_multi_label(predictor), &probability);
     fputs("{\"label\": ", file);
-    output_json_string(file, mts_predictor_label(predictor, best));
+    escape_json(file, mts_predictor_label(predictor, best));
     fputs(", \"score\": ", file);
     print_json_number(file, probability);
     for (int64_t i = 0; i < n; i++) {

@@ -1,49 +1,23 @@
 /*
  * What a run tells while it goes on, on standard error: on a terminal one line that is redrawn,
- * otherwise a line every logging_steps steps.  And the wish to stop: SIGINT, SIGTERM.
+ * otherwise a line every logging_steps steps.
  *
  * Path: mts_train -> on_event -> here; the answer false stops the run at the next step.
  */
-#include "cli.h"
+#include "progress.h"
 
 #include <math.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "escape.h"
+#include "interrupt.h"
+#include "metrics_table.h"
+
 enum { LINE_BYTES = 320, BAR_CELLS = 20 };
 #define REDRAW_SECONDS 0.1
-
-static volatile sig_atomic_t asked;
-
-static void on_signal(int number)
-{
-    (void)number;
-    asked = 1;
-}
-
-/* A signal that is ignored already, as Ctrl-C is for a job in the background, stays ignored. */
-static void catch_signal(int number)
-{
-    struct sigaction action = {.sa_handler = on_signal}, old = {.sa_handler = SIG_DFL};
-    sigemptyset(&action.sa_mask);
-    action.sa_flags = (int)SA_RESETHAND; /* no SA_RESTART: a blocked read ends as well */
-    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-        sigaction(number, &action, NULL);
-}
-
-void interrupt_catch(void)
-{
-    catch_signal(SIGINT);
-    catch_signal(SIGTERM);
-}
-
-bool interrupt_asked(void)
-{
-    return asked != 0;
-}
 
 static double now(void)
 {
@@ -122,7 +96,7 @@ void progress_end(progress *p)
 static void print_line(progress *p, const char *text)
 {
     progress_end(p);
-    output_text(stderr, text); /* names in files of others may be part of it */
+    escape_text(stderr, text); /* names in files of others may be part of it */
     fputc('\n', stderr);
 }
 
