@@ -47,7 +47,7 @@ static int close_words(void **state)
     return 0;
 }
 
-/* Encode one question about a paragraph; an answer of bytes begin ... end - 1, or none (begin -2). */
+/* Encode a question about a paragraph; its answer is bytes begin ... end - 1, or none: begin -2. */
 static mts_status build(const char *question, const char *context, int32_t begin, int32_t end,
                         int64_t length, int64_t overlap, encoded_dataset *rows,
                         question_windows *windows)
