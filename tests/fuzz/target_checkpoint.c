@@ -1,6 +1,9 @@
 /*
- * train/train_state: a trainer_state.json is refused, or its counters are those of one run, and it
- * is read again as it is written.  The run is prepared once; the input is the file.
+ * train/checkpoint: trainer_state.json and optimizer.safetensors of a checkpoint are refused, or the
+ * counters are those of one run, and are read again as they are written.  The run is prepared once;
+ * its optimizer has no state but the step, so that the files are small (target_optimizer.c has the
+ * others).
+ * Input: trainer_state.json, NUL, the header of optimizer.safetensors, NUL, its data.
  */
 #include "fuzz/fuzz_target.h"
 
@@ -8,7 +11,9 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "fuzz/use_safetensors.h"
 #include "support/tiny_task.h"
+#include "train/checkpoint.h"
 #include "train/run.h"
 #include "train/train_state.h"
 
@@ -39,6 +44,7 @@ static void open_run(void)
     options.output_dir = output_dir;
     options.max_seq_length = 24;
     options.per_device_train_batch_size = 4;
+    options.optim = "sgd";
     options.num_threads = 1;
     const mts_status st =
         run_prepare(&the_run, &fuzz_ctx, &options, NULL, (run_purpose){.train = true});
@@ -54,14 +60,17 @@ static void forget(train_state *s)
     s->best_checkpoint = NULL;
 }
 
-static bool try_file(const uint8_t *data, size_t size)
+static bool try_files(const uint8_t *data, size_t size)
 {
     static const mts_status allowed[] = {MTS_ERR_BAD_FILE, MTS_ERR_UNSUPPORTED, MTS_ERR_NOT_FOUND,
                                          MTS_OK};
     open_run();
     train_state *s = &the_run.state;
-    fuzz_put("trainer_state.json", data, size);
-    const mts_status st = train_state_load(&the_run, fuzz_folder());
+    fuzz_bytes rest = {(const char *)data, size};
+    const fuzz_bytes json = fuzz_take_part(&rest), header = fuzz_take_part(&rest);
+    fuzz_put("trainer_state.json", json.data, json.size);
+    put_safetensors("optimizer.safetensors", header, rest);
+    const mts_status st = checkpoint_load(&the_run, fuzz_folder());
     if (st == MTS_OK) {
         const int64_t step = s->global_step, micro_step = s->micro_step;
         const double total = s->total_loss;
@@ -69,7 +78,7 @@ static bool try_file(const uint8_t *data, size_t size)
         FUZZ_REQUIRE(s->loss_count >= 0 && s->loss_count <= step && s->best_step <= step);
         FUZZ_REQUIRE(train_state_save(&the_run, fuzz_folder()) == MTS_OK);
         forget(s);
-        FUZZ_REQUIRE(train_state_load(&the_run, fuzz_folder()) == MTS_OK);
+        FUZZ_REQUIRE(checkpoint_load(&the_run, fuzz_folder()) == MTS_OK);
         FUZZ_REQUIRE(s->global_step == step && s->micro_step == micro_step);
         FUZZ_REQUIRE(s->total_loss == total);
     } else {
@@ -77,6 +86,18 @@ static bool try_file(const uint8_t *data, size_t size)
     }
     forget(s);
     return st == MTS_OK;
+}
+
+/* Behind the text in seed[used]: the optimizer's file of a step.  Returns the new size. */
+static size_t append_optimizer(size_t used, int64_t step)
+{
+    static const char header[] = "{\"step\":{\"dtype\":\"I64\",\"shape\":[1],"
+                                 "\"data_offsets\":[0,8]}}    ";
+    FUZZ_REQUIRE(used + 1 + sizeof header + sizeof step <= sizeof seed);
+    seed[used++] = '\0';
+    memcpy(seed + used, header, sizeof header); /* with its NUL */
+    memcpy(seed + used + sizeof header, &step, sizeof step);
+    return used + sizeof header + sizeof step;
 }
 
 /* The state of that run after one epoch and five steps. */
@@ -103,7 +124,7 @@ static size_t make_seeds(fuzz_bytes *out, size_t room)
     FUZZ_REQUIRE(file_read_all(&fuzz_ctx, path, sizeof seed, &text, &bytes) == MTS_OK);
     memcpy(seed, text, bytes);
     mem_free(text);
-    out[0] = (fuzz_bytes){seed, bytes - 1}; /* without the last line end */
+    out[0] = (fuzz_bytes){seed, append_optimizer(bytes, s->global_step)};
     return 1;
 }
 
@@ -129,6 +150,8 @@ static const char *const words[] = {"{",
                                     "\"1e5\"",
                                     "\"best_metric\":",
                                     "\"evaluation_due\":true",
+                                    "\"shape\":[2]",
+                                    "\"F32\"",
                                     "\"log_history\":[{}]",
                                     "..",
                                     "/",
@@ -136,9 +159,9 @@ static const char *const words[] = {"{",
                                     "\xff",
                                     NULL};
 
-const fuzz_target fuzz_target_train_state = {
-    .name = "train_state",
-    .run = try_file,
+const fuzz_target fuzz_target_checkpoint = {
+    .name = "checkpoint",
+    .run = try_files,
     .make_seeds = make_seeds,
     .whole = true,
     .words = words,
