@@ -1,6 +1,6 @@
 /*
- * train/checkpoint: trainer_state.json and optimizer.safetensors of a checkpoint are refused, or the
- * counters are those of one run, and are read again as they are written.  The run is prepared once;
+ * train/checkpoint: trainer_state.json and optimizer.safetensors of a checkpoint are refused, or
+ * the counters are those of one run, and are read again as written.  The run is prepared once;
  * its optimizer has no state but the step, so that the files are small (target_optimizer.c has the
  * others).
  * Input: trainer_state.json, NUL, the header of optimizer.safetensors, NUL, its data.
