@@ -10,8 +10,8 @@ static void require_promises(const model_config *cfg)
 {
     FUZZ_REQUIRE(cfg->vocab_size >= 1 && cfg->hidden_size >= 1 && cfg->num_hidden_layers >= 1);
     FUZZ_REQUIRE(cfg->hidden_size % cfg->num_attention_heads == 0);
-    FUZZ_REQUIRE(cfg->pad_token_id >= 0 && cfg->pad_token_id < cfg->vocab_size);
-    FUZZ_REQUIRE(cfg->hidden_dropout_prob >= 0.0 && cfg->hidden_dropout_prob <= 0.99);
+    FUZZ_REQUIRE(cfg->pad_token_id >= -cfg->vocab_size && cfg->pad_token_id < cfg->vocab_size);
+    FUZZ_REQUIRE(cfg->hidden_dropout_prob >= 0.0 && cfg->hidden_dropout_prob <= 1.0);
     FUZZ_REQUIRE(cfg->num_labels >= 1);
     for (int64_t i = 0; i < cfg->num_labels; i++)
         FUZZ_REQUIRE(cfg->labels[i] != NULL);
@@ -42,7 +42,8 @@ static bool run(const uint8_t *data, size_t size)
     const mts_status st = model_config_load(&fuzz_ctx, fuzz_folder(), &cfg);
     if (st == MTS_OK) {
         require_promises(&cfg);
-        FUZZ_REQUIRE(model_config_save(&fuzz_ctx, &cfg, "BertForSequenceClassification", fuzz_folder()) == MTS_OK);
+        FUZZ_REQUIRE(model_config_save(&fuzz_ctx, &cfg, "BertForSequenceClassification",
+                                       fuzz_folder()) == MTS_OK);
         FUZZ_REQUIRE(model_config_load(&fuzz_ctx, fuzz_folder(), &again) == MTS_OK);
         require_same(&cfg, &again);
         model_config_deinit(&again);

@@ -6,17 +6,22 @@
  */
 #include "fuzz/fuzz_target.h"
 
+#include <string.h>
+
+#include "base/file.h"
 #include "fuzz/use_tokenizer.h"
+#include "text/tokenizer_files.h"
 
 static const char *const file_names[] = {
     "vocab.txt",         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "config.json"};
 
+static const char text[] = "the New [MASK] \xc4\xb0\xe4\xb8\xad e\xcc\x81!";
+
 /* With both rules for the case of letters, where the tokenizer has such rules. */
 static void use(tokenizer *tok, const char *a, const char *b)
 {
     static const mts_status allowed[] = {MTS_ERR_UNSUPPORTED, MTS_OK};
-    static const char text[] = "the New [MASK] \xc4\xb0\xe4\xb8\xad e\xcc\x81!";
     use_tokenizer(tok, a, b);
     for (int lower = 0; lower < 2; lower++) {
         const mts_status st = tokenizer_set_lower_case(&fuzz_ctx, tok, lower == 1);
@@ -24,6 +29,39 @@ static void use(tokenizer *tok, const char *a, const char *b)
             fuzz_require_error(st, allowed);
         use_tokenizer(tok, text, a);
     }
+}
+
+static void require_same_ids(const tokenizer *x, const tokenizer *y, const char *a, const char *b)
+{
+    mts_encoding of_x = {0}, of_y = {0};
+    FUZZ_REQUIRE(tokenizer_encode(&fuzz_ctx, x, a, b, 0, &of_x) == MTS_OK);
+    FUZZ_REQUIRE(tokenizer_encode(&fuzz_ctx, y, a, b, 0, &of_y) == MTS_OK);
+    FUZZ_REQUIRE(of_x.length == of_y.length);
+    FUZZ_REQUIRE(memcmp(of_x.ids, of_y.ids, (size_t)of_x.length * sizeof of_x.ids[0]) == 0);
+    tokenizer_free_encoding(&of_x);
+    tokenizer_free_encoding(&of_y);
+}
+
+/* The files that a run writes give the tokenizer that the run had. */
+static void write_and_open(const tokenizer *tok, const char *a, const char *b)
+{
+    char written[4200];
+    tokenizer_files files = {0};
+    tokenizer *again = NULL;
+    snprintf(written, sizeof written, "%s/written", fuzz_folder());
+    FUZZ_REQUIRE(file_make_dirs(&fuzz_ctx, written) == MTS_OK);
+    FUZZ_REQUIRE(tokenizer_files_read(&fuzz_ctx, &files, fuzz_folder()) == MTS_OK);
+    FUZZ_REQUIRE(tokenizer_write_rules(&fuzz_ctx, tok, &files) == MTS_OK);
+    FUZZ_REQUIRE(tokenizer_files_write(&fuzz_ctx, &files, written) == MTS_OK);
+    FUZZ_REQUIRE(tokenizer_files_remove_others(&fuzz_ctx, &files, written) == MTS_OK);
+    const mts_status st = tokenizer_open(&fuzz_ctx, written, &again);
+    if (st != MTS_OK)
+        fprintf(stderr, "%s\n", fuzz_ctx.error);
+    FUZZ_REQUIRE(st == MTS_OK);
+    require_same_ids(tok, again, a, b);
+    require_same_ids(tok, again, text, a);
+    tokenizer_close(again);
+    tokenizer_files_deinit(&files);
 }
 
 static bool run(const uint8_t *data, size_t size)
@@ -40,7 +78,9 @@ static bool run(const uint8_t *data, size_t size)
     const mts_status st = tokenizer_open(&fuzz_ctx, fuzz_folder(), &tok);
     if (st == MTS_OK) {
         char *a = fuzz_text(fuzz_take_part(&rest)), *b = fuzz_text(fuzz_take_part(&rest));
+        write_and_open(tok, a, b);
         use(tok, a, b);
+        write_and_open(tok, a, b);
         free(a);
         free(b);
     } else {
@@ -90,7 +130,7 @@ static const fuzz_bytes seeds[] = {
     FUZZ_BYTES(VOCAB "\0\0" CONFIG "\0" MAP "\0" ADDED "\0\0" TEXTS),
     FUZZ_BYTES("\0" JSON "\0\0\0\0\0" TEXTS),
     FUZZ_BYTES("\0" JSON "\0{\"tokenizer_class\":\"BertTokenizer\"}\0\0\0"
-               "{\"model_type\":\"bert\"}\0" TEXTS),
+               "{\"model_type\":\"bert\",\"tokenizer_class\":\"BertTokenizerFast\"}\0" TEXTS),
 };
 
 static const char *const words[] = {"\n",

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "options/options.h"
 #include "fuzz/fuzz_target.h"
+#include "options/options.h"
 
 /* Whether text is one of "a|b|c". */
 static bool is_choice(const char *choices, const char *text)
@@ -28,8 +28,7 @@ static void require_in_range(const mts_options *options, const mts_option_info *
     switch (info->type) {
     case MTS_OPTION_STRING:
         memcpy(&text, field, sizeof text);
-        FUZZ_REQUIRE(text == NULL || info->choices == NULL ||
-                     is_choice(info->choices, text));
+        FUZZ_REQUIRE(text == NULL || info->choices == NULL || is_choice(info->choices, text));
         return;
     case MTS_OPTION_BOOL:
         memcpy(&yes, field, sizeof yes);

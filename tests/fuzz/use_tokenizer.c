@@ -47,6 +47,24 @@ static int64_t encode(const tokenizer *tok, const char *a, const char *b, int64_
     return length;
 }
 
+/* Each window has all that is before b, and a part of b as it is in the row of everything. */
+static void require_parts(const token_windows *w, const mts_encoding *whole)
+{
+    const size_t one = sizeof(int32_t);
+    for (int64_t k = 0; k < w->count; k++) {
+        const token_window *item = &w->items[k];
+        const int64_t first = item->first_b, from = first + item->skipped_b;
+        FUZZ_REQUIRE(from + item->count_b < whole->length + (w->count == 1));
+        FUZZ_REQUIRE(memcmp(item->row.ids, whole->ids, (size_t)first * one) == 0);
+        FUZZ_REQUIRE(
+            memcmp(item->row.ids + first, whole->ids + from, (size_t)item->count_b * one) == 0);
+        FUZZ_REQUIRE(
+            memcmp(item->row.end + first, whole->end + from, (size_t)item->count_b * one) == 0);
+        const int64_t behind = item->row.length - first - item->count_b;
+        FUZZ_REQUIRE((k + 1 == w->count) == (from + item->count_b + behind == whole->length));
+    }
+}
+
 static void require_windows(const tokenizer *tok, const token_windows *w, const char *a,
                             const char *b, int64_t overlap)
 {
@@ -68,13 +86,21 @@ static void encode_windows(const tokenizer *tok, const char *a, const char *b, i
                            int64_t overlap)
 {
     static const mts_status allowed[] = {MTS_ERR_ARGUMENT, MTS_OK};
+    mts_encoding whole = {0};
     token_windows w;
+    FUZZ_REQUIRE(tokenizer_encode(&fuzz_ctx, tok, a, b, 0, &whole) == MTS_OK);
     const mts_status st = tokenizer_windows(&fuzz_ctx, tok, a, b, max_length, overlap, &w);
-    if (st == MTS_OK)
+    if (st == MTS_OK) {
         require_windows(tok, &w, a, b, overlap);
-    else
+        require_parts(&w, &whole);
+        for (int64_t k = 0; k < w.count; k++)
+            FUZZ_REQUIRE(w.items[k].row.length <= max_length);
+    } else {
+        FUZZ_REQUIRE(whole.length > max_length);
         fuzz_require_error(st, allowed);
+    }
     token_windows_deinit(&w);
+    tokenizer_free_encoding(&whole);
 }
 
 void use_tokenizer(const tokenizer *tok, const char *a, const char *b)
