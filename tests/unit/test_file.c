@@ -95,7 +95,8 @@ static void names_a_git_lfs_pointer(void **state)
 {
     (void)state;
     char *text = NULL;
-    folder_put_text("large", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 90868376\n");
+    folder_put_text("large",
+                    "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 90868376\n");
     assert_fails(file_read_all(&ctx, folder_at("large"), 1 << 20, &text, NULL), MTS_ERR_BAD_FILE,
                  "large: this is a Git LFS pointer, not the file itself of 90868376 bytes: get it");
     folder_put_text("large", "version https://git-lfs.github.com/spec/v1\nsize");

@@ -385,7 +385,8 @@ static void refuses_bad_labels(void **state)
     assert_fails(model_config_set_labels(&ctx, &cfg, NULL, 2, true), MTS_ERR_ARGUMENT, "1 output");
     assert_int_equal(cfg.num_labels, 2);
     assert_string_equal(cfg.labels[0], "LABEL_0");
-    assert_fails(model_config_save(&ctx, &cfg, "BertForSequenceClassification", "/nonexistent"), MTS_ERR_NOT_FOUND, "/nonexistent");
+    assert_fails(model_config_save(&ctx, &cfg, "BertForSequenceClassification", "/nonexistent"),
+                 MTS_ERR_NOT_FOUND, "/nonexistent");
     model_config_deinit(&cfg);
 }
 
