@@ -3,11 +3,7 @@
  * the error of a round trip, a step against double precision, blocks and places of the state,
  * numbers at the ends of float.  Threads, resumption and refused states: test_optimizer.c.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_check.h"
 
 #include <float.h>
 #include <math.h>
@@ -18,8 +14,6 @@
 #include "optim/dynamic_map.h"
 #include "optim/optimizer_adamw.h"
 #include "support/test_params.h"
-
-#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
 
 enum { BLOCK = DYNAMIC_BLOCK, CODES = 256, ZERO = 127 /* of the map with signs */ };
 

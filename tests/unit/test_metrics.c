@@ -4,7 +4,7 @@
  *   test_metrics           the tests; golden values by gates/check_metrics.py --golden
  *   test_metrics --dump    JSON cases from stdin, results to stdout: for gates/check_metrics.py
  */
-#include "support/test_folder.h"
+#include "support/test_check.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -1,9 +1,5 @@
 /* io/model_config and io/json_util: what is read, refused with which text, and written back. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_folder.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,16 +12,6 @@
 #include "io/model_config.h"
 
 static mts_ctx ctx;
-static char folder[64];
-
-#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
-#define assert_fails(call, status, part)                                                           \
-    do {                                                                                           \
-        assert_int_equal((call), (status));                                                        \
-        if (strstr(ctx.error, (part)) == NULL)                                                     \
-            fail_msg("expected \"%s\" in \"%s\"", (part), ctx.error);                              \
-        assert_null(strchr(ctx.error, '\n'));                                                      \
-    } while (0)
 
 /* The five keys that must be there; more may be pasted behind. */
 #define SIZES                                                                                      \
@@ -34,37 +20,17 @@ static char folder[64];
 
 static void put_config(const char *text)
 {
-    char *path = NULL;
-    file_writer *w = NULL;
-    assert_ok(path_join(&ctx, &path, folder, "config.json"));
-    assert_ok(file_writer_open(&ctx, path, &w));
-    assert_ok(file_writer_write(w, text, strlen(text)));
-    assert_ok(file_writer_commit(w));
-    file_writer_close(w);
-    mem_free(path);
+    folder_put_text("config.json", text);
 }
 
 /* The text of folder/config.json; free with mem_free. */
 static char *get_config(void)
 {
     char *path = NULL, *text = NULL;
-    assert_ok(path_join(&ctx, &path, folder, "config.json"));
+    assert_ok(path_join(&ctx, &path, folder_root(), "config.json"));
     assert_ok(file_read_all(&ctx, path, 1 << 20, &text, NULL));
     mem_free(path);
     return text;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/mantissa_test_config_XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return file_remove_tree(&ctx, folder) != MTS_OK;
 }
 
 /* -------------------------------------------------------------------------------- config ---- */
@@ -80,7 +46,7 @@ static void reads_what_transformers_writes(void **state)
                "\"pad_token_id\":3,\"position_embedding_type\":\"absolute\",\"is_decoder\":false,"
                "\"id2label\":{\"1\":\"yes\",\"0\":\"no\",\"2\":\"caf\\u00e9\"},"
                "\"problem_type\":\"single_label_classification\",\"type_vocab_size\":1," SIZES "}");
-    assert_ok(model_config_load(&ctx, folder, &cfg));
+    assert_ok(model_config_load(&ctx, folder_root(), &cfg));
     assert_int_equal(cfg.vocab_size, 30522);
     assert_int_equal(cfg.hidden_size, 384);
     assert_int_equal(cfg.num_hidden_layers, 6);
@@ -108,7 +74,7 @@ static void fills_in_the_defaults(void **state)
     (void)state;
     model_config cfg, defaults;
     put_config("{" SIZES "}");
-    assert_ok(model_config_load(&ctx, folder, &cfg));
+    assert_ok(model_config_load(&ctx, folder_root(), &cfg));
     assert_ok(model_config_init(&ctx, &defaults));
     assert_int_equal(cfg.max_position_embeddings, 512);
     assert_int_equal(cfg.type_vocab_size, 2);
@@ -125,7 +91,7 @@ static void fills_in_the_defaults(void **state)
     model_config_deinit(&cfg);
     model_config_deinit(&defaults);
     put_config("{\"num_labels\":1," SIZES "}");
-    assert_ok(model_config_load(&ctx, folder, &cfg));
+    assert_ok(model_config_load(&ctx, folder_root(), &cfg));
     assert_int_equal(cfg.num_labels, 1);
     assert_true(model_config_is_regression(&cfg));
     model_config_deinit(&cfg);
@@ -149,7 +115,7 @@ static void knows_the_activations(void **state)
         model_config cfg;
         snprintf(text, sizeof text, "{\"hidden_act\":\"%s\"," SIZES "}", cases[i].name);
         put_config(text);
-        assert_ok(model_config_load(&ctx, folder, &cfg));
+        assert_ok(model_config_load(&ctx, folder_root(), &cfg));
         assert_int_equal(cfg.hidden_act, cases[i].act);
         model_config_deinit(&cfg);
     }
@@ -226,12 +192,13 @@ static void refuses_broken_configs(void **state)
 {
     (void)state;
     model_config cfg;
-    assert_fails(model_config_load(&ctx, folder, &cfg), MTS_ERR_NOT_FOUND,
+    assert_fails(model_config_load(&ctx, folder_root(), &cfg), MTS_ERR_NOT_FOUND,
                  "config.json: cannot op");
     model_config_deinit(&cfg);
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         put_config(broken[i].text);
-        assert_fails(model_config_load(&ctx, folder, &cfg), broken[i].status, broken[i].part);
+        assert_fails(model_config_load(&ctx, folder_root(), &cfg), broken[i].status,
+                     broken[i].part);
         model_config_deinit(&cfg);
     }
 }
@@ -282,7 +249,7 @@ static void accepts_what_transformers_reads(void **state)
         model_config cfg;
         snprintf(text, sizeof text, "{%s," SIZES "}", cases[i].text);
         put_config(text);
-        if (model_config_load(&ctx, folder, &cfg) != MTS_OK)
+        if (model_config_load(&ctx, folder_root(), &cfg) != MTS_OK)
             fail_msg("%s: %s", cases[i].text, ctx.error);
         for (int64_t k = 0; k < cfg.num_labels; k++) {
             strcat(labels, cfg.labels[k]);
@@ -290,13 +257,13 @@ static void accepts_what_transformers_reads(void **state)
         }
         assert_string_equal(labels, cases[i].labels);
         assert_int_equal(cfg.hidden_act, MODEL_ACT_GELU);
-        assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder));
+        assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder_root()));
         char *written = get_config();
         if (strstr(written, cases[i].written) == NULL)
             fail_msg("'%s' is not in %s", cases[i].written, written);
         mem_free(written);
         model_config_deinit(&cfg);
-        assert_ok(model_config_load(&ctx, folder, &cfg)); /* what is written can be read */
+        assert_ok(model_config_load(&ctx, folder_root(), &cfg)); /* what is written can be read */
         model_config_deinit(&cfg);
     }
 }
@@ -309,11 +276,11 @@ static void saves_with_unknown_keys_kept(void **state)
     char *text = NULL;
     put_config("{\"zebra\":[1,{\"b\":0.1}],\"torch_dtype\":\"float16\",\"num_labels\":5,"
                "\"layer_norm_eps\":1e-12,\"_name\":null," SIZES "}");
-    assert_ok(model_config_load(&ctx, folder, &cfg));
+    assert_ok(model_config_load(&ctx, folder_root(), &cfg));
     assert_ok(model_config_set_labels(&ctx, &cfg, names, 3, false));
     assert_int_equal(cfg.num_labels, 3);
     assert_ok(model_config_set_string(&ctx, &cfg, "finetuning_task", "mnli"));
-    assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder));
+    assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder_root()));
     model_config_deinit(&cfg);
     text = get_config();
     assert_string_equal(
@@ -334,7 +301,7 @@ static void saves_with_unknown_keys_kept(void **state)
               "  \"vocab_size\": 30522,\n  \"zebra\": [\n    1,\n    {\n      \"b\": 0.1\n    }\n"
               "  ]\n}\n");
     mem_free(text);
-    assert_ok(model_config_load(&ctx, folder, &cfg));
+    assert_ok(model_config_load(&ctx, folder_root(), &cfg));
     assert_string_equal(cfg.labels[2], names[2]);
     assert_string_equal(cfg.architecture, "BertForSequenceClassification");
     model_config_deinit(&cfg);
@@ -353,8 +320,8 @@ static void saves_a_new_config(void **state)
     cfg.classifier_dropout = 0.3;
     cfg.layer_norm_eps = 1.0 / 3 * 1e-6;
     assert_ok(model_config_set_labels(&ctx, &cfg, NULL, 1, true));
-    assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder));
-    assert_ok(model_config_load(&ctx, folder, &back));
+    assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder_root()));
+    assert_ok(model_config_load(&ctx, folder_root(), &back));
     assert_int_equal(back.hidden_size, 32);
     assert_int_equal(back.vocab_size, cfg.vocab_size);
     assert_int_equal(back.hidden_act, MODEL_ACT_GELU_TANH);
@@ -500,13 +467,13 @@ static void getters_leave_the_default(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(reads_what_transformers_writes, setup, teardown),
-        cmocka_unit_test_setup_teardown(fills_in_the_defaults, setup, teardown),
-        cmocka_unit_test_setup_teardown(knows_the_activations, setup, teardown),
-        cmocka_unit_test_setup_teardown(refuses_broken_configs, setup, teardown),
-        cmocka_unit_test_setup_teardown(accepts_what_transformers_reads, setup, teardown),
-        cmocka_unit_test_setup_teardown(saves_with_unknown_keys_kept, setup, teardown),
-        cmocka_unit_test_setup_teardown(saves_a_new_config, setup, teardown),
+        cmocka_unit_test_setup_teardown(reads_what_transformers_writes, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(fills_in_the_defaults, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(knows_the_activations, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(refuses_broken_configs, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(accepts_what_transformers_reads, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(saves_with_unknown_keys_kept, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(saves_a_new_config, folder_open, folder_close),
         cmocka_unit_test(refuses_bad_labels),
         cmocka_unit_test(dumps_as_python_does),
         cmocka_unit_test(dumps_reals_exactly),

@@ -2,11 +2,7 @@
  * network/network_io: the names that files of other programs have, parts that are missing and get their
  * first values, and tensors that a model has no place for.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_folder.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,25 +18,6 @@
 enum { WIDTH = 64, LABELS = 5, NAME_BYTES = 160 };
 
 static mts_ctx ctx;
-static char folder[64], file_path[96];
-
-#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
-
-static int open_folder(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/mantissa_test_bert_io_XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        return 1;
-    snprintf(file_path, sizeof file_path, "%s/model.safetensors", folder);
-    return 0;
-}
-
-static int close_folder(void **state)
-{
-    (void)state;
-    return file_remove_tree(&ctx, folder) != MTS_OK;
-}
 
 static const test_shape shape = {.width = WIDTH, .labels = LABELS};
 
@@ -60,7 +37,7 @@ static void write_renamed(const network *net, rename_fn *rename, const char *ext
     const int64_t one = 1;
     const float number = 0.0f;
     safetensors_writer *w = NULL;
-    assert_ok(safetensors_writer_open(&ctx, file_path, &w));
+    assert_ok(safetensors_writer_open(&ctx, folder_at("model.safetensors"), &w));
     for (int64_t i = 0; i < net->params.count; i++) {
         const param *p = net->params.items[i];
         const int64_t sizes[2] = {p->rows, p->cols};
@@ -141,7 +118,7 @@ static void test_names(void **state)
             const size_t bytes = (size_t)b.net->params.elements * sizeof(float);
             memset(b.net->params.value, 0, bytes);
             const uint64_t version = b.net->ex.weight_version;
-            assert_ok(network_load(&ctx, b.net, folder, HEAD_NEEDED, &report));
+            assert_ok(network_load(&ctx, b.net, folder_root(), HEAD_NEEDED, &report));
             assert_memory_equal(a.net->params.value, b.net->params.value, bytes);
             assert_true(b.net->ex.weight_version != version); /* packed weights are stale */
             assert_null(report.initialized_head);
@@ -186,9 +163,9 @@ static void test_missing_head(void **state)
             const param_list *table = &t[k].net->params;
             for (int64_t e = 0; e < table->elements; e++)
                 table->value[e] = 1.0f;
-            assert_int_equal(network_load(&ctx, t[k].net, folder, HEAD_NEEDED, &report),
+            assert_int_equal(network_load(&ctx, t[k].net, folder_root(), HEAD_NEEDED, &report),
                              MTS_ERR_BAD_FILE);
-            assert_ok(network_load(&ctx, t[k].net, folder, HEAD_IF_THERE, &report));
+            assert_ok(network_load(&ctx, t[k].net, folder_root(), HEAD_IF_THERE, &report));
             assert_true((report.initialized_head != NULL) == (i == 0));
             assert_string_equal(report.initialized_output, "classifier.weight");
             assert_int_equal(report.unused, 0);
@@ -216,7 +193,7 @@ static void test_missing_parameter(void **state)
     model_init(&t, 0);
     write_renamed(t.net, without_a_bias, NULL);
     for (int source = HEAD_NEEDED; source <= HEAD_NEW; source++) {
-        assert_int_equal(network_load(&ctx, t.net, folder, (head_source)source, &report),
+        assert_int_equal(network_load(&ctx, t.net, folder_root(), (head_source)source, &report),
                          MTS_ERR_BAD_FILE);
         assert_non_null(strstr(ctx.error, "bert.encoder.layer.1.output.dense.bias"));
     }
@@ -231,5 +208,5 @@ int main(void)
         cmocka_unit_test(test_missing_parameter),
     };
     test_print_seed();
-    return cmocka_run_group_tests(tests, open_folder, close_folder);
+    return cmocka_run_group_tests(tests, folder_open, folder_close);
 }

@@ -6,11 +6,7 @@
  *   test_optimizer --dump    JSON cases from stdin, results to stdout: for gates/check_optimizer.py
  *   test_optimizer --maps    the maps of adamw_8bit, 2 times 256 numbers: likewise
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_check.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -23,8 +19,6 @@
 #include "optim/dynamic_map.h"
 #include "optim/optimizer_class.h"
 #include "support/test_params.h"
-
-#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
 
 static mts_ctx ctx;
 

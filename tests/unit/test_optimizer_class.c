@@ -2,11 +2,7 @@
  * optim/optimizer_class: the table of optimizers, and a class of its own: what its arrays and
  * functions say is all that an optimizer needs.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_check.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,8 +11,6 @@
 #include "mantissa/mantissa.h"
 #include "optim/optimizer_class.h"
 #include "support/test_params.h"
-
-#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
 
 static mts_ctx ctx;
 

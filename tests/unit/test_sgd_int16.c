@@ -2,11 +2,7 @@
  * The integer SGD: its arithmetic against exact reals, no bias over seeds, the rules of its
  * exponents, and the same minimum as float SGD.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_check.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,8 +11,6 @@
 #include "optim/int16_add.h"
 #include "optim/optimizer_class.h"
 #include "support/test_params.h"
-
-#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
 
 static mts_ctx ctx;
 

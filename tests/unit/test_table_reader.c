@@ -6,11 +6,7 @@
  *                                          columns of a TSV file without header.  For
  *                                          gates/check_tables.py
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_check.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -22,8 +18,6 @@
 #include "base/memory.h"
 #include "base/number_parse.h"
 #include "data/table_reader.h"
-
-#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
 
 static mts_ctx ctx;
 

@@ -10,7 +10,7 @@
 
 #include "base/memory.h"
 #include "text/tokenizer_files.h"
-#include "unit/text_folder.h"
+#include "support/text_folder.h"
 
 /* ids: 0 [UNK] 1 [CLS] 2 [SEP] 3 [PAD] 4 a 5 A 6 e 7 e acute 8 two ideographs 9 one 10 other */
 #define VOCAB                                                                                      \

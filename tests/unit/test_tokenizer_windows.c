@@ -10,7 +10,7 @@
 
 #include "base/memory.h"
 #include "text/tokenizer.h"
-#include "unit/text_folder.h"
+#include "support/text_folder.h"
 
 /* ids: 0 [UNK] 1 [CLS] 2 [SEP] 3 a 4 b 5 c 6 d 7 e 8 f 9 g */
 static const char vocab_text[] = "[UNK]\n[CLS]\n[SEP]\na\nb\nc\nd\ne\nf\ng\n";

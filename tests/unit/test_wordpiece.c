@@ -22,7 +22,7 @@
 #include "base/memory.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_files.h"
-#include "unit/text_folder.h"
+#include "support/text_folder.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -10,7 +10,7 @@
 
 #include "text/vocab.h"
 #include "text/tokenizer.h"
-#include "unit/text_folder.h"
+#include "support/text_folder.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SPECIALS "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"

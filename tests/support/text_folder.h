@@ -1,6 +1,6 @@
 /* A temporary folder with tokenizer files, for the tests of src/text. */
-#ifndef MTS_TESTS_UNIT_TEXT_FOLDER_H
-#define MTS_TESTS_UNIT_TEXT_FOLDER_H
+#ifndef MTS_TESTS_SUPPORT_TEXT_FOLDER_H
+#define MTS_TESTS_SUPPORT_TEXT_FOLDER_H
 
 #include <stdio.h>
 #include <stdlib.h>
