@@ -224,11 +224,11 @@ static int predict_rows(job *j, const mts_test_rows *rows)
     const char *const *ids = mts_test_rows_ids(rows);
     int code = EXIT_OK;
     for (int64_t i = 0; code == EXIT_OK && i < j->total; i += j->capacity) {
-        code = predict_texts(
-            j, &(texts){.n = j->total - i < j->capacity ? j->total - i : j->capacity,
-                        .a = a + i,
-                        .b = b == NULL ? NULL : b + i,
-                        .ids = ids == NULL ? NULL : ids + i});
+        code =
+            predict_texts(j, &(texts){.n = j->total - i < j->capacity ? j->total - i : j->capacity,
+                                      .a = a + i,
+                                      .b = b == NULL ? NULL : b + i,
+                                      .ids = ids == NULL ? NULL : ids + i});
         if (code == EXIT_OK && interrupt_asked())
             code = EXIT_INTERRUPTED;
     }

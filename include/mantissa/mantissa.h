@@ -322,7 +322,7 @@ MTS_NODISCARD MTS_API mts_status mts_predictor_run(mts_predictor *predictor,
 
 /* The answer to one question: a part of its paragraph. */
 typedef struct mts_answer {
-    const char *text;   /* with a NUL behind; "": the paragraph has no answer, begin and end are 0 */
+    const char *text; /* with a NUL behind; "": the paragraph has no answer, begin and end are 0 */
     int64_t begin, end; /* its bytes in the paragraph, end behind the last */
     double score;       /* probability among the n_best_size best answers, "no answer" included */
     /* Score of "no answer" less that of the best answer, in logits; 0 unless

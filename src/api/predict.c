@@ -1,6 +1,6 @@
 /*
- * mts_predictor_* and mts_test_rows_* of the public header over train/predictor, tasks/text_answers and
- * tasks/test_rows.
+ * mts_predictor_* and mts_test_rows_* of the public header over train/predictor,
+ * tasks/text_answers and tasks/test_rows.
  *
  * Path: cli/cmd_predict.c -> mts_predictor_run, mts_predictor_answer -> predictor_run_rows.
  */
@@ -101,8 +101,7 @@ mts_status mts_predictor_run(mts_predictor *p, const char *const *text_a, const 
     mts_status st = MTS_OK;
     if (p == NULL)
         return MTS_ERR_ARGUMENT;
-    MTS_TRY(
-        check_call(p, "mts_predictor_run", text_a != NULL && logits != NULL && n >= 0, false));
+    MTS_TRY(check_call(p, "mts_predictor_run", text_a != NULL && logits != NULL && n >= 0, false));
     MTS_TRY(predictor_run_texts(p->inner, text_a, text_b, n, logits));
 cleanup:
     return st;
@@ -116,8 +115,8 @@ mts_status mts_predictor_answer(mts_predictor *p, const char *const *questions,
     if (p == NULL)
         return MTS_ERR_ARGUMENT;
     text_answers_deinit(&p->answers);
-    MTS_TRY(check_call(p, "mts_predictor_answer",
-                       questions != NULL && paragraphs != NULL && n >= 0, true));
+    MTS_TRY(check_call(p, "mts_predictor_answer", questions != NULL && paragraphs != NULL && n >= 0,
+                       true));
     if (n == 0)
         return MTS_OK;
     windows = (window_options){.tokenizer = p->inner->tokenizer,

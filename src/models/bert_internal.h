@@ -1,4 +1,5 @@
-/* What the files of the BERT model share: random streams, and the work from attention to attention. */
+/* What the files of the BERT model share: random streams, and the work from attention to
+ * attention. */
 #ifndef MTS_MODELS_BERT_INTERNAL_H
 #define MTS_MODELS_BERT_INTERNAL_H
 

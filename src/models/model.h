@@ -67,7 +67,8 @@ struct model_class {
     void (*bind_batch)(model *m, exec *ex, const model_input *in, arena *kept);
     /* h [seq.tokens][hidden_size]: the hidden states, overwritten. */
     void (*forward)(model *m, exec *ex, const model_input *in, float *h);
-    /* All gradients of trained parameters from dh [seq.tokens][hidden_size], which is overwritten. */
+    /* All gradients of trained parameters from dh [seq.tokens][hidden_size], which is overwritten.
+     */
     void (*backward)(model *m, exec *ex, const model_input *in, float *dh);
 };
 

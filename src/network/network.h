@@ -90,7 +90,8 @@ int64_t network_max_outputs(const network *net);
 
 /* Parameters changed: packed copies are stale.  Once after loading, once per optimizer step. */
 void network_weights_changed(network *net);
-/* The number of those changes is the key of the weights' roundings: set it when training resumes. */
+/* The number of those changes is the key of the weights' roundings: set it when training resumes.
+ */
 void network_set_version(network *net, uint64_t version);
 
 /* MTS_ERR_NUMERIC: the first NaN or infinity met since the last call ("NaN or infinity in the input

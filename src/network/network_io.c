@@ -57,7 +57,8 @@ static bool has_shape(const st_tensor *t, const param *p)
     return t->ndim == 2 && t->shape[0] == p->rows && t->shape[1] == p->cols;
 }
 
-/* *tensor: the one of a parameter, of its shape; NULL if there is none and the source allows that. */
+/* *tensor: the one of a parameter, of its shape; NULL if there is none and the source allows that.
+ */
 static mts_status choose_tensor(mts_ctx *ctx, const weight_source *from, const param *p,
                                 const st_tensor **tensor)
 {

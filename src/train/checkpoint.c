@@ -87,19 +87,19 @@ mts_status checkpoint_find_resume(run *r)
     char *name = NULL;
     MTS_TRY(checkpoint_folder_recover(ctx, o->output_dir));
     MTS_TRY(checkpoint_folder_list(ctx, o->output_dir, 0, INT64_MAX, -1, &range));
-    r->starts_fresh = true;
+    r->origin.starts_fresh = true;
     if (wanted != NULL && strcmp(wanted, "last") == 0) {
         MTS_CHECK(range.count > 0, MTS_ERR_NOT_FOUND,
                   "%s: no checkpoint-<step> folder to resume from", o->output_dir);
-        MTS_TRY(checkpoint_folder_path(ctx, &r->resume_dir, o->output_dir, range.newest));
-        r->starts_fresh = false;
+        MTS_TRY(checkpoint_folder_path(ctx, &r->origin.resume_dir, o->output_dir, range.newest));
+        r->origin.starts_fresh = false;
     } else if (wanted != NULL) {
         MTS_CHECK(dir_exists(wanted), MTS_ERR_NOT_FOUND, "%s: no such checkpoint folder", wanted);
-        MTS_TRY(mem_strdup(ctx, &r->resume_dir, wanted));
+        MTS_TRY(mem_strdup(ctx, &r->origin.resume_dir, wanted));
         MTS_TRY(find_in_output(r, wanted, &name));
-        r->starts_fresh = name[0] == '\0';
+        r->origin.starts_fresh = name[0] == '\0';
     }
-    if (r->starts_fresh)
+    if (r->origin.starts_fresh)
         MTS_TRY(check_output_free(r, range.newest));
 cleanup:
     mem_free(name);
@@ -211,7 +211,7 @@ mts_status checkpoint_begin(run *r)
     mts_ctx *ctx = r->ctx;
     const char *dir = r->o->output_dir;
     MTS_TRY(run_note_failure(r, checkpoint_folder_clean(ctx, dir), "left by an earlier run"));
-    if (!r->starts_fresh)
+    if (!r->origin.starts_fresh)
         return MTS_OK;
     for (;;) {
         checkpoint_range range;
@@ -241,12 +241,13 @@ static mts_status rotate(run *r)
     }
     for (;;) {
         checkpoint_range range;
-        MTS_TRY(checkpoint_folder_list(ctx, dir, r->rotate_from, now, best, &range));
+        MTS_TRY(checkpoint_folder_list(ctx, dir, r->origin.rotate_from, now, best, &range));
         if (range.count <= limit || range.oldest < 0 || range.oldest == now)
             break;
         st = checkpoint_folder_remove(ctx, dir, range.oldest);
         if (st != MTS_OK)
-            r->rotate_from = range.oldest + 1; /* said once; the newer ones are removed in turn */
+            r->origin.rotate_from =
+                range.oldest + 1; /* said once; the newer ones are removed in turn */
         MTS_TRY(run_note_failure(r, st, "an old checkpoint stays"));
     }
 cleanup:

@@ -16,10 +16,10 @@
 #include "train/run.h"
 
 /*
- * Set r->resume_dir from --resume_from_checkpoint ("last": the newest checkpoint of output_dir),
- * and r->starts_fresh unless it is one of output_dir.  A run that begins anew in its folder forgets what is
- * there: that is refused without --overwrite_output_dir, and where the model to start from would be
- * lost.  MTS_ERR_ARGUMENT, _NOT_FOUND, _IO, _MEMORY.
+ * Set r->origin.resume_dir from --resume_from_checkpoint ("last": the newest checkpoint of
+ * output_dir), and r->origin.starts_fresh unless it is one of output_dir.  A run that begins anew
+ * in its folder forgets what is there: that is refused without --overwrite_output_dir, and where
+ * the model to start from would be lost.  MTS_ERR_ARGUMENT, _NOT_FOUND, _IO, _MEMORY.
  */
 MTS_NODISCARD mts_status checkpoint_find_resume(run *r);
 

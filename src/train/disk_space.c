@@ -43,8 +43,8 @@ static uint64_t bytes_of(optimizer_dtype dtype)
 static int64_t count_checkpoints(const run *r)
 {
     const char *strategy = r->o->save_strategy;
-    const int64_t from = r->state.global_step, to = r->total_steps;
-    const int64_t every = strcmp(strategy, "epoch") == 0 ? r->steps_per_epoch : r->save_steps;
+    const int64_t from = r->state.global_step, to = r->steps.total;
+    const int64_t every = strcmp(strategy, "epoch") == 0 ? r->steps.per_epoch : r->steps.save;
     if (strcmp(strategy, "no") == 0 || from >= to)
         return 0;
     return to / every - from / every + (to % every != 0);
@@ -124,7 +124,7 @@ static mts_status measure_old(const run *r, uint64_t *bytes)
     char *path = NULL;
     file_list list = {0};
     *bytes = 0;
-    if (!r->starts_fresh)
+    if (!r->origin.starts_fresh)
         return MTS_OK;
     MTS_TRY(file_list_dir(r->ctx, dir, &list));
     for (size_t i = 0; i < list.count; i++) {

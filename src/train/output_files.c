@@ -176,8 +176,8 @@ mts_status output_files_check_inputs(const run *r)
     if (o->metrics_file == NULL)
         return MTS_OK;
     MTS_TRY(check_metrics_name(r));
-    if (!file_is_same(r->model_dir, o->output_dir))
-        MTS_TRY(check_metrics_outside(r, r->model_dir));
+    if (!file_is_same(r->origin.model_dir, o->output_dir))
+        MTS_TRY(check_metrics_outside(r, r->origin.model_dir));
     if (dir_exists(o->model_name_or_path) && !file_is_same(o->model_name_or_path, o->output_dir))
         MTS_TRY(check_metrics_outside(r, o->model_name_or_path));
 cleanup:

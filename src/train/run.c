@@ -1,6 +1,7 @@
 /* Preparing a run: data, tokens, model, memory.  See run.h. */
 #include "train/run.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/file.h"
 #include "network/network_io.h"
 #include "train/checkpoint.h"
+#include "train/evaluate.h"
 #include "train/output_files.h"
 #include "train/settings.h"
 #include "train/train_log.h"
@@ -22,7 +24,7 @@ double run_clock(void)
 
 double run_epoch(const run *r)
 {
-    return (double)r->state.global_step / (double)r->steps_per_epoch;
+    return (double)r->state.global_step / (double)r->steps.per_epoch;
 }
 
 bool run_emit(run *r, const mts_event *event)
@@ -51,6 +53,44 @@ mts_status run_note_failure(run *r, mts_status st, const char *what)
     run_note(r, "%s: %s", what, r->ctx->error);
     r->ctx->error[0] = '\0';
     return MTS_OK;
+}
+
+model_input run_input(const run *r)
+{
+    const batch *b = &r->data.batch;
+    return (model_input){
+        .seq = {.count = b->n,
+                .tokens = b->total_tokens,
+                .max_length = b->max_len,
+                .offset = b->offsets},
+        .ids = b->ids,
+        .type_ids = b->type_ids,
+        .positions = b->positions,
+    };
+}
+
+mts_status run_check_numeric(run *r, double loss)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    st = network_check(ctx, r->net);
+    if (st == MTS_ERR_NUMERIC)
+        status_prefix(ctx, "step %lld", (long long)r->state.global_step + 1);
+    if (st != MTS_OK)
+        return st;
+    MTS_CHECK(isfinite(loss), MTS_ERR_NUMERIC, "step %lld: the loss is %f",
+              (long long)r->state.global_step + 1, loss);
+cleanup:
+    return st;
+}
+
+mts_status run_check_weights(run *r, const char *where)
+{
+    mts_status st = MTS_OK;
+    st = network_check_values(r->ctx, r->net);
+    if (st != MTS_OK)
+        status_prefix(r->ctx, "%s", where);
+    return st;
 }
 
 static bool tokenizing(void *user, int64_t done, int64_t total)
@@ -82,13 +122,13 @@ static mts_status load_data(run *r, run_purpose purpose)
     const task_reading reading = reading_of(r);
     const task_class *class = r->task->class;
     if (purpose.train)
-        MTS_TRY(class->encode(r->ctx, r->task, TASK_TRAIN, 0, &reading, &r->train));
-    r->eval_sets = purpose.evaluate ? class->sets(r->task, TASK_EVAL) : 0;
-    for (int64_t i = 0; i < r->eval_sets; i++)
-        MTS_TRY(class->encode(r->ctx, r->task, TASK_EVAL, i, &reading, &r->eval[i]));
-    r->test_sets = purpose.predict ? class->sets(r->task, TASK_TEST) : 0;
-    for (int64_t i = 0; i < r->test_sets; i++)
-        MTS_TRY(class->encode(r->ctx, r->task, TASK_TEST, i, &reading, &r->test[i]));
+        MTS_TRY(class->encode(r->ctx, r->task, TASK_TRAIN, 0, &reading, &r->data.train));
+    r->data.eval_sets = purpose.evaluate ? class->sets(r->task, TASK_EVAL) : 0;
+    for (int64_t i = 0; i < r->data.eval_sets; i++)
+        MTS_TRY(class->encode(r->ctx, r->task, TASK_EVAL, i, &reading, &r->data.eval[i]));
+    r->data.test_sets = purpose.predict ? class->sets(r->task, TASK_TEST) : 0;
+    for (int64_t i = 0; i < r->data.test_sets; i++)
+        MTS_TRY(class->encode(r->ctx, r->task, TASK_TEST, i, &reading, &r->data.test[i]));
 cleanup:
     return st;
 }
@@ -99,7 +139,7 @@ static mts_status fit_task(run *r, model_config *cfg, bool train)
 {
     mts_status st = MTS_OK;
     const task_reading reading = reading_of(r);
-    MTS_TRY(r->task->class->fit(r->ctx, r->task, r->model_dir, cfg, train, &reading));
+    MTS_TRY(r->task->class->fit(r->ctx, r->task, r->origin.model_dir, cfg, train, &reading));
     if (train)
         MTS_TRY(settings_store(r->ctx, r->o, r->task, cfg));
 cleanup:
@@ -113,12 +153,13 @@ static mts_status plan_batches(run *r, network_limits *limits)
     batch_plan all = {0}, plan;
     *limits = (network_limits){.eval_rows = 1, .eval_tokens = 1};
     if (r->training) {
-        MTS_TRY(batch_plan_rows(r->ctx, &all, &r->train, r->o->per_device_train_batch_size));
+        MTS_TRY(batch_plan_rows(r->ctx, &all, &r->data.train, r->o->per_device_train_batch_size));
         limits->train_rows = all.max_rows;
         limits->train_tokens = all.max_tokens;
     }
-    for (int64_t i = 0; i < r->eval_sets + r->test_sets; i++) {
-        const encoded_dataset *e = i < r->eval_sets ? &r->eval[i] : &r->test[i - r->eval_sets];
+    for (int64_t i = 0; i < r->data.eval_sets + r->data.test_sets; i++) {
+        const encoded_dataset *e =
+            i < r->data.eval_sets ? &r->data.eval[i] : &r->data.test[i - r->data.eval_sets];
         MTS_TRY(batch_plan_rows(r->ctx, &plan, e, r->o->per_device_eval_batch_size));
         all = batch_plan_union(&all, &plan);
         if (plan.max_rows > limits->eval_rows)
@@ -127,7 +168,7 @@ static mts_status plan_batches(run *r, network_limits *limits)
             limits->eval_tokens = plan.max_tokens;
     }
     limits->max_length = all.max_len;
-    MTS_TRY(batch_init(r->ctx, &r->batch, &all));
+    MTS_TRY(batch_init(r->ctx, &r->data.batch, &all));
 cleanup:
     return st;
 }
@@ -135,7 +176,7 @@ cleanup:
 /* Only a training that begins may make a pooler or classifier that the model does not have. */
 static head_source wanted_head(const run *r)
 {
-    if (!r->training || r->resume_dir != NULL)
+    if (!r->training || r->origin.resume_dir != NULL)
         return HEAD_NEEDED;
     return r->task->other_labels ? HEAD_NEW : HEAD_IF_THERE;
 }
@@ -154,19 +195,19 @@ static mts_status create_model(run *r, model_config *cfg)
     };
     const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
     MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
-              "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", r->model_dir,
-              (long long)vocab, (long long)cfg->vocab_size);
+              "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld",
+              r->origin.model_dir, (long long)vocab, (long long)cfg->vocab_size);
     MTS_CHECK(r->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
               "option --max_seq_length: the model has %lld positions, found %lld: give at most "
               "as many",
               (long long)cfg->max_position_embeddings, (long long)r->max_seq_length);
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
-              r->model_dir, (long long)cfg->type_vocab_size);
+              r->origin.model_dir, (long long)cfg->type_vocab_size);
     MTS_TRY(plan_batches(r, &options.limits));
     MTS_TRY(settings_check_tokens(ctx, options.limits.train_tokens, "train"));
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
-    MTS_TRY(network_check_weights(ctx, cfg, options.head, r->model_dir, wanted_head(r)));
+    MTS_TRY(network_check_weights(ctx, cfg, options.head, r->origin.model_dir, wanted_head(r)));
     MTS_TRY(network_create(ctx, cfg, &options, &r->net));
     MTS_TRY(mem_calloc(ctx, &r->outputs, (size_t)network_max_outputs(r->net), sizeof(float),
                        "outputs"));
@@ -178,11 +219,12 @@ static void note_head(run *r, const network_load_report *report)
 {
     const int64_t labels = r->net->cfg.num_labels;
     if (report->initialized_head != NULL)
-        run_note(r, "%s has no %s: it was initialised", r->model_dir, report->initialized_head);
+        run_note(r, "%s has no %s: it was initialised", r->origin.model_dir,
+                 report->initialized_head);
     if (report->output_left)
-        run_note(r, "%s has a head for %s: it was initialised", r->model_dir, r->task->why);
+        run_note(r, "%s has a head for %s: it was initialised", r->origin.model_dir, r->task->why);
     else if (report->initialized_output != NULL)
-        run_note(r, "%s has no head for %lld label%s: it was initialised", r->model_dir,
+        run_note(r, "%s has no head for %lld label%s: it was initialised", r->origin.model_dir,
                  (long long)labels, labels == 1 ? "" : "s");
 }
 
@@ -190,10 +232,10 @@ static mts_status load_weights(run *r)
 {
     mts_status st = MTS_OK;
     network_load_report report;
-    MTS_TRY(network_load(r->ctx, r->net, r->model_dir, wanted_head(r), &report));
+    MTS_TRY(network_load(r->ctx, r->net, r->origin.model_dir, wanted_head(r), &report));
     note_head(r, &report);
     if (report.unused > 0)
-        run_note(r, "%s: %lld tensor%s of the file not used, the first is %s", r->model_dir,
+        run_note(r, "%s: %lld tensor%s of the file not used, the first is %s", r->origin.model_dir,
                  (long long)report.unused, report.unused == 1 ? "" : "s", report.first_unused);
 cleanup:
     return st;
@@ -202,30 +244,30 @@ cleanup:
 static void plan_steps(run *r)
 {
     const int64_t accumulation = r->o->gradient_accumulation_steps;
-    r->batches_per_epoch = sampler_batch_count(&r->sampler);
-    r->steps_per_epoch = (r->batches_per_epoch + accumulation - 1) / accumulation;
-    const double steps = r->o->num_train_epochs * (double)r->steps_per_epoch;
-    r->total_steps = r->o->max_steps > 0 ? r->o->max_steps : (int64_t)steps;
-    if (r->o->max_steps <= 0 && (double)r->total_steps < steps)
-        r->total_steps++;
-    r->logging_steps = schedule_steps(r->o->logging_steps, r->total_steps);
-    r->save_steps = schedule_steps(r->o->save_steps, r->total_steps);
-    r->eval_steps =
-        r->o->eval_steps > 0 ? schedule_steps(r->o->eval_steps, r->total_steps) : r->logging_steps;
+    r->steps.batches_per_epoch = sampler_batch_count(&r->data.sampler);
+    r->steps.per_epoch = (r->steps.batches_per_epoch + accumulation - 1) / accumulation;
+    const double steps = r->o->num_train_epochs * (double)r->steps.per_epoch;
+    r->steps.total = r->o->max_steps > 0 ? r->o->max_steps : (int64_t)steps;
+    if (r->o->max_steps <= 0 && (double)r->steps.total < steps)
+        r->steps.total++;
+    r->steps.logging = schedule_steps(r->o->logging_steps, r->steps.total);
+    r->steps.save = schedule_steps(r->o->save_steps, r->steps.total);
+    r->steps.eval =
+        r->o->eval_steps > 0 ? schedule_steps(r->o->eval_steps, r->steps.total) : r->steps.logging;
     r->schedule = (schedule){
         .kind = schedule_kind_of(r->o->lr_scheduler_type),
-        .steps = r->total_steps,
-        .warmup = schedule_warmup_steps(r->o->warmup_steps, r->o->warmup_ratio, r->total_steps),
+        .steps = r->steps.total,
+        .warmup = schedule_warmup_steps(r->o->warmup_steps, r->o->warmup_ratio, r->steps.total),
     };
 }
 
 /* Evaluations that were asked for and will not be. */
 static void note_eval_steps(run *r)
 {
-    if (strcmp(r->o->eval_strategy, "steps") == 0 && r->eval_steps > r->total_steps)
+    if (strcmp(r->o->eval_strategy, "steps") == 0 && r->steps.eval > r->steps.total)
         run_note(r,
                  "no evaluation before the last step: --eval_steps is %lld, the run has %lld steps",
-                 (long long)r->eval_steps, (long long)r->total_steps);
+                 (long long)r->steps.eval, (long long)r->steps.total);
 }
 
 static mts_status prepare_training(run *r)
@@ -235,17 +277,17 @@ static mts_status prepare_training(run *r)
     const mts_options *o = r->o;
     const uint64_t data_seed = (uint64_t)(o->data_seed >= 0 ? o->data_seed : o->seed);
     const optimizer_options options = settings_optimizer(o);
-    MTS_TRY(sampler_init(ctx, &r->sampler, &r->train, settings_sampler(o),
+    MTS_TRY(sampler_init(ctx, &r->data.sampler, &r->data.train, settings_sampler(o),
                          o->per_device_train_batch_size, data_seed));
     plan_steps(r);
     note_eval_steps(r);
-    MTS_TRY(run_check_best_metric(r));
+    MTS_TRY(evaluate_check_best(r));
     MTS_TRY(optimizer_create(ctx, &options, r->net->params.trained, r->net->params.trained_count,
                              &r->opt));
     r->state.log_history = json_array();
     MTS_CHECK(r->state.log_history != NULL, MTS_ERR_MEMORY, "out of memory: training log");
-    if (r->resume_dir != NULL)
-        MTS_TRY(checkpoint_load(r, r->resume_dir));
+    if (r->origin.resume_dir != NULL)
+        MTS_TRY(checkpoint_load(r, r->origin.resume_dir));
 cleanup:
     return st;
 }
@@ -265,15 +307,16 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     r->training = purpose.train;
     if (purpose.train)
         MTS_TRY(checkpoint_find_resume(r));
-    r->model_dir = r->resume_dir != NULL ? r->resume_dir : o->model_name_or_path;
-    MTS_TRY(model_config_load(ctx, r->model_dir, &cfg));
+    r->origin.model_dir =
+        r->origin.resume_dir != NULL ? r->origin.resume_dir : o->model_name_or_path;
+    MTS_TRY(model_config_load(ctx, r->origin.model_dir, &cfg));
     known = purpose.train ? NULL : head_class_of_config(&cfg)->name;
     r->max_seq_length = settings_max_length(o, &cfg, known);
-    MTS_TRY(tokenizer_open(ctx, r->model_dir, &r->tokenizer));
+    MTS_TRY(tokenizer_open(ctx, r->origin.model_dir, &r->tokenizer));
     if (o->do_lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, r->tokenizer, o->do_lower_case == 1));
     if (purpose.train)
-        MTS_TRY(tokenizer_files_read(ctx, &r->tokenizer_files, r->model_dir));
+        MTS_TRY(tokenizer_files_read(ctx, &r->tokenizer_files, r->origin.model_dir));
     if (purpose.train)
         MTS_TRY(tokenizer_write_rules(ctx, r->tokenizer, &r->tokenizer_files));
     stored = purpose.train ? NULL : json_object_get(cfg.json, SETTINGS_KEY);
@@ -296,20 +339,20 @@ void run_deinit(run *r)
     task_close(r->task);
     tokenizer_close(r->tokenizer);
     tokenizer_files_deinit(&r->tokenizer_files);
-    encoded_dataset_deinit(&r->train);
+    encoded_dataset_deinit(&r->data.train);
     for (int i = 0; i < TASK_MAX_SETS; i++) {
-        encoded_dataset_deinit(&r->eval[i]);
-        encoded_dataset_deinit(&r->test[i]);
+        encoded_dataset_deinit(&r->data.eval[i]);
+        encoded_dataset_deinit(&r->data.test[i]);
     }
-    batch_deinit(&r->batch);
-    sampler_deinit(&r->sampler);
-    sampler_deinit(&r->eval_sampler);
+    batch_deinit(&r->data.batch);
+    sampler_deinit(&r->data.sampler);
+    sampler_deinit(&r->data.eval_sampler);
     network_destroy(r->net);
     optimizer_destroy(r->opt);
     mem_free(r->outputs);
     mem_free(r->state.best_checkpoint);
     json_decref(r->state.log_history);
-    mem_free(r->resume_dir);
+    mem_free(r->origin.resume_dir);
     train_log_close(r);
-    mem_free(r->log_path);
+    mem_free(r->log.path);
 }

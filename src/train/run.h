@@ -1,8 +1,8 @@
 /*
- * One run of training or evaluation: everything it holds, and its phases.
+ * One run of training or evaluation: everything it holds, and how it is prepared.
  *
- * Path: mts_train -> train_run -> run_prepare, train_step (each step), run_evaluate,
- * checkpoint_save.
+ * Path: mts_train -> train_run -> run_prepare, train_step (each step), evaluate_sets,
+ *       checkpoint_save.
  */
 #ifndef MTS_TRAIN_RUN_H
 #define MTS_TRAIN_RUN_H
@@ -18,6 +18,7 @@
 #include "tasks/task.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_files.h"
+#include "train/train_log.h"
 
 /* Where training stands; all of it is in a checkpoint. */
 typedef struct train_state {
@@ -35,6 +36,31 @@ typedef struct train_state {
     json_t *log_history; /* array, as transformers' trainer_state.json has it */
 } train_state;
 
+/* The rows of a run, and the batches that are made of them. */
+typedef struct run_data {
+    encoded_dataset train, eval[TASK_MAX_SETS], test[TASK_MAX_SETS];
+    int64_t eval_sets, test_sets;
+    batch batch; /* the present one */
+    sampler sampler, eval_sampler;
+    bool sampler_stale; /* the sampler is not yet in the order of the present epoch */
+} run_data;
+
+/* How long a run is, and how often something is done; in optimizer steps. */
+typedef struct run_steps {
+    int64_t total, per_epoch;
+    int64_t batches_per_epoch;
+    int64_t logging, eval, save; /* of the options */
+} run_steps;
+
+/* Where a run begins. */
+typedef struct run_origin {
+    const char *model_dir; /* where the weights and the tokenizer come from */
+    char *resume_dir;      /* checkpoint to go on from, or NULL; owned */
+    bool starts_fresh;   /* what output_dir holds is not of this run: begins with a clean folder */
+    int64_t rotate_from; /* older checkpoints could not be removed and are left alone */
+} run_origin;
+
+/* Owns what it points to, but for ctx, o and callbacks. */
 typedef struct run {
     mts_ctx *ctx;
     const mts_options *o;
@@ -44,31 +70,20 @@ typedef struct run {
     int threads;
     bool training;
 
+    run_origin origin;
     task *task;
     tokenizer *tokenizer;
     tokenizer_files tokenizer_files;
-    encoded_dataset train, eval[TASK_MAX_SETS], test[TASK_MAX_SETS];
-    int64_t eval_sets, test_sets;
-    batch batch;
-    sampler sampler, eval_sampler;
-    bool sampler_stale; /* the sampler is not yet in the order of the present epoch */
-    schedule schedule;
+    run_data data;
 
     network *net;
     optimizer *opt;
+    schedule schedule;
     float *outputs; /* of the head for the largest batch of evaluation */
+
+    run_steps steps;
     train_state state;
-    int64_t batches_per_epoch, steps_per_epoch, total_steps;
-    int64_t logging_steps, eval_steps, save_steps; /* of the options, in steps */
-    const char *model_dir; /* where the weights and the tokenizer come from */
-    char *resume_dir;      /* checkpoint to go on from, or NULL */
-    bool starts_fresh;   /* what output_dir holds is not of this run: begins with a clean folder */
-    int64_t rotate_from; /* older checkpoints could not be removed and are left alone */
-    char *log_path;      /* where metrics go; this and below: train_log.h */
-    bool log_special;    /* a device or pipe, written in place by log_fd while log_open */
-    bool log_open;
-    bool log_failed; /* the last line could not be written */
-    int log_fd;
+    train_log log;
     bool stop; /* on_event returned false */
 } run;
 
@@ -102,25 +117,8 @@ double run_clock(void);
 /* Passes over the training data done. */
 double run_epoch(const run *r);
 
-/* The batch in r->batch as the network takes it. */
+/* The batch in r->data.batch as the network takes it. */
 model_input run_input(const run *r);
-
-/* Whether the greater of two values of a metric is the better one; key as in the results. */
-bool run_greater_is_better(const run *r, const char *key);
-
-/* The key of metric_for_best_model among the results, eval_loss if there is none. */
-#define RUN_METRIC_KEY_BYTES 128
-void run_best_metric_key(const run *r, char key[RUN_METRIC_KEY_BYTES]);
-
-/* MTS_ERR_ARGUMENT: the evaluation sets do not have metric_for_best_model.  Before the first step.
- */
-MTS_NODISCARD mts_status run_check_best_metric(run *r);
-
-/* Evaluate all evaluation sets: *results is a new JSON object eval_loss, eval_accuracy, ... */
-MTS_NODISCARD mts_status run_evaluate(run *r, json_t **results);
-
-/* Predict the test sets, into files of output_dir. */
-MTS_NODISCARD mts_status run_predict_tests(run *r);
 
 /* MTS_ERR_NUMERIC with the layer's name if the network met NaN or infinity; MTS_ERR_MEMORY: it took
  * more than planned. */

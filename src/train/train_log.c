@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/json_util.h"
+#include "train/run.h"
 
 static bool starts_with(const char *text, const char *start)
 {
@@ -33,16 +34,16 @@ static bool is_special(const char *path)
     return lstat(path, &info) == 0;
 }
 
-/* r->log_path: where the lines go; of a link to a file that file, so that the link stays. */
+/* r->log.path: where the lines go; of a link to a file that file, so that the link stays. */
 static mts_status find_path(run *r)
 {
     char real[PATH_MAX];
     const char *given = r->o->metrics_file;
     if (given == NULL)
-        return path_join(r->ctx, &r->log_path, r->o->output_dir, "metrics.jsonl");
+        return path_join(r->ctx, &r->log.path, r->o->output_dir, "metrics.jsonl");
     const bool found = realpath(given, real) != NULL; /* or there is no such file yet */
-    r->log_special = is_special(given) || (found && is_special(real));
-    return mem_strdup(r->ctx, &r->log_path, found && !r->log_special ? real : given);
+    r->log.special = is_special(given) || (found && is_special(real));
+    return mem_strdup(r->ctx, &r->log.path, found && !r->log.special ? real : given);
 }
 
 /* The descriptor of standard output or error under one of its names, or -1. */
@@ -57,17 +58,17 @@ static int standard_descriptor(const char *path)
     return -1;
 }
 
-/* r->log_fd.  Standard output and error share their place in a file with this process. */
+/* r->log.fd.  Standard output and error share their place in a file with this process. */
 static mts_status open_special(run *r)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    const int standard = standard_descriptor(r->log_path);
-    r->log_fd = standard >= 0
+    const int standard = standard_descriptor(r->log.path);
+    r->log.fd = standard >= 0
                     ? dup(standard)
-                    : open(r->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
-    r->log_open = r->log_fd >= 0;
-    MTS_CHECK(r->log_open, MTS_ERR_IO, "%s: %s", r->log_path, strerror(errno));
+                    : open(r->log.path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    r->log.open = r->log.fd >= 0;
+    MTS_CHECK(r->log.open, MTS_ERR_IO, "%s: %s", r->log.path, strerror(errno));
 cleanup:
     return st;
 }
@@ -111,9 +112,9 @@ static mts_status write_special(run *r, const char *text)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    if (!r->log_open || write_without_signal(r->log_fd, text, strlen(text)))
+    if (!r->log.open || write_without_signal(r->log.fd, text, strlen(text)))
         return MTS_OK;
-    MTS_CHECK(errno == EPIPE, MTS_ERR_IO, "%s: %s", r->log_path, strerror(errno));
+    MTS_CHECK(errno == EPIPE, MTS_ERR_IO, "%s: %s", r->log.path, strerror(errno));
     train_log_close(r);
     run_note(r, "%s: nobody reads it any more; training goes on without it", r->o->metrics_file);
 cleanup:
@@ -124,12 +125,12 @@ cleanup:
  * trainer_state.json.  Lines that cannot be written are missing; the first is told. */
 static void append_to_file(run *r, const char *text)
 {
-    FILE *file = fopen(r->log_path, "ae");
+    FILE *file = fopen(r->log.path, "ae");
     const bool written = file != NULL && fputs(text, file) >= 0;
     const bool closed = file != NULL && fclose(file) == 0;
-    if (!(written && closed) && !r->log_failed)
-        run_note(r, "%s: %s; training goes on without it", r->log_path, strerror(errno));
-    r->log_failed = !(written && closed);
+    if (!(written && closed) && !r->log.failed)
+        run_note(r, "%s: %s; training goes on without it", r->log.path, strerror(errno));
+    r->log.failed = !(written && closed);
 }
 
 /* *out: the object on one line, with its end. */
@@ -151,20 +152,20 @@ mts_status train_log_open(run *r)
     char *line = NULL;
     file_writer *w = NULL;
     MTS_TRY(find_path(r));
-    if (r->log_special)
+    if (r->log.special)
         MTS_TRY(open_special(r));
     else
-        MTS_TRY(file_writer_open(r->ctx, r->log_path, &w));
+        MTS_TRY(file_writer_open(r->ctx, r->log.path, &w));
     for (size_t i = 0; i < json_array_size(r->state.log_history); i++) {
         mem_free(line);
         line = NULL;
         MTS_TRY(dump_line(r->ctx, json_array_get(r->state.log_history, i), &line));
-        if (r->log_special)
+        if (r->log.special)
             MTS_TRY(write_special(r, line));
         else
             MTS_TRY(file_writer_write(w, line, strlen(line)));
     }
-    if (!r->log_special)
+    if (!r->log.special)
         MTS_TRY(file_writer_commit(w));
 cleanup:
     file_writer_close(w);
@@ -174,9 +175,9 @@ cleanup:
 
 void train_log_close(run *r)
 {
-    if (r->log_open)
-        close(r->log_fd);
-    r->log_open = false;
+    if (r->log.open)
+        close(r->log.fd);
+    r->log.open = false;
 }
 
 mts_status train_log_add(run *r, const json_t *values)
@@ -191,7 +192,7 @@ mts_status train_log_add(run *r, const json_t *values)
     MTS_CHECK(json_array_append(r->state.log_history, object) == 0, MTS_ERR_MEMORY,
               "out of memory: training log");
     MTS_TRY(dump_line(ctx, object, &line));
-    if (r->log_special)
+    if (r->log.special)
         MTS_TRY(write_special(r, line));
     else
         append_to_file(r, line);

@@ -7,16 +7,29 @@
 #ifndef MTS_TRAIN_TRAIN_LOG_H
 #define MTS_TRAIN_TRAIN_LOG_H
 
-#include "train/run.h"
+#include <jansson.h>
+
+#include "base/status.h"
+
+struct run;
+
+/* Where metrics go; a member of run. */
+typedef struct train_log {
+    char *path;   /* owned */
+    bool special; /* a device or pipe, written in place by fd while open */
+    bool open;
+    bool failed; /* the last line could not be written */
+    int fd;
+} train_log;
 
 /* Begin the metrics file: the lines of r->state.log_history (those of a resumed run), nothing else.
  * A symbolic link stays: the file it leads to is replaced. */
-MTS_NODISCARD mts_status train_log_open(run *r);
+MTS_NODISCARD mts_status train_log_open(struct run *r);
 
 /* Append a copy of an object, with the present step and epoch. */
-MTS_NODISCARD mts_status train_log_add(run *r, const json_t *values);
+MTS_NODISCARD mts_status train_log_add(struct run *r, const json_t *values);
 
 /* Close the pipe or device; safe at any time. */
-void train_log_close(run *r);
+void train_log_close(struct run *r);
 
 #endif

@@ -11,6 +11,7 @@
 #include "train/checkpoint.h"
 #include "train/checkpoint_folder.h"
 #include "train/disk_space.h"
+#include "train/evaluate.h"
 #include "train/results.h"
 #include "train/train_log.h"
 #include "train/train_state.h"
@@ -39,13 +40,13 @@ static bool is_due(const run *r, const char *strategy, int64_t every)
     const int64_t step = r->state.global_step;
     if (is(strategy, "no"))
         return false;
-    return step % (is(strategy, "epoch") ? r->steps_per_epoch : every) == 0 ||
-           step == r->total_steps;
+    return step % (is(strategy, "epoch") ? r->steps.per_epoch : every) == 0 ||
+           step == r->steps.total;
 }
 
 static bool is_save_due(const run *r)
 {
-    return is_due(r, r->o->save_strategy, r->save_steps);
+    return is_due(r, r->o->save_strategy, r->steps.save);
 }
 
 /* Remember the best evaluation; its checkpoint is the one this step writes.  Where the best model
@@ -55,8 +56,8 @@ static mts_status note_best(run *r, const json_t *results)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     train_state *s = &r->state;
-    char key[RUN_METRIC_KEY_BYTES];
-    run_best_metric_key(r, key);
+    char key[EVALUATE_KEY_BYTES];
+    evaluate_best_key(r, key);
     const json_t *value = json_object_get(results, key);
     const bool saved = is_save_due(r);
     double now = NAN;
@@ -64,7 +65,7 @@ static mts_status note_best(run *r, const json_t *results)
     MTS_CHECK(value != NULL, MTS_ERR_ARGUMENT,
               "option --metric_for_best_model: the evaluation has no %s", key);
     now = json_is_number(value) ? json_number_value(value) : NAN;
-    better = run_greater_is_better(r, key) ? now > s->best_metric : now < s->best_metric;
+    better = evaluate_greater_is_better(r, key) ? now > s->best_metric : now < s->best_metric;
     if (isnan(now) || (s->has_best && !better) || (r->o->load_best_model_at_end && !saved))
         return MTS_OK;
     s->has_best = true;
@@ -103,7 +104,7 @@ static mts_status evaluate_and_log(run *r)
 {
     mts_status st = MTS_OK;
     json_t *results = NULL;
-    MTS_TRY(run_evaluate(r, &results));
+    MTS_TRY(evaluate_sets(r, &results));
     MTS_TRY(note_best(r, results));
     MTS_TRY(train_log_add(r, results));
 cleanup:
@@ -130,7 +131,7 @@ static mts_status save_checkpoint(run *r)
 {
     train_state *s = &r->state;
     const mts_status st = checkpoint_save(r);
-    if (st == MTS_OK || st == MTS_ERR_NUMERIC || r->stop || s->global_step < r->total_steps)
+    if (st == MTS_OK || st == MTS_ERR_NUMERIC || r->stop || s->global_step < r->steps.total)
         return st;
     if (s->best_checkpoint != NULL && s->best_step == s->global_step) {
         mem_free(s->best_checkpoint); /* the best model is the one at hand */
@@ -150,18 +151,18 @@ static mts_status after_step(run *r, const step_result *step, const pace *speed)
     const mts_event event = {
         .kind = MTS_EVENT_STEP,
         .done = r->state.global_step,
-        .total = r->total_steps,
+        .total = r->steps.total,
         .epoch = run_epoch(r),
         .loss = step->loss,
         .learning_rate = step->learning_rate,
         .grad_norm = step->grad_norm,
         .tokens_per_second = speed->tokens / speed->seconds,
-        .seconds_left = speed->seconds * (double)(r->total_steps - r->state.global_step),
+        .seconds_left = speed->seconds * (double)(r->steps.total - r->state.global_step),
     };
     run_emit(r, &event);
-    if (r->state.global_step % r->logging_steps == 0 || r->state.global_step == r->total_steps)
+    if (r->state.global_step % r->steps.logging == 0 || r->state.global_step == r->steps.total)
         MTS_TRY(log_step(r, step, speed));
-    if (r->eval_sets > 0 && is_due(r, o->eval_strategy, r->eval_steps))
+    if (r->data.eval_sets > 0 && is_due(r, o->eval_strategy, r->steps.eval))
         MTS_TRY(evaluate_or_defer(r));
     if (r->stop || is_save_due(r))
         MTS_TRY(save_checkpoint(r));
@@ -175,10 +176,10 @@ static mts_status train_loop(run *r)
     mts_ctx *ctx = r->ctx;
     pace speed = {0};
     const int64_t begin = r->state.global_step;
-    r->sampler_stale = true;
-    if (r->state.evaluation_due && r->eval_sets > 0)
+    r->data.sampler_stale = true;
+    if (r->state.evaluation_due && r->data.eval_sets > 0)
         MTS_TRY(evaluate_or_defer(r));
-    while (r->state.global_step < r->total_steps && !r->stop) {
+    while (r->state.global_step < r->steps.total && !r->stop) {
         const double start = run_clock();
         step_result step;
         MTS_TRY(train_step(r, &step));
@@ -191,7 +192,7 @@ static mts_status train_loop(run *r)
     MTS_CHECK(!r->stop, MTS_ERR_INTERRUPTED,
               "interrupted after step %lld of %lld; a checkpoint was written: to go on, give the "
               "same command and --resume_from_checkpoint last",
-              (long long)r->state.global_step, (long long)r->total_steps);
+              (long long)r->state.global_step, (long long)r->steps.total);
 cleanup:
     return st;
 }
@@ -217,14 +218,14 @@ static mts_status make_train_results(const run *r, int64_t first_step, double se
     json_t *values = json_object();
     const double all = (double)(r->state.global_step > 0 ? r->state.global_step : 1);
     const double steps = (double)(r->state.global_step - first_step);
-    const double samples = steps / (double)r->steps_per_epoch * (double)r->train.n;
+    const double samples = steps / (double)r->steps.per_epoch * (double)r->data.train.n;
     const double time = fmax(seconds, 1e-9); /* coarse clocks */
     MTS_CHECK(values != NULL, MTS_ERR_MEMORY, "out of memory: train_results.json");
     MTS_TRY(json_util_set(ctx, values, "epoch", json_real(run_epoch(r))));
     MTS_TRY(json_util_set(ctx, values, "total_flos", json_real(0.0))); /* not counted */
     MTS_TRY(json_util_set(ctx, values, "train_loss", json_real(r->state.total_loss / all)));
     MTS_TRY(json_util_set(ctx, values, "train_runtime", json_real(seconds)));
-    MTS_TRY(json_util_set(ctx, values, "train_samples", json_integer(r->train.n)));
+    MTS_TRY(json_util_set(ctx, values, "train_samples", json_integer(r->data.train.n)));
     MTS_TRY(json_util_set(ctx, values, "train_samples_per_second", json_real(samples / time)));
     MTS_TRY(json_util_set(ctx, values, "train_steps", json_integer(r->state.global_step)));
     MTS_TRY(json_util_set(ctx, values, "train_steps_per_second", json_real(steps / time)));
@@ -258,7 +259,7 @@ cleanup:
 static mts_status final_evaluation(run *r, json_t **results)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(run_evaluate(r, results));
+    MTS_TRY(evaluate_sets(r, results));
     if (r->training) {
         MTS_TRY(json_util_set(r->ctx, *results, "epoch", json_real(run_epoch(r))));
         MTS_TRY(train_log_add(r, *results));
@@ -284,7 +285,7 @@ mts_status train_run(mts_ctx *ctx, const mts_options *o, const mts_callbacks *ca
     if (evaluate)
         MTS_TRY(final_evaluation(&r, results));
     if (o->do_predict)
-        MTS_TRY(run_predict_tests(&r));
+        MTS_TRY(evaluate_predict(&r));
 cleanup:
     if (st != MTS_OK) {
         json_decref(*results);
@@ -301,7 +302,7 @@ mts_status eval_run(mts_ctx *ctx, const mts_options *o, const mts_callbacks *cal
     run r = {0};
     *results = NULL;
     MTS_TRY(run_prepare(&r, ctx, o, callbacks, (run_purpose){.evaluate = true}));
-    MTS_TRY(run_evaluate(&r, results));
+    MTS_TRY(evaluate_sets(&r, results));
     if (o->output_dir != NULL)
         MTS_TRY(results_save(ctx, o->output_dir, "eval", *results));
 cleanup:

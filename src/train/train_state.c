@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "base/utf8.h"
 #include "options/options.h"
+#include "train/evaluate.h"
 #include "train/settings.h"
 
 static const char file_name[] = "trainer_state.json";
@@ -32,7 +33,7 @@ static uint64_t hash_text(uint64_t h, const char *text)
 /* A checksum of the training rows, and of what their classes are called. */
 static uint32_t hash_rows(const run *r)
 {
-    const encoded_dataset *rows = &r->train;
+    const encoded_dataset *rows = &r->data.train;
     const model_config *cfg = &r->net->cfg;
     uint64_t h = (uint64_t)rows->n;
     for (int64_t i = 0; i < rows->offsets[rows->n]; i++)
@@ -51,8 +52,9 @@ static mts_status put_data(const run *r, json_t *items)
     mts_ctx *ctx = r->ctx;
     char checksum[16];
     snprintf(checksum, sizeof checksum, "%08" PRIx32, hash_rows(r));
-    MTS_TRY(json_util_set(ctx, items, "train_samples", json_integer(r->train.n)));
-    MTS_TRY(json_util_set(ctx, items, "train_tokens", json_integer(r->train.offsets[r->train.n])));
+    MTS_TRY(json_util_set(ctx, items, "train_samples", json_integer(r->data.train.n)));
+    MTS_TRY(json_util_set(ctx, items, "train_tokens",
+                          json_integer(r->data.train.offsets[r->data.train.n])));
     MTS_TRY(json_util_set(ctx, items, "train_checksum", json_string(checksum)));
 cleanup:
     return st;
@@ -64,11 +66,11 @@ static mts_status make_items(const run *r, json_t **out)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    char best[RUN_METRIC_KEY_BYTES];
+    char best[EVALUATE_KEY_BYTES];
     mts_options effective = settings_effective(r->o, &r->net->cfg);
     json_t *items = json_object();
     MTS_CHECK(items != NULL, MTS_ERR_MEMORY, "out of memory: %s", file_name);
-    run_best_metric_key(r, best);
+    evaluate_best_key(r, best);
     effective.metric_for_best_model = best;
     MTS_TRY(put_data(r, items));
     MTS_TRY(options_put_json(ctx, &effective, OPTION_RESUMED, items));
@@ -150,13 +152,13 @@ static mts_status put_plan(const run *r, json_t *root)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const mts_options *o = r->o;
-    MTS_TRY(json_util_set(ctx, root, "max_steps", json_integer(r->total_steps)));
+    MTS_TRY(json_util_set(ctx, root, "max_steps", json_integer(r->steps.total)));
     MTS_TRY(json_util_set(ctx, root, "num_train_epochs", json_real(o->num_train_epochs)));
     MTS_TRY(
         json_util_set(ctx, root, "train_batch_size", json_integer(o->per_device_train_batch_size)));
-    MTS_TRY(json_util_set(ctx, root, "logging_steps", json_integer(r->logging_steps)));
-    MTS_TRY(json_util_set(ctx, root, "eval_steps", json_integer(r->eval_steps)));
-    MTS_TRY(json_util_set(ctx, root, "save_steps", json_integer(r->save_steps)));
+    MTS_TRY(json_util_set(ctx, root, "logging_steps", json_integer(r->steps.logging)));
+    MTS_TRY(json_util_set(ctx, root, "eval_steps", json_integer(r->steps.eval)));
+    MTS_TRY(json_util_set(ctx, root, "save_steps", json_integer(r->steps.save)));
     MTS_TRY(json_util_set(ctx, root, "num_input_tokens_seen", json_integer(0)));
     MTS_TRY(json_util_set(ctx, root, "total_flos", json_real(0.0)));
     MTS_TRY(json_util_set(ctx, root, "is_hyper_param_search", json_false()));
@@ -280,8 +282,8 @@ static mts_status check_counters(const run *r, const char *file)
     mts_ctx *ctx = r->ctx;
     const train_state *s = &r->state;
     const int64_t micro_steps =
-        s->global_step / r->steps_per_epoch * r->batches_per_epoch +
-        s->global_step % r->steps_per_epoch * r->o->gradient_accumulation_steps;
+        s->global_step / r->steps.per_epoch * r->steps.batches_per_epoch +
+        s->global_step % r->steps.per_epoch * r->o->gradient_accumulation_steps;
     MTS_CHECK(s->micro_step == micro_steps, MTS_ERR_BAD_FILE,
               "%s: mantissa.micro_step: expected %lld batches in %lld steps, found %lld", file,
               (long long)micro_steps, (long long)s->global_step, (long long)s->micro_step);
@@ -297,18 +299,18 @@ static mts_status check_end(run *r, const char *file, const json_t *root)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    int64_t planned = r->total_steps;
-    MTS_CHECK(r->state.global_step <= r->total_steps, MTS_ERR_BAD_FILE,
+    int64_t planned = r->steps.total;
+    MTS_CHECK(r->state.global_step <= r->steps.total, MTS_ERR_BAD_FILE,
               "%s: the checkpoint is of step %lld, this run has %lld steps: give more of "
               "--num_train_epochs or --max_steps, or an earlier checkpoint",
-              file, (long long)r->state.global_step, (long long)r->total_steps);
+              file, (long long)r->state.global_step, (long long)r->steps.total);
     MTS_TRY(json_util_int(ctx, file, root, "max_steps", 0, STEPS_MAX, &planned));
-    if (planned != r->total_steps)
+    if (planned != r->steps.total)
         run_note(
             r,
             "the checkpoint's run had %lld steps, this one has %lld: from here on the learning "
             "rate follows the schedule of %lld",
-            (long long)planned, (long long)r->total_steps, (long long)r->total_steps);
+            (long long)planned, (long long)r->steps.total, (long long)r->steps.total);
 cleanup:
     return st;
 }
@@ -346,7 +348,7 @@ static mts_status find_best(run *r, const char *stored)
     const char *slash = strrchr(stored, '/');
     bool here = false;
     MTS_TRY(path_join(ctx, &path, r->o->output_dir, slash == NULL ? stored : slash + 1));
-    here = !r->starts_fresh && dir_exists(path);
+    here = !r->origin.starts_fresh && dir_exists(path);
     MTS_CHECK(!r->o->load_best_model_at_end || here || dir_exists(stored), MTS_ERR_NOT_FOUND,
               "%s: the best checkpoint so far is neither here nor at %s, and "
               "--load_best_model_at_end asks for it",

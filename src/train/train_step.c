@@ -12,7 +12,7 @@ static mts_status micro_step(run *r, bool accumulate, float gradient_scale, doub
     mts_status st = MTS_OK;
     const model_input in = run_input(r);
     const network_pass pass = {.accumulate = accumulate, .step = (uint64_t)r->state.micro_step};
-    *loss = network_learn(r->net, &pass, &in, &r->batch.targets, gradient_scale);
+    *loss = network_learn(r->net, &pass, &in, &r->data.batch.targets, gradient_scale);
     MTS_TRY(run_check_numeric(r, *loss));
     r->state.micro_step++;
 cleanup:
@@ -25,24 +25,24 @@ mts_status train_step(run *r, step_result *result)
     mts_ctx *ctx = r->ctx;
     const mts_options *o = r->o;
     network *net = r->net;
-    const int64_t in_epoch = r->state.global_step % r->steps_per_epoch;
+    const int64_t in_epoch = r->state.global_step % r->steps.per_epoch;
     const int64_t first = in_epoch * o->gradient_accumulation_steps;
-    const int64_t left = r->batches_per_epoch - first;
+    const int64_t left = r->steps.batches_per_epoch - first;
     const int64_t count =
         left < o->gradient_accumulation_steps ? left : o->gradient_accumulation_steps;
     clip_result clip;
     *result = (step_result){0};
-    if (in_epoch == 0 || r->sampler_stale)
-        sampler_set_epoch(&r->sampler, r->state.global_step / r->steps_per_epoch);
-    r->sampler_stale = false;
+    if (in_epoch == 0 || r->data.sampler_stale)
+        sampler_set_epoch(&r->data.sampler, r->state.global_step / r->steps.per_epoch);
+    r->data.sampler_stale = false;
     for (int64_t i = 0; i < count; i++) {
         int64_t n;
         double loss;
-        const int64_t *rows = sampler_batch(&r->sampler, first + i, &n);
-        batch_fill(&r->batch, &r->train, rows, n);
+        const int64_t *rows = sampler_batch(&r->data.sampler, first + i, &n);
+        batch_fill(&r->data.batch, &r->data.train, rows, n);
         MTS_TRY(micro_step(r, i > 0, 1.0f / (float)count, &loss));
         result->loss += loss / (double)count;
-        result->tokens += r->batch.total_tokens;
+        result->tokens += r->data.batch.total_tokens;
     }
     clip =
         clip_gradients(&net->ex, net->params.trained, net->params.trained_count, o->max_grad_norm);

@@ -74,7 +74,7 @@ static bool try_files(const uint8_t *data, size_t size)
     if (st == MTS_OK) {
         const int64_t step = s->global_step, micro_step = s->micro_step;
         const double total = s->total_loss;
-        FUZZ_REQUIRE(step >= 0 && step <= the_run.total_steps && micro_step >= step);
+        FUZZ_REQUIRE(step >= 0 && step <= the_run.steps.total && micro_step >= step);
         FUZZ_REQUIRE(s->loss_count >= 0 && s->loss_count <= step && s->best_step <= step);
         FUZZ_REQUIRE(train_state_save(&the_run, fuzz_folder()) == MTS_OK);
         forget(s);
@@ -109,14 +109,14 @@ static size_t make_seeds(fuzz_bytes *out, size_t room)
     open_run();
     train_state *s = &the_run.state;
     FUZZ_REQUIRE(room >= 1);
-    s->global_step = the_run.steps_per_epoch + 5;
-    s->micro_step = the_run.batches_per_epoch + 5;
+    s->global_step = the_run.steps.per_epoch + 5;
+    s->micro_step = the_run.steps.batches_per_epoch + 5;
     s->loss_count = 5;
     s->loss_sum = 4.25;
     s->total_loss = 17.5;
     s->has_best = true;
     s->best_metric = 0.75;
-    s->best_step = the_run.steps_per_epoch;
+    s->best_step = the_run.steps.per_epoch;
     FUZZ_REQUIRE(mem_strdup(&fuzz_ctx, &s->best_checkpoint, "out/checkpoint-15") == MTS_OK);
     FUZZ_REQUIRE(train_state_save(&the_run, fuzz_folder()) == MTS_OK);
     forget(s);

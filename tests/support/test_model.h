@@ -123,7 +123,8 @@ void test_bert_init(test_bert *t, const test_shape *shape, const num_format *for
                     const dropout_rates *dropout);
 void test_bert_deinit(test_bert *t);
 
-/* Forward in training and the loss; the gradient of all parameters after it; forward in evaluation. */
+/* Forward in training and the loss; the gradient of all parameters after it; forward in
+ * evaluation. */
 double test_bert_loss(test_bert *t);
 void test_bert_gradient(test_bert *t);
 void test_bert_evaluate(test_bert *t);

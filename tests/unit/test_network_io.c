@@ -1,6 +1,6 @@
 /*
- * network/network_io: the names that files of other programs have, parts that are missing and get their
- * first values, and tensors that a model has no place for.
+ * network/network_io: the names that files of other programs have, parts that are missing and get
+ * their first values, and tensors that a model has no place for.
  */
 #include "support/test_folder.h"
 
