@@ -7,8 +7,8 @@
  *         question_answering_scores.c   outputs -> answers, metrics and files of predictions
  *
  * Files are JSON in the forms of squad_json.h: by --task_name squad or squad_v2 those of data_dir
- * (train-v1.1.json, dev-v1.1.json; train-v2.0.json, dev-v2.0.json), or own files.  Own files without
- * a task name are recognised by their form or by --version_2_with_negative.
+ * (train-v1.1.json, dev-v1.1.json; train-v2.0.json, dev-v2.0.json), or own files.  Own files
+ * without a task name are recognised by their form or by --version_2_with_negative.
  * max_train_samples, ... count questions.
  */
 #ifndef MTS_TASKS_QUESTION_ANSWERING_H
