@@ -26,8 +26,8 @@ typedef struct answer_files {
     int64_t n; /* questions added */
 } answer_files;
 
-/* Begin the files in folder dir, which is made if it is not there.  MTS_ERR_IO, _MEMORY, ...;
- * close is safe after failure. */
+/* Begin the files in folder dir, which is made if it is not there.  MTS_ERR_IO, _MEMORY, ...; close
+ * is safe after failure. */
 MTS_NODISCARD mts_status answer_files_open(mts_ctx *ctx, answer_files *f, const char *dir,
                                            const char *prefix, bool negative);
 /* Add a question with a finished search.  ids are not repeated. */

@@ -1,5 +1,6 @@
 /*
- * Exact match and F1 of answers, equal to the official evaluate-v1.1.py and evaluate-v2.0.py.
+ * Exact match and F1 of answers, equal to the official evaluate-v1.1.py and evaluate-v2.0.py
+ * [Rajpurkar2016, Rajpurkar2018].
  *
  * Path: task question answering -> answer_metrics_add for each question -> answer_metrics_put.
  *

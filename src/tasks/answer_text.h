@@ -2,7 +2,7 @@
  * Answers as the official SQuAD scripts compare them: normalised texts and their words.
  *
  *   normalised   lower case; without ASCII punctuation; a, an, the replaced by a blank; words with
- *                one blank between                                         [Rajpurkar2016, 2018]
+ *                one blank between                                         [Rajpurkar2016]
  *   exact        1 if two normalised texts are equal, else 0
  *   F1           2 p r / (p + r), p = common / words of the prediction, r = common / words of the
  *                answer; common: of each word as often as both have it

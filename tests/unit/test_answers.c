@@ -121,16 +121,36 @@ static void test_scores(void **state)
     (void)state;
     assert_ok(answer_metrics_init(&ctx, &m, false, 4));
     assert_ok(answer_metrics_add(&ctx, &m, two, 2, "Fox", 0));
-    add(&m, "one two two three", "two two two", 0); /* 2 common: p = 2/3, r = 1/2 */
-    add(&m, "a", "the", 0);                         /* equal, but without a word */
+    assert_ok(answer_metrics_add(&ctx, &m, two, 2, "red fox", 0)); /* the first fits better */
+    add(&m, "one two two three", "two two two", 0);                /* 2 common: p = 2/3, r = 1/2 */
+    add(&m, "a", "the", 0);                                        /* equal, but without a word */
     assert_ok(answer_metrics_put(&ctx, &m, object));
     assert_int_equal(json_object_size(object), 2);
-    assert_true(value_of(object, "eval_exact_match") == 100.0 * 2 / 3);
+    assert_true(value_of(object, "eval_exact_match") == 100.0 * 3 / 4);
     const double p = 2.0 / 3, r = 0.5;
-    assert_true(value_of(object, "eval_f1") == 100.0 * (1 + 2 * p * r / (p + r)) / 3);
+    assert_true(value_of(object, "eval_f1") == 100.0 * (2 + 2 * p * r / (p + r)) / 4);
     assert_int_equal(answer_metrics_add(&ctx, &m, NULL, 0, "x", 0), MTS_ERR_BAD_FILE);
     json_decref(object);
     answer_metrics_deinit(&m);
+}
+
+/* Of answers of which nothing remains 2.0 takes the others. */
+static void test_answers_left_out(void **state)
+{
+    const squad_answer two[] = {{.text = "the"}, {.text = "red fox"}};
+    (void)state;
+    for (int negative = 0; negative < 2; negative++) {
+        answer_metrics m = {0};
+        json_t *object = json_object();
+        assert_ok(answer_metrics_init(&ctx, &m, negative == 1, 1));
+        assert_ok(answer_metrics_add(&ctx, &m, two, 2, "an", 0));
+        assert_ok(answer_metrics_put(&ctx, &m, object));
+        assert_int_equal(value_of(object, negative ? "eval_exact" : "eval_exact_match"),
+                         negative ? 0 : 100);
+        assert_int_equal(value_of(object, "eval_f1"), 0);
+        json_decref(object);
+        answer_metrics_deinit(&m);
+    }
 }
 
 static void test_scores_with_negative(void **state)
@@ -142,7 +162,7 @@ static void test_scores_with_negative(void **state)
     add(&m, "red fox", "fox", -3);
     add(&m, "x", "x", 0.5);
     add(&m, NULL, "y", 1);
-    add(&m, NULL, "", 2);
+    add(&m, NULL, "", -6);
     add(&m, "the", "", -5); /* an answer of which nothing remains: none is right */
     assert_ok(answer_metrics_put(&ctx, &m, object));
     const double f1 = 2 * 1 * 0.5 / 1.5;
@@ -153,7 +173,7 @@ static void test_scores_with_negative(void **state)
     assert_int_equal(value_of(object, "eval_HasAns_total"), 3);
     assert_true(value_of(object, "eval_NoAns_f1") == 50);
     assert_int_equal(value_of(object, "eval_NoAns_total"), 2);
-    /* from 2 right ones up in the order -5, -3, 0.5, 1, 2: + 1, + 0, + 1, - 1, - 0 */
+    /* from 2 right ones up in the order -6, -5, -3, 0.5, 1: - 0, + 1, + 0, + 1, - 1 */
     assert_true(value_of(object, "eval_best_exact") == 80);
     assert_true(value_of(object, "eval_best_exact_thresh") == 0.5);
     assert_true(value_of(object, "eval_best_f1") == 100.0 * (2 + 1 + f1 + 1) / 5);
@@ -601,12 +621,19 @@ static int dump(int argc, char **argv)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_normalise),       cmocka_unit_test(test_lower),
-        cmocka_unit_test(test_scores),          cmocka_unit_test(test_scores_with_negative),
-        cmocka_unit_test(test_search),          cmocka_unit_test(test_search_few),
-        cmocka_unit_test(test_search_negative), cmocka_unit_test(test_search_windows),
-        cmocka_unit_test(test_search_ties),     cmocka_unit_test(test_search_without_numbers),
-        cmocka_unit_test(test_python_real),     cmocka_unit_test(test_files),
+        cmocka_unit_test(test_normalise),
+        cmocka_unit_test(test_lower),
+        cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_answers_left_out),
+        cmocka_unit_test(test_scores_with_negative),
+        cmocka_unit_test(test_search),
+        cmocka_unit_test(test_search_few),
+        cmocka_unit_test(test_search_negative),
+        cmocka_unit_test(test_search_windows),
+        cmocka_unit_test(test_search_ties),
+        cmocka_unit_test(test_search_without_numbers),
+        cmocka_unit_test(test_python_real),
+        cmocka_unit_test(test_files),
         cmocka_unit_test(test_failing_memory),
     };
     if (argc > 1)
