@@ -1,6 +1,7 @@
 /*
  * mantissa predict: texts in, a label (or score) and the logits of each out, in the order of the
- * texts.  They are lines of a file or of standard input, or the rows of a data file.
+ * texts; or questions with paragraphs in, and answers out.  They are lines of a file or of standard
+ * input, or the rows of a data file.
  *
  * Texts are predicted in chunks of several batches, which all threads tokenize together.  Where the
  * next line is not there yet (a terminal, a pipe whose other end waits for an answer), the lines
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "answer.h"
 #include "interrupt.h"
 #include "lines.h"
 #include "output.h"
@@ -27,7 +29,8 @@ typedef struct job {
     mts_predictor *predictor;
     FILE *file;
     progress shown;
-    float *logits; /* [capacity][labels] */
+    bool answers;  /* the model answers questions */
+    float *logits; /* [capacity][labels]; of a model that labels texts */
     int64_t capacity, labels;
     int64_t done, total; /* rows; total -1: not known */
 } job;
@@ -37,25 +40,58 @@ static bool job_init(job *j, int64_t total)
     j->total = total;
     j->capacity = j->args->options.per_device_eval_batch_size * BATCHES_PER_CHUNK;
     j->labels = mts_predictor_num_labels(j->predictor);
+    j->answers = mts_predictor_answers_questions(j->predictor);
     j->logits = calloc((size_t)(j->capacity * j->labels), sizeof *j->logits);
     if (j->logits == NULL)
         cli_error("out of memory: %lld rows", (long long)j->capacity);
     return j->logits != NULL;
 }
 
-/* Predict at most `capacity` texts and print them.  The exit status; errors were printed. */
-static int predict_texts(job *j, const char *const *text_a, const char *const *text_b, int64_t n)
+static bool prints_json(const job *j)
 {
-    const cli_args *args = j->args;
-    const mts_status st = mts_predictor_run(j->predictor, text_a, text_b, n, j->logits);
-    for (int64_t i = 0; st == MTS_OK && i < n; i++) {
+    return strcmp(j->args->format, "jsonl") == 0;
+}
+
+/* Texts of one chunk. */
+typedef struct texts {
+    int64_t n;
+    const char *const *a, *const *b; /* b: NULL for single texts */
+    const char *const *ids;          /* NULL: they have none */
+} texts;
+
+static mts_status label_texts(job *j, const texts *t)
+{
+    const mts_status st = mts_predictor_run(j->predictor, t->a, t->b, t->n, j->logits);
+    for (int64_t i = 0; st == MTS_OK && i < t->n; i++) {
         const float *logits = j->logits + i * j->labels;
-        if (strcmp(args->format, "jsonl") == 0)
+        if (prints_json(j))
             prediction_print_json(j->file, j->predictor, logits);
         else
             prediction_print_tsv(j->file, j->predictor, logits);
     }
-    j->done += n;
+    return st;
+}
+
+static mts_status answer_questions(job *j, const texts *t)
+{
+    const mts_status st = mts_predictor_answer(j->predictor, t->a, t->b, t->n);
+    for (int64_t i = 0; st == MTS_OK && i < t->n; i++) {
+        const char *id = t->ids == NULL ? NULL : t->ids[i];
+        const mts_answer *found = mts_predictor_answer_at(j->predictor, i);
+        if (prints_json(j))
+            answer_print_json(j->file, id, t->b[i], found);
+        else
+            answer_print_tsv(j->file, id, t->b[i], found);
+    }
+    return st;
+}
+
+/* Predict at most `capacity` texts and print them.  The exit status; errors were printed. */
+static int predict_texts(job *j, const texts *t)
+{
+    const cli_args *args = j->args;
+    const mts_status st = j->answers ? answer_questions(j, t) : label_texts(j, t);
+    j->done += t->n;
     if (st == MTS_OK && args->output != NULL)
         progress_rows(&j->shown, "predicting", j->done, j->total);
     return cli_report(args->ctx, st);
@@ -68,7 +104,8 @@ typedef struct chunk {
     char **text_a;
     char **text_b;
     int64_t rows, capacity;
-    bool pairs; /* rows have two texts; fixed by the first line of the input */
+    bool questions; /* rows have a question and a paragraph */
+    bool pairs;     /* rows have two texts; fixed by the first line of the input */
 } chunk;
 
 static bool chunk_init(chunk *c, int64_t capacity)
@@ -107,6 +144,11 @@ static bool chunk_add(chunk *c, const line_reader *reader)
         return false;
     if (reader->number == 1)
         c->pairs = second != NULL;
+    if (c->questions && second == NULL) {
+        cli_error("%s:%lld: expected a question and a paragraph with a tab between them",
+                  reader->name, (long long)reader->number);
+        return false;
+    }
     if (c->pairs != (second != NULL)) {
         cli_error("%s:%lld: expected %s, as in line 1", reader->name, (long long)reader->number,
                   c->pairs ? "two texts with a tab between them" : "one text without a tab");
@@ -131,8 +173,9 @@ static int flush_chunk(chunk *c, job *j)
 {
     int code = EXIT_OK;
     if (c->rows > 0)
-        code = predict_texts(j, (const char *const *)c->text_a,
-                             c->pairs ? (const char *const *)c->text_b : NULL, c->rows);
+        code = predict_texts(j, &(texts){.n = c->rows,
+                                         .a = (const char *const *)c->text_a,
+                                         .b = c->pairs ? (const char *const *)c->text_b : NULL});
     chunk_clear(c);
     return code;
 }
@@ -151,6 +194,7 @@ static int predict_lines(job *j, line_reader *reader)
     chunk c;
     line_result read = LINE_READ;
     int code = chunk_init(&c, j->capacity) ? EXIT_OK : EXIT_FAILED;
+    c.questions = j->answers;
     while (code == EXIT_OK && read == LINE_READ) {
         if (!lines_ready(reader))
             code = answer(&c, j);
@@ -177,10 +221,14 @@ static int predict_lines(job *j, line_reader *reader)
 static int predict_rows(job *j, const mts_test_rows *rows)
 {
     const char *const *a = mts_test_rows_text_a(rows), *const *b = mts_test_rows_text_b(rows);
+    const char *const *ids = mts_test_rows_ids(rows);
     int code = EXIT_OK;
     for (int64_t i = 0; code == EXIT_OK && i < j->total; i += j->capacity) {
-        const int64_t n = j->total - i < j->capacity ? j->total - i : j->capacity;
-        code = predict_texts(j, a + i, b == NULL ? NULL : b + i, n);
+        code = predict_texts(
+            j, &(texts){.n = j->total - i < j->capacity ? j->total - i : j->capacity,
+                        .a = a + i,
+                        .b = b == NULL ? NULL : b + i,
+                        .ids = ids == NULL ? NULL : ids + i});
         if (code == EXIT_OK && interrupt_asked())
             code = EXIT_INTERRUPTED;
     }
@@ -237,7 +285,9 @@ static int predict_all(job *j, const mts_test_rows *rows, line_reader *reader)
     if (output_open(&out, j->args->output) &&
         job_init(j, rows != NULL ? mts_test_rows_count(rows) : -1)) {
         j->file = out.file;
-        if (strcmp(j->args->format, "tsv") == 0)
+        if (!prints_json(j) && j->answers)
+            answer_print_header(j->file, rows != NULL && mts_test_rows_ids(rows) != NULL);
+        else if (!prints_json(j))
             prediction_print_header(j->file, j->predictor);
         code = rows != NULL ? predict_rows(j, rows) : predict_lines(j, reader);
         progress_end(&j->shown);
@@ -305,7 +355,7 @@ static const cli_flag flags[] = {
 const cli_command command_predict = {
     .name = "predict",
     .usage = "predict DIR [--input FILE | --test_file FILE] [--output FILE] [options]",
-    .summary = "label texts with a fine-tuned model",
+    .summary = "label texts or answer questions with a fine-tuned model",
     .about = "Labels texts with the fine-tuned folder DIR (or --model_name_or_path): the label, "
              "its probability,\nand all logits. Texts are plain lines, each answered as soon as no "
              "other is waiting, or the rows of\na data file (--test_file, or a GLUE task's test "
@@ -313,7 +363,10 @@ const cli_command command_predict = {
              "logits, or with problem_type multi_label_classification the\nsigmoid of the largest. "
              "A regression model gives the score alone, as it leaves the model; so does\none with "
              "a single label and no problem_type, where transformers' pipeline prints its "
-             "sigmoid.\n\nPrecision and length are those of the training unless given.",
+             "sigmoid.\n\nA model for question answering is given lines of a question, a tab and a "
+             "paragraph, or a JSON file in the\nform of SQuAD: it prints the answer, which is a "
+             "part of the paragraph, its probability, and the\ncharacters where it begins and "
+             "ends.\n\nPrecision and length are those of the training unless given.",
     .use = MTS_USE_PREDICT,
     .takes_model = true,
     .as_trained = true,

@@ -309,7 +309,7 @@ cleanup:
     return st;
 }
 
-/* Pairs of question and paragraph. */
+/* Pairs of question and paragraph, named by their ids. */
 static mts_status texts(mts_ctx *ctx, task *base, int64_t set, const task_reading *r, dataset *out)
 {
     mts_status st = MTS_OK;
@@ -319,7 +319,9 @@ static mts_status texts(mts_ctx *ctx, task *base, int64_t set, const task_readin
     *out = (dataset){0};
     MTS_TRY(read_questions(ctx, self(base), TASK_TEST, &s));
     MTS_TRY(dataset_init(ctx, out, s.n, true, TARGET_NONE));
+    MTS_TRY(mem_calloc(ctx, &out->ids, (size_t)s.n, sizeof out->ids[0], "ids"));
     for (int64_t i = 0; i < s.n; i++) {
+        out->ids[i] = s.questions[i].id;
         out->text_a[i] = s.questions[i].text;
         out->text_b[i] = s.contexts[s.questions[i].context].text;
     }

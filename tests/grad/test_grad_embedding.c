@@ -210,6 +210,7 @@ static void frozen(void **state)
         param fixed_table = b.table;
         fixed.table = &fixed_table;
         fixed_table.grad = NULL;
+        fixed_table.trained = false;
         embedding_forward(&b.ex, b.y, b.index, TOKENS, &fixed, false);
         test_assert_same("y", b.y, a.y, TOKENS * COLS);
         const size_t mark = exec_mark(&b.ex);

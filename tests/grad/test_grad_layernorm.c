@@ -111,8 +111,10 @@ static void frozen(void **state)
             case_init(&a, &formats[f], 9, 130);
             case_init(&b, &formats[f], 9, 130);
             float *gamma = b.gamma.grad, *beta = b.beta.grad;
-            b.gamma.grad = which & 1 ? NULL : gamma;
-            b.beta.grad = which & 2 ? NULL : beta;
+            b.gamma.trained = !(which & 1);
+            b.beta.trained = !(which & 2);
+            b.gamma.grad = b.gamma.trained ? gamma : NULL;
+            b.beta.grad = b.beta.trained ? beta : NULL;
             run(&a);
             run(&b);
             test_assert_same("dx", b.dx, a.dx, 9 * 130);

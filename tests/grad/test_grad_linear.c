@@ -156,10 +156,10 @@ static void frozen(void **state)
             case_init(&a, &formats[f], 70, 67, 66);
             case_init(&b, &formats[f], 70, 67, 66);
             float *weight = b.weight.grad, *bias = b.bias.grad;
-            if (which & 1)
-                b.weight.grad = NULL;
-            if (which & 2)
-                b.bias.grad = NULL;
+            b.weight.trained = !(which & 1);
+            b.bias.trained = !(which & 2);
+            b.weight.grad = b.weight.trained ? weight : NULL;
+            b.bias.grad = b.bias.trained ? bias : NULL;
             for (int batch = 0; batch < 2; batch++) {
                 run(&a);
                 run(&b);

@@ -19,7 +19,7 @@
 
 #include "base/memory.h"
 #include "tasks/question_windows.h"
-#include "unit/text_folder.h"
+#include "support/text_folder.h"
 
 #define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
 
