@@ -26,7 +26,8 @@ typedef struct text_rows {
 } text_rows;
 
 /* *out: arrays for n rows; the texts and targets (of this kind, TARGET_CLASS or TARGET_SCORE, or
- * TARGET_NONE) are the caller's to fill; ids is NULL.  MTS_ERR_MEMORY; deinit is safe after failure. */
+ * TARGET_NONE) are the caller's to fill; ids is NULL.  MTS_ERR_MEMORY; deinit is safe after
+ * failure. */
 MTS_NODISCARD mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs,
                                       target_kind kind);
 void dataset_deinit(dataset *d);
