@@ -175,6 +175,7 @@ static mts_status survey_train_file(mts_ctx *ctx, text_classification *t, const 
     table *rows = &t->train_table;
     label_set labels = {0};
     text_columns columns = {0};
+    table_deinit(rows);
     MTS_TRY(text_classification_read(ctx, t, t->train_path, rows));
     MTS_TRY(text_columns_find(ctx, &t->columns, t->glue, rows, true, &columns));
     MTS_TRY(label_set_collect(ctx, &labels, rows, columns.label, t->do_regression));
