@@ -23,8 +23,7 @@
 #include <sys/resource.h>
 
 #include "base/memory.h"
-#include "layers/loss.h"
-#include "models/bert.h"
+#include "network/network.h"
 #include "optim/clip.h"
 #include "optim/optimizer.h"
 #include "cpu/cpu_features.h"
@@ -48,9 +47,9 @@ static const shape shapes[] = {
 /* One format under test. */
 typedef struct contender {
     const char *name;
-    bert *model;
+    network *net;
     optimizer *opt;
-    double forward[MAX_STEPS], backward[MAX_STEPS], update[MAX_STEPS], total[MAX_STEPS];
+    double learn[MAX_STEPS], update[MAX_STEPS], total[MAX_STEPS];
 } contender;
 
 /* What the processor did at most beside each round of steps. */
@@ -64,13 +63,14 @@ typedef struct unit_rates {
 typedef struct input_data {
     int64_t *offset;
     int32_t *ids, *type_ids, *positions;
-    float *logits, *dlogits, *labels;
-    bert_input in;
+    int32_t *labels;
+    model_input in;
+    targets targets; /* borrows labels */
 } input_data;
 
 /* What one step took, and the loss that it began with. */
 typedef struct step_times {
-    double forward, backward, update, total, loss;
+    double learn, update, total, loss;
 } step_times;
 
 typedef struct settings {
@@ -140,30 +140,28 @@ static void make_input(mts_ctx *ctx, const settings *o, int64_t vocab, input_dat
 {
     const shape *s = &o->shape;
     const int64_t tokens = s->rows * s->length;
-    const size_t outputs = (size_t)s->rows * CLASSES;
     if (mem_calloc(ctx, &d->offset, (size_t)s->rows + 1, sizeof(int64_t), "input") != MTS_OK ||
         mem_calloc(ctx, &d->ids, (size_t)tokens, sizeof(int32_t), "input") != MTS_OK ||
         mem_calloc(ctx, &d->type_ids, (size_t)tokens, sizeof(int32_t), "input") != MTS_OK ||
         mem_calloc(ctx, &d->positions, (size_t)tokens, sizeof(int32_t), "input") != MTS_OK ||
-        mem_calloc(ctx, &d->logits, outputs, sizeof(float), "input") != MTS_OK ||
-        mem_calloc(ctx, &d->dlogits, outputs, sizeof(float), "input") != MTS_OK ||
-        mem_calloc(ctx, &d->labels, (size_t)s->rows, sizeof(float), "input") != MTS_OK)
+        mem_calloc(ctx, &d->labels, (size_t)s->rows, sizeof(int32_t), "input") != MTS_OK)
         die(ctx, "input");
     const rng_key key = rng_make_key(1, 0, 0, RNG_INIT);
     for (int64_t r = 0; r <= s->rows; r++)
         d->offset[r] = r * s->length;
     for (int64_t r = 0; r < s->rows; r++)
-        d->labels[r] = (float)(r % CLASSES);
+        d->labels[r] = (int32_t)(r % CLASSES);
     for (int64_t t = 0; t < tokens; t++) {
         d->ids[t] = (int32_t)(rng_draw(key, (uint32_t)t) % (uint32_t)vocab);
         d->positions[t] = (int32_t)(t % s->length);
     }
     if (o->tokens != NULL)
         read_tokens(o->tokens, vocab, d->ids, tokens);
-    d->in = (bert_input){.seq = {s->rows, tokens, s->length, d->offset},
-                         .ids = d->ids,
-                         .type_ids = d->type_ids,
-                         .positions = d->positions};
+    d->targets = (targets){.kind = TARGET_CLASS, .index = d->labels};
+    d->in = (model_input){.seq = {s->rows, tokens, s->length, d->offset},
+                          .ids = d->ids,
+                          .type_ids = d->type_ids,
+                          .positions = d->positions};
 }
 
 /* What is behind the "+" of a name. */
@@ -182,15 +180,20 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
     model_config cfg;
     char precision[16];
     snprintf(precision, sizeof precision, "%.*s", (int)strcspn(name, "+"), name);
-    const num_format format = parse_format(precision, group);
-    const bert_dropout dropout = {0.1f, 0.1f, 0.1f};
-    const optimizer_options options = {.kind = has_suffix(name, "adam8") ? OPTIMIZER_ADAMW_8BIT
-                                                                         : OPTIMIZER_ADAMW,
-                                       .beta1 = 0.9,
-                                       .beta2 = 0.999,
-                                       .epsilon = 1e-8};
+    const optimizer_options options = {
+        .class = optimizer_class_find(has_suffix(name, "adam8") ? "adamw_8bit" : "adamw"),
+        .beta1 = 0.9,
+        .beta2 = 0.999,
+        .epsilon = 1e-8};
     const int64_t tokens = s->rows * s->length;
-    const bert_limits limits = {s->rows, tokens, 1, 1, s->length, has_suffix(name, "gc")};
+    const network_options wanted = {
+        .head = head_class_find("classification"),
+        .format = parse_format(precision, group),
+        .threads = threads,
+        .seed = 1,
+        .model = {.dropout = {0.1f, 0.1f, 0.1f}, .recompute = has_suffix(name, "gc")},
+        .limits = {s->rows, tokens, 1, 1, s->length},
+    };
     if (model_config_init(ctx, &cfg) != MTS_OK)
         die(ctx, "configuration");
     cfg.num_hidden_layers = s->layers;
@@ -198,45 +201,38 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
     cfg.num_attention_heads = s->heads;
     cfg.intermediate_size = s->intermediate;
     c->name = name;
-    if (bert_create(ctx, &cfg, &format, threads, 1, &dropout, &limits, &c->model) != MTS_OK)
+    if (network_create(ctx, &cfg, &wanted, &c->net) != MTS_OK)
         die(ctx, name);
-    const param_table *t = &c->model->params;
+    const param_list *list = &c->net->params;
     const rng_key key = rng_make_key(2, 0, 0, RNG_INIT);
-    for (int64_t p = 0; p < t->count; p++)
-        for (int64_t i = 0; i < t->items[p].rows * t->items[p].cols; i++)
-            t->items[p].value[i] = strstr(t->items[p].name, "LayerNorm.weight") != NULL
-                                       ? 1.0f
-                                       : 0.08f * (rng_uniform(key, (uint32_t)(p + 977 * i)) - 0.5f);
-    if (optimizer_create(ctx, &options, t->items, t->count, &c->opt) != MTS_OK)
+    for (int64_t k = 0; k < list->count; k++) {
+        param *p = list->items[k];
+        const bool gain = strstr(p->name, "LayerNorm.weight") != NULL;
+        for (int64_t i = 0; i < param_size(p); i++)
+            p->value[i] = gain ? 1.0f : 0.08f * (rng_uniform(key, (uint32_t)(k + 977 * i)) - 0.5f);
+    }
+    if (optimizer_create(ctx, &options, list->trained, list->trained_count, &c->opt) != MTS_OK)
         die(ctx, name);
 }
 
-static step_times run_step(contender *c, const input_data *d, int64_t step)
+static step_times run_step(mts_ctx *ctx, contender *c, const input_data *d, int64_t step)
 {
-    exec *ex = &c->model->ex;
+    const network_pass pass = {.step = (uint64_t)step};
+    const param_list *list = &c->net->params;
+    exec *ex = &c->net->ex;
     step_times took;
-    ex->training = true;
-    ex->step = (uint64_t)step;
     const double t0 = peak_now();
-    bert_forward(c->model, &d->in, d->logits);
-    took.loss =
-        loss_cross_entropy(ex, d->dlogits, d->logits, d->labels, d->in.seq.count, CLASSES, 1.0f);
+    took.loss = network_learn(c->net, &pass, &d->in, &d->targets, 1.0f);
     const double t1 = peak_now();
-    bert_backward(c->model, &d->in, d->dlogits);
+    const clip_result clip = clip_gradients(ex, list->trained, list->trained_count, 1.0);
+    optimizer_step(ex, c->opt, list->trained, list->trained_count, 1e-5, clip.factor);
+    network_weights_changed(c->net);
     const double t2 = peak_now();
-    const param_table *t = &c->model->params;
-    const clip_result clip = clip_gradients(ex, t->items, t->count, 1.0);
-    optimizer_step(ex, c->opt, t->items, t->count, 1e-5, clip.factor);
-    bert_weights_changed(c->model);
-    const double t3 = peak_now();
-    took.forward = t1 - t0;
-    took.backward = t2 - t1;
-    took.update = t3 - t2;
-    took.total = t3 - t0;
-    if (ex->anomaly[0] != '\0') {
-        fprintf(stderr, "bench_step: %s: %s\n", c->name, ex->anomaly);
-        exit(1);
-    }
+    took.learn = t1 - t0;
+    took.update = t2 - t1;
+    took.total = t2 - t0;
+    if (network_check(ctx, c->net) != MTS_OK)
+        die(ctx, c->name);
     return took;
 }
 
@@ -287,7 +283,7 @@ static step_rates rates_median(unit_rates *l, int n)
 /* The bound of the step beside its median; a unit that is not known has no share. */
 static void report_bound(const contender *c, const shape *s, const step_rates *rates, double median)
 {
-    const step_cost cost = step_cost_make(c->model, c->opt, s->rows, s->length);
+    const step_cost cost = step_cost_make(c->net, c->opt, s->rows, s->length);
     const step_bound bound = step_cost_bound(&cost, rates);
     printf("\"products_gop\": %.1f, ", 1e-9 * cost.operations);
     if (bound.products_s > 0.0)
@@ -306,28 +302,26 @@ static void report(contender *c, int n, const shape *s, const step_rates *rates,
     const double tokens = (double)(s->rows * s->length);
     printf("{\"precision\": \"%s\", \"family\": \"%s\", \"threads\": %d, \"steps\": %d, "
            "\"median_s\": %.4f, \"q1_s\": %.4f, \"q3_s\": %.4f, \"tokens_per_s\": %.0f, "
-           "\"forward_s\": %.4f, \"backward_s\": %.4f, \"update_s\": %.4f, ",
-           c->name, c->model->ex.family->name, c->model->ex.threads, n, median,
+           "\"learn_s\": %.4f, \"update_s\": %.4f, ",
+           c->name, c->net->ex.family->name, c->net->ex.threads, n, median,
            quantile(c->total, n, 0.25), quantile(c->total, n, 0.75), tokens / median,
-           quantile(c->forward, n, 0.5), quantile(c->backward, n, 0.5),
-           quantile(c->update, n, 0.5));
+           quantile(c->learn, n, 0.5), quantile(c->update, n, 0.5));
     report_bound(c, s, rates, median);
     printf("\"speedup_over_%s\": %.2f}\n", first->name, first_median / median);
 }
 
 /* All formats in turn, then the report. */
-static void compare(contender *contenders, int count, const settings *o, const input_data *data,
-                    unit_rates *l)
+static void compare(mts_ctx *ctx, contender *contenders, int count, const settings *o,
+                    const input_data *data, unit_rates *l)
 {
     struct rusage usage;
     for (int step = -o->warmup; step < o->steps; step++) {
         for (int k = 0; k < count; k++) {
             contender *c = &contenders[k];
-            const step_times took = run_step(c, data, step + o->warmup);
+            const step_times took = run_step(ctx, c, data, step + o->warmup);
             if (step < 0)
                 continue;
-            c->forward[step] = took.forward;
-            c->backward[step] = took.backward;
+            c->learn[step] = took.learn;
             c->update[step] = took.update;
             c->total[step] = took.total;
         }
@@ -344,9 +338,9 @@ static void compare(contender *contenders, int count, const settings *o, const i
 }
 
 /* One step for every line of standard input. */
-static void serve(contender *c, const settings *o, const input_data *data)
+static void serve(mts_ctx *ctx, contender *c, const settings *o, const input_data *data)
 {
-    const exec *ex = &c->model->ex;
+    const exec *ex = &c->net->ex;
     const shape *s = &o->shape;
     int64_t step = 0;
     printf("{\"ready\": \"%s\", \"family\": \"%s\", \"threads\": %d, \"layers\": %lld, "
@@ -354,16 +348,14 @@ static void serve(contender *c, const settings *o, const input_data *data)
            "\"length\": %lld, \"parameters\": %lld, \"compiler\": \"%s\"}\n",
            c->name, ex->family->name, ex->threads, (long long)s->layers, (long long)s->hidden,
            (long long)s->heads, (long long)s->intermediate, (long long)s->rows,
-           (long long)s->length, (long long)param_table_count_elements(&c->model->cfg),
-           __VERSION__);
+           (long long)s->length, (long long)c->net->params.elements, __VERSION__);
     fflush(stdout);
     for (int ch = getchar(); ch != EOF; ch = getchar()) {
         if (ch != '\n')
             continue;
-        const step_times took = run_step(c, data, step++);
-        printf("{\"seconds\": %.6f, \"forward_s\": %.6f, \"backward_s\": %.6f, "
-               "\"update_s\": %.6f, \"loss\": %.6f}\n",
-               took.total, took.forward, took.backward, took.update, took.loss);
+        const step_times took = run_step(ctx, c, data, step++);
+        printf("{\"seconds\": %.6f, \"learn_s\": %.6f, \"update_s\": %.6f, \"loss\": %.6f}\n",
+               took.total, took.learn, took.update, took.loss);
         fflush(stdout);
     }
 }
@@ -458,23 +450,21 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_step: --precision: expected one or more, and one for --serve\n");
         return 2;
     }
-    make_input(&ctx, &o, contenders[0].model->cfg.vocab_size, &data);
+    make_input(&ctx, &o, contenders[0].net->cfg.vocab_size, &data);
     if (o.serve) {
-        serve(&contenders[0], &o, &data);
+        serve(&ctx, &contenders[0], &o, &data);
     } else {
         rates_init(&ctx, &peaks);
-        compare(contenders, count, &o, &data, &peaks);
+        compare(&ctx, contenders, count, &o, &data, &peaks);
     }
     for (int k = 0; k < count; k++) {
-        bert_destroy(contenders[k].model);
+        network_destroy(contenders[k].net);
         optimizer_destroy(contenders[k].opt);
     }
     mem_free(data.offset);
     mem_free(data.ids);
     mem_free(data.type_ids);
     mem_free(data.positions);
-    mem_free(data.logits);
-    mem_free(data.dlogits);
     mem_free(data.labels);
     mem_free(peaks.data);
     return 0;

@@ -57,17 +57,19 @@ static double optimizer_state_bytes(const optimizer *opt)
     return bytes;
 }
 
-step_cost step_cost_make(const bert *model, const optimizer *opt, int64_t rows, int64_t length)
+step_cost step_cost_make(const network *net, const optimizer *opt, int64_t rows, int64_t length)
 {
     /* S = Q K^T and O = P V; in the backward S again, dP, dV, dQ, dK */
     enum { FORWARD = 2, BACKWARD = 5 };
     step_cost cost = {.known = true};
-    const exec *ex = &model->ex;
-    const int again = model->recompute ? 1 : 0;
+    const exec *ex = &net->ex;
+    const bert *body = (const bert *)net->body;
+    const first_token *top = (const first_token *)net->head;
+    const int again = net->options.model.recompute ? 1 : 0;
     const double pairs = (double)rows * (double)length * (double)length;
-    double parameters = 0.0;
-    for (int64_t l = 0; l < model->cfg.num_hidden_layers; l++) {
-        const bert_layer *layer = &model->layers[l];
+    const double parameters = (double)net->params.elements;
+    for (int64_t l = 0; l < net->cfg.num_hidden_layers; l++) {
+        const bert_layer *layer = &body->layers[l];
         const int bits = ex->format.attention_bits;
         add_linear(&cost, ex, rows * length, &layer->qkv, 1 + again);
         add_linear(&cost, ex, rows * length, &layer->out, 1 + again);
@@ -75,13 +77,11 @@ step_cost step_cost_make(const bert *model, const optimizer *opt, int64_t rows, 
         add_linear(&cost, ex, rows * length, &layer->down, 1);
         add_product(&cost, ex, bits, bits,
                     (FORWARD * (1 + again) + BACKWARD) * 2.0 * pairs *
-                        (double)model->cfg.hidden_size);
+                        (double)net->cfg.hidden_size);
     }
-    add_linear(&cost, ex, rows, &model->pooler, 1);
-    add_linear(&cost, ex, rows, &model->classifier, 1);
-    for (int64_t p = 0; p < model->params.count; p++)
-        parameters += (double)(model->params.items[p].rows * model->params.items[p].cols);
-    cost.kept_bytes = 2.0 * (double)(model->acts.bytes + model->packed.bytes);
+    add_linear(&cost, ex, rows, &top->dense, 1);
+    add_linear(&cost, ex, rows, &top->out, 1);
+    cost.kept_bytes = 2.0 * (double)(net->kept.bytes + net->packed.bytes);
     cost.update_bytes =
         2.0 * (2.0 * sizeof(float) * parameters + optimizer_state_bytes(opt)); /* W, gradient */
     return cost;

@@ -14,7 +14,9 @@
 #ifndef MTS_BENCH_STEP_COST_H
 #define MTS_BENCH_STEP_COST_H
 
+#include "heads/first_token.h"
 #include "models/bert.h"
+#include "network/network.h"
 #include "optim/optimizer.h"
 #include "peak.h"
 
@@ -37,7 +39,7 @@ typedef struct step_bound {
 } step_bound;
 
 /* Of a step on `rows` sequences of `length` tokens each. */
-step_cost step_cost_make(const bert *model, const optimizer *opt, int64_t rows, int64_t length);
+step_cost step_cost_make(const network *net, const optimizer *opt, int64_t rows, int64_t length);
 step_bound step_cost_bound(const step_cost *cost, const step_rates *rates);
 
 #endif

@@ -34,15 +34,29 @@ static bool split_word(const char *text, word *out)
     return true;
 }
 
-/* Whether text can be the value of a switch: otherwise it is the next word of the command line. */
-static bool is_switch_value(const mts_option_info *info, const char *text)
+/* Whether text is the value of a switch (*on, which may be NULL): otherwise it is the next word of
+ * the command line. */
+static bool is_switch_value(const char *text, bool *on)
 {
-    static const char *const values[] = {"true", "false", "True", "False", "TRUE", "FALSE", "yes",
-                                         "no",   "y",     "n",    "t",     "f",    "1",     "0"};
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        if (strcmp(text, values[i]) == 0)
-            return true;
-    return info->type == MTS_OPTION_TRISTATE && strcmp(text, "auto") == 0;
+    static const char *const values[][2] = {
+        {"false", "true"}, {"False", "True"}, {"FALSE", "TRUE"}, {"no", "yes"},
+        {"n", "y"},        {"f", "t"},        {"0", "1"},
+    };
+    for (size_t i = 0; i < 2 * (sizeof values / sizeof values[0]); i++) {
+        if (strcmp(text, values[i / 2][i % 2]) != 0)
+            continue;
+        if (on != NULL)
+            *on = i % 2 == 1;
+        return true;
+    }
+    return false;
+}
+
+/* Whether text can be the value of this option, a switch. */
+static bool suits_switch(const mts_option_info *info, const char *text)
+{
+    return is_switch_value(text, NULL) ||
+           (info->type == MTS_OPTION_TRISTATE && strcmp(text, "auto") == 0);
 }
 
 /* Whether text is one of the '|'-separated choices. */
@@ -82,19 +96,31 @@ static bool set_count(const cli_flag *flag, void *field, const char *text)
     return true;
 }
 
-static bool set_own_flag(const cli_flag *flag, cli_args *args, const word *w, int count,
-                         char **words, int *used)
+/* A switch of the sub-command's own; `negated`: it was written --no_NAME. */
+static bool set_own_switch(const cli_flag *flag, void *field, bool negated, const word *w,
+                           int count, char **words, int *used)
+{
+    bool on = !negated;
+    if (negated && w->value != NULL) {
+        cli_error("option --%s takes no value", w->name);
+        return false;
+    }
+    if (w->value != NULL && !is_switch_value(w->value, &on)) {
+        cli_error("option --%s: expected true or false, found '%s'", flag->name, w->value);
+        return false;
+    }
+    if (!negated && w->value == NULL && *used < count && is_switch_value(words[*used], &on))
+        (*used)++;
+    memcpy(field, &on, sizeof on);
+    return true;
+}
+
+static bool set_own_flag(const cli_flag *flag, cli_args *args, bool negated, const word *w,
+                         int count, char **words, int *used)
 {
     char *field = (char *)args + flag->offset;
-    if (flag->type == CLI_FLAG_SWITCH) {
-        const bool on = true;
-        if (w->value != NULL) {
-            cli_error("option --%s takes no value", flag->name);
-            return false;
-        }
-        memcpy(field, &on, sizeof on);
-        return true;
-    }
+    if (flag->type == CLI_FLAG_SWITCH)
+        return set_own_switch(flag, field, negated, w, count, words, used);
     const char *value = take_value(w, count, words, used);
     if (value == NULL)
         return false;
@@ -143,7 +169,7 @@ static bool set_option(const cli_command *command, cli_args *args, const mts_opt
     if (negated)
         value = "false";
     else if (value == NULL && is_switch(info))
-        value = *used < count && is_switch_value(info, words[*used]) ? words[(*used)++] : "true";
+        value = *used < count && suits_switch(info, words[*used]) ? words[(*used)++] : "true";
     else if (value == NULL)
         value = take_value(w, count, words, used);
     return value != NULL && cli_report(args->ctx, mts_options_set(args->ctx, &args->options,
@@ -192,10 +218,14 @@ static bool parse_flag(const cli_command *command, cli_args *args, int count, ch
         return false;
     }
     const cli_flag *own = find_own_flag(command, w.name);
-    if (own != NULL)
-        return set_own_flag(own, args, &w, count, words, used);
-    const mts_option_info *info = mts_option_find(w.name);
     bool negated = false;
+    if (own == NULL && strncmp(w.name, "no_", 3) == 0) {
+        own = find_own_flag(command, w.name + 3);
+        negated = own != NULL && own->type == CLI_FLAG_SWITCH;
+    }
+    if (own != NULL && (negated || strncmp(w.name, "no_", 3) != 0))
+        return set_own_flag(own, args, negated, &w, count, words, used);
+    const mts_option_info *info = mts_option_find(w.name);
     if (info == NULL && strncmp(w.name, "no_", 3) == 0) {
         info = mts_option_find(w.name + 3);
         negated = info != NULL && is_switch(info);
@@ -229,15 +259,25 @@ static args_result parse_words(const cli_command *command, cli_args *args, int c
     return ARGS_RUN;
 }
 
+/* The field of an option, as it is in from. */
+static void copy_field(mts_options *to, const mts_options *from, const mts_option_info *info)
+{
+    const size_t bytes = info->type == MTS_OPTION_BOOL     ? sizeof(bool)
+                         : info->type == MTS_OPTION_STRING ? sizeof(char *)
+                                                           : sizeof(int64_t);
+    memcpy((char *)to + info->offset, (const char *)from + info->offset, bytes);
+}
+
 /*
  * Defaults where the model's training decides: what its folder says, unless it was given.  A
- * --precision that is given is another number format, of which the folder says nothing; the length
+ * --precision that is given is another number format, of which the folder says nothing; the rest
  * stays.
  */
 static args_result take_training(cli_args *args, const mts_options *given)
 {
     mts_options *o = &args->options;
     mts_options stored = *o;
+    const char *number_format = mts_option_find("precision")->group;
     stored.precision = NULL;
     stored.max_seq_length = 0;
     const mts_status st = mts_options_from_model(args->ctx, &stored, o->model_name_or_path);
@@ -249,10 +289,12 @@ static args_result take_training(cli_args *args, const mts_options *given)
         stored.precision = o->precision;
     if (stored.max_seq_length == 0)
         stored.max_seq_length = o->max_seq_length;
-    if (given->precision != NULL)
-        o->max_seq_length = stored.max_seq_length;
-    else
-        *o = stored;
+    for (size_t i = 0; i < mts_option_count(); i++) {
+        const mts_option_info *info = mts_option_at(i);
+        const bool other = given->precision != NULL && strcmp(info->group, number_format) == 0;
+        if (mts_option_is_stored(info) && !other)
+            copy_field(o, &stored, info);
+    }
     return ARGS_RUN;
 }
 

@@ -166,6 +166,10 @@ typedef struct output {
     char *temp;       /* owned; NULL: written in place (a device, a pipe) */
 } output;
 
+/* Refuse an --output that is read: the data, the --input or standard input (reads_lines), a file of
+ * the model.  Before anything is opened.  The exit status; the error was printed. */
+int output_check(const cli_args *args, bool reads_lines);
+
 /* False: the error was printed; o may be closed.  Likewise below. */
 bool output_open(output *o, const char *path);
 bool output_commit(output *o);

@@ -255,6 +255,10 @@ static int run_predict(cli_args *args)
     int code = EXIT_FAILED;
     if (!check_input(args))
         return EXIT_USAGE;
+    code = output_check(args, !takes_data(args));
+    if (code != EXIT_OK)
+        return code;
+    code = EXIT_FAILED;
     interrupt_catch();
     const mts_callbacks callbacks = progress_begin(&j.shown, 1);
     st = mts_predictor_open(args->ctx, &args->options, &j.predictor);

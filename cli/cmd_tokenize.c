@@ -87,6 +87,10 @@ static int run_tokenize(cli_args *args)
         cli_error("--model_name_or_path is missing: the folder with vocab.txt or tokenizer.json");
         return EXIT_USAGE;
     }
+    code = output_check(args, true);
+    if (code != EXIT_OK)
+        return code;
+    code = EXIT_FAILED;
     interrupt_catch();
     const mts_status st = mts_tokenizer_open(args->ctx, folder, &tokenizer);
     if (st != MTS_OK)

@@ -16,6 +16,15 @@
 
 enum { FIRST_CAPACITY = 1 << 16 };
 
+/* Whether the file is what a clone without Git LFS has in the place of a large one. */
+static bool is_lfs_pointer(int fd)
+{
+    static const char start[] = "version https://git-lfs.github.com/spec/";
+    char text[sizeof start - 1];
+    return pread(fd, text, sizeof text, 0) == (ssize_t)sizeof text &&
+           memcmp(text, start, sizeof text) == 0;
+}
+
 bool lines_open(line_reader *reader, const char *path)
 {
     *reader = (line_reader){.fd = STDIN_FILENO, .name = "standard input"};
@@ -25,7 +34,10 @@ bool lines_open(line_reader *reader, const char *path)
     reader->fd = open(path, O_RDONLY);
     if (reader->fd < 0)
         cli_error("cannot read %s: %s", path, strerror(errno));
-    return reader->fd >= 0;
+    if (reader->fd < 0 || !is_lfs_pointer(reader->fd))
+        return reader->fd >= 0;
+    cli_error("%s: this is a Git LFS pointer, not the file itself", path);
+    return false;
 }
 
 /* Room for more bytes behind the ones that are there, and for a NUL. */

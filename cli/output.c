@@ -86,6 +86,28 @@ static void free_names(output *o)
     o->temp = o->target = NULL;
 }
 
+/* Whether path is the regular file that standard input is read from. */
+static bool is_standard_input(const char *path)
+{
+    struct stat in, out;
+    return fstat(STDIN_FILENO, &in) == 0 && stat(path, &out) == 0 && S_ISREG(in.st_mode) &&
+           in.st_dev == out.st_dev && in.st_ino == out.st_ino;
+}
+
+int output_check(const cli_args *args, bool reads_lines)
+{
+    mts_options o = args->options;
+    if (args->output == NULL)
+        return EXIT_OK;
+    if (reads_lines && args->input == NULL && is_standard_input(args->output)) {
+        cli_error("--output %s is the standard input: give another file", args->output);
+        return EXIT_USAGE;
+    }
+    if (reads_lines)
+        o.test_file = args->input;
+    return cli_report(args->ctx, mts_check_output(args->ctx, &o, args->output));
+}
+
 bool output_open(output *o, const char *path)
 {
     *o = (output){.file = stdout, .path = path};

@@ -89,12 +89,20 @@ typedef struct mts_options {
     const char *test_file;
     const char *text_column_names; /* one or two names, comma separated */
     const char *label_column_name;
-    bool do_regression;
+    int64_t do_regression;     /* 1: the label is a number; 0: a class; -1: as the labels look */
     int64_t do_lower_case;     /* 1, 0, or -1: as the model's tokenizer says */
-    int64_t max_seq_length;    /* 0: 128, or the positions of the model if these are fewer */
+    int64_t max_seq_length;    /* 0: 128 (question answering: 384), or the positions of the model
+                                  if these are fewer */
     int64_t max_train_samples; /* -1: all; likewise below */
     int64_t max_eval_samples;
     int64_t max_predict_samples;
+
+    /* question answering */
+    bool version_2_with_negative; /* some questions have no answer in their text, as in squad_v2 */
+    int64_t doc_stride;           /* tokens that two windows of a long text have in common */
+    int64_t n_best_size;
+    int64_t max_answer_length; /* tokens */
+    double null_score_diff_threshold;
 
     /* schedule */
     double num_train_epochs;
@@ -282,14 +290,23 @@ MTS_NODISCARD MTS_API mts_status mts_predictor_run(mts_predictor *predictor,
                                                    const char *const *text_b, int64_t n,
                                                    float *logits);
 
+/*
+ * Whether a result may be written to path: MTS_ERR_ARGUMENT if that is a data file which the
+ * options name, a file of the model folder, or would become one; links and other spellings are
+ * seen.  Before anything is opened.  MTS_ERR_IO, MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_check_output(mts_ctx *ctx, const mts_options *options,
+                                                  const char *path);
+
 typedef struct mts_test_rows mts_test_rows;
 
 /*
  * *out: the texts of data to predict, read as mts_train reads it for do_predict: test_file with
  * text_column_names and label_column_name (which is not read), or the test set of task_name in
- * data_dir (of mnli both, one behind the other); max_predict_samples of each.  callbacks (may be
- * NULL) hears notes.  MTS_ERR_ARGUMENT: options; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE: a file;
- * MTS_ERR_MEMORY.
+ * data_dir (of mnli both, one behind the other); max_predict_samples of each.  Columns that are not
+ * given are those that the folder model_name_or_path (may be NULL) was trained on.  callbacks (may
+ * be NULL) hears notes.  MTS_ERR_ARGUMENT: options; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE: a file, or
+ * that folder; MTS_ERR_MEMORY.
  */
 MTS_NODISCARD MTS_API mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
                                                     const mts_callbacks *callbacks,

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/options.h"
+#include "options/options.h"
 #include "base/file.h"
 #include "base/json_util.h"
 #include "cpu/cpu_features.h"
 #include "io/safetensors.h"
-#include "models/bert.h"
+#include "network/network.h"
 #include "optim/optimizer.h"
 #include "tensor/float_gemm.h"
 #include "train/settings.h"
@@ -38,7 +38,7 @@ static mts_status put_bytes(mts_ctx *ctx, json_t *object, const char *key, size_
 }
 
 /* For which run the memory is meant. */
-static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const bert_limits *limits,
+static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network_limits *limits,
                                json_t *out)
 {
     mts_status st = MTS_OK;
@@ -49,7 +49,8 @@ static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const bert_li
     if (options_wants_final_eval(o))
         MTS_TRY(json_util_set(ctx, out, "rows_of_an_evaluation_batch",
                               json_integer(limits->eval_rows)));
-    MTS_TRY(json_util_set(ctx, out, "gradient_checkpointing", json_boolean(limits->recompute)));
+    MTS_TRY(
+        json_util_set(ctx, out, "gradient_checkpointing", json_boolean(o->gradient_checkpointing)));
 cleanup:
     return st;
 }
@@ -60,32 +61,37 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
                                   json_t *out)
 {
     mts_status st = MTS_OK;
-    const num_format format = settings_format(o);
-    const int64_t wanted = settings_max_length(o, cfg);
+    const int64_t asked = settings_max_length(o, cfg, head_class_of_config(cfg)->name);
     const int64_t length =
-        wanted < cfg->max_position_embeddings ? wanted : cfg->max_position_embeddings;
+        asked < cfg->max_position_embeddings ? asked : cfg->max_position_embeddings;
     const int64_t rows = o->per_device_train_batch_size;
     const int64_t eval_rows = options_wants_final_eval(o) ? o->per_device_eval_batch_size : 1;
-    const bert_limits limits = {
-        .train_rows = rows,
-        .train_tokens = rows * length,
-        .eval_rows = eval_rows,
-        .eval_tokens = eval_rows * length,
-        .max_length = length,
-        .recompute = o->gradient_checkpointing,
+    const network_options wanted = {
+        .head = head_class_of_config(cfg),
+        .format = settings_format(o),
+        .threads = settings_threads(o),
+        .model = {.recompute = o->gradient_checkpointing},
+        .limits = {.train_rows = rows,
+                   .train_tokens = rows * length,
+                   .eval_rows = eval_rows,
+                   .eval_tokens = eval_rows * length,
+                   .max_length = length},
     };
+    const network_limits *limits = &wanted.limits;
     const optimizer_options options = settings_optimizer(o);
     optimizer_sizes sizes = {0};
-    bert_plan plan;
+    network_plan plan;
+    param_list params = {0};
+    const char *prefix;
     size_t state = 0;
-    MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
-    MTS_TRY(settings_check_tokens(ctx, limits.eval_tokens, "eval"));
-    MTS_TRY(describe_run(ctx, o, &limits, out));
-    MTS_TRY(bert_plan_make(ctx, cfg, &format, settings_threads(o), &limits, &plan));
-    for (int64_t i = 0; i < param_table_count(cfg); i++) {
-        const param p = param_table_describe(cfg, i);
-        optimizer_sizes_add(&sizes, p.rows * p.cols);
-    }
+    MTS_TRY(settings_check_tokens(ctx, limits->train_tokens, "train"));
+    MTS_TRY(settings_check_tokens(ctx, limits->eval_tokens, "eval"));
+    MTS_TRY(describe_run(ctx, o, limits, out));
+    MTS_TRY(network_plan_make(ctx, cfg, &wanted, &plan));
+    MTS_TRY(network_declare(ctx, cfg, wanted.head, &params, &prefix));
+    for (int64_t i = 0; i < params.count; i++)
+        if (params.items[i]->trained)
+            optimizer_sizes_add(&sizes, options.class, param_size(params.items[i]));
     state = optimizer_bytes(&options, &sizes);
     MTS_TRY(put_bytes(ctx, out, "parameters_bytes", plan.parameters));
     MTS_TRY(put_bytes(ctx, out, "gradients_bytes", plan.gradients));
@@ -97,14 +103,18 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const mode
                       plan.parameters + plan.gradients + state + plan.packed_weights +
                           plan.activations + plan.scratch));
 cleanup:
+    param_list_deinit(&params);
     return st;
 }
 
 static mts_status describe_config(mts_ctx *ctx, const model_config *cfg, json_t *out)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(json_util_set(ctx, out, "architecture",
-                          json_string(cfg->architecture == NULL ? "bert" : cfg->architecture)));
+    param_list params = {0};
+    const char *prefix;
+    MTS_TRY(json_util_set(
+        ctx, out, "architecture",
+        json_string(cfg->architecture == NULL ? model_config_type(cfg) : cfg->architecture)));
     MTS_TRY(json_util_set(ctx, out, "layers", json_integer(cfg->num_hidden_layers)));
     MTS_TRY(json_util_set(ctx, out, "hidden_size", json_integer(cfg->hidden_size)));
     MTS_TRY(json_util_set(ctx, out, "heads", json_integer(cfg->num_attention_heads)));
@@ -112,8 +122,10 @@ static mts_status describe_config(mts_ctx *ctx, const model_config *cfg, json_t 
     MTS_TRY(json_util_set(ctx, out, "vocab_size", json_integer(cfg->vocab_size)));
     MTS_TRY(json_util_set(ctx, out, "positions", json_integer(cfg->max_position_embeddings)));
     MTS_TRY(json_util_set(ctx, out, "labels", json_integer(cfg->num_labels)));
-    MTS_TRY(json_util_set(ctx, out, "parameters", json_integer(param_table_count_elements(cfg))));
+    MTS_TRY(network_declare(ctx, cfg, head_class_of_config(cfg), &params, &prefix));
+    MTS_TRY(json_util_set(ctx, out, "parameters", json_integer(params.elements)));
 cleanup:
+    param_list_deinit(&params);
     return st;
 }
 

@@ -1,12 +1,13 @@
 /*
- * mts_predictor_* and mts_test_rows_* of the public header over train/predictor, train/test_rows.
+ * mts_predictor_* and mts_test_rows_* of the public header over train/predictor, tasks/test_rows.
  *
  * Path: cli/cmd_predict.c -> mts_predictor_run -> predictor_run.
  */
 #include "train/predictor.h"
 
-#include "api/options.h"
-#include "train/test_rows.h"
+#include "options/options.h"
+#include "tasks/test_rows.h"
+#include "train/settings.h"
 
 struct mts_predictor {
     predictor *inner;
@@ -38,23 +39,23 @@ void mts_predictor_close(mts_predictor *p)
 
 int64_t mts_predictor_num_labels(const mts_predictor *p)
 {
-    return p->inner->model->cfg.num_labels;
+    return p->inner->net->cfg.num_labels;
 }
 
 const char *mts_predictor_label(const mts_predictor *p, int64_t index)
 {
-    const model_config *cfg = &p->inner->model->cfg;
+    const model_config *cfg = &p->inner->net->cfg;
     return index >= 0 && index < cfg->num_labels ? cfg->labels[index] : NULL;
 }
 
 bool mts_predictor_is_regression(const mts_predictor *p)
 {
-    return model_config_is_regression(&p->inner->model->cfg);
+    return model_config_is_regression(&p->inner->net->cfg);
 }
 
 bool mts_predictor_is_multi_label(const mts_predictor *p)
 {
-    const model_config *cfg = &p->inner->model->cfg;
+    const model_config *cfg = &p->inner->net->cfg;
     return cfg->problem_type == MODEL_PROBLEM_MULTI_LABEL ||
            (cfg->num_labels == 1 && !model_config_is_regression(cfg));
 }
@@ -78,19 +79,36 @@ struct mts_test_rows {
     test_rows *inner;
 };
 
+/* Tells the callbacks one line. */
+static void note(void *user, const char *text)
+{
+    const mts_callbacks *callbacks = user;
+    const mts_event event = {.kind = MTS_EVENT_NOTE, .text = text};
+    if (callbacks != NULL && callbacks->on_event != NULL)
+        callbacks->on_event(callbacks->user, &event);
+}
+
 mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
                               const mts_callbacks *callbacks, mts_test_rows **out)
 {
     mts_status st = MTS_OK;
     mts_test_rows *rows = NULL;
+    model_config cfg = {0};
+    mts_callbacks heard = {0};
     MTS_CHECK(out != NULL, MTS_ERR_ARGUMENT, "mts_test_rows_open: out must be given");
     *out = NULL;
     MTS_TRY(options_check_test_rows(ctx, options));
     MTS_TRY(mem_calloc(ctx, &rows, 1, sizeof *rows, "test rows"));
-    MTS_TRY(test_rows_open(ctx, options, callbacks, &rows->inner));
+    if (options->model_name_or_path != NULL)
+        MTS_TRY(model_config_load(ctx, options->model_name_or_path, &cfg));
+    if (callbacks != NULL)
+        heard = *callbacks;
+    MTS_TRY(test_rows_open(ctx, options, cfg.json == NULL ? NULL : head_class_of_config(&cfg)->name,
+                           json_object_get(cfg.json, SETTINGS_KEY), note, &heard, &rows->inner));
     *out = rows;
     rows = NULL;
 cleanup:
+    model_config_deinit(&cfg);
     mts_test_rows_close(rows);
     return st;
 }

@@ -5,8 +5,11 @@
  */
 #include "train/train.h"
 
-#include "api/options.h"
+#include "api/output_check.h"
+#include "base/file.h"
 #include "base/json_util.h"
+#include "base/memory.h"
+#include "options/options.h"
 
 /* Hand the metrics to the caller as text. */
 static mts_status give_metrics(mts_ctx *ctx, const json_t *results, char **text)
@@ -31,6 +34,25 @@ cleanup:
     return st;
 }
 
+/* The files that an evaluation writes into output_dir are not its data. */
+static mts_status check_eval_files(mts_ctx *ctx, const mts_options *options)
+{
+    static const char *const names[] = {"eval_results.json",     "all_results.json",
+                                        "eval_predictions.json", "eval_nbest_predictions.json",
+                                        "eval_null_odds.json",   NULL};
+    mts_status st = MTS_OK;
+    char *path = NULL;
+    for (int i = 0; options->output_dir != NULL && names[i] != NULL; i++) {
+        mem_free(path);
+        path = NULL;
+        MTS_TRY(path_join(ctx, &path, options->output_dir, names[i]));
+        MTS_TRY(output_check_data(ctx, options, path));
+    }
+cleanup:
+    mem_free(path);
+    return st;
+}
+
 mts_status mts_eval(mts_ctx *ctx, const mts_options *options, const mts_callbacks *callbacks,
                     char **metrics_json)
 {
@@ -39,6 +61,7 @@ mts_status mts_eval(mts_ctx *ctx, const mts_options *options, const mts_callback
     if (metrics_json != NULL)
         *metrics_json = NULL;
     MTS_TRY(options_check_eval(ctx, options));
+    MTS_TRY(check_eval_files(ctx, options));
     MTS_TRY(eval_run(ctx, options, callbacks, &results));
     MTS_TRY(give_metrics(ctx, results, metrics_json));
 cleanup:

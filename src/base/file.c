@@ -17,6 +17,8 @@
 
 #include "base/memory.h"
 
+enum { LFS_POINTER_BYTES = 1024 }; /* by its specification, a pointer is smaller */
+
 enum {
     WRITE_BUFFER_BYTES = 1 << 16,
     CALL_BYTES = 1 << 30, /* Linux moves at most 2^31 - 4096 bytes in one call */
@@ -79,6 +81,23 @@ cleanup:
     return st;
 }
 
+/* What a clone without Git LFS has in the place of a large file: a few lines that name it. */
+static mts_status refuse_lfs_pointer(mts_ctx *ctx, const char *path, int fd)
+{
+    static const char start[] = "version https://git-lfs.github.com/spec/";
+    char text[LFS_POINTER_BYTES + 1] = "", size[24] = "";
+    const ssize_t n = pread(fd, text, LFS_POINTER_BYTES, 0);
+    if (n < (ssize_t)sizeof start || memcmp(text, start, sizeof start - 1) != 0)
+        return MTS_OK;
+    const char *line = strstr(text, "\nsize ");
+    if (line != NULL)
+        snprintf(size, sizeof size, "%.*s", (int)strspn(line + 6, "0123456789"), line + 6);
+    return status_set(ctx, MTS_ERR_BAD_FILE,
+                      "%s: this is a Git LFS pointer, not the file itself%s%s%s: get it with 'git "
+                      "lfs pull', or download it",
+                      path, size[0] != '\0' ? " of " : "", size, size[0] != '\0' ? " bytes" : "");
+}
+
 mts_status file_reader_open(mts_ctx *ctx, const char *path, file_reader *r)
 {
     mts_status st = MTS_OK;
@@ -86,8 +105,12 @@ mts_status file_reader_open(mts_ctx *ctx, const char *path, file_reader *r)
     size_t bytes = 0;
     *r = (file_reader){0};
     MTS_TRY(open_regular(ctx, path, &fd, &bytes));
+    if (bytes <= LFS_POINTER_BYTES)
+        MTS_TRY(refuse_lfs_pointer(ctx, path, fd));
     *r = (file_reader){path, bytes, fd};
 cleanup:
+    if (st != MTS_OK)
+        close_fd(fd);
     return st;
 }
 

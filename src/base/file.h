@@ -22,7 +22,8 @@ typedef struct file_reader {
     int fd;
 } file_reader;
 
-/* Open the regular file path (no device, pipe or folder: MTS_ERR_IO). */
+/* Open the regular file path (no device, pipe or folder: MTS_ERR_IO; no pointer that Git LFS left
+ * in its place: MTS_ERR_BAD_FILE). */
 MTS_NODISCARD mts_status file_reader_open(mts_ctx *ctx, const char *path, file_reader *r);
 /* out[bytes]: those from byte `from` on.  MTS_ERR_IO: the file has become shorter, among others.
  * Threads: one reader may be used by many, each with a context of its own. */

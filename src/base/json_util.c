@@ -7,6 +7,7 @@
 #include "base/json_util.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,25 +111,34 @@ cleanup:
     return st;
 }
 
-mts_status json_util_load(mts_ctx *ctx, const char *path, size_t limit, json_t **out)
+typedef mts_status parse_fn(mts_ctx *ctx, const char *file, const char *text, size_t bytes,
+                            json_t **out);
+
+static mts_status load(mts_ctx *ctx, const char *path, size_t limit, parse_fn *parser, json_t **out)
 {
     mts_status st = MTS_OK;
     char *text = NULL;
     size_t bytes = 0;
     *out = NULL;
     MTS_TRY(file_read_all(ctx, path, limit, &text, &bytes));
-    MTS_TRY(json_util_parse(ctx, path, text, bytes, out));
+    MTS_TRY(parser(ctx, path, text, bytes, out));
 cleanup:
     mem_free(text);
     return st;
 }
 
-mts_status json_util_load_object(mts_ctx *ctx, const char *path, size_t limit, json_t **out)
+mts_status json_util_load(mts_ctx *ctx, const char *path, size_t limit, json_t **out)
+{
+    return load(ctx, path, limit, json_util_parse, out);
+}
+
+static mts_status load_object(mts_ctx *ctx, const char *path, size_t limit, parse_fn *parser,
+                              json_t **out)
 {
     mts_status st = MTS_OK;
     json_t *root = NULL;
     *out = NULL;
-    MTS_TRY(json_util_load(ctx, path, limit, &root));
+    MTS_TRY(load(ctx, path, limit, parser, &root));
     MTS_CHECK(json_is_object(root), MTS_ERR_BAD_FILE, "%s: expected an object, found %s", path,
               json_util_type_name(root));
     *out = root;
@@ -136,6 +146,16 @@ mts_status json_util_load_object(mts_ctx *ctx, const char *path, size_t limit, j
 cleanup:
     json_decref(root);
     return st;
+}
+
+mts_status json_util_load_object(mts_ctx *ctx, const char *path, size_t limit, json_t **out)
+{
+    return load_object(ctx, path, limit, json_util_parse, out);
+}
+
+mts_status json_util_load_wide(mts_ctx *ctx, const char *path, size_t limit, json_t **out)
+{
+    return load_object(ctx, path, limit, json_util_parse_wide, out);
 }
 
 const char *json_util_type_name(const json_t *value)
@@ -167,15 +187,17 @@ mts_status json_util_int(mts_ctx *ctx, const char *file, const json_t *object, c
     const json_t *field = present(object, key);
     if (field == NULL)
         return MTS_OK;
-    const int64_t number = (int64_t)json_integer_value(field);
-    if (json_is_integer(field) && number >= min && number <= max) {
+    const double real = json_is_real(field) ? json_real_value(field) : 0.5;
+    const bool whole = real == floor(real) && fabs(real) <= 0x1p53;
+    const int64_t number = whole ? (int64_t)real : (int64_t)json_integer_value(field);
+    if ((json_is_integer(field) || whole) && number >= min && number <= max) {
         *value = number;
         return MTS_OK;
     }
     snprintf(expected, sizeof expected, "an integer %" PRId64 "..%" PRId64, min, max);
     snprintf(found, sizeof found, "%" PRId64, number);
     return wrong_field(ctx, file, key, expected,
-                       json_is_integer(field) ? found : json_util_type_name(field));
+                       json_is_integer(field) || whole ? found : json_util_type_name(field));
 }
 
 mts_status json_util_real(mts_ctx *ctx, const char *file, const json_t *object, const char *key,

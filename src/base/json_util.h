@@ -39,9 +39,14 @@ MTS_NODISCARD mts_status json_util_load(mts_ctx *ctx, const char *path, size_t l
 MTS_NODISCARD mts_status json_util_load_object(mts_ctx *ctx, const char *path, size_t limit,
                                                json_t **out);
 
+/* The same with json_util_parse_wide. */
+MTS_NODISCARD mts_status json_util_load_wide(mts_ctx *ctx, const char *path, size_t limit,
+                                             json_t **out);
+
 /*
  * Typed fields of an object.  *value holds the default: it is unchanged if key is absent or null.
- * Otherwise the field must have the type (and min <= field <= max), or MTS_ERR_BAD_FILE:
+ * Otherwise the field must have the type (and min <= field <= max; 8.0 is an integer too, as Python
+ * may write it), or MTS_ERR_BAD_FILE:
  * "file: key: expected an integer 1..512, found a string".  A string is owned by object.  file may
  * be NULL where the caller knows the place better (status_prefix): then the text begins with key.
  */

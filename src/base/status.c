@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 /* One line, whatever a file's bytes brought into the text. */
 static void replace_controls(char *text)
 {
@@ -19,8 +21,10 @@ mts_status status_set(mts_ctx *ctx, mts_status status, const char *fmt, ...)
         return status;
     va_list args;
     va_start(args, fmt);
-    vsnprintf(ctx->error, sizeof ctx->error, fmt, args);
+    const int n = vsnprintf(ctx->error, sizeof ctx->error, fmt, args);
     va_end(args);
+    if (n >= (int)sizeof ctx->error)
+        ctx->error[utf8_whole(ctx->error, sizeof ctx->error - 1)] = '\0';
     replace_controls(ctx->error);
     return status;
 }
@@ -38,7 +42,7 @@ void status_prefix(mts_ctx *ctx, const char *fmt, ...)
         return;
     size_t room = sizeof text - (size_t)n - 3;
     size_t length = strlen(ctx->error);
-    length = length < room ? length : room;
+    length = length <= room ? length : utf8_whole(ctx->error, room);
     memcpy(text + n, ": ", 2);
     memcpy(text + n + 2, ctx->error, length);
     text[(size_t)n + 2 + length] = '\0';

@@ -14,10 +14,12 @@ struct mts_ctx {
     char error[1024];
 };
 
-/* Write the error text (printf style) and return status.  ctx may be NULL: the text is dropped. */
+/* Write the error text (printf style) and return status.  ctx may be NULL: the text is dropped.
+ * What does not fit is left out in whole characters. */
 mts_status status_set(mts_ctx *ctx, mts_status status, const char *fmt, ...) MTS_PRINTF(3, 4);
 
-/* Prefix the present error text with "prefix: ".  For callers that know the file or the layer. */
+/* Prefix the present error text with "prefix: ".  For callers that know the file or the layer.  The
+ * end of the text makes room, in whole characters; a prefix that leaves no room is dropped. */
 void status_prefix(mts_ctx *ctx, const char *fmt, ...) MTS_PRINTF(2, 3);
 
 /* Run call; on failure leave through the label `cleanup` with `st` set.  Needs mts_status st. */

@@ -88,6 +88,18 @@ bool utf8_is_valid(const char *text, size_t n, size_t *bad_at)
     return true;
 }
 
+size_t utf8_whole(const char *text, size_t n)
+{
+    size_t first = n; /* of the last character */
+    while (first > 0 && n - first < UTF8_MAX_BYTES && (text[first - 1] & 0xC0) == 0x80)
+        first--;
+    if (first == 0)
+        return n;
+    const unsigned char lead = (unsigned char)text[--first];
+    const size_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    return n - first < bytes ? first : n;
+}
+
 const char *utf8_quote(char *out, size_t bytes, const char *text)
 {
     const size_t length = strlen(text), limit = bytes - 4;

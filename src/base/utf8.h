@@ -29,6 +29,9 @@ size_t utf8_encode(int32_t code, char out[UTF8_MAX_BYTES]);
 /* Whether all n bytes are well-formed UTF-8.  *bad_at (may be NULL): offset of the first error. */
 bool utf8_is_valid(const char *text, size_t n, size_t *bad_at);
 
+/* Bytes of text[n] without the character at its end that n cuts in two, if there is one. */
+size_t utf8_whole(const char *text, size_t n);
+
 /*
  * The start of a text of unknown origin, for an error message.  Returns out.
  *

@@ -10,7 +10,8 @@
 static size_t plan_bytes(const batch_plan *plan)
 {
     const size_t rows = (size_t)plan->max_rows, tokens = (size_t)plan->max_tokens;
-    return 3 * tokens * sizeof(int32_t) + (rows + 1) * sizeof(int64_t) + rows * sizeof(float);
+    return 3 * tokens * sizeof(int32_t) + (rows + 1) * sizeof(int64_t) +
+           targets_bytes(plan->kind, plan->width, plan->max_rows, plan->max_tokens);
 }
 
 mts_status batch_plan_rows(mts_ctx *ctx, batch_plan *out, const encoded_dataset *e,
@@ -19,7 +20,10 @@ mts_status batch_plan_rows(mts_ctx *ctx, batch_plan *out, const encoded_dataset 
     mts_status st = MTS_OK;
     int64_t *count = NULL; /* count[l]: rows with l tokens */
     assert(e->n >= 1 && batch_size >= 1);
-    *out = (batch_plan){.max_rows = batch_size < e->n ? batch_size : e->n, .max_len = e->max_len};
+    *out = (batch_plan){.max_rows = batch_size < e->n ? batch_size : e->n,
+                        .max_len = e->max_len,
+                        .kind = e->targets.kind,
+                        .width = e->targets.width};
     MTS_TRY(mem_calloc(ctx, &count, (size_t)e->max_len + 1, sizeof count[0], "row lengths"));
     for (int64_t row = 0; row < e->n; row++)
         count[encoded_dataset_length(e, row)]++;
@@ -41,9 +45,13 @@ static int64_t larger(int64_t a, int64_t b)
 
 batch_plan batch_plan_union(const batch_plan *a, const batch_plan *b)
 {
+    const batch_plan *typed = a->kind == TARGET_NONE ? b : a;
     batch_plan both = {.max_rows = larger(a->max_rows, b->max_rows),
                        .max_tokens = larger(a->max_tokens, b->max_tokens),
-                       .max_len = larger(a->max_len, b->max_len)};
+                       .max_len = larger(a->max_len, b->max_len),
+                       .kind = typed->kind,
+                       .width = typed->width};
+    assert(b->kind == TARGET_NONE || (b->kind == typed->kind && b->width == typed->width));
     both.bytes = plan_bytes(&both);
     return both;
 }
@@ -57,7 +65,8 @@ mts_status batch_init(mts_ctx *ctx, batch *b, const batch_plan *plan)
     MTS_TRY(mem_calloc(ctx, &b->type_ids, tokens, sizeof b->type_ids[0], "batch types"));
     MTS_TRY(mem_calloc(ctx, &b->positions, tokens, sizeof b->positions[0], "batch positions"));
     MTS_TRY(mem_calloc(ctx, &b->offsets, rows + 1, sizeof b->offsets[0], "batch offsets"));
-    MTS_TRY(mem_calloc(ctx, &b->labels, rows, sizeof b->labels[0], "batch labels"));
+    MTS_TRY(
+        targets_init(ctx, &b->targets, plan->kind, plan->width, plan->max_rows, plan->max_tokens));
 cleanup:
     return st;
 }
@@ -70,7 +79,7 @@ void batch_deinit(batch *b)
     mem_free(b->type_ids);
     mem_free(b->positions);
     mem_free(b->offsets);
-    mem_free(b->labels);
+    targets_deinit(&b->targets);
     *b = (batch){0};
 }
 
@@ -80,6 +89,8 @@ void batch_fill(batch *b, const encoded_dataset *e, const int64_t *rows, int64_t
     assert(n <= b->plan.max_rows);
     b->n = n;
     b->max_len = 0;
+    b->has_targets = e->targets.kind != TARGET_NONE;
+    assert(!b->has_targets || e->targets.kind == b->targets.kind);
     for (int64_t s = 0; s < n; s++) {
         const int64_t begin = e->offsets[rows[s]], length = encoded_dataset_length(e, rows[s]);
         const size_t bytes = (size_t)length * sizeof b->ids[0];
@@ -89,7 +100,8 @@ void batch_fill(batch *b, const encoded_dataset *e, const int64_t *rows, int64_t
         for (int64_t i = 0; i < length; i++)
             b->positions[at + i] = (int32_t)i;
         b->offsets[s] = at;
-        b->labels[s] = e->has_labels ? e->labels[rows[s]] : 0;
+        if (b->has_targets)
+            targets_copy(&b->targets, s, at, &e->targets, rows[s], begin, length);
         b->max_len = larger(b->max_len, length);
         at += length;
     }

@@ -15,7 +15,9 @@ typedef struct batch_plan {
     int64_t max_rows;
     int64_t max_tokens; /* of the max_rows longest rows together */
     int64_t max_len;    /* of one row */
-    size_t bytes;       /* that batch_init allocates */
+    target_kind kind;   /* of its targets, and their width */
+    int64_t width;
+    size_t bytes; /* that batch_init allocates */
 } batch_plan;
 
 /* Owns the arrays, which have room for the plan; freed by batch_deinit. */
@@ -28,14 +30,16 @@ typedef struct batch {
     int32_t *type_ids;    /* type_ids[total_tokens] */
     int32_t *positions;   /* positions[total_tokens]: place in its sequence, from 0 */
     int64_t *offsets;     /* offsets[n + 1] */
-    float *labels;        /* labels[n]; zeros if the data set has none */
+    targets targets;      /* of its rows, if has_targets: the data set has some */
+    bool has_targets;
 } batch;
 
 /* *out: the plan for batches of up to batch_size rows of e (at least one row).  MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status batch_plan_rows(mts_ctx *ctx, batch_plan *out, const encoded_dataset *e,
                                          int64_t batch_size);
 
-/* *out: a plan that holds whatever a or b holds (training and evaluation in one memory). */
+/* *out: a plan that holds whatever a or b holds (training and evaluation in one memory).
+ * Their targets are of one kind and width, or one of them has none. */
 batch_plan batch_plan_union(const batch_plan *a, const batch_plan *b);
 
 /* *b: an empty batch with room for the plan.  MTS_ERR_MEMORY; deinit is safe after failure. */

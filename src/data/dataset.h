@@ -1,35 +1,35 @@
 /*
- * A data set as text: the rows of one file with their labels as numbers.
+ * A data set as text: rows of one or two texts, with their targets.
  *
- * Path: task_load -> dataset -> encoded_dataset (token ids).
+ * Path: a task reads its files -> dataset -> encoded_dataset (token ids).
  */
 #ifndef MTS_DATA_DATASET_H
 #define MTS_DATA_DATASET_H
 
-#include "base/status.h"
+#include "data/targets.h"
 
 /* Owns everything in it; freed by dataset_deinit.  Texts are UTF-8 without NUL. */
 typedef struct dataset {
     int64_t n;
-    char **text_a; /* text_a[n]: into storage */
-    char **text_b; /* text_b[n], or NULL if the rows are single texts */
-    float *label;  /* label[n]: class index or finite score; NULL unless has_labels */
-    bool has_labels;
-    char *storage;         /* the texts */
-    char *text_columns[2]; /* names of the columns of the texts; [1] NULL: single texts */
-    /* Own .tsv files: rows with a field in double quotes, which are part of the text there, and the
-     * line of the first of them. */
-    int64_t quoted_rows, quoted_line;
+    const char **text_a; /* text_a[n]: into storage */
+    const char **text_b; /* text_b[n], or NULL if the rows are single texts */
+    targets targets;     /* of the rows; TARGET_NONE: texts without labels */
+    char *storage;       /* the texts */
 } dataset;
 
-/* *out: arrays for n rows; the texts and labels are the caller's to fill.  MTS_ERR_MEMORY; deinit
- * is safe after failure. */
+/* The texts alone, borrowed. */
+typedef struct text_rows {
+    int64_t n;
+    const char *const *text_a; /* text_a[n] */
+    const char *const *text_b; /* text_b[n], or NULL: single texts */
+} text_rows;
+
+/* *out: arrays for n rows; the texts and targets (of this kind, TARGET_CLASS or TARGET_SCORE, or
+ * TARGET_NONE) are the caller's to fill.  MTS_ERR_MEMORY; deinit is safe after failure. */
 MTS_NODISCARD mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs,
-                                      bool has_labels);
+                                      target_kind kind);
 void dataset_deinit(dataset *d);
 
-/* text[bytes]: one line for the user about the quoted rows of the file at path; false: there are
- * none. */
-bool dataset_quotes_note(const dataset *d, const char *path, char *text, size_t bytes);
+text_rows dataset_rows(const dataset *d);
 
 #endif

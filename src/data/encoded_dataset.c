@@ -15,8 +15,8 @@
 
 /* The rows being encoded, and the failure of the lowest row among them. */
 typedef struct block {
-    const dataset *d;
-    const wordpiece *tokenizer;
+    text_rows texts;
+    const tokenizer *tokenizer;
     int64_t max_length, num_threads;
     int64_t first, n;       /* rows first ... first + n - 1 */
     mts_encoding *rows;     /* rows[BLOCK_ROWS] */
@@ -28,16 +28,16 @@ typedef struct block {
 static void free_rows(block *b)
 {
     for (int64_t i = 0; i < b->n && b->rows != NULL; i++)
-        wordpiece_free_encoding(&b->rows[i]);
+        tokenizer_free_encoding(&b->rows[i]);
 }
 
 /* Encode one row; on failure keep it if it is the lowest so far.  Runs in any thread. */
 static void encode_row(block *b, mts_ctx *own, int64_t i)
 {
     const int64_t row = b->first + i;
-    const char *text_b = b->d->text_b == NULL ? NULL : b->d->text_b[row];
-    const mts_status st =
-        wordpiece_encode(own, b->tokenizer, b->d->text_a[row], text_b, b->max_length, &b->rows[i]);
+    const char *text_b = b->texts.text_b == NULL ? NULL : b->texts.text_b[row];
+    const mts_status st = tokenizer_encode(own, b->tokenizer, b->texts.text_a[row], text_b,
+                                           b->max_length, &b->rows[i]);
     if (st == MTS_OK)
         return;
 #pragma omp critical(mts_encoded_dataset_failure)
@@ -105,34 +105,29 @@ cleanup:
     return st;
 }
 
-mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, const dataset *d,
-                                 const wordpiece *tokenizer, int64_t max_length,
-                                 int64_t num_threads, encoded_dataset_progress_fn *progress,
-                                 void *user)
+mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, text_rows rows,
+                                 const tokenizer *tok, int64_t max_length, int64_t num_threads,
+                                 encoded_dataset_progress_fn *progress, void *user)
 {
     mts_status st = MTS_OK;
     int64_t capacity = 0;
-    block b = {.d = d,
-               .tokenizer = tokenizer,
+    block b = {.texts = rows,
+               .tokenizer = tok,
                .max_length = max_length,
                .num_threads = num_threads,
                .failed_row = INT64_MAX};
-    *out = (encoded_dataset){.n = d->n, .has_labels = d->has_labels};
-    MTS_TRY(mem_calloc(ctx, &out->offsets, (size_t)d->n + 1, sizeof(int64_t), "row offsets"));
+    *out = (encoded_dataset){.n = rows.n};
+    MTS_TRY(mem_calloc(ctx, &out->offsets, (size_t)rows.n + 1, sizeof(int64_t), "row offsets"));
     MTS_TRY(mem_calloc(ctx, &b.rows, BLOCK_ROWS, sizeof b.rows[0], "encoded rows"));
-    if (d->has_labels) {
-        MTS_TRY(mem_calloc(ctx, &out->labels, (size_t)d->n, sizeof(float), "row labels"));
-        memcpy(out->labels, d->label, (size_t)d->n * sizeof(float));
-    }
-    for (int64_t first = 0; first < d->n; first += BLOCK_ROWS) {
+    for (int64_t first = 0; first < rows.n; first += BLOCK_ROWS) {
         b.first = first;
-        b.n = d->n - first < BLOCK_ROWS ? d->n - first : BLOCK_ROWS;
+        b.n = rows.n - first < BLOCK_ROWS ? rows.n - first : BLOCK_ROWS;
         MTS_TRY(encode_block(ctx, &b));
         MTS_TRY(append_block(ctx, out, &b, &capacity));
         free_rows(&b);
-        MTS_CHECK(progress == NULL || progress(user, first + b.n, d->n), MTS_ERR_INTERRUPTED,
+        MTS_CHECK(progress == NULL || progress(user, first + b.n, rows.n), MTS_ERR_INTERRUPTED,
                   "tokenizing: stopped by the caller after %lld of %lld rows",
-                  (long long)(first + b.n), (long long)d->n);
+                  (long long)(first + b.n), (long long)rows.n);
         b.n = 0;
     }
 cleanup:
@@ -148,7 +143,7 @@ void encoded_dataset_deinit(encoded_dataset *e)
     mem_free(e->offsets);
     mem_free(e->ids);
     mem_free(e->type_ids);
-    mem_free(e->labels);
+    targets_deinit(&e->targets);
     *e = (encoded_dataset){0};
 }
 

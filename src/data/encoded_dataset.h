@@ -1,7 +1,7 @@
 /*
  * A data set as token ids: all rows one behind the other, without padding.
  *
- * Path: dataset -> encoded_dataset_build (wordpiece, all threads) -> sampler, batch.
+ * Path: dataset -> encoded_dataset_build (tokenizer, all threads) -> sampler, batch.
  *
  *   row r:  ids[offsets[r]] ... ids[offsets[r + 1] - 1]
  */
@@ -9,7 +9,8 @@
 #define MTS_DATA_ENCODED_DATASET_H
 
 #include "data/dataset.h"
-#include "text/wordpiece.h"
+#include "data/targets.h"
+#include "text/tokenizer.h"
 
 /* Owns everything in it; freed by encoded_dataset_deinit. */
 typedef struct encoded_dataset {
@@ -17,10 +18,9 @@ typedef struct encoded_dataset {
     int64_t *offsets;  /* offsets[n + 1], ascending from 0; the last is the number of tokens */
     int32_t *ids;      /* ids[offsets[n]] */
     int32_t *type_ids; /* type_ids[offsets[n]]: 0 or 1 */
-    float *labels;     /* labels[n], NULL unless has_labels */
-    bool has_labels;
-    int64_t max_len; /* tokens of the longest row */
-    int64_t cut;     /* rows that had more than max_length tokens */
+    targets targets;   /* of all rows; TARGET_NONE: texts without labels */
+    int64_t max_len;   /* tokens of the longest row */
+    int64_t cut;       /* rows that had more than max_length tokens */
 } encoded_dataset;
 
 /* Called from the thread that called the builder, between blocks of rows and at the end; returns
@@ -28,16 +28,17 @@ typedef struct encoded_dataset {
 typedef bool encoded_dataset_progress_fn(void *user, int64_t done, int64_t total);
 
 /*
- * *out: the rows of d, each as [CLS] a [SEP] (b [SEP]), cut to max_length tokens; labels copied.
+ * *out: the rows, each as [CLS] a [SEP] (b [SEP]), cut to max_length tokens; without targets, which
+ * are the caller's to put in.
  *
- * d, tokenizer  borrowed for the call.
+ * rows, tok     borrowed for the call.
  * num_threads   >= 1 OpenMP threads; the result does not depend on it.
  * progress      may be NULL.
- * Status: of wordpiece_encode for the first row that fails ("row N: ...", N from 1);
+ * Status: of tokenizer_encode for the first row that fails ("row N: ...", N from 1);
  * MTS_ERR_INTERRUPTED: progress returned false; MTS_ERR_MEMORY.  deinit is safe after failure.
  */
-MTS_NODISCARD mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, const dataset *d,
-                                               const wordpiece *tokenizer, int64_t max_length,
+MTS_NODISCARD mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *out, text_rows rows,
+                                               const tokenizer *tok, int64_t max_length,
                                                int64_t num_threads,
                                                encoded_dataset_progress_fn *progress, void *user);
 

@@ -21,7 +21,7 @@ typedef struct int_field {
     const char *key;
     size_t offset;
     int64_t min, max;
-    bool required;
+    bool required, nullable; /* nullable: null is no default */
 } int_field;
 
 typedef struct real_field {
@@ -33,19 +33,19 @@ typedef struct real_field {
 #define FIELD(name) #name, offsetof(model_config, name)
 
 static const int_field int_fields[] = {
-    {FIELD(vocab_size), 1, 1 << 24, true},
-    {FIELD(hidden_size), 1, 65536, true},
-    {FIELD(num_hidden_layers), 1, 1024, true},
-    {FIELD(num_attention_heads), 1, 1024, true},
-    {FIELD(intermediate_size), 1, 1 << 20, true},
-    {FIELD(max_position_embeddings), 1, 1 << 20, false},
-    {FIELD(type_vocab_size), 1, 65536, false},
-    {FIELD(pad_token_id), 0, (1 << 24) - 1, false},
+    {FIELD(vocab_size), 1, 1 << 24, true, false},
+    {FIELD(hidden_size), 1, 65536, true, false},
+    {FIELD(num_hidden_layers), 1, 1024, true, false},
+    {FIELD(num_attention_heads), 1, 1024, true, false},
+    {FIELD(intermediate_size), 1, 1 << 20, true, false},
+    {FIELD(max_position_embeddings), 1, 1 << 20, false, false},
+    {FIELD(type_vocab_size), 1, 65536, false, false},
+    {FIELD(pad_token_id), -(1 << 24), (1 << 24) - 1, false, true},
 };
 
 static const real_field real_fields[] = {
-    {FIELD(hidden_dropout_prob), 0, 0.99}, {FIELD(attention_probs_dropout_prob), 0, 0.99},
-    {FIELD(classifier_dropout), 0, 0.99},  {FIELD(layer_norm_eps), 1e-30, 0.1},
+    {FIELD(hidden_dropout_prob), 0, 1}, {FIELD(attention_probs_dropout_prob), 0, 1},
+    {FIELD(classifier_dropout), 0, 1},  {FIELD(layer_norm_eps), 1e-30, 0.1},
     {FIELD(initializer_range), 0, 10},
 };
 
@@ -54,10 +54,11 @@ static const struct {
     const char *name;
     model_act act;
 } activations[] = {
-    {"gelu", MODEL_ACT_GELU}, {"gelu_new", MODEL_ACT_GELU_TANH},
-    {"relu", MODEL_ACT_RELU}, {"gelu_pytorch_tanh", MODEL_ACT_GELU_TANH},
-    {"silu", MODEL_ACT_SILU}, {"swish", MODEL_ACT_SILU},
-    {"tanh", MODEL_ACT_TANH},
+    {"gelu", MODEL_ACT_GELU},           {"gelu_new", MODEL_ACT_GELU_TANH},
+    {"relu", MODEL_ACT_RELU},           {"gelu_pytorch_tanh", MODEL_ACT_GELU_TANH},
+    {"silu", MODEL_ACT_SILU},           {"swish", MODEL_ACT_SILU},
+    {"tanh", MODEL_ACT_TANH},           {"gelu_python", MODEL_ACT_GELU},
+    {"gelu_fast", MODEL_ACT_GELU_TANH}, {"gelu_accurate", MODEL_ACT_GELU_TANH},
 };
 
 static const char *const problem_names[] = {
@@ -106,23 +107,62 @@ cleanup:
     return st;
 }
 
-/* A decimal number without sign and leading zeros below n, or -1. */
+/* A number below n as Python's int() reads it: blanks around it, a plus and zeros before; or -1. */
 static int64_t parse_index(const char *text, int64_t n)
 {
+    static const char blanks[] = " \t\n\r\f\v";
     int64_t value = 0;
-    if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0'))
+    text += strspn(text, blanks);
+    text += *text == '+';
+    const size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || text[digits + strspn(text + digits, blanks)] != '\0')
         return -1;
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9')
-            return -1;
-        value = 10 * value + (*text - '0');
-        if (value >= n)
-            return -1;
-    }
-    return value;
+    for (size_t i = 0; i < digits && value < n; i++)
+        value = 10 * value + (text[i] - '0');
+    return value < n ? value : -1;
 }
 
-/* cfg->labels from id2label {"0": name, ...}.  n distinct keys below n: all are there. */
+/* *out: a new string, the name of a label that is no text, as Python prints it; NULL if it is a
+ * list or an object. */
+static mts_status name_of_value(mts_ctx *ctx, const json_t *value, json_t **out)
+{
+    mts_status st = MTS_OK;
+    char *text = NULL;
+    *out = NULL;
+    if (json_is_array(value) || json_is_object(value))
+        return MTS_OK;
+    if (json_is_number(value))
+        MTS_TRY(json_util_dump(ctx, value, 0, false, &text));
+    else if (json_is_null(value))
+        MTS_TRY(mem_strdup(ctx, &text, "None"));
+    else
+        MTS_TRY(mem_strdup(ctx, &text, json_is_true(value) ? "True" : "False"));
+    MTS_TRY(json_util_new_string(ctx, "name of a label", text, out));
+cleanup:
+    mem_free(text);
+    return st;
+}
+
+/* Make every value of id2label a string; the map keeps it, and is written so. */
+static mts_status name_labels(mts_ctx *ctx, const char *file, json_t *map)
+{
+    mts_status st = MTS_OK;
+    json_t *name = NULL;
+    for (void *it = json_object_iter(map); it != NULL; it = json_object_iter_next(map, it)) {
+        const json_t *value = json_object_iter_value(it);
+        if (json_is_string(value))
+            continue;
+        MTS_TRY(name_of_value(ctx, value, &name));
+        MTS_CHECK(name != NULL, MTS_ERR_BAD_FILE, "%s: id2label: expected names, found %s", file,
+                  json_util_type_name(value));
+        MTS_CHECK(json_object_iter_set_new(map, it, name) == 0, MTS_ERR_MEMORY,
+                  "out of memory: labels");
+    }
+cleanup:
+    return st;
+}
+
+/* cfg->labels from id2label {"0": name, ...}.  n different keys below n: all are there. */
 static mts_status load_id2label(mts_ctx *ctx, const char *file, json_t *map, model_config *cfg)
 {
     mts_status st = MTS_OK;
@@ -132,15 +172,17 @@ static mts_status load_id2label(mts_ctx *ctx, const char *file, json_t *map, mod
     MTS_CHECK(json_is_object(map) && n >= 1 && n <= LABELS_MAX, MTS_ERR_BAD_FILE,
               "%s: id2label: expected an object of 1..%d labels, found %s of %" PRId64, file,
               LABELS_MAX, json_util_type_name(map), n);
+    MTS_TRY(name_labels(ctx, file, map));
     MTS_TRY(mem_calloc(ctx, &names, (size_t)n, sizeof *names, "labels"));
     for (void *it = json_object_iter(map); it != NULL; it = json_object_iter_next(map, it)) {
         const json_t *value = json_object_iter_value(it);
         int64_t index = parse_index(json_object_iter_key(it), n);
         MTS_CHECK(index >= 0, MTS_ERR_BAD_FILE,
                   "%s: id2label: expected the keys 0..%" PRId64 ", found another", file, n - 1);
-        MTS_CHECK(json_is_string(value), MTS_ERR_BAD_FILE,
-                  "%s: id2label: %" PRId64 ": expected a string, found %s", file, index,
-                  json_util_type_name(value));
+        MTS_CHECK(names[index] == NULL, MTS_ERR_BAD_FILE,
+                  "%s: id2label: expected each of the keys 0..%" PRId64 " once, found %" PRId64
+                  " twice",
+                  file, n - 1, index);
         names[index] = json_string_value(value);
     }
     MTS_TRY(copy_labels(ctx, names, n, &labels));
@@ -284,16 +326,31 @@ cleanup:
     return st;
 }
 
+/* A boolean, which may be written as 0 or 1; it becomes a boolean, for transformers 5. */
+static mts_status load_switch(mts_ctx *ctx, const char *file, json_t *json, const char *key,
+                              bool *value)
+{
+    mts_status st = MTS_OK;
+    int64_t number = 0;
+    if (json_is_number(json_object_get(json, key))) {
+        MTS_TRY(json_util_int(ctx, file, json, key, 0, 1, &number));
+        MTS_TRY(json_util_set(ctx, json, key, json_boolean(number == 1)));
+    }
+    MTS_TRY(json_util_bool(ctx, file, json, key, value));
+cleanup:
+    return st;
+}
+
 /* Refuse what would load but compute something else. */
-static mts_status check_supported(mts_ctx *ctx, const char *file, const json_t *json)
+static mts_status check_supported(mts_ctx *ctx, const char *file, json_t *json)
 {
     mts_status st = MTS_OK;
     const json_t *quantized = json_object_get(json, "quantization_config");
     bool is_decoder = false, cross_attention = false;
     MTS_TRY(check_string(ctx, file, json, "model_type", "bert"));
     MTS_TRY(check_string(ctx, file, json, "position_embedding_type", "absolute"));
-    MTS_TRY(json_util_bool(ctx, file, json, "is_decoder", &is_decoder));
-    MTS_TRY(json_util_bool(ctx, file, json, "add_cross_attention", &cross_attention));
+    MTS_TRY(load_switch(ctx, file, json, "is_decoder", &is_decoder));
+    MTS_TRY(load_switch(ctx, file, json, "add_cross_attention", &cross_attention));
     MTS_CHECK(!is_decoder && !cross_attention, MTS_ERR_UNSUPPORTED,
               "%s: is_decoder, add_cross_attention: only a BERT encoder is supported", file);
     MTS_CHECK(quantized == NULL || json_is_null(quantized), MTS_ERR_UNSUPPORTED,
@@ -319,7 +376,8 @@ static mts_status load_numbers(mts_ctx *ctx, const char *file, model_config *cfg
               "%s: hidden_size: expected a multiple of num_attention_heads %" PRId64
               ", found %" PRId64,
               file, cfg->num_attention_heads, cfg->hidden_size);
-    MTS_CHECK(cfg->pad_token_id < cfg->vocab_size, MTS_ERR_BAD_FILE,
+    MTS_CHECK(cfg->pad_token_id < cfg->vocab_size && cfg->pad_token_id >= -cfg->vocab_size,
+              MTS_ERR_BAD_FILE,
               "%s: pad_token_id: expected below vocab_size %" PRId64 ", found %" PRId64, file,
               cfg->vocab_size, cfg->pad_token_id);
 cleanup:
@@ -371,9 +429,10 @@ static mts_status load_architecture(mts_ctx *ctx, const char *file, model_config
 {
     mts_status st = MTS_OK;
     const json_t *list = json_object_get(cfg->json, "architectures");
-    const json_t *first = json_array_get(list, 0);
-    MTS_CHECK(list == NULL || json_is_null(list) || json_is_array(list), MTS_ERR_BAD_FILE,
-              "%s: architectures: expected an array, found %s", file, json_util_type_name(list));
+    const json_t *first = json_is_string(list) ? list : json_array_get(list, 0);
+    MTS_CHECK(list == NULL || json_is_null(list) || json_is_array(list) || first == list,
+              MTS_ERR_BAD_FILE, "%s: architectures: expected an array, found %s", file,
+              json_util_type_name(list));
     MTS_CHECK(first == NULL || json_is_string(first), MTS_ERR_BAD_FILE,
               "%s: architectures: expected strings, found %s", file, json_util_type_name(first));
     cfg->architecture = json_string_value(first);
@@ -398,7 +457,7 @@ mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config *cfg)
     MTS_TRY(model_config_init(ctx, cfg));
     MTS_TRY(model_config_check_dir(ctx, dir));
     MTS_TRY(path_join(ctx, &file, dir, "config.json"));
-    MTS_TRY(json_util_load_object(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
+    MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
     json_decref(cfg->json);
     cfg->json = json;
     MTS_TRY(check_supported(ctx, file, json));
@@ -426,10 +485,14 @@ cleanup:
     return st;
 }
 
-/* json[key] = value unless it is there; takes value, and NULL for lack of memory. */
+/* json[key] = value unless it is there; takes value, and NULL for lack of memory.  What
+ * transformers 5 would refuse is replaced: null, and a number of the other type (8.0 for 8). */
 static mts_status set_if_absent(mts_ctx *ctx, json_t *json, const char *key, json_t *value)
 {
-    if (value == NULL || json_object_get(json, key) == NULL)
+    const json_t *there = json_object_get(json, key);
+    const bool other = (json_is_null(there) || (json_is_number(there) && json_is_number(value))) &&
+                       json_typeof(there) != json_typeof(value);
+    if (value == NULL || there == NULL || other)
         return json_util_set(ctx, json, key, value);
     json_decref(value);
     return MTS_OK;
@@ -442,8 +505,9 @@ static mts_status complete_fields(mts_ctx *ctx, const model_config *cfg, json_t 
     model_config copy = *cfg; /* shallow: for the accessors by offset */
     size_t act = 0;
     for (size_t i = 0; i < COUNT_OF(int_fields); i++)
-        MTS_TRY(set_if_absent(ctx, json, int_fields[i].key,
-                              json_integer(*int_at(&copy, &int_fields[i]))));
+        if (!int_fields[i].nullable || !json_is_null(json_object_get(json, int_fields[i].key)))
+            MTS_TRY(set_if_absent(ctx, json, int_fields[i].key,
+                                  json_integer(*int_at(&copy, &int_fields[i]))));
     for (size_t i = 0; i < COUNT_OF(real_fields); i++) {
         double value = *real_at(&copy, &real_fields[i]);
         MTS_TRY(set_if_absent(ctx, json, real_fields[i].key,
@@ -453,7 +517,7 @@ static mts_status complete_fields(mts_ctx *ctx, const model_config *cfg, json_t 
         act++;
     MTS_TRY(set_if_absent(ctx, json, "hidden_act", json_string(activations[act].name)));
     MTS_TRY(set_if_absent(ctx, json, "model_type", json_string("bert")));
-    if (json_object_get(json, "id2label") == NULL)
+    if (!json_is_object(json_object_get(json, "id2label")))
         MTS_TRY(store_labels(ctx, json, cfg->labels, cfg->num_labels));
     if (cfg->problem_type != MODEL_PROBLEM_NONE)
         MTS_TRY(set_if_absent(ctx, json, "problem_type",
@@ -462,7 +526,14 @@ cleanup:
     return st;
 }
 
-mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *dir)
+const char *model_config_type(const model_config *cfg)
+{
+    const json_t *type = json_object_get(cfg->json, "model_type");
+    return json_is_string(type) ? json_string_value(type) : "";
+}
+
+mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *architecture,
+                             const char *dir)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
@@ -473,8 +544,7 @@ mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *
     MTS_CHECK(json != NULL && json_object_update(json, cfg->json) == 0, MTS_ERR_MEMORY,
               "out of memory: model configuration");
     MTS_TRY(complete_fields(ctx, cfg, json));
-    MTS_TRY(json_util_set(ctx, json, "architectures",
-                          json_pack("[s]", "BertForSequenceClassification")));
+    MTS_TRY(json_util_set(ctx, json, "architectures", json_pack("[s]", architecture)));
     if (torch)
         MTS_TRY(json_util_set(ctx, json, "torch_dtype", json_string("float32")));
     if (plain || !torch)

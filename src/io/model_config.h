@@ -37,16 +37,17 @@ typedef struct model_config {
     int64_t intermediate_size;       /* 1..2^20 */
     int64_t max_position_embeddings; /* 1..2^20 */
     int64_t type_vocab_size;         /* 1..65536 */
-    int64_t pad_token_id;            /* 0..vocab_size - 1 */
+    int64_t pad_token_id;            /* below vocab_size; below 0: counted from its end */
     model_act hidden_act;
-    double hidden_dropout_prob; /* dropout: 0..0.99 */
+    double hidden_dropout_prob; /* dropout: 0..1 */
     double attention_probs_dropout_prob;
     double classifier_dropout; /* -1: null, that is hidden_dropout_prob */
     double layer_norm_eps;     /* 1e-30..0.1 */
     double initializer_range;  /* 0..10 */
     model_problem problem_type;
     int64_t num_labels;       /* 1..65536 */
-    char **labels;            /* [num_labels], names of id2label */
+    char **labels;            /* [num_labels], names of id2label; of a value that is no text,
+                                 what Python prints of it */
     const char *architecture; /* first of "architectures", or NULL; owned by json */
     struct json_t *json;      /* the whole object, with the keys unknown to us */
 } model_config;
@@ -63,8 +64,10 @@ MTS_NODISCARD mts_status model_config_check_dir(mts_ctx *ctx, const char *dir);
 /*
  * Read dir/config.json; cfg as for model_config_init.  Absent keys get BertConfig's defaults,
  * except the five sizes (vocab_size to intermediate_size above), which must be there.  model_type
- * may be absent (early BERT files).  MTS_ERR_NOT_FOUND, MTS_ERR_IO; MTS_ERR_BAD_FILE: wrong type,
- * range or contradiction; MTS_ERR_UNSUPPORTED: not an encoder of this architecture.
+ * may be absent (early BERT files).  What transformers 4 or 5 reads is read: null for a default,
+ * 8.0 for 8, 0 for false, label2id without id2label (which means nothing).  MTS_ERR_NOT_FOUND,
+ * MTS_ERR_IO; MTS_ERR_BAD_FILE: wrong type, range or contradiction; MTS_ERR_UNSUPPORTED: not an
+ * encoder of this architecture.
  */
 MTS_NODISCARD mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config *cfg);
 
@@ -83,12 +86,16 @@ bool model_config_is_regression(const model_config *cfg);
 MTS_NODISCARD mts_status model_config_set_string(mts_ctx *ctx, model_config *cfg, const char *key,
                                                  const char *value);
 
+/* model_type, "" if the file does not say it; owned by cfg. */
+const char *model_config_type(const model_config *cfg);
+
 /*
  * Write dir/config.json atomically: the object as loaded, with the labels and strings set above,
- * architectures ["BertForSequenceClassification"], model_type, the type of the weights float32
- * ("dtype", or "torch_dtype" if the file had that), and those fields of cfg whose keys were absent.
+ * architectures [architecture], model_type, the type of the weights float32 ("dtype", or
+ * "torch_dtype" if the file had that), and those fields of cfg whose keys were absent.
  */
-MTS_NODISCARD mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *dir);
+MTS_NODISCARD mts_status model_config_save(mts_ctx *ctx, const model_config *cfg,
+                                           const char *architecture, const char *dir);
 
 void model_config_deinit(model_config *cfg);
 

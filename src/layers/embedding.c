@@ -120,7 +120,7 @@ static int64_t sort_tokens(uint64_t *order, int64_t *start, const int32_t *index
 void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *index, embedding *e)
 {
     const size_t mark = exec_mark(ex);
-    if (e->table->grad == NULL) /* frozen */
+    if (!e->table->trained)
         return;
     scatter_job job = {.ex = ex, .g = g, .grad = e->table->grad};
     uint64_t *order = exec_take(ex, g->n, sizeof(uint64_t));

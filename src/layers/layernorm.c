@@ -128,7 +128,7 @@ void layernorm_backward_params(exec *ex, const layernorm_gradient *g, int64_t ro
                                const layernorm *ln, const layernorm_state *state)
 {
     norm_job job = {.ex = ex, .ln = ln, .state = state, .rows = rows, .g = *g};
-    if (ln->gamma->grad != NULL || ln->beta->grad != NULL)
+    if (ln->gamma->trained || ln->beta->trained)
         exec_parallel(ex, ln->n, STRIP, param_strip, &job);
 }
 

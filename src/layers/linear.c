@@ -65,12 +65,12 @@ static void collect_rows(void *arg, int64_t begin, int64_t end)
     const int64_t n = job->lin->out;
     const float *dy = job->dy + begin * n;
     float *sum = job->g->bias_sums + (job->x->first_row + begin) / LINEAR_SUM_ROWS * n;
-    if (job->lin->bias->grad != NULL) {
+    if (job->lin->bias->trained) {
         memcpy(sum, dy, (size_t)n * sizeof(float));
         for (int64_t i = 1; i < end - begin; i++)
             job->ex->fk->accumulate(sum, dy + i * n, n);
     }
-    if (job->lin->weight->grad != NULL && job->g->col_max != NULL)
+    if (job->lin->weight->trained && job->g->col_max != NULL)
         qmatrix_column_max(job->ex, job->g->col_max, dy, n, end - begin, n,
                            job->x->q.scale + begin);
 }
@@ -124,9 +124,9 @@ void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
 {
     const size_t mark = exec_mark(ex);
     /* forward: y = x W^T + b */
-    if (lin->weight->grad != NULL)
+    if (lin->weight->trained)
         ex->arithmetic->linear->weight_gradient(ex, g, dy, x, lin);
-    if (lin->bias->grad != NULL)
+    if (lin->bias->trained)
         bias_gradient(ex, g, x->rows, lin);
     exec_release(ex, mark);
 }

@@ -1,6 +1,8 @@
 /* Inputs of linear layers: what is the same in every number format.  See linear_input.h. */
 #include "layers/linear_input.h"
 
+#include <string.h>
+
 #include "layers/arithmetic.h"
 
 void linear_input_bind(const exec *ex, linear_input *in, arena *a, int64_t rows, int64_t cols)
@@ -31,4 +33,27 @@ float *linear_input_source(const linear_input *in, float *scratch)
 void linear_input_set(exec *ex, linear_input *in, const float *x)
 {
     ex->arithmetic->linear->input_set(ex, in, x);
+}
+
+typedef struct copy_job {
+    float *to;
+    const float *from;
+} copy_job;
+
+enum { COPY_GRAIN = 1 << 14 };
+
+static void copy_piece(void *arg, int64_t begin, int64_t end)
+{
+    const copy_job *job = arg;
+    memcpy(job->to + begin, job->from + begin, (size_t)(end - begin) * sizeof(float));
+}
+
+void linear_input_copy(exec *ex, linear_input *in, const float *x)
+{
+    if (in->f != NULL) {
+        copy_job job = {in->f, x};
+        exec_parallel(ex, in->rows * in->cols, COPY_GRAIN, copy_piece, &job);
+        x = in->f;
+    }
+    linear_input_set(ex, in, x);
 }

@@ -33,4 +33,7 @@ float *linear_input_source(const linear_input *in, float *scratch);
 /* in = x in the working format; x as returned by linear_input_source. */
 void linear_input_set(exec *ex, linear_input *in, const float *x);
 
+/* The same of any x: for whoever did not write it to linear_input_source. */
+void linear_input_copy(exec *ex, linear_input *in, const float *x);
+
 #endif

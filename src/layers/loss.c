@@ -3,53 +3,67 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
-/* -log softmax(z)[label], in double: no weight depends on it (but the choice of the
+/* -log softmax(z)[index], in double: no weight depends on it (but the choice of the
  * best model may). */
-static double row_loss(const float *z, int64_t label, int64_t classes)
+static double row_loss(const float *z, int64_t index, int64_t classes)
 {
     double max = (double)z[0], sum = 0.0;
     for (int64_t c = 1; c < classes; c++)
         max = (double)z[c] > max ? (double)z[c] : max;
     for (int64_t c = 0; c < classes; c++)
         sum += exp((double)z[c] - max);
-    return log(sum) - ((double)z[label] - max);
+    return log(sum) - ((double)z[index] - max);
 }
 
-double loss_cross_entropy(const exec *ex, float *dlogits, const float *logits, const float *labels,
+static int64_t count_rows(const int32_t *index, int64_t n)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++)
+        count += index[i] >= 0;
+    return count;
+}
+
+double loss_cross_entropy(const exec *ex, float *dz, const float *z, const int32_t *index,
                           int64_t n, int64_t classes, float scale)
 {
-    const float weight = scale / (float)n;
     double total = 0.0;
     if (ex->dry)
-        return total;
+        return 0.0;
+    const int64_t count = count_rows(index, n);
+    const float weight = count == 0 ? 0.0f : scale / (float)count;
     for (int64_t i = 0; i < n; i++) {
-        const float *z = logits + i * classes;
-        const int64_t label = (int64_t)labels[i];
-        assert(label >= 0 && label < classes);
-        total += row_loss(z, label, classes);
-        if (dlogits == NULL)
+        const float *row = z + i * classes;
+        float *gradient = dz == NULL ? NULL : dz + i * classes;
+        assert(index[i] < classes);
+        if (index[i] >= 0)
+            total += row_loss(row, index[i], classes);
+        if (gradient == NULL)
             continue;
-        float *dz = dlogits + i * classes;
-        ex->fk->softmax_forward(dz, z, classes, 1.0f);
+        if (index[i] < 0) {
+            memset(gradient, 0, (size_t)classes * sizeof(float));
+            continue;
+        }
+        ex->fk->softmax_forward(gradient, row, classes, 1.0f);
         for (int64_t c = 0; c < classes; c++)
-            dz[c] = (dz[c] - (c == label ? 1.0f : 0.0f)) * weight;
+            gradient[c] = (gradient[c] - (c == index[i] ? 1.0f : 0.0f)) * weight;
     }
-    return total / (double)n;
+    return count == 0 ? 0.0 : total / (double)count;
 }
 
-double loss_squared_error(const exec *ex, float *dlogits, const float *logits, const float *labels,
-                          int64_t n, float scale)
+double loss_squared_error(const exec *ex, float *dz, const float *z, const float *y, int64_t n,
+                          float scale)
 {
     const float weight = 2.0f * scale / (float)n;
     double total = 0.0;
     if (ex->dry)
-        return total;
+        return 0.0;
     for (int64_t i = 0; i < n; i++) {
-        const float error = logits[i] - labels[i];
+        const float error = z[i] - y[i];
         total += (double)error * (double)error;
-        if (dlogits != NULL)
-            dlogits[i] = error * weight;
+        if (dz != NULL)
+            dz[i] = error * weight;
     }
     return total / (double)n;
 }

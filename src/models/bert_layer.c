@@ -8,97 +8,34 @@
  */
 #include "models/bert_internal.h"
 
-/* Element-wise work over a whole matrix, cut into pieces by exec_parallel. */
-typedef struct element_job {
-    const exec *ex;
-    float *y;
-    const float *a, *b;
-    float p;
-    rng_key key;
-    int64_t first; /* draw of element 0 */
-} element_job;
+#include "layers/dropout.h"
 
-enum { GRAIN = 1 << 13, LEAST_PIECE = 32, PIECES_PER_THREAD = 4 };
+enum { LEAST_PIECE = 32, PIECES_PER_THREAD = 4 };
 
-static void drop_piece(void *arg, int64_t begin, int64_t end)
+void bert_layer_bind_output(const bert *b, exec *ex, bert_layer *layer, const sequences *seq,
+                            arena *kept)
 {
-    const element_job *job = arg;
-    job->ex->fk->dropout(job->y + begin, job->a + begin, end - begin, job->p, job->key,
-                         (uint32_t)(job->first + begin));
+    layernorm_state_bind(ex, &layer->norm2_state, kept, seq->tokens, b->base.cfg->hidden_size);
 }
 
-static void drop_add_piece(void *arg, int64_t begin, int64_t end)
+void bert_layer_bind_input(const bert *b, exec *ex, bert_layer *layer, const sequences *seq,
+                           arena *kept)
 {
-    const element_job *job = arg;
-    if (job->p > 0.0f)
-        job->ex->fk->dropout(job->y + begin, job->y + begin, end - begin, job->p, job->key,
-                             (uint32_t)(job->first + begin));
-    job->ex->fk->add(job->y + begin, job->y + begin, job->a + begin, end - begin);
+    linear_input_bind(ex, &layer->x, kept, seq->tokens, b->base.cfg->hidden_size);
+    attention_state_bind(ex, &layer->attention_state, kept, &layer->attention, seq->tokens,
+                         seq->count);
 }
 
-static void add_piece(void *arg, int64_t begin, int64_t end)
+void bert_layer_bind_inner(const bert *b, exec *ex, bert_layer *layer, const sequences *seq,
+                           arena *kept)
 {
-    const element_job *job = arg;
-    job->ex->fk->add(job->y + begin, job->a + begin, job->b + begin, end - begin);
-}
-
-static rng_key dropout_key(const exec *ex, int stream)
-{
-    return rng_make_key(ex->seed, ex->step, (uint64_t)stream, RNG_DROPOUT);
-}
-
-void bert_drop(exec *ex, float *y, const float *x, int64_t n, int64_t first, float p, int stream)
-{
-    if (!ex->training || p <= 0.0f) {
-        if (y != x)
-            exec_copy(ex, y, x, (size_t)n * sizeof(float));
-        return;
-    }
-    element_job job = {
-        .ex = ex, .y = y, .a = x, .p = p, .key = dropout_key(ex, stream), .first = first};
-    exec_parallel(ex, n, GRAIN, drop_piece, &job);
-}
-
-/* y = dropout(y) + residual */
-static void drop_and_add(exec *ex, float *y, const float *residual, int64_t n, int64_t first,
-                         float p, int stream)
-{
-    element_job job = {
-        .ex = ex, .y = y, .a = residual, .key = dropout_key(ex, stream), .first = first};
-    job.p = ex->training ? p : 0.0f;
-    exec_parallel(ex, n, GRAIN, drop_add_piece, &job);
-}
-
-static void add(exec *ex, float *y, const float *a, const float *b, int64_t n)
-{
-    element_job job = {.ex = ex, .y = y, .a = a, .b = b};
-    exec_parallel(ex, n, GRAIN, add_piece, &job);
-}
-
-void bert_layer_bind_output(bert *model, bert_layer *layer, const sequences *seq)
-{
-    layernorm_state_bind(&model->ex, &layer->norm2_state, &model->acts, seq->tokens,
-                         model->cfg.hidden_size);
-}
-
-void bert_layer_bind_input(bert *model, bert_layer *layer, const sequences *seq)
-{
-    const exec *ex = &model->ex;
-    linear_input_bind(ex, &layer->x, &model->acts, seq->tokens, model->cfg.hidden_size);
-    attention_state_bind(ex, &layer->at_state, &model->acts, &layer->at, seq->tokens, seq->count);
-}
-
-void bert_layer_bind_inner(bert *model, bert_layer *layer, const sequences *seq)
-{
-    const exec *ex = &model->ex;
     const int64_t tokens = seq->tokens;
-    const int64_t d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
-    arena *a = &model->acts;
-    linear_input_bind(ex, &layer->context, a, tokens, d);
-    layernorm_state_bind(ex, &layer->norm1_state, a, tokens, d);
-    linear_input_bind(ex, &layer->h1, a, tokens, d);
-    nonlinearity_state_bind(ex, &layer->act_state, a, tokens * f);
-    linear_input_bind(ex, &layer->g, a, tokens, f);
+    const int64_t d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
+    linear_input_bind(ex, &layer->context, kept, tokens, d);
+    layernorm_state_bind(ex, &layer->norm1_state, kept, tokens, d);
+    linear_input_bind(ex, &layer->h1, kept, tokens, d);
+    nonlinearity_state_bind(ex, &layer->act_state, kept, tokens * f);
+    linear_input_bind(ex, &layer->g, kept, tokens, f);
 }
 
 /* -------------------------------------------------------------------------------- pieces ---- */
@@ -124,8 +61,8 @@ static int64_t rows_of_piece(const exec *ex, int64_t tokens)
 /* ------------------------------------------------------------------------------- forward ---- */
 
 /* qkv = h Wqkv + b of rows [begin, end). */
-static void project_forward(exec *ex, bert_layer *layer, float *qkv, const float *h, int64_t begin,
-                            int64_t end)
+static void before_attention(exec *ex, bert_layer *layer, float *qkv, const float *h, int64_t begin,
+                             int64_t end)
 {
     const int64_t d = layer->qkv.in;
     linear_input x = linear_input_rows(&layer->x, begin, end);
@@ -135,14 +72,14 @@ static void project_forward(exec *ex, bert_layer *layer, float *qkv, const float
 
 /* a = mixed Wo + b, h1 = LN(dropout(a) + h), f = gelu(h1 Wup + b) Wdown + b,
  * out = LN(dropout(f) + h1) of rows [begin, end). */
-static void mix_forward(exec *ex, const bert_forward_rows *job, int64_t begin, int64_t end)
+static void after_attention(exec *ex, const bert_forward_rows *job, int64_t begin, int64_t end)
 {
-    const bert *model = job->model;
-    const int64_t index = job->mix;
-    bert_layer *layer = &model->layers[index];
-    const int64_t n = end - begin, d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
-    const int64_t at = begin * d;
-    const float p = model->dropout.hidden;
+    const bert *b = job->model;
+    const int64_t index = job->after;
+    bert_layer *layer = &b->layers[index];
+    const int64_t n = end - begin, d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
+    const int64_t start = begin * d;
+    const float p = b->base.options.dropout.hidden;
     const size_t mark = exec_mark(ex);
     linear_input context = linear_input_rows(&layer->context, begin, end);
     linear_input x1 = linear_input_rows(&layer->h1, begin, end);
@@ -155,9 +92,9 @@ static void mix_forward(exec *ex, const bert_forward_rows *job, int64_t begin, i
     nonlinearity_state act = nonlinearity_state_from(ex, &layer->act_state, begin * f);
     float *u = nonlinearity_source(&act, g);
 
-    linear_input_set(ex, &context, job->mixed + at);
+    linear_input_set(ex, &context, job->mixed + start);
     linear_forward(ex, sum, &context, &layer->out);
-    drop_and_add(ex, sum, job->h + at, n * d, at, p, bert_stream(index, STREAM_DROPOUT1));
+    dropout_add(ex, sum, job->h + start, n * d, start, p, bert_stream(index, STREAM_DROPOUT1));
     layernorm_forward(ex, h1, sum, n, &layer->norm1, &norm1);
 
     linear_input_set(ex, &x1, h1);
@@ -166,8 +103,8 @@ static void mix_forward(exec *ex, const bert_forward_rows *job, int64_t begin, i
     linear_input_set(ex, &x2, g);
     if (!job->again) {
         linear_forward(ex, sum, &x2, &layer->down);
-        drop_and_add(ex, sum, h1, n * d, at, p, bert_stream(index, STREAM_DROPOUT2));
-        layernorm_forward(ex, job->out + at, sum, n, &layer->norm2, &norm2);
+        dropout_add(ex, sum, h1, n * d, start, p, bert_stream(index, STREAM_DROPOUT2));
+        layernorm_forward(ex, job->out + start, sum, n, &layer->norm2, &norm2);
     }
     exec_release(ex, mark);
 }
@@ -175,51 +112,48 @@ static void mix_forward(exec *ex, const bert_forward_rows *job, int64_t begin, i
 static void forward_piece(void *arg, exec *ex, int64_t begin, int64_t end)
 {
     const bert_forward_rows *job = arg;
-    if (job->mix >= 0)
-        mix_forward(ex, job, begin, end);
-    if (job->project >= 0)
-        project_forward(ex, &job->model->layers[job->project], job->qkv, job->out, begin, end);
+    if (job->after >= 0)
+        after_attention(ex, job, begin, end);
+    if (job->before >= 0)
+        before_attention(ex, &job->model->layers[job->before], job->qkv, job->out, begin, end);
 }
 
-void bert_rows_forward(bert_forward_rows *job, int64_t tokens)
+void bert_rows_forward(bert_forward_rows *job, exec *ex, int64_t tokens)
 {
-    bert *model = job->model;
-    exec *ex = &model->ex;
-    if (job->mix >= 0) {
-        bert_layer *layer = &model->layers[job->mix];
+    bert *b = job->model;
+    if (job->after >= 0) {
+        bert_layer *layer = &b->layers[job->after];
         linear_prepare(ex, &layer->out);
         layernorm_prepare(ex, &layer->norm1);
         linear_prepare(ex, &layer->up);
         linear_prepare(ex, &layer->down);
         layernorm_prepare(ex, &layer->norm2);
     }
-    if (job->project >= 0)
-        linear_prepare(ex, &model->layers[job->project].qkv);
+    if (job->before >= 0)
+        linear_prepare(ex, &b->layers[job->before].qkv);
     exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens), forward_piece, job);
 }
 
-void bert_layer_again(bert *model, int64_t index, float *h, float *mixed, float *qkv,
+void bert_layer_again(bert *b, exec *ex, int64_t index, float *h, float *mixed, float *qkv,
                       const sequences *seq)
 {
-    exec *ex = &model->ex;
-    bert_layer *layer = &model->layers[index];
-    bert_forward_rows rows = {.model = model, .mix = -1, .project = index, .out = h};
-    rows.qkv = attention_source(&layer->at_state, qkv);
-    bert_rows_forward(&rows, seq->tokens);
+    bert_layer *layer = &b->layers[index];
+    bert_forward_rows rows = {.model = b, .after = -1, .before = index, .out = h};
+    rows.qkv = attention_source(&layer->attention_state, qkv);
+    bert_rows_forward(&rows, ex, seq->tokens);
     mixed = linear_input_source(&layer->context, mixed);
-    attention_forward(ex, mixed, rows.qkv, seq, &layer->at, &layer->at_state);
+    attention_forward(ex, mixed, rows.qkv, seq, &layer->attention, &layer->attention_state);
     rows = (bert_forward_rows){
-        .model = model, .mix = index, .project = -1, .mixed = mixed, .h = h, .again = true};
-    bert_rows_forward(&rows, seq->tokens);
+        .model = b, .after = index, .before = -1, .mixed = mixed, .h = h, .again = true};
+    bert_rows_forward(&rows, ex, seq->tokens);
 }
 
 /* ------------------------------------------------------------------------------ backward ---- */
 
-void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens)
+void bert_gradients_take(const bert *b, exec *ex, bert_gradients *g, float *out, int64_t tokens)
 {
-    exec *ex = &model->ex;
-    const int64_t d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
-    g->out = exec_take(ex, tokens * d, sizeof(float));
+    const int64_t d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
+    g->out = out;
     g->down = exec_take(ex, tokens * d, sizeof(float));
     g->up = exec_take(ex, tokens * (f > 3 * d ? f : 3 * d), sizeof(float));
     g->h1 = layernorm_keeps_gradient(ex) ? NULL : exec_take(ex, tokens * d, sizeof(float));
@@ -238,27 +172,27 @@ void bert_gradients_take(bert *model, bert_gradients *g, int64_t tokens)
 }
 
 /* forward: qkv = h Wqkv + b, and h is also the residual of `sum1` */
-static void project_backward(exec *ex, const bert_layer *layer, const bert_gradients *g,
-                             int64_t begin, int64_t end)
+static void before_attention_backward(exec *ex, const bert_layer *layer, const bert_gradients *g,
+                                      int64_t begin, int64_t end)
 {
-    const int64_t n = end - begin, d = layer->qkv.in, at = begin * d;
+    const int64_t n = end - begin, d = layer->qkv.in, start = begin * d;
     const linear_input x = linear_input_rows(&layer->x, begin, end);
-    linear_collect(ex, &g->of_qkv, g->qkv + 3 * at, &x, &layer->qkv);
-    linear_backward_input(ex, g->out + at, g->qkv + 3 * at, &x, &layer->qkv);
-    add(ex, g->out + at, g->out + at, g->sum1 + at, n * d);
+    linear_collect(ex, &g->of_qkv, g->qkv + 3 * start, &x, &layer->qkv);
+    linear_backward_input(ex, g->out + start, g->qkv + 3 * start, &x, &layer->qkv);
+    matrix_add(ex, g->out + start, g->out + start, g->sum1 + start, n * d);
 }
 
-static void mix_backward(exec *ex, const bert *model, int64_t index, const bert_gradients *g,
-                         int64_t begin, int64_t end)
+static void after_attention_backward(exec *ex, const bert *b, int64_t index,
+                                     const bert_gradients *g, int64_t begin, int64_t end)
 {
-    const bert_layer *layer = &model->layers[index];
-    const int64_t n = end - begin, d = model->cfg.hidden_size, f = model->cfg.intermediate_size;
-    const int64_t at = begin * d;
-    const float p = model->dropout.hidden;
+    const bert_layer *layer = &b->layers[index];
+    const int64_t n = end - begin, d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
+    const int64_t start = begin * d;
+    const float p = b->base.options.dropout.hidden;
     const size_t mark = exec_mark(ex);
     float *sum2 = exec_take(ex, n * d, sizeof(float)), *up = g->up + begin * f;
     float *dh1 = exec_take(ex, n * d, sizeof(float));
-    float *h1 = g->h1 != NULL ? g->h1 + at : dh1;
+    float *h1 = g->h1 != NULL ? g->h1 + start : dh1;
     const linear_input context = linear_input_rows(&layer->context, begin, end);
     const linear_input x1 = linear_input_rows(&layer->h1, begin, end);
     const linear_input x2 = linear_input_rows(&layer->g, begin, end);
@@ -269,22 +203,23 @@ static void mix_backward(exec *ex, const bert *model, int64_t index, const bert_
     const layernorm_gradient g2 = layernorm_gradient_rows(&g->norm2, d, begin);
 
     /* forward: out = LN(dropout(f) + h1) */
-    layernorm_backward_input(ex, sum2, g->out + at, n, &layer->norm2, &norm2, &g2);
-    bert_drop(ex, g->down + at, sum2, n * d, at, p, bert_stream(index, STREAM_DROPOUT2));
+    layernorm_backward_input(ex, sum2, g->out + start, n, &layer->norm2, &norm2, &g2);
+    dropout_apply(ex, g->down + start, sum2, n * d, start, p, bert_stream(index, STREAM_DROPOUT2));
     /* forward: f = gelu(u) Wdown + b, u = h1 Wup + b */
-    linear_collect(ex, &g->of_down, g->down + at, &x2, &layer->down);
-    linear_backward_input(ex, up, g->down + at, &x2, &layer->down);
+    linear_collect(ex, &g->of_down, g->down + start, &x2, &layer->down);
+    linear_backward_input(ex, up, g->down + start, &x2, &layer->down);
     nonlinearity_backward(ex, up, up, n * f, &layer->act, &act);
     linear_collect(ex, &g->of_up, up, &x1, &layer->up);
     linear_backward_input(ex, dh1, up, &x1, &layer->up);
-    add(ex, h1, dh1, sum2, n * d);
+    matrix_add(ex, h1, dh1, sum2, n * d);
 
     /* forward: h1 = LN(dropout(a) + h) */
-    layernorm_backward_input(ex, g->sum1 + at, h1, n, &layer->norm1, &norm1, &g1);
-    bert_drop(ex, g->a + at, g->sum1 + at, n * d, at, p, bert_stream(index, STREAM_DROPOUT1));
+    layernorm_backward_input(ex, g->sum1 + start, h1, n, &layer->norm1, &norm1, &g1);
+    dropout_apply(ex, g->a + start, g->sum1 + start, n * d, start, p,
+                  bert_stream(index, STREAM_DROPOUT1));
     /* forward: a = mixed Wo + b */
-    linear_collect(ex, &g->of_out, g->a + at, &context, &layer->out);
-    linear_backward_input(ex, g->mixed + at, g->a + at, &context, &layer->out);
+    linear_collect(ex, &g->of_out, g->a + start, &context, &layer->out);
+    linear_backward_input(ex, g->mixed + start, g->a + start, &context, &layer->out);
     exec_release(ex, mark);
 }
 
@@ -298,33 +233,32 @@ static void backward_piece(void *arg, exec *ex, int64_t begin, int64_t end)
 {
     const backward_rows *job = arg;
     const int64_t next = job->index + 1;
-    if (next < job->model->cfg.num_hidden_layers)
-        project_backward(ex, &job->model->layers[next], job->g, begin, end);
+    if (next < job->model->base.cfg->num_hidden_layers)
+        before_attention_backward(ex, &job->model->layers[next], job->g, begin, end);
     if (job->index >= 0)
-        mix_backward(ex, job->model, job->index, job->g, begin, end);
+        after_attention_backward(ex, job->model, job->index, job->g, begin, end);
 }
 
-void bert_rows_backward(bert *model, int64_t index, const bert_gradients *g, int64_t tokens)
+void bert_rows_backward(bert *b, exec *ex, int64_t index, const bert_gradients *g, int64_t tokens)
 {
-    exec *ex = &model->ex;
-    backward_rows job = {model, index, g};
+    backward_rows job = {b, index, g};
     exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens), backward_piece, &job);
-    if (index + 1 < model->cfg.num_hidden_layers) {
-        const bert_layer *above = &model->layers[index + 1];
+    if (index + 1 < b->base.cfg->num_hidden_layers) {
+        const bert_layer *above = &b->layers[index + 1];
         linear_backward_params(ex, &g->of_qkv, g->qkv, &above->x, &above->qkv);
     }
 }
 
-void bert_layer_backward(bert *model, int64_t index, const bert_gradients *g, const sequences *seq)
+void bert_layer_backward(bert *b, exec *ex, int64_t index, const bert_gradients *g,
+                         const sequences *seq)
 {
-    exec *ex = &model->ex;
-    const bert_layer *layer = &model->layers[index];
+    const bert_layer *layer = &b->layers[index];
     const int64_t t = seq->tokens;
-    bert_rows_backward(model, index, g, t);
+    bert_rows_backward(b, ex, index, g, t);
     layernorm_backward_params(ex, &g->norm2, t, &layer->norm2, &layer->norm2_state);
     linear_backward_params(ex, &g->of_down, g->down, &layer->g, &layer->down);
     linear_backward_params(ex, &g->of_up, g->up, &layer->h1, &layer->up);
     layernorm_backward_params(ex, &g->norm1, t, &layer->norm1, &layer->norm1_state);
     linear_backward_params(ex, &g->of_out, g->a, &layer->context, &layer->out);
-    attention_backward(ex, g->qkv, g->mixed, seq, &layer->at, &layer->at_state);
+    attention_backward(ex, g->qkv, g->mixed, seq, &layer->attention, &layer->attention_state);
 }

@@ -41,18 +41,19 @@ static void flush(norm_job *job)
     job->count = 0;
 }
 
-clip_result clip_gradients(const exec *ex, const param *params, int64_t count, double max_norm)
+clip_result clip_gradients(const exec *ex, param *const *params, int64_t count, double max_norm)
 {
     norm_job job = {.ex = ex};
-    for (int64_t p = 0; p < count; p++) {
-        const int64_t n = params[p].rows * params[p].cols;
+    for (int64_t i = 0; i < count; i++) {
+        const param *p = params[i];
+        const int64_t n = param_size(p);
         for (int64_t begin = 0; begin < n; begin += PIECE) {
             if (job.count == BATCH)
                 flush(&job);
             job.pieces[job.count++] = (norm_piece){
-                .x = params[p].grad + begin,
+                .x = p->grad + begin,
                 .n = n - begin < PIECE ? n - begin : PIECE,
-                .name = params[p].name,
+                .name = p->name,
             };
         }
     }

@@ -11,22 +11,25 @@
  * and v are linear in that factor, so that the corrections cancel it: they are multiplied by (1 -
  * b') / (1 - b), and the update is that of the exact 1 - b.
  */
-#include "optim/optimizer_internal.h"
+#include "optim/optimizer_adamw.h"
 
 #include <math.h>
 
 typedef struct adamw_job {
     const exec *ex;
-    const param *params;
+    param *const *params;
     const param_piece *pieces;
     float *m, *v;
     adamw_args args[2]; /* [param.decay] */
 } adamw_job;
 
-void adamw_init(optimizer *opt)
+mts_status adamw_init(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     double *powers = optimizer_state_data(opt, "beta_powers");
+    (void)ctx;
+    (void)params;
     powers[0] = powers[1] = 1.0;
+    return MTS_OK;
 }
 
 /* Below 1 as a float, too. */
@@ -47,7 +50,7 @@ static void step_pieces(void *arg, int64_t begin, int64_t end)
     const adamw_job *job = arg;
     for (int64_t i = begin; i < end; i++) {
         const param_piece *part = &job->pieces[i];
-        const param *p = &job->params[part->param];
+        const param *p = job->params[part->param];
         job->ex->fk->adamw(p->value + part->begin, job->m + part->offset, job->v + part->offset,
                            p->grad + part->begin, part->n, &job->args[p->decay]);
     }
@@ -73,8 +76,8 @@ void adamw_begin(optimizer *opt, double learning_rate, float grad_scale, adamw_a
     args[1].weight_decay = (float)o->weight_decay;
 }
 
-void adamw_step(exec *ex, optimizer *opt, const param *params, double learning_rate,
-                float grad_scale)
+static void adamw_step(exec *ex, optimizer *opt, param *const *params, double learning_rate,
+                       float grad_scale)
 {
     adamw_job job = {
         .ex = ex,
@@ -86,3 +89,15 @@ void adamw_step(exec *ex, optimizer *opt, const param *params, double learning_r
     adamw_begin(opt, learning_rate, grad_scale, job.args);
     exec_parallel(ex, opt->pieces.count, 1, step_pieces, &job);
 }
+
+const optimizer_class optimizer_adamw = {
+    .name = "adamw",
+    .arrays =
+        {
+            {"exp_avg", OPTIMIZER_F32, optimizer_of_elements, .range = OPTIMIZER_ANY},
+            {"exp_avg_sq", OPTIMIZER_F32, optimizer_of_elements, .range = OPTIMIZER_NOT_NEGATIVE},
+            {"beta_powers", OPTIMIZER_F64, .fixed = 2, .range = OPTIMIZER_UP_TO_ONE},
+        },
+    .init = adamw_init,
+    .step = adamw_step,
+};

@@ -9,9 +9,11 @@
  * Path: optimizer_step -> here -> float_kernels.adamw_8bit or .adamw for every piece.
  * A block lies within one piece, so that its max is a matter of one thread.
  */
-#include "optim/optimizer_internal.h"
-
 #include "optim/dynamic_map.h"
+#include "optim/optimizer_adamw.h"
+
+/* A piece has whole blocks, but for the last one of a parameter. */
+_Static_assert(OPTIMIZER_PIECE % DYNAMIC_BLOCK == 0, "no block is shared by two threads");
 
 /* Where the state of a parameter begins. */
 typedef struct adamw_8bit_place {
@@ -20,14 +22,14 @@ typedef struct adamw_8bit_place {
     int64_t block; /* in the arrays of maxima, if large */
 } adamw_8bit_place;
 
-struct adamw_8bit_work {
+typedef struct adamw_8bit_work {
     adamw_8bit_maps maps;
     adamw_8bit_place *places; /* [parameters] */
-};
+} adamw_8bit_work;
 
 typedef struct adamw_8bit_job {
     const exec *ex;
-    const param *params;
+    param *const *params;
     const param_piece *pieces;
     const adamw_8bit_work *work;
     adamw_8bit_state codes;
@@ -35,41 +37,59 @@ typedef struct adamw_8bit_job {
     adamw_args args[2]; /* [param.decay] */
 } adamw_8bit_job;
 
-size_t adamw_8bit_bytes(int64_t tensors)
+/* What a parameter has in the arrays: codes, blocks of them, or floats. */
+static int64_t codes_of(int64_t elements)
 {
-    return sizeof(adamw_8bit_work) + (size_t)tensors * sizeof(adamw_8bit_place);
+    return elements >= ADAMW_8BIT_MIN ? elements : 0;
 }
 
-mts_status adamw_8bit_init(mts_ctx *ctx, optimizer *opt, const param *params)
+static int64_t blocks_of(int64_t elements)
+{
+    return (codes_of(elements) + DYNAMIC_BLOCK - 1) / DYNAMIC_BLOCK;
+}
+
+static int64_t floats_of(int64_t elements)
+{
+    return elements - codes_of(elements);
+}
+
+static size_t adamw_8bit_bytes(const optimizer_sizes *sizes)
+{
+    return sizeof(adamw_8bit_work) + (size_t)sizes->tensors * sizeof(adamw_8bit_place);
+}
+
+static mts_status adamw_8bit_init(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     mts_status st = MTS_OK;
     adamw_8bit_work *work = NULL;
-    optimizer_sizes before = {0};
-    MTS_TRY(mem_calloc(ctx, &opt->work_8bit, 1, sizeof *work, "optimizer plan"));
-    work = opt->work_8bit;
+    int64_t codes = 0, blocks = 0, floats = 0;
+    MTS_TRY(mem_calloc(ctx, &work, 1, sizeof *work, "optimizer plan"));
+    opt->work = work;
     MTS_TRY(
         mem_calloc(ctx, &work->places, (size_t)opt->count, sizeof *work->places, "optimizer plan"));
-    for (int64_t p = 0; p < opt->count; p++) {
-        const int64_t n = params[p].rows * params[p].cols;
-        const bool large = n >= OPTIMIZER_8BIT_MIN;
-        work->places[p] = (adamw_8bit_place){
+    for (int64_t i = 0; i < opt->count; i++) {
+        const param *p = params[i];
+        const int64_t n = param_size(p);
+        const bool large = codes_of(n) > 0;
+        work->places[i] = (adamw_8bit_place){
             .large = large,
-            .first = large ? before.large : before.elements - before.large,
-            .block = before.blocks,
+            .first = large ? codes : floats,
+            .block = blocks,
         };
-        optimizer_sizes_add(&before, n);
+        codes += codes_of(n);
+        blocks += blocks_of(n);
+        floats += floats_of(n);
     }
     dynamic_map_make(&work->maps.signs, true);
     dynamic_map_make(&work->maps.squares, false);
-    adamw_init(opt);
+    MTS_TRY(adamw_init(ctx, opt, params));
 cleanup:
     return st;
 }
 
-void adamw_8bit_destroy(adamw_8bit_work *work)
+static void adamw_8bit_destroy(void *arg)
 {
-    if (work == NULL)
-        return;
+    adamw_8bit_work *work = arg;
     mem_free(work->places);
     mem_free(work);
 }
@@ -80,7 +100,7 @@ static void step_pieces(void *arg, int64_t begin, int64_t end)
     const float_kernels *fk = job->ex->fk;
     for (int64_t i = begin; i < end; i++) {
         const param_piece *part = &job->pieces[i];
-        const param *p = &job->params[part->param];
+        const param *p = job->params[part->param];
         const adamw_8bit_place *place = &job->work->places[part->param];
         const adamw_args *args = &job->args[p->decay];
         float *w = p->value + part->begin;
@@ -101,14 +121,14 @@ static void step_pieces(void *arg, int64_t begin, int64_t end)
     }
 }
 
-void adamw_8bit_step(exec *ex, optimizer *opt, const param *params, double learning_rate,
-                     float grad_scale)
+static void adamw_8bit_step(exec *ex, optimizer *opt, param *const *params, double learning_rate,
+                            float grad_scale)
 {
     adamw_8bit_job job = {
         .ex = ex,
         .params = params,
         .pieces = opt->pieces.items,
-        .work = opt->work_8bit,
+        .work = opt->work,
         .codes = {.m = optimizer_state_data(opt, "exp_avg_code"),
                   .v = optimizer_state_data(opt, "exp_avg_sq_code"),
                   .m_max = optimizer_state_data(opt, "exp_avg_absmax"),
@@ -119,3 +139,22 @@ void adamw_8bit_step(exec *ex, optimizer *opt, const param *params, double learn
     adamw_begin(opt, learning_rate, grad_scale, job.args);
     exec_parallel(ex, opt->pieces.count, 1, step_pieces, &job);
 }
+
+/* Codes need no range: each of the 256 is a number. */
+const optimizer_class optimizer_adamw_8bit = {
+    .name = "adamw_8bit",
+    .arrays =
+        {
+            {"exp_avg_code", OPTIMIZER_U8, .per_param = codes_of},
+            {"exp_avg_absmax", OPTIMIZER_F32, blocks_of, .range = OPTIMIZER_NOT_NEGATIVE},
+            {"exp_avg_sq_code", OPTIMIZER_U8, .per_param = codes_of},
+            {"exp_avg_sq_absmax", OPTIMIZER_F32, blocks_of, .range = OPTIMIZER_NOT_NEGATIVE},
+            {"exp_avg", OPTIMIZER_F32, floats_of, .range = OPTIMIZER_ANY},
+            {"exp_avg_sq", OPTIMIZER_F32, floats_of, .range = OPTIMIZER_NOT_NEGATIVE},
+            {"beta_powers", OPTIMIZER_F64, .fixed = 2, .range = OPTIMIZER_UP_TO_ONE},
+        },
+    .work_bytes = adamw_8bit_bytes,
+    .init = adamw_8bit_init,
+    .destroy = adamw_8bit_destroy,
+    .step = adamw_8bit_step,
+};

@@ -8,15 +8,15 @@
  * Without momentum b is the gradient: it passes through a strip on the stack, and no buffer is
  * kept.
  */
-#include "optim/optimizer_internal.h"
-
 #include <string.h>
+
+#include "optim/optimizer_class.h"
 
 enum { STRIP = 1024 };
 
 typedef struct sgd_job {
     const exec *ex;
-    const param *params;
+    param *const *params;
     const param_piece *pieces;
     float *momentum_buffer; /* or NULL */
     float learning_rate, momentum, weight_decay, grad_scale;
@@ -25,7 +25,7 @@ typedef struct sgd_job {
 static void step_piece(const sgd_job *job, const param_piece *part)
 {
     const float_kernels *fk = job->ex->fk;
-    const param *p = &job->params[part->param];
+    const param *p = job->params[part->param];
     const float decay = p->decay ? job->weight_decay : 0.0f;
     float *w = p->value + part->begin;
     const float *g = p->grad + part->begin;
@@ -49,7 +49,8 @@ static void step_pieces(void *arg, int64_t begin, int64_t end)
         step_piece(job, &job->pieces[i]);
 }
 
-void sgd_step(exec *ex, optimizer *opt, const param *params, double learning_rate, float grad_scale)
+static void sgd_step(exec *ex, optimizer *opt, param *const *params, double learning_rate,
+                     float grad_scale)
 {
     sgd_job job = {
         .ex = ex,
@@ -63,3 +64,9 @@ void sgd_step(exec *ex, optimizer *opt, const param *params, double learning_rat
     };
     exec_parallel(ex, opt->pieces.count, 1, step_pieces, &job);
 }
+
+const optimizer_class optimizer_sgd = {
+    .name = "sgd",
+    .arrays = {{"momentum_buffer", OPTIMIZER_F32, optimizer_of_elements, .with_momentum = true}},
+    .step = sgd_step,
+};

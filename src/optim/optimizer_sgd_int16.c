@@ -17,12 +17,11 @@
  * Path: optimizer_step -> here: one loop for max |g|, a plan per parameter, one loop for the
  * update.
  */
-#include "optim/optimizer_internal.h"
-
 #include <math.h>
 #include <string.h>
 
 #include "optim/int16_add.h"
+#include "optim/optimizer_class.h"
 
 /* ROUND_UPS: units by which the roundings of three addends can exceed the planned |v'|. */
 enum { BITS = 16, LOW_WEIGHT = 1 << 13, ROUND_UPS = 3 };
@@ -51,12 +50,12 @@ typedef struct int16_plan {
     float unit;                   /* of w' */
 } int16_plan;
 
-struct int16_work {
+typedef struct int16_work {
     int16_plan *plans;          /* [parameters] */
     int16_extent *extents;      /* [parameters]: derived from the state */
     uint32_t *gradient_bits;    /* [pieces]: max |g| */
     int16_extent *piece_maxima; /* [pieces] */
-};
+} int16_work;
 
 /* The arrays of the state. */
 typedef struct int16_state {
@@ -76,16 +75,16 @@ static int16_state state_of(const optimizer *opt)
 
 /* ---------------------------------------------------------------------- create, restore ---- */
 
-size_t sgd_int16_bytes(int64_t tensors, int64_t pieces)
+static size_t sgd_int16_bytes(const optimizer_sizes *sizes)
 {
-    return sizeof(int16_work) + (size_t)tensors * (sizeof(int16_plan) + sizeof(int16_extent)) +
-           (size_t)pieces * (sizeof(uint32_t) + sizeof(int16_extent));
+    return sizeof(int16_work) +
+           (size_t)sizes->tensors * (sizeof(int16_plan) + sizeof(int16_extent)) +
+           (size_t)sizes->pieces * (sizeof(uint32_t) + sizeof(int16_extent));
 }
 
-void sgd_int16_destroy(int16_work *work)
+static void sgd_int16_destroy(void *arg)
 {
-    if (work == NULL)
-        return;
+    int16_work *work = arg;
     mem_free(work->plans);
     mem_free(work->extents);
     mem_free(work->gradient_bits);
@@ -94,16 +93,18 @@ void sgd_int16_destroy(int16_work *work)
 }
 
 /* Set what is derived from the state: the largest mantissas, and the values of the parameters. */
-static void derive(optimizer *opt, const param *params)
+static void derive(optimizer *opt, param *const *params)
 {
     const int16_state s = state_of(opt);
-    int16_extent *extents = opt->work->extents;
+    const int16_work *work = opt->work;
+    int16_extent *extents = work->extents;
     memset(extents, 0, (size_t)opt->count * sizeof *extents);
     for (int64_t i = 0; i < opt->pieces.count; i++) {
         const param_piece *part = &opt->pieces.items[i];
         const int16_t *w = s.weight + part->offset;
         int16_extent *extent = &extents[part->param];
-        float_kernels__generic.dequantize_s16(params[part->param].value + part->begin, w, part->n,
+        const param *p = params[part->param];
+        float_kernels__generic.dequantize_s16(p->value + part->begin, w, part->n,
                                               format_power(s.weight_exponent[part->param]), false);
         for (int64_t j = 0; j < part->n; j++) {
             const int32_t magnitude = w[j] < 0 ? -w[j] : w[j];
@@ -117,22 +118,23 @@ static void derive(optimizer *opt, const param *params)
 }
 
 /* Map the parameters, to nearest.  The generic kernels have the bits of all others. */
-static mts_status map_weights(mts_ctx *ctx, optimizer *opt, const param *params)
+static mts_status map_weights(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     mts_status st = MTS_OK;
     const float_kernels *fk = &float_kernels__generic;
     const int16_state s = state_of(opt);
     int64_t offset = 0;
-    for (int64_t p = 0; p < opt->count; p++) {
-        const int64_t n = params[p].rows * params[p].cols;
-        const uint32_t bits = fk->max_abs_bits(params[p].value, n);
+    for (int64_t i = 0; i < opt->count; i++) {
+        const param *p = params[i];
+        const int64_t n = param_size(p);
+        const uint32_t bits = fk->max_abs_bits(p->value, n);
         MTS_CHECK(bits < FLOAT_INFINITY_BITS, MTS_ERR_NUMERIC,
                   "sgd_int16: parameter %s: expected finite numbers, found NaN or infinity",
-                  params[p].name);
-        s.weight_exponent[p] = format_unit_exponent(bits, BITS);
-        const quantize_args args = {.scale = format_power(-s.weight_exponent[p]),
+                  p->name);
+        s.weight_exponent[i] = format_unit_exponent(bits, BITS);
+        const quantize_args args = {.scale = format_power(-s.weight_exponent[i]),
                                     .limit = format_limit(BITS)};
-        fk->quantize_s16(s.weight + offset, params[p].value, n, &args);
+        fk->quantize_s16(s.weight + offset, p->value, n, &args);
         offset += n;
     }
     derive(opt, params);
@@ -140,13 +142,13 @@ cleanup:
     return st;
 }
 
-mts_status sgd_int16_init(mts_ctx *ctx, optimizer *opt, const param *params)
+static mts_status sgd_int16_init(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     mts_status st = MTS_OK;
     const size_t tensors = (size_t)opt->count, pieces = (size_t)opt->pieces.count;
     int16_work *work = NULL;
-    MTS_TRY(mem_calloc(ctx, &opt->work, 1, sizeof *work, "optimizer plan"));
-    work = opt->work;
+    MTS_TRY(mem_calloc(ctx, &work, 1, sizeof *work, "optimizer plan"));
+    opt->work = work;
     MTS_TRY(mem_calloc(ctx, &work->plans, tensors, sizeof *work->plans, "optimizer plan"));
     MTS_TRY(mem_calloc(ctx, &work->extents, tensors, sizeof *work->extents, "optimizer plan"));
     MTS_TRY(mem_calloc(ctx, &work->gradient_bits, pieces, sizeof *work->gradient_bits,
@@ -175,7 +177,7 @@ cleanup:
     return st;
 }
 
-mts_status sgd_int16_restored(mts_ctx *ctx, optimizer *opt, const param *params)
+static mts_status sgd_int16_restored(mts_ctx *ctx, optimizer *opt, param *const *params)
 {
     mts_status st = MTS_OK;
     const int16_state s = state_of(opt);
@@ -192,7 +194,7 @@ cleanup:
 
 typedef struct int16_job {
     const exec *ex;
-    const param *params;
+    param *const *params;
     const param_piece *pieces;
     int16_work *work;
     int16_state state;
@@ -204,8 +206,8 @@ static void measure_pieces(void *arg, int64_t begin, int64_t end)
     const int16_job *job = arg;
     for (int64_t i = begin; i < end; i++) {
         const param_piece *part = &job->pieces[i];
-        job->work->gradient_bits[i] =
-            job->ex->fk->max_abs_bits(job->params[part->param].grad + part->begin, part->n);
+        const param *p = job->params[part->param];
+        job->work->gradient_bits[i] = job->ex->fk->max_abs_bits(p->grad + part->begin, part->n);
     }
 }
 
@@ -228,13 +230,15 @@ static int weight_exponent_for(double bound, int present, int32_t max)
 static void plan_param(const int16_job *job, exec *ex, int64_t p, uint64_t step,
                        double max_gradient, float grad_scale)
 {
+    const param *of = job->params[p];
     const int16_state *s = &job->state;
     const int16_extent *extent = &job->work->extents[p];
     const int ew = s->weight_exponent[p], ev = s->momentum != NULL ? s->momentum_exponent[p] : 0;
-    const int16_factor decay = job->params[p].decay ? job->weight_decay : (int16_factor){0};
+    const int16_factor decay = of->decay ? job->weight_decay : (int16_factor){0};
     rng_key keys[DRAW_SLOTS];
     for (uint64_t slot = 0; slot < DRAW_SLOTS; slot++)
-        keys[slot] = rng_make_key(ex->seed, step, (uint64_t)p * DRAW_SLOTS + slot, RNG_ROUND_STATE);
+        keys[slot] =
+            rng_make_key(ex->seed, step, (uint64_t)of->index * DRAW_SLOTS + slot, RNG_ROUND_STATE);
 
     const double max_w = ldexp(extent->weight, ew);
     const double max_v = max_gradient +
@@ -247,7 +251,7 @@ static void plan_param(const int16_job *job, exec *ex, int64_t p, uint64_t step,
     int16_plan *plan = &job->work->plans[p];
     plan->skip = new_ev > INT16_MAX_EXPONENT || new_ew > INT16_MAX_EXPONENT;
     if (plan->skip) {
-        exec_report_anomaly(ex, "the new value", job->params[p].name);
+        exec_report_anomaly(ex, "the new value", of->name);
         return;
     }
     plan->gradient = (quantize_args){
@@ -275,7 +279,7 @@ static void step_strip(const int16_job *job, const param_piece *part, int64_t i,
                        int16_extent *maxima)
 {
     const float_kernels *fk = job->ex->fk;
-    const param *p = &job->params[part->param];
+    const param *p = job->params[part->param];
     const int16_plan *plan = &job->work->plans[part->param];
     const int64_t begin = part->begin + i, offset = part->offset + i;
     const uint32_t first = (uint32_t)begin;
@@ -337,7 +341,7 @@ static void plan_all(const int16_job *job, exec *ex, const optimizer *opt, float
         for (; k < opt->pieces.count && job->pieces[k].param == p; k++)
             bits = job->work->gradient_bits[k] > bits ? job->work->gradient_bits[k] : bits;
         if (bits >= FLOAT_INFINITY_BITS) {
-            exec_report_anomaly(ex, "the gradient", job->params[p].name);
+            exec_report_anomaly(ex, "the gradient", job->params[p]->name);
             job->work->plans[p].skip = true;
             continue;
         }
@@ -362,8 +366,8 @@ static void collect_maxima(const optimizer *opt)
     }
 }
 
-void sgd_int16_step(exec *ex, optimizer *opt, const param *params, double learning_rate,
-                    float grad_scale)
+static void sgd_int16_step(exec *ex, optimizer *opt, param *const *params, double learning_rate,
+                           float grad_scale)
 {
     int16_job job = {
         .ex = ex,
@@ -380,3 +384,20 @@ void sgd_int16_step(exec *ex, optimizer *opt, const param *params, double learni
     exec_parallel(ex, opt->pieces.count, 1, step_pieces, &job);
     collect_maxima(opt);
 }
+
+/* All checks are in sgd_int16_restored: the arrays are integers. */
+const optimizer_class optimizer_sgd_int16 = {
+    .name = "sgd_int16",
+    .arrays =
+        {
+            {"weight", OPTIMIZER_I16, .per_param = optimizer_of_elements},
+            {"weight_exponent", OPTIMIZER_I32, .per_param = optimizer_of_tensors},
+            {"momentum_buffer", OPTIMIZER_I16, optimizer_of_elements, .with_momentum = true},
+            {"momentum_exponent", OPTIMIZER_I32, optimizer_of_tensors, .with_momentum = true},
+        },
+    .work_bytes = sgd_int16_bytes,
+    .init = sgd_int16_init,
+    .destroy = sgd_int16_destroy,
+    .restored = sgd_int16_restored,
+    .step = sgd_int16_step,
+};

@@ -1,17 +1,17 @@
 /* Cutting parameters into pieces.  See param_pieces.h. */
 #include "optim/param_pieces.h"
 
-mts_status param_pieces_init(mts_ctx *ctx, param_pieces *pieces, const param *params, int64_t count,
-                             int64_t size)
+mts_status param_pieces_init(mts_ctx *ctx, param_pieces *pieces, param *const *params,
+                             int64_t count, int64_t size)
 {
     mts_status st = MTS_OK;
     int64_t total = 0;
     *pieces = (param_pieces){0};
     for (int64_t p = 0; p < count; p++)
-        total += (params[p].rows * params[p].cols + size - 1) / size;
+        total += (param_size(params[p]) + size - 1) / size;
     MTS_TRY(mem_calloc(ctx, &pieces->items, (size_t)total, sizeof(param_piece), "optimizer plan"));
     for (int64_t p = 0; p < count; p++) {
-        const int64_t n = params[p].rows * params[p].cols;
+        const int64_t n = param_size(params[p]);
         for (int64_t begin = 0; begin < n; begin += size) {
             pieces->items[pieces->count++] = (param_piece){
                 .param = p,

@@ -1,7 +1,7 @@
 /*
  * All parameters cut into fixed pieces, so that one parallel loop covers the whole model.
  *
- * A piece lies within one parameter; pieces are in the table's order.  Used by the optimizers,
+ * A piece lies within one parameter; pieces are in the list's order.  Used by the optimizers,
  * whose states are arrays over all elements in the same order (piece.offset points into them).
  */
 #ifndef MTS_OPTIM_PARAM_PIECES_H
@@ -25,7 +25,7 @@ typedef struct param_pieces {
 
 /* Pieces of at most `size` elements of params[count]; empty parameters have none.  MTS_ERR_MEMORY.
  */
-MTS_NODISCARD mts_status param_pieces_init(mts_ctx *ctx, param_pieces *pieces, const param *params,
+MTS_NODISCARD mts_status param_pieces_init(mts_ctx *ctx, param_pieces *pieces, param *const *params,
                                            int64_t count, int64_t size);
 void param_pieces_deinit(param_pieces *pieces);
 

@@ -1,20 +1,85 @@
 /*
- * A trainable parameter: where its numbers live and how the optimizer treats it.  The model's table
- * of parameters (models/param_table.h) drives allocation, files, checkpoints and printing.
+ * Parameters: declared once, with name, shape and role; everything else follows from that: place in
+ * memory, gradient, optimizer state, files, checkpoints, printing.
+ *
+ * Path: network_create -> model_class.declare, head_class.declare -> param_declare;
+ *       param_list_allocate -> value, grad; optimizer, clip, network_save walk the list.
+ *
+ * All values lie in one float array, all gradients of trained parameters in another, in the order
+ * of declaration and without gaps: parameters declared behind each other may act as one matrix
+ * (query, key and value of a layer).
  */
 #ifndef MTS_TENSOR_PARAM_H
 #define MTS_TENSOR_PARAM_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "base/memory.h"
+
+/* What a parameter is for; decides whether weight decay applies. */
+typedef enum param_role {
+    PARAM_WEIGHT, /* of a linear layer or an embedding: decays */
+    PARAM_BIAS,   /* does not; likewise below */
+    PARAM_NORM,   /* gain or bias of a norm */
+} param_role;
+
+/* Where a parameter comes from when training begins. */
+typedef enum param_part {
+    PARAM_BODY,   /* from the model's file, or it is an error */
+    PARAM_HEAD,   /* from the file if it has it, else initialised */
+    PARAM_OUTPUT, /* likewise, but only where the outputs mean the same as those of the file */
+} param_part;
+
+enum { PARAM_NAME_BYTES = 128 };
 
 typedef struct param {
-    char name[128];      /* as in the model file, without the "bert." prefix */
-    int64_t rows, cols;  /* vectors: rows = 1 */
-    bool vector;         /* one dimension in files */
-    bool decay;          /* weight decay applies (not to biases and layer norm) */
-    float *value, *grad; /* [rows][cols], owned by the table */
-    int64_t offset;      /* of value in the table's storage, in elements */
+    char name[PARAM_NAME_BYTES]; /* as transformers' present versions write it */
+    int64_t rows, cols;          /* vectors: rows = 1 */
+    param_role role;
+    bool vector;  /* one dimension in files */
+    bool decay;   /* weight decay applies; from the role */
+    bool trained; /* else frozen: no gradient, no optimizer state, not in checkpoints */
+    param_part part;
+    int64_t index; /* among all parameters, from 0: key of initial values */
+    float *value;  /* [rows][cols]; owned by the list */
+    float *grad;   /* the same; NULL without training, or frozen */
 } param;
+
+/* Owns the parameters; their addresses stay as they are while others are declared. */
+typedef struct param_list {
+    param **items; /* [count], in the order of declaration */
+    int64_t count;
+    param **trained; /* [trained_count]: those of items that are trained */
+    int64_t trained_count;
+    int64_t elements;  /* of all */
+    param_part part;   /* of what is declared from now on */
+    mts_status status; /* the first failure of param_declare, MTS_ERR_MEMORY */
+    float *value, *grad;
+} param_list;
+
+/* Elements of a parameter. */
+static inline int64_t param_size(const param *p)
+{
+    return p->rows * p->cols;
+}
+
+/*
+ * Declare one more parameter, trained; rows 0 makes a vector of cols elements.  name is a printf
+ * format.  Returns it, or NULL where memory is short: list->status then says so, and every later
+ * call returns NULL too.
+ */
+param *param_declare(param_list *list, param_role role, int64_t rows, int64_t cols,
+                     const char *name, ...) MTS_PRINTF(5, 6);
+
+/* Elements of all trained parameters. */
+int64_t param_list_trained_elements(const param_list *list);
+
+/* Freeze p, before param_list_allocate. */
+void param_freeze(param *p);
+
+/* After the last declaration: memory for the values (zeros), and for gradients of trained
+ * parameters with with_grad.  The list's own failure if it had one; MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status param_list_allocate(mts_ctx *ctx, param_list *list, bool with_grad);
+
+/* Frees everything; safe on a zeroed list and after failures. */
+void param_list_deinit(param_list *list);
 
 #endif

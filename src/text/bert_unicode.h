@@ -9,7 +9,7 @@
  *                                     ordinary letters
  *     canonical decomposition, class  Unicode 9.0: utf8proc, except a table of newer code points
  *     lower case                      Unicode 17.0: utf8proc (>= 15.0), plus a table of newer pairs
- * tools/check_tokenizer.py compares them over all 1,112,064 code points.  Unassigned code points
+ * gates/check_tokenizer.py compares them over all 1,112,064 code points.  Unassigned code points
  * are ordinary letters.
  */
 #ifndef MTS_TEXT_BERT_UNICODE_H

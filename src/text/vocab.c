@@ -2,18 +2,39 @@
 #include "text/vocab.h"
 
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 #include "base/memory.h"
+#include "base/rng.h"
 #include "base/utf8.h"
 
-static const uint32_t hash_begin = 2166136261u;
+/* The hash of the empty text; not 0, so that zero bytes count. */
+static const uint32_t hash_begin = 1;
 
-static inline uint32_t hash_byte(uint32_t hash, char byte)
+static const uint32_t prime = 0x7fffffff;
+
+/* An argument for the hash that nobody knows beforehand. */
+static uint32_t draw_argument(const void *place)
 {
-    return (hash ^ (unsigned char)byte) * 16777619u;
+    uint64_t bits = 0;
+    if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t)sizeof bits) {
+        struct timespec now = {0, 0};
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        bits = (uint64_t)(uintptr_t)place ^ (uint64_t)now.tv_nsec;
+    }
+    return 256 + (uint32_t)(rng_splitmix64(bits) % (prime - 256));
 }
 
-/* FNV-1a leaves the low bits of short texts poorly mixed; the tables use the low bits. */
+/* hash * argument + byte modulo the prime; hash < 2^31. */
+static inline uint32_t hash_byte(const vocab *v, uint32_t hash, char byte)
+{
+    const uint64_t sum = (uint64_t)hash * v->argument + (unsigned char)byte;
+    const uint32_t folded = (uint32_t)(sum & prime) + (uint32_t)(sum >> 31);
+    return folded >= prime ? folded - prime : folded;
+}
+
+/* A one-to-one mixing: the tables use the low bits, and small texts have small hashes. */
 static inline uint32_t hash_end(uint32_t hash)
 {
     hash ^= hash >> 16;
@@ -21,11 +42,11 @@ static inline uint32_t hash_end(uint32_t hash)
     return hash ^ (hash >> 15);
 }
 
-static uint32_t hash_text(const char *text, size_t n)
+static uint32_t hash_text(const vocab *v, const char *text, size_t n)
 {
     uint32_t hash = hash_begin;
     for (size_t i = 0; i < n; i++)
-        hash = hash_byte(hash, text[i]);
+        hash = hash_byte(v, hash, text[i]);
     return hash_end(hash);
 }
 
@@ -117,6 +138,7 @@ mts_status vocab_finish(mts_ctx *ctx, vocab *v, const char *prefix)
     char quoted[UTF8_QUOTE_BYTES];
 
     v->prefix_bytes = strlen(prefix);
+    v->argument = draw_argument(v);
     MTS_CHECK(v->count > 0, MTS_ERR_BAD_FILE, "the vocabulary is empty");
     MTS_TRY(create_table(ctx, &v->whole, v->count));
     MTS_TRY(create_table(ctx, &v->rest, v->count));
@@ -125,14 +147,14 @@ mts_status vocab_finish(mts_ctx *ctx, vocab *v, const char *prefix)
         MTS_CHECK(entry->present, MTS_ERR_BAD_FILE, "no token has id %d, but ids go up to %lld", id,
                   (long long)v->count - 1);
         const char *text = v->bytes + entry->offset;
-        uint32_t hash = hash_text(text, entry->bytes);
+        uint32_t hash = hash_text(v, text, entry->bytes);
         int32_t other = find(v, &v->whole, 0, hash, text, entry->bytes);
         MTS_CHECK(other < 0, MTS_ERR_BAD_FILE, "token \"%s\" appears twice, as id %d and as id %d",
                   utf8_quote(quoted, sizeof quoted, text), other, id);
         insert(&v->whole, hash, id);
         if (entry->bytes > v->prefix_bytes && memcmp(text, prefix, v->prefix_bytes) == 0) {
             text += v->prefix_bytes;
-            insert(&v->rest, hash_text(text, entry->bytes - v->prefix_bytes), id);
+            insert(&v->rest, hash_text(v, text, entry->bytes - v->prefix_bytes), id);
         }
     }
 cleanup:
@@ -150,7 +172,7 @@ void vocab_deinit(vocab *v)
 
 int32_t vocab_find(const vocab *v, const char *text, size_t n)
 {
-    return find(v, &v->whole, 0, hash_text(text, n), text, n);
+    return find(v, &v->whole, 0, hash_text(v, text, n), text, n);
 }
 
 const char *vocab_text(const vocab *v, int32_t id)
@@ -169,7 +191,7 @@ int32_t vocab_longest_prefix(const vocab *v, bool continuing, const char *word, 
         n = VOCAB_MAX_TOKEN_BYTES;
     hashes[0] = hash_begin;
     for (size_t i = 0; i < n; i++)
-        hashes[i + 1] = hash_byte(hashes[i], word[i]);
+        hashes[i + 1] = hash_byte(v, hashes[i], word[i]);
     for (; n > 0; n--) {
         int32_t id = find(v, table, skip, hash_end(hashes[n]), word, n);
         if (id >= 0 && v->entries[id].in_model) {

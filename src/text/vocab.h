@@ -5,8 +5,13 @@
  * wordpiece_encode asks vocab_longest_prefix for every piece of every word.
  *
  * Two open-addressing tables with linear probing, at most half full: `whole` by the token's text,
- * `rest` by its text without the continuing-subword prefix ("##ing" -> "ing").  The hash is FNV-1a
- * [Fowler1991], so that the hashes of all prefixes of a word come from one pass over it.
+ * `rest` by its text without the continuing-subword prefix ("##ing" -> "ing").
+ *
+ * The hash is the value of a polynomial modulo the prime 2^31 - 1 [Carter1979].  Its coefficients
+ * are the bytes of the text; its argument is drawn when the tables are built.  So the hashes of all
+ * prefixes of a word come from one pass over it, and nobody can write a file whose tokens collide:
+ * two texts of n bytes have equal hashes for at most n of the 2^31 arguments.  Ids do not depend on
+ * the argument.
  */
 #ifndef MTS_TEXT_VOCAB_H
 #define MTS_TEXT_VOCAB_H
@@ -42,6 +47,7 @@ typedef struct vocab {
     int64_t count, room;  /* count = greatest id + 1 */
     vocab_table whole, rest;
     size_t prefix_bytes;
+    uint32_t argument; /* of the hash, 256..2^31 - 2 */
 } vocab;
 
 /*

@@ -1,5 +1,5 @@
 /*
- * vocab.txt -> tokenizer_spec: one token a line, the line number from 0 is its id.
+ * vocab.txt -> wordpiece_spec: one token a line, the line number from 0 is its id.
  *
  * A byte order mark, CR LF line ends, a last line without line end and blank lines at the end of
  * the file are tolerated.  Whitespace at the end of a line does not belong to the token, as in
@@ -7,7 +7,7 @@
  * Other blank lines, duplicates, and malformed UTF-8 are errors; of duplicates Hugging Face keeps
  * the last, which leaves an id that nothing is ever encoded to, so it is a sign of a damaged file.
  */
-#include "text/tokenizer_spec.h"
+#include "text/wordpiece_spec.h"
 
 #include <string.h>
 
@@ -29,7 +29,7 @@ static size_t trim_end(const char *line, size_t n)
     return kept > 0 ? kept : n;
 }
 
-mts_status vocab_txt_read(mts_ctx *ctx, const char *path, tokenizer_spec *spec)
+mts_status vocab_txt_read(mts_ctx *ctx, const char *path, wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     char *content = NULL;

@@ -1,16 +1,15 @@
-/* The BERT tokenizer: making the object and asking it.  See wordpiece.h; encoding is in
- * wordpiece_encode.c. */
-#include "text/wordpiece_object.h"
+/* The BERT tokenizer: making the object and asking it.  See wordpiece.h; cutting text is in
+ * wordpiece_split.c. */
+#include "text/wordpiece.h"
 
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/utf8.h"
 
-void wordpiece_close(wordpiece *wp)
+static void close_wordpiece(tokenizer *tok)
 {
-    if (wp == NULL)
-        return;
+    wordpiece *wp = (wordpiece *)tok;
     vocab_deinit(&wp->vocabulary);
     added_set_deinit(&wp->added_raw);
     added_set_deinit(&wp->added_normalized[0]);
@@ -45,7 +44,7 @@ cleanup:
 }
 
 /* Find the ids of the special tokens; [UNK], [CLS] and [SEP] must be there. */
-static mts_status find_special(mts_ctx *ctx, wordpiece *wp, const tokenizer_spec *spec)
+static mts_status find_special(mts_ctx *ctx, wordpiece *wp, const wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     char quoted[UTF8_QUOTE_BYTES];
@@ -60,7 +59,7 @@ cleanup:
 }
 
 /* Make the sets of added tokens; the special tokens are among them even if no file lists them. */
-static mts_status build_added(mts_ctx *ctx, wordpiece *wp, const tokenizer_spec *spec)
+static mts_status build_added(mts_ctx *ctx, wordpiece *wp, const wordpiece_spec *spec)
 {
     mts_status st = MTS_OK;
     char quoted[UTF8_QUOTE_BYTES];
@@ -87,87 +86,92 @@ cleanup:
     return st;
 }
 
-mts_status wordpiece_open(mts_ctx *ctx, const char *model_dir, wordpiece **out)
+/* [CLS] a [SEP], and [CLS] a [SEP] b [SEP]. */
+static void set_templates(wordpiece *wp)
+{
+    const template_piece cls = {PIECE_TOKEN, wp->special[SPECIAL_CLS], 0};
+    const template_piece sep_a = {PIECE_TOKEN, wp->special[SPECIAL_SEP], 0};
+    const template_piece sep_b = {PIECE_TOKEN, wp->special[SPECIAL_SEP], 1};
+    const template_piece a = {PIECE_TEXT_A, 0, 0}, b = {PIECE_TEXT_B, 0, 1};
+    wp->base.single = (row_template){3, {cls, a, sep_a}};
+    wp->base.pair = (row_template){5, {cls, a, sep_a, b, sep_b}};
+}
+
+/* By tokenizer.json where there is one.  Files of 2020 do not say the type of their model: they are
+ * WordPiece if they have its parameter. */
+static bool claims(const tokenizer_folder *folder)
+{
+    if (folder->json == NULL)
+        return folder->has_vocab_txt;
+    if (folder->model_type != NULL)
+        return strcmp(folder->model_type, wordpiece_class.name) == 0;
+    return json_object_get(folder->model, "continuing_subword_prefix") != NULL &&
+           json_object_get(folder->model, "merges") == NULL;
+}
+
+static mts_status open_wordpiece(mts_ctx *ctx, const tokenizer_folder *folder, tokenizer **out)
 {
     mts_status st = MTS_OK;
-    tokenizer_spec spec = {0};
+    wordpiece_spec spec = {0};
     wordpiece *wp = NULL;
 
     *out = NULL;
-    MTS_TRY(tokenizer_spec_read(ctx, model_dir, &spec));
+    MTS_TRY(wordpiece_spec_read(ctx, folder, &spec));
     MTS_TRY(mem_calloc(ctx, &wp, 1, sizeof *wp, "tokenizer"));
+    wp->base.class = &wordpiece_class;
     wp->vocabulary = spec.vocabulary;
     spec.vocabulary = (vocab){0}; /* ownership moved */
     wp->normalizer = spec.normalizer;
     wp->max_input_chars = spec.max_input_chars;
+    wp->as_json_says = spec.as_json_says;
     if ((st = vocab_finish(ctx, &wp->vocabulary, spec.prefix)) != MTS_OK ||
         (st = find_special(ctx, wp, &spec)) != MTS_OK ||
         (st = build_added(ctx, wp, &spec)) != MTS_OK) {
-        status_prefix(ctx, "%s", model_dir);
+        status_prefix(ctx, "%s", folder->dir);
         goto cleanup;
     }
-    *out = wp;
+    set_templates(wp);
+    *out = &wp->base;
     wp = NULL;
 cleanup:
-    wordpiece_close(wp);
-    tokenizer_spec_deinit(&spec);
+    if (wp != NULL)
+        close_wordpiece(&wp->base);
+    wordpiece_spec_deinit(&spec);
     return st;
 }
 
-void wordpiece_set_lower_case(wordpiece *wp, bool lower_case)
+/* Accents follow it where strip_accents is null in the files. */
+static mts_status set_lower_case(mts_ctx *ctx, tokenizer *tok, bool lower_case)
 {
-    wp->normalizer.lower_case = lower_case;
+    (void)ctx;
+    ((wordpiece *)tok)->normalizer.lower_case = lower_case;
+    return MTS_OK;
 }
 
-bool wordpiece_lower_case(const wordpiece *wp)
+static const char *get_token(const tokenizer *tok, int32_t id)
 {
-    return wp->normalizer.lower_case;
+    return vocab_text(&((const wordpiece *)tok)->vocabulary, id);
 }
 
-const char *wordpiece_token(const wordpiece *wp, int32_t id)
+static int32_t find_token(const tokenizer *tok, const char *token)
 {
-    return vocab_text(&wp->vocabulary, id);
+    return vocab_find(&((const wordpiece *)tok)->vocabulary, token, strlen(token));
 }
 
-int32_t wordpiece_find_token(const wordpiece *wp, const char *token)
+static int64_t vocab_size(const tokenizer *tok)
 {
-    return vocab_find(&wp->vocabulary, token, strlen(token));
+    return ((const wordpiece *)tok)->vocabulary.count;
 }
 
-int64_t wordpiece_vocab_size(const wordpiece *wp)
-{
-    return wp->vocabulary.count;
-}
-
-int32_t wordpiece_unk_id(const wordpiece *wp)
-{
-    return wp->special[SPECIAL_UNK];
-}
-
-int32_t wordpiece_cls_id(const wordpiece *wp)
-{
-    return wp->special[SPECIAL_CLS];
-}
-
-int32_t wordpiece_sep_id(const wordpiece *wp)
-{
-    return wp->special[SPECIAL_SEP];
-}
-
-int32_t wordpiece_pad_id(const wordpiece *wp)
-{
-    return wp->special[SPECIAL_PAD] >= 0 ? wp->special[SPECIAL_PAD] : 0;
-}
-
-int32_t wordpiece_mask_id(const wordpiece *wp)
-{
-    return wp->special[SPECIAL_MASK];
-}
-
-const char *const *wordpiece_file_names(int *count)
-{
-    static const char *const names[] = {"vocab.txt", "tokenizer.json", "tokenizer_config.json",
-                                        "special_tokens_map.json", "added_tokens.json"};
-    *count = (int)(sizeof names / sizeof names[0]);
-    return names;
-}
+const tokenizer_class wordpiece_class = {
+    .name = "WordPiece",
+    .claims = claims,
+    .open = open_wordpiece,
+    .close = close_wordpiece,
+    .set_lower_case = set_lower_case,
+    .split = wordpiece_split,
+    .token = get_token,
+    .find_token = find_token,
+    .vocab_size = vocab_size,
+    .write_rules = wordpiece_write_rules,
+};

@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "io/safetensors.h"
-#include "models/bert_io.h"
+#include "network/network_io.h"
 
 /* *name: a folder in output_dir that is the folder path, by whatever name; "" if there is none. */
 static mts_status find_in_output(const run *r, const char *path, char **name)
@@ -87,19 +87,19 @@ mts_status checkpoint_find_resume(run *r)
     char *name = NULL;
     MTS_TRY(checkpoint_folder_recover(ctx, o->output_dir));
     MTS_TRY(checkpoint_folder_list(ctx, o->output_dir, 0, INT64_MAX, -1, &range));
-    r->anew = true;
+    r->starts_fresh = true;
     if (wanted != NULL && strcmp(wanted, "last") == 0) {
         MTS_CHECK(range.count > 0, MTS_ERR_NOT_FOUND,
                   "%s: no checkpoint-<step> folder to resume from", o->output_dir);
         MTS_TRY(checkpoint_folder_path(ctx, &r->resume_dir, o->output_dir, range.newest));
-        r->anew = false;
+        r->starts_fresh = false;
     } else if (wanted != NULL) {
         MTS_CHECK(dir_exists(wanted), MTS_ERR_NOT_FOUND, "%s: no such checkpoint folder", wanted);
         MTS_TRY(mem_strdup(ctx, &r->resume_dir, wanted));
         MTS_TRY(find_in_output(r, wanted, &name));
-        r->anew = name[0] == '\0';
+        r->starts_fresh = name[0] == '\0';
     }
-    if (r->anew)
+    if (r->starts_fresh)
         MTS_TRY(check_output_free(r, range.newest));
 cleanup:
     mem_free(name);
@@ -161,7 +161,7 @@ static mts_status load_optimizer(run *r, const char *dir)
                                      (size_t)state.count *
                                          safetensors_dtype_size(dtype_of(state.dtype))));
     }
-    MTS_TRY(optimizer_restored(ctx, r->opt, r->model->params.items, r->model->params.count));
+    MTS_TRY(optimizer_restored(ctx, r->opt, r->net->params.trained, r->net->params.trained_count));
 cleanup:
     safetensors_close(file);
     mem_free(path);
@@ -188,7 +188,7 @@ mts_status checkpoint_load(run *r, const char *dir)
     MTS_TRY(train_state_load(r, dir));
     MTS_TRY(load_optimizer(r, dir));
     MTS_TRY(check_step(r, dir));
-    r->model->ex.weight_version = (uint64_t)r->state.global_step + 1;
+    network_set_version(r->net, (uint64_t)r->state.global_step + 1);
 cleanup:
     return st;
 }
@@ -197,7 +197,7 @@ cleanup:
 static mts_status write_files(const run *r, const char *dir)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(bert_save(r->ctx, r->model, dir));
+    MTS_TRY(network_save(r->ctx, r->net, dir));
     MTS_TRY(tokenizer_files_write(r->ctx, &r->tokenizer_files, dir));
     MTS_TRY(save_optimizer(r, dir));
     MTS_TRY(train_state_save(r, dir));
@@ -211,7 +211,7 @@ mts_status checkpoint_begin(run *r)
     mts_ctx *ctx = r->ctx;
     const char *dir = r->o->output_dir;
     MTS_TRY(run_note_failure(r, checkpoint_folder_clean(ctx, dir), "left by an earlier run"));
-    if (!r->anew)
+    if (!r->starts_fresh)
         return MTS_OK;
     for (;;) {
         checkpoint_range range;

@@ -17,7 +17,7 @@
 
 /*
  * Set r->resume_dir from --resume_from_checkpoint ("last": the newest checkpoint of output_dir),
- * and r->anew unless it is one of output_dir.  A run that begins anew in its folder forgets what is
+ * and r->starts_fresh unless it is one of output_dir.  A run that begins anew in its folder forgets what is
  * there: that is refused without --overwrite_output_dir, and where the model to start from would be
  * lost.  MTS_ERR_ARGUMENT, _NOT_FOUND, _IO, _MEMORY.
  */

@@ -10,27 +10,40 @@ static const char log_name[] = "metrics.jsonl";
 
 static const char *const model_names[] = {"config.json", "model.safetensors", "trainer_state.json"};
 
-static const char *const result_names[] = {"train_results.json",     "eval_results.json",
-                                           "all_results.json",       "predict_results.txt",
-                                           "predict_results_mm.txt", log_name};
+static const char *const result_names[] = {"train_results.json", "eval_results.json",
+                                           "all_results.json", log_name};
 
 enum {
     MODEL_NAMES = sizeof model_names / sizeof model_names[0],
     RESULT_NAMES = sizeof result_names / sizeof result_names[0],
 };
 
-/* The names one after the other; NULL behind the last. */
-static const char *name_at(int index)
+/* Names of results, those of every task's own among them; NULL behind the last. */
+static const char *result_at(int index)
 {
-    int tokenizer_count;
-    const char *const *tokenizer_names = wordpiece_file_names(&tokenizer_count);
-    if (index < MODEL_NAMES)
-        return model_names[index];
-    index -= MODEL_NAMES;
     if (index < RESULT_NAMES)
         return result_names[index];
     index -= RESULT_NAMES;
-    return index < tokenizer_count ? tokenizer_names[index] : NULL;
+    for (int c = 0; task_class_at(c) != NULL; c++) {
+        for (int i = 0; task_class_at(c)->result_files[i] != NULL; i++) {
+            if (index-- == 0)
+                return task_class_at(c)->result_files[i];
+        }
+    }
+    return NULL;
+}
+
+/* The names of all files one after the other; NULL behind the last. */
+static const char *name_at(int index)
+{
+    int tokenizer_count;
+    const char *const *tokenizer_names = tokenizer_file_names(&tokenizer_count);
+    if (index < MODEL_NAMES)
+        return model_names[index];
+    index -= MODEL_NAMES;
+    if (index < tokenizer_count)
+        return tokenizer_names[index];
+    return result_at(index - tokenizer_count);
 }
 
 bool output_files_has_name(const char *name)
@@ -77,8 +90,8 @@ cleanup:
 mts_status output_files_forget_results(mts_ctx *ctx, const char *dir)
 {
     mts_status st = MTS_OK;
-    for (int i = 0; i < RESULT_NAMES; i++)
-        MTS_TRY(file_remove(ctx, dir, result_names[i]));
+    for (int i = 0; result_at(i) != NULL; i++)
+        MTS_TRY(file_remove(ctx, dir, result_at(i)));
 cleanup:
     return st;
 }
@@ -91,8 +104,6 @@ static mts_status check_data_file(const run *r, const char *input)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     char *path = NULL;
-    if (input == NULL)
-        return MTS_OK;
     MTS_CHECK(r->o->metrics_file == NULL || !file_is_same(r->o->metrics_file, input),
               MTS_ERR_ARGUMENT, "option --metrics_file: %s is read by this run: give another file",
               input);
@@ -159,11 +170,9 @@ mts_status output_files_check_inputs(const run *r)
 {
     mts_status st = MTS_OK;
     const mts_options *o = r->o;
-    MTS_TRY(check_data_file(r, r->task.train_path));
-    for (int i = 0; i < TASK_MAX_SETS; i++) {
-        MTS_TRY(check_data_file(r, r->task.eval_paths[i]));
-        MTS_TRY(check_data_file(r, r->task.test_paths[i]));
-    }
+    const task *t = r->task;
+    for (int64_t i = 0; t->class->input(t, i) != NULL; i++)
+        MTS_TRY(check_data_file(r, t->class->input(t, i)));
     if (o->metrics_file == NULL)
         return MTS_OK;
     MTS_TRY(check_metrics_name(r));

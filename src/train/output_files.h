@@ -24,7 +24,7 @@ MTS_NODISCARD mts_status output_files_find(mts_ctx *ctx, const char *dir, const 
 MTS_NODISCARD mts_status output_files_forget_results(mts_ctx *ctx, const char *dir);
 
 /* Refuse to write over what is read: data files among the files of output_dir, a metrics_file that
- * is a data file, in the model folder, or another file of output_dir.  After task_resolve.
+ * is a data file, in the model folder, or another file of output_dir.  After task_open.
  * MTS_ERR_ARGUMENT. */
 MTS_NODISCARD mts_status output_files_check_inputs(const run *r);
 

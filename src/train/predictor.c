@@ -3,39 +3,40 @@
 
 #include <string.h>
 
-#include "models/bert_io.h"
+#include "network/network_io.h"
 #include "train/settings.h"
 
 static mts_status create_model(predictor *p, const mts_options *o, model_config *cfg)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = p->ctx;
-    const num_format format = settings_format(o);
-    const bert_dropout dropout = {0};
-    const bert_limits limits = {
-        .eval_rows = p->batch_size,
-        .eval_tokens = p->batch_size * p->max_seq_length,
-        .max_length = p->max_seq_length,
+    const network_options options = {
+        .head = head_class_of_config(cfg),
+        .format = settings_format(o),
+        .threads = p->threads,
+        .limits = {.eval_rows = p->batch_size,
+                   .eval_tokens = p->batch_size * p->max_seq_length,
+                   .max_length = p->max_seq_length},
     };
-    const batch_plan plan = {.max_rows = limits.eval_rows,
-                             .max_tokens = limits.eval_tokens,
-                             .max_len = limits.max_length};
-    bert_load_report report;
+    const batch_plan plan = {.max_rows = options.limits.eval_rows,
+                             .max_tokens = options.limits.eval_tokens,
+                             .max_len = options.limits.max_length};
+    network_load_report report;
     MTS_CHECK(p->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
               "option --max_seq_length: the model has %lld positions, found %lld: give at most "
               "as many",
               (long long)cfg->max_position_embeddings, (long long)p->max_seq_length);
-    MTS_CHECK(wordpiece_vocab_size(p->tokenizer) <= cfg->vocab_size, MTS_ERR_BAD_FILE,
+    MTS_CHECK(tokenizer_vocab_size(p->tokenizer) <= cfg->vocab_size, MTS_ERR_BAD_FILE,
               "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld",
-              o->model_name_or_path, (long long)wordpiece_vocab_size(p->tokenizer),
+              o->model_name_or_path, (long long)tokenizer_vocab_size(p->tokenizer),
               (long long)cfg->vocab_size);
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               o->model_name_or_path, (long long)cfg->type_vocab_size);
-    MTS_TRY(settings_check_tokens(ctx, limits.eval_tokens, "eval"));
-    MTS_TRY(bert_check_weights(ctx, cfg, o->model_name_or_path, BERT_HEAD_NEEDED));
-    MTS_TRY(bert_create(ctx, cfg, &format, p->threads, 0, &dropout, &limits, &p->model));
-    MTS_TRY(bert_load(ctx, p->model, o->model_name_or_path, BERT_HEAD_NEEDED, &report));
+    MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
+    MTS_TRY(network_check_weights(ctx, cfg, options.head, o->model_name_or_path, HEAD_NEEDED));
+    MTS_TRY(network_create(ctx, cfg, &options, &p->net));
+    MTS_TRY(network_load(ctx, p->net, o->model_name_or_path, HEAD_NEEDED, &report));
     MTS_TRY(batch_init(ctx, &p->batch, &plan));
 cleanup:
     return st;
@@ -52,10 +53,10 @@ mts_status predictor_open(mts_ctx *ctx, const mts_options *o, predictor **out)
     p->batch_size = o->per_device_eval_batch_size;
     p->threads = settings_threads(o);
     MTS_TRY(model_config_load(ctx, o->model_name_or_path, &cfg));
-    p->max_seq_length = settings_max_length(o, &cfg);
-    MTS_TRY(wordpiece_open(ctx, o->model_name_or_path, &p->tokenizer));
+    p->max_seq_length = settings_max_length(o, &cfg, head_class_of_config(&cfg)->name);
+    MTS_TRY(tokenizer_open(ctx, o->model_name_or_path, &p->tokenizer));
     if (o->do_lower_case >= 0)
-        wordpiece_set_lower_case(p->tokenizer, o->do_lower_case == 1);
+        MTS_TRY(tokenizer_set_lower_case(ctx, p->tokenizer, o->do_lower_case == 1));
     MTS_TRY(create_model(p, o, &cfg));
     *out = p;
     p = NULL;
@@ -69,8 +70,8 @@ void predictor_close(predictor *p)
 {
     if (p == NULL)
         return;
-    wordpiece_close(p->tokenizer);
-    bert_destroy(p->model);
+    tokenizer_close(p->tokenizer);
+    network_destroy(p->net);
     batch_deinit(&p->batch);
     mem_free(p);
 }
@@ -80,35 +81,28 @@ mts_status predictor_run(predictor *p, const char *const *text_a, const char *co
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = p->ctx;
-    dataset d = {0};
     encoded_dataset rows = {0};
     sampler order = {0};
     if (n == 0)
         return MTS_OK;
-    /* the texts are borrowed: only the arrays of pointers are lent to the encoder */
-    d.n = n;
-    d.text_a = (char **)(uintptr_t)text_a;
-    d.text_b = (char **)(uintptr_t)text_b;
-    MTS_TRY(encoded_dataset_build(ctx, &rows, &d, p->tokenizer, p->max_seq_length, p->threads, NULL,
-                                  NULL));
+    MTS_TRY(encoded_dataset_build(ctx, &rows, (text_rows){n, text_a, text_b}, p->tokenizer,
+                                  p->max_seq_length, p->threads, NULL, NULL));
     p->cut_rows += rows.cut;
     MTS_TRY(sampler_init(ctx, &order, &rows, SAMPLER_SEQUENTIAL, p->batch_size, 0));
     for (int64_t i = 0; i < sampler_batch_count(&order); i++) {
         int64_t count;
         const int64_t *index = sampler_batch(&order, i, &count);
         batch_fill(&p->batch, &rows, index, count);
-        const bert_input in = {
+        const model_input in = {
             .seq = {p->batch.n, p->batch.total_tokens, p->batch.max_len, p->batch.offsets},
             .ids = p->batch.ids,
             .type_ids = p->batch.type_ids,
             .positions = p->batch.positions,
         };
-        bert_forward(p->model, &in, logits + index[0] * p->model->cfg.num_labels);
-        MTS_CHECK(p->model->ex.anomaly[0] == '\0', MTS_ERR_NUMERIC, "%s", p->model->ex.anomaly);
-        MTS_TRY(bert_check_memory(ctx, p->model));
+        (void)network_predict(p->net, &in, NULL, logits + index[0] * p->net->cfg.num_labels);
+        MTS_TRY(network_check(ctx, p->net));
     }
 cleanup:
-    p->model->ex.anomaly[0] = '\0'; /* the next texts may be fine */
     sampler_deinit(&order);
     encoded_dataset_deinit(&rows);
     return st;

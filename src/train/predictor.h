@@ -1,20 +1,20 @@
 /*
  * Labelling texts with a fine-tuned folder: rows are encoded, put into batches and run forward.
  *
- * Path: cmd_predict -> mts_predictor_run -> predictor_run -> bert_forward.
+ * Path: cmd_predict -> mts_predictor_run -> predictor_run -> network_predict.
  */
 #ifndef MTS_TRAIN_PREDICTOR_H
 #define MTS_TRAIN_PREDICTOR_H
 
 #include "data/batch.h"
 #include "data/sampler.h"
-#include "models/bert.h"
-#include "text/wordpiece.h"
+#include "network/network.h"
+#include "text/tokenizer.h"
 
 typedef struct predictor {
     mts_ctx *ctx;
-    wordpiece *tokenizer;
-    bert *model;
+    tokenizer *tokenizer;
+    network *net;
     int64_t max_seq_length, batch_size;
     int64_t cut_rows; /* of all rows so far: had more than max_seq_length tokens */
     int threads;

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/json_util.h"
-#include "models/bert_io.h"
+#include "network/network_io.h"
 #include "train/checkpoint_folder.h"
 #include "train/train_state.h"
 
@@ -98,7 +98,7 @@ static mts_status write_files(const run *r, const char *temporary)
     MTS_TRY(file_remove_tree(r->ctx, temporary)); /* of a killed run that had our number */
     MTS_TRY(file_make_dirs(r->ctx, temporary));
     MTS_TRY(tokenizer_files_write(r->ctx, &r->tokenizer_files, temporary));
-    MTS_TRY(bert_save(r->ctx, r->model, temporary));
+    MTS_TRY(network_save(r->ctx, r->net, temporary));
     MTS_TRY(train_state_save(r, temporary));
 cleanup:
     return st;

@@ -7,8 +7,7 @@
 #include <time.h>
 
 #include "base/file.h"
-#include "base/utf8.h"
-#include "models/bert_io.h"
+#include "network/network_io.h"
 #include "train/checkpoint.h"
 #include "train/output_files.h"
 #include "train/settings.h"
@@ -61,95 +60,62 @@ static bool tokenizing(void *user, int64_t done, int64_t total)
                   .kind = MTS_EVENT_PROGRESS, .text = "tokenizing", .done = done, .total = total});
 }
 
-/* Encode the rows of d, the file at path, and free d. */
-static mts_status encode(run *r, const char *path, dataset *d, encoded_dataset *out)
+static void note_line(void *user, const char *text)
 {
-    mts_status st = MTS_OK;
-    char text[RUN_NOTE_BYTES];
-    if (dataset_quotes_note(d, path, text, sizeof text))
-        run_note(r, "%s", text);
-    MTS_TRY(encoded_dataset_build(r->ctx, out, d, r->tokenizer, r->max_seq_length, r->threads,
-                                  tokenizing, r));
-    if (out->cut > 0)
-        run_note(r, "%s: %lld of %lld rows were cut to --max_seq_length %lld tokens", path,
-                 (long long)out->cut, (long long)out->n, (long long)r->max_seq_length);
-cleanup:
-    dataset_deinit(d);
-    return st;
+    run_note(user, "%s", text);
+}
+
+/* How the task's data is read in this run. */
+static task_reading reading_of(run *r)
+{
+    return (task_reading){.tokenizer = r->tokenizer,
+                          .max_length = r->max_seq_length,
+                          .threads = r->threads,
+                          .progress = tokenizing,
+                          .note = note_line,
+                          .user = r};
 }
 
 static mts_status load_data(run *r, run_purpose purpose)
 {
     mts_status st = MTS_OK;
-    dataset d = {0};
-    if (purpose.train) {
-        MTS_TRY(task_load_train(r->ctx, &r->task, &d));
-        MTS_TRY(encode(r, r->task.train_path, &d, &r->train));
-    }
-    r->eval_sets = purpose.evaluate ? task_eval_count(&r->task) : 0;
-    for (int64_t i = 0; i < r->eval_sets; i++) {
-        MTS_TRY(task_load_eval(r->ctx, &r->task, i, &d));
-        MTS_TRY(encode(r, r->task.eval_paths[i], &d, &r->eval[i]));
-    }
-    r->test_sets = purpose.predict ? task_test_count(&r->task) : 0;
-    for (int64_t i = 0; i < r->test_sets; i++) {
-        MTS_TRY(task_load_test(r->ctx, &r->task, i, &d));
-        MTS_TRY(encode(r, r->task.test_paths[i], &d, &r->test[i]));
-    }
-cleanup:
-    dataset_deinit(&d);
-    return st;
-}
-
-/* The classes of the data in the order that the model has them in; other names: a new head. */
-static mts_status take_order_of_labels(run *r, const model_config *cfg)
-{
-    mts_status st = MTS_OK;
-    task_match match;
-    MTS_TRY(task_match_labels(r->ctx, &r->task, (const char *const *)cfg->labels, cfg->num_labels,
-                              model_config_is_regression(cfg), &match));
-    r->new_head = match == TASK_MATCH_NAMES && r->resume_dir == NULL;
-    utf8_quote(r->model_label, sizeof r->model_label, cfg->labels[0]);
+    const task_reading reading = reading_of(r);
+    const task_class *class = r->task->class;
+    if (purpose.train)
+        MTS_TRY(class->encode(r->ctx, r->task, TASK_TRAIN, 0, &reading, &r->train));
+    r->eval_sets = purpose.evaluate ? class->sets(r->task, TASK_EVAL) : 0;
+    for (int64_t i = 0; i < r->eval_sets; i++)
+        MTS_TRY(class->encode(r->ctx, r->task, TASK_EVAL, i, &reading, &r->eval[i]));
+    r->test_sets = purpose.predict ? class->sets(r->task, TASK_TEST) : 0;
+    for (int64_t i = 0; i < r->test_sets; i++)
+        MTS_TRY(class->encode(r->ctx, r->task, TASK_TEST, i, &reading, &r->test[i]));
 cleanup:
     return st;
 }
 
-/* The model's labels: set from the task before training, taken from the model otherwise.  What
- * evaluation will need to know of the training is noted beside them. */
-static mts_status agree_on_labels(run *r, model_config *cfg, bool train)
+/* Task and model agree on labels; what evaluation will need to know of a training is noted beside
+ * them. */
+static mts_status fit_task(run *r, model_config *cfg, bool train)
 {
     mts_status st = MTS_OK;
-    mts_ctx *ctx = r->ctx;
-    MTS_CHECK(cfg->problem_type != MODEL_PROBLEM_MULTI_LABEL, MTS_ERR_UNSUPPORTED,
-              "%s: config.json: problem_type multi_label_classification: such a model can be used "
-              "for prediction, but not trained or evaluated, for which a text has one label",
-              r->model_dir);
-    if (train) {
-        MTS_TRY(take_order_of_labels(r, cfg));
-        MTS_TRY(model_config_set_labels(r->ctx, cfg, (const char *const *)r->task.label_names,
-                                        r->task.num_labels, r->task.regression));
-        if (r->task.glue != NULL)
-            MTS_TRY(model_config_set_string(r->ctx, cfg, "finetuning_task", r->task.name));
-        MTS_TRY(settings_store(r->ctx, r->o, cfg));
-    } else {
-        MTS_TRY(task_set_labels(r->ctx, &r->task, (const char *const *)cfg->labels, cfg->num_labels,
-                                model_config_is_regression(cfg)));
-    }
+    const task_reading reading = reading_of(r);
+    MTS_TRY(r->task->class->fit(r->ctx, r->task, r->model_dir, cfg, train, &reading));
+    if (train)
+        MTS_TRY(settings_store(r->ctx, r->o, r->task, cfg));
 cleanup:
     return st;
 }
 
 /* The largest training and evaluation batches; both plans hold at least one token. */
-static mts_status plan_batches(run *r, bert_limits *limits)
+static mts_status plan_batches(run *r, network_limits *limits)
 {
     mts_status st = MTS_OK;
     batch_plan all = {0}, plan;
-    *limits = (bert_limits){.eval_rows = 1, .eval_tokens = 1};
+    *limits = (network_limits){.eval_rows = 1, .eval_tokens = 1};
     if (r->training) {
         MTS_TRY(batch_plan_rows(r->ctx, &all, &r->train, r->o->per_device_train_batch_size));
         limits->train_rows = all.max_rows;
         limits->train_tokens = all.max_tokens;
-        limits->recompute = r->o->gradient_checkpointing;
     }
     for (int64_t i = 0; i < r->eval_sets + r->test_sets; i++) {
         const encoded_dataset *e = i < r->eval_sets ? &r->eval[i] : &r->test[i - r->eval_sets];
@@ -167,22 +133,26 @@ cleanup:
 }
 
 /* Only a training that begins may make a pooler or classifier that the model does not have. */
-static bert_head wanted_head(const run *r)
+static head_source wanted_head(const run *r)
 {
     if (!r->training || r->resume_dir != NULL)
-        return BERT_HEAD_NEEDED;
-    return r->new_head ? BERT_HEAD_NEW : BERT_HEAD_IF_THERE;
+        return HEAD_NEEDED;
+    return r->task->other_labels ? HEAD_NEW : HEAD_IF_THERE;
 }
 
 static mts_status create_model(run *r, model_config *cfg)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    bert_limits limits;
-    const bert_dropout dropout = settings_dropout(r->o, cfg);
-    const int64_t labels = cfg->num_labels;
-    size_t count = 0;
-    const int64_t vocab = wordpiece_vocab_size(r->tokenizer);
+    network_options options = {
+        .head = head_class_find(r->task->head),
+        .format = r->format,
+        .threads = r->threads,
+        .seed = (uint64_t)r->o->seed,
+        .model = {.dropout = settings_dropout(r->o, cfg),
+                  .recompute = r->training && r->o->gradient_checkpointing},
+    };
+    const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
     MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
               "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", r->model_dir,
               (long long)vocab, (long long)cfg->vocab_size);
@@ -193,32 +163,25 @@ static mts_status create_model(run *r, model_config *cfg)
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               r->model_dir, (long long)cfg->type_vocab_size);
-    MTS_TRY(plan_batches(r, &limits));
-    MTS_TRY(settings_check_tokens(ctx, limits.train_tokens, "train"));
-    MTS_TRY(settings_check_tokens(ctx, limits.eval_tokens, "eval"));
-    count = (size_t)(r->batch.plan.max_rows * labels);
-    MTS_TRY(bert_check_weights(ctx, cfg, r->model_dir, wanted_head(r)));
-    MTS_TRY(bert_create(ctx, cfg, &r->format, r->threads, (uint64_t)r->o->seed, &dropout, &limits,
-                        &r->model));
-    MTS_TRY(mem_calloc(ctx, &r->logits, count, sizeof(float), "logits"));
-    MTS_TRY(mem_calloc(ctx, &r->dlogits, count, sizeof(float), "gradients of logits"));
+    MTS_TRY(plan_batches(r, &options.limits));
+    MTS_TRY(settings_check_tokens(ctx, options.limits.train_tokens, "train"));
+    MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
+    MTS_TRY(network_check_weights(ctx, cfg, options.head, r->model_dir, wanted_head(r)));
+    MTS_TRY(network_create(ctx, cfg, &options, &r->net));
+    MTS_TRY(mem_calloc(ctx, &r->outputs, (size_t)network_max_outputs(r->net), sizeof(float),
+                       "outputs"));
 cleanup:
     return st;
 }
 
-static void note_head(run *r, const bert_load_report *report)
+static void note_head(run *r, const network_load_report *report)
 {
-    const int64_t labels = r->model->cfg.num_labels;
-    char own[UTF8_QUOTE_BYTES];
-    if (report->pooler_initialized)
-        run_note(r, "%s has no pooler: it was initialised", r->model_dir);
-    if (report->classifier_left)
-        run_note(r,
-                 "%s has a head for other labels (\"%s\", ...) than the data (\"%s\", ...): it was "
-                 "initialised",
-                 r->model_dir, r->model_label,
-                 utf8_quote(own, sizeof own, r->model->cfg.labels[0]));
-    else if (report->classifier_initialized)
+    const int64_t labels = r->net->cfg.num_labels;
+    if (report->initialized_head != NULL)
+        run_note(r, "%s has no %s: it was initialised", r->model_dir, report->initialized_head);
+    if (report->output_left)
+        run_note(r, "%s has a head for %s: it was initialised", r->model_dir, r->task->why);
+    else if (report->initialized_output != NULL)
         run_note(r, "%s has no head for %lld label%s: it was initialised", r->model_dir,
                  (long long)labels, labels == 1 ? "" : "s");
 }
@@ -226,8 +189,8 @@ static void note_head(run *r, const bert_load_report *report)
 static mts_status load_weights(run *r)
 {
     mts_status st = MTS_OK;
-    bert_load_report report;
-    MTS_TRY(bert_load(r->ctx, r->model, r->model_dir, wanted_head(r), &report));
+    network_load_report report;
+    MTS_TRY(network_load(r->ctx, r->net, r->model_dir, wanted_head(r), &report));
     note_head(r, &report);
     if (report.unused > 0)
         run_note(r, "%s: %lld tensor%s of the file not used, the first is %s", r->model_dir,
@@ -278,8 +241,8 @@ static mts_status prepare_training(run *r)
     plan_steps(r);
     note_eval_steps(r);
     MTS_TRY(run_check_best_metric(r));
-    MTS_TRY(
-        optimizer_create(ctx, &options, r->model->params.items, r->model->params.count, &r->opt));
+    MTS_TRY(optimizer_create(ctx, &options, r->net->params.trained, r->net->params.trained_count,
+                             &r->opt));
     r->state.log_history = json_array();
     MTS_CHECK(r->state.log_history != NULL, MTS_ERR_MEMORY, "out of memory: training log");
     if (r->resume_dir != NULL)
@@ -288,28 +251,13 @@ cleanup:
     return st;
 }
 
-/* A user's own files: what was taken for text and label, and as what. */
-static void note_columns(run *r)
-{
-    const task_spec *t = &r->task;
-    char a[UTF8_QUOTE_BYTES], b[UTF8_QUOTE_BYTES] = "", label[UTF8_QUOTE_BYTES], kind[32];
-    if (t->glue != NULL)
-        return;
-    utf8_quote(a, sizeof a, t->text_columns[0]);
-    if (t->text_columns[1] != NULL)
-        utf8_quote(b, sizeof b, t->text_columns[1]);
-    utf8_quote(label, sizeof label, t->label_column != NULL ? t->label_column : "label");
-    snprintf(kind, sizeof kind, "%lld classes", (long long)t->num_labels);
-    run_note(r, "text in column \"%s\"%s%s%s, label in column \"%s\": %s", a,
-             b[0] != '\0' ? " and \"" : "", b, b[0] != '\0' ? "\"" : "", label,
-             t->regression ? "a number" : kind);
-}
-
 mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_callbacks *callbacks,
                        run_purpose purpose)
 {
     mts_status st = MTS_OK;
     model_config cfg = {0};
+    const char *known = NULL; /* head of the folder that is evaluated, and what it stores */
+    const json_t *stored = NULL;
     r->ctx = ctx;
     r->o = o;
     r->callbacks = callbacks;
@@ -320,20 +268,20 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
         MTS_TRY(checkpoint_find_resume(r));
     r->model_dir = r->resume_dir != NULL ? r->resume_dir : o->model_name_or_path;
     MTS_TRY(model_config_load(ctx, r->model_dir, &cfg));
-    r->max_seq_length = settings_max_length(o, &cfg);
-    MTS_TRY(wordpiece_open(ctx, r->model_dir, &r->tokenizer));
+    known = purpose.train ? NULL : head_class_of_config(&cfg)->name;
+    r->max_seq_length = settings_max_length(o, &cfg, known);
+    MTS_TRY(tokenizer_open(ctx, r->model_dir, &r->tokenizer));
     if (o->do_lower_case >= 0)
-        wordpiece_set_lower_case(r->tokenizer, o->do_lower_case == 1);
+        MTS_TRY(tokenizer_set_lower_case(ctx, r->tokenizer, o->do_lower_case == 1));
     if (purpose.train)
         MTS_TRY(tokenizer_files_read(ctx, &r->tokenizer_files, r->model_dir));
-    if (purpose.train && o->do_lower_case >= 0)
-        MTS_TRY(tokenizer_files_set_lower_case(ctx, &r->tokenizer_files, o->do_lower_case == 1));
-    MTS_TRY(task_resolve(ctx, o, &r->task));
-    if (purpose.train) {
+    if (purpose.train)
+        MTS_TRY(tokenizer_write_rules(ctx, r->tokenizer, &r->tokenizer_files));
+    stored = purpose.train ? NULL : json_object_get(cfg.json, SETTINGS_KEY);
+    MTS_TRY(task_open(ctx, o, known, stored, &r->task));
+    if (purpose.train)
         MTS_TRY(output_files_check_inputs(r));
-        note_columns(r);
-    }
-    MTS_TRY(agree_on_labels(r, &cfg, purpose.train));
+    MTS_TRY(fit_task(r, &cfg, purpose.train));
     MTS_TRY(load_data(r, purpose));
     MTS_TRY(create_model(r, &cfg));
     MTS_TRY(load_weights(r));
@@ -346,8 +294,8 @@ cleanup:
 
 void run_deinit(run *r)
 {
-    task_deinit(&r->task);
-    wordpiece_close(r->tokenizer);
+    task_close(r->task);
+    tokenizer_close(r->tokenizer);
     tokenizer_files_deinit(&r->tokenizer_files);
     encoded_dataset_deinit(&r->train);
     for (int i = 0; i < TASK_MAX_SETS; i++) {
@@ -357,10 +305,9 @@ void run_deinit(run *r)
     batch_deinit(&r->batch);
     sampler_deinit(&r->sampler);
     sampler_deinit(&r->eval_sampler);
-    bert_destroy(r->model);
+    network_destroy(r->net);
     optimizer_destroy(r->opt);
-    mem_free(r->logits);
-    mem_free(r->dlogits);
+    mem_free(r->outputs);
     mem_free(r->state.best_checkpoint);
     json_decref(r->state.log_history);
     mem_free(r->resume_dir);

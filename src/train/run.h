@@ -11,14 +11,13 @@
 
 #include "base/utf8.h"
 #include "data/batch.h"
-#include "data/metrics.h"
 #include "data/sampler.h"
-#include "data/task.h"
-#include "models/bert.h"
+#include "network/network.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
-#include "text/wordpiece.h"
-#include "train/tokenizer_files.h"
+#include "tasks/task.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_files.h"
 
 /* Where training stands; all of it is in a checkpoint. */
 typedef struct train_state {
@@ -45,8 +44,8 @@ typedef struct run {
     int threads;
     bool training;
 
-    task_spec task;
-    wordpiece *tokenizer;
+    task *task;
+    tokenizer *tokenizer;
     tokenizer_files tokenizer_files;
     encoded_dataset train, eval[TASK_MAX_SETS], test[TASK_MAX_SETS];
     int64_t eval_sets, test_sets;
@@ -55,17 +54,15 @@ typedef struct run {
     bool sampler_stale; /* the sampler is not yet in the order of the present epoch */
     schedule schedule;
 
-    bert *model;
+    network *net;
     optimizer *opt;
-    float *logits, *dlogits; /* [rows of the largest batch][labels] */
+    float *outputs; /* of the head for the largest batch of evaluation */
     train_state state;
     int64_t batches_per_epoch, steps_per_epoch, total_steps;
     int64_t logging_steps, eval_steps, save_steps; /* of the options, in steps */
     const char *model_dir; /* where the weights and the tokenizer come from */
     char *resume_dir;      /* checkpoint to go on from, or NULL */
-    bool new_head;         /* the model's head is for other labels than the data has ... */
-    char model_label[UTF8_QUOTE_BYTES]; /* ... of which this is the first */
-    bool anew;           /* what output_dir holds is not of this run: begins with a clean folder */
+    bool starts_fresh;   /* what output_dir holds is not of this run: begins with a clean folder */
     int64_t rotate_from; /* older checkpoints could not be removed and are left alone */
     char *log_path;      /* where metrics go; this and below: train_log.h */
     bool log_special;    /* a device or pipe, written in place by log_fd while log_open */
@@ -104,9 +101,11 @@ double run_clock(void);
 /* Passes over the training data done. */
 double run_epoch(const run *r);
 
-/* One forward on the batch in r->batch, in the model's present mode; logits to r->logits. */
-void run_forward(run *r);
-bert_input run_input(const run *r);
+/* The batch in r->batch as the network takes it. */
+model_input run_input(const run *r);
+
+/* Whether the greater of two values of a metric is the better one; key as in the results. */
+bool run_greater_is_better(const run *r, const char *key);
 
 /* The key of metric_for_best_model among the results, eval_loss if there is none. */
 #define RUN_METRIC_KEY_BYTES 128
@@ -119,10 +118,11 @@ MTS_NODISCARD mts_status run_check_best_metric(run *r);
 /* Evaluate all evaluation sets: *results is a new JSON object eval_loss, eval_accuracy, ... */
 MTS_NODISCARD mts_status run_evaluate(run *r, json_t **results);
 
-/* Label the test sets into output_dir/predict_results*.txt, as run_glue.py writes them. */
+/* Predict the test sets, into files of output_dir. */
 MTS_NODISCARD mts_status run_predict_tests(run *r);
 
-/* MTS_ERR_NUMERIC with the layer's name if the model met NaN or infinity. */
+/* MTS_ERR_NUMERIC with the layer's name if the network met NaN or infinity; MTS_ERR_MEMORY: it took
+ * more than planned. */
 MTS_NODISCARD mts_status run_check_numeric(run *r, double loss);
 
 /* MTS_ERR_NUMERIC with the name of a parameter that is not finite: such a model is not written, for

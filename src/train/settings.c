@@ -1,9 +1,12 @@
 /* Options -> number format, dropout, threads.  See settings.h. */
 #include "train/settings.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json_util.h"
+#include "options/options.h"
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -12,8 +15,6 @@
 /* Layer norm has no matrix product: 16 bits cost nothing there, and 8 would raise the error
  * of int8 logits 1.5 to 3 times (docs/FORMATS.md (7)). */
 enum { NORM_BITS = 16 };
-
-enum { USUAL_LENGTH = 128 }; /* run_glue.py's default of max_seq_length */
 
 static int bits_or(int64_t given, int standard)
 {
@@ -52,48 +53,55 @@ num_format settings_format(const mts_options *o)
     return f;
 }
 
-const char *const settings_stored[] = {"precision",      "weight_bits", "activation_bits",
-                                       "attention_bits", "norm_bits",   "exponent_group",
-                                       "max_seq_length", NULL};
-
-/* In the order of settings_stored. */
-static mts_status fill_stored(mts_ctx *ctx, const mts_options *o, const model_config *cfg,
-                              json_t *object)
+/* A float as the shortest decimal that gives it back: 0.1, not 0.10000000149011612. */
+static double shortest(float x)
 {
-    mts_status st = MTS_OK;
-    const num_format f = settings_format(o);
-    MTS_TRY(json_util_set(ctx, object, "precision", json_string(o->precision)));
-    if (f.kind == FORMAT_DFP) {
-        MTS_TRY(json_util_set(ctx, object, "weight_bits", json_integer(f.weight_bits)));
-        MTS_TRY(json_util_set(ctx, object, "activation_bits", json_integer(f.activation_bits)));
-        MTS_TRY(json_util_set(ctx, object, "attention_bits", json_integer(f.attention_bits)));
-        MTS_TRY(json_util_set(ctx, object, "norm_bits", json_integer(f.norm_bits)));
-        MTS_TRY(json_util_set(ctx, object, "exponent_group", json_string(o->exponent_group)));
+    char text[32];
+    for (int digits = 6;; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)x);
+        if (digits == 9 || strtof(text, NULL) == x)
+            return strtod(text, NULL);
     }
-    MTS_TRY(
-        json_util_set(ctx, object, "max_seq_length", json_integer(settings_max_length(o, cfg))));
-cleanup:
-    return st;
 }
 
-mts_status settings_store(mts_ctx *ctx, const mts_options *o, model_config *cfg)
+mts_options settings_effective(const mts_options *o, const model_config *cfg)
+{
+    mts_options e = *o;
+    const num_format f = settings_format(o);
+    const dropout_rates dropout = settings_dropout(o, cfg);
+    e.weight_bits = f.weight_bits;
+    e.activation_bits = f.activation_bits;
+    e.gradient_bits = f.gradient_bits;
+    e.attention_bits = f.attention_bits;
+    e.norm_bits = f.norm_bits;
+    e.max_seq_length = settings_max_length(o, cfg, NULL);
+    e.hidden_dropout = shortest(dropout.hidden);
+    e.attention_dropout = shortest(dropout.attention);
+    e.classifier_dropout = shortest(dropout.classifier);
+    e.version_2_with_negative = options_expects_no_answer(o);
+    return e;
+}
+
+mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t, model_config *cfg)
 {
     mts_status st = MTS_OK;
+    const mts_options effective = settings_effective(o, cfg);
     json_t *object = json_object();
     MTS_CHECK(object != NULL, MTS_ERR_MEMORY, "out of memory: settings");
-    MTS_TRY(fill_stored(ctx, o, cfg, object));
+    MTS_TRY(options_put_json(ctx, &effective, OPTION_STORED, object));
+    MTS_TRY(t->class->store(ctx, t, object));
     MTS_TRY(json_util_set(ctx, cfg->json, SETTINGS_KEY, json_incref(object)));
 cleanup:
     json_decref(object);
     return st;
 }
 
-int64_t settings_max_length(const mts_options *o, const model_config *cfg)
+int64_t settings_max_length(const mts_options *o, const model_config *cfg, const char *head)
 {
     if (o->max_seq_length > 0)
         return o->max_seq_length;
-    return cfg->max_position_embeddings < USUAL_LENGTH ? cfg->max_position_embeddings
-                                                       : USUAL_LENGTH;
+    const int64_t usual = task_class_of(o, head)->usual_length;
+    return cfg->max_position_embeddings < usual ? cfg->max_position_embeddings : usual;
 }
 
 /* A probability below 1 as a float below 1: 1 / (1 - p) must be finite. */
@@ -103,7 +111,7 @@ static float dropout_float(double p)
     return (float)p < largest ? (float)p : largest;
 }
 
-bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)
+dropout_rates settings_dropout(const mts_options *o, const model_config *cfg)
 {
     const double hidden = o->hidden_dropout >= 0 ? o->hidden_dropout : cfg->hidden_dropout_prob;
     const double probabilities =
@@ -111,14 +119,14 @@ bert_dropout settings_dropout(const mts_options *o, const model_config *cfg)
     double classifier = cfg->classifier_dropout >= 0 ? cfg->classifier_dropout : hidden;
     if (o->classifier_dropout >= 0)
         classifier = o->classifier_dropout;
-    return (bert_dropout){dropout_float(hidden), dropout_float(probabilities),
-                          dropout_float(classifier)};
+    return (dropout_rates){dropout_float(hidden), dropout_float(probabilities),
+                           dropout_float(classifier)};
 }
 
 optimizer_options settings_optimizer(const mts_options *o)
 {
     return (optimizer_options){
-        .kind = optimizer_kind_of(o->optim),
+        .class = optimizer_class_find(o->optim),
         .beta1 = o->adam_beta1,
         .beta2 = o->adam_beta2,
         .epsilon = o->adam_epsilon,

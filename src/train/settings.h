@@ -6,29 +6,33 @@
 #ifndef MTS_TRAIN_SETTINGS_H
 #define MTS_TRAIN_SETTINGS_H
 
-#include "models/bert.h"
+#include "models/model.h"
 #include "optim/optimizer.h"
+#include "tasks/task.h"
 
 /* The number format of checked options.  Widths that are not given follow --precision, but layer
  * norm has 16 bits. */
 num_format settings_format(const mts_options *o);
 
-/*
- * The key of config.json under which a fine-tuned folder keeps what evaluation needs to know of its
- * training, and the options kept there; ends with NULL.
- */
+/* The options by which a run goes: what they leave to the model or to another option is filled in
+ * (widths, length, dropout).  Strings are shared. */
+mts_options settings_effective(const mts_options *o, const model_config *cfg);
+
+/* The key of config.json under which a fine-tuned folder keeps the options that evaluation needs to
+ * know of its training (OPTION_STORED), and what the task keeps beside them. */
 #define SETTINGS_KEY "mantissa"
-extern const char *const settings_stored[];
 
-/* Put them into cfg: those of an integer format by their widths, of fp32 and bf16 no widths. */
-MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, model_config *cfg);
+/* Put them into cfg, the effective ones. */
+MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t,
+                                        model_config *cfg);
 
-/* Tokens that a text is cut to: max_seq_length, or if that is 0 the usual 128, or the model's
- * positions if these are fewer.  A length that was given may be too large for the model. */
-int64_t settings_max_length(const mts_options *o, const model_config *cfg);
+/* Tokens that a text is cut to: max_seq_length, or if that is 0 the task's usual length, or
+ * the model's positions if these are fewer.  A length that was given may be too large for the
+ * model.  head: as for task_open. */
+int64_t settings_max_length(const mts_options *o, const model_config *cfg, const char *head);
 
 /* Dropout of config.json, replaced where an option says otherwise. */
-bert_dropout settings_dropout(const mts_options *o, const model_config *cfg);
+dropout_rates settings_dropout(const mts_options *o, const model_config *cfg);
 
 /* The optimizer that checked options ask for. */
 optimizer_options settings_optimizer(const mts_options *o);

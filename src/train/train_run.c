@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/json_util.h"
-#include "models/bert_io.h"
+#include "network/network_io.h"
 #include "train/checkpoint.h"
 #include "train/checkpoint_folder.h"
 #include "train/results.h"
@@ -63,7 +63,7 @@ static mts_status note_best(run *r, const json_t *results)
     MTS_CHECK(value != NULL, MTS_ERR_ARGUMENT,
               "option --metric_for_best_model: the evaluation has no %s", key);
     now = json_is_number(value) ? json_number_value(value) : NAN;
-    better = metric_greater_is_better(key) ? now > s->best_metric : now < s->best_metric;
+    better = run_greater_is_better(r, key) ? now > s->best_metric : now < s->best_metric;
     if (isnan(now) || (s->has_best && !better) || (r->o->load_best_model_at_end && !saved))
         return MTS_OK;
     s->has_best = true;
@@ -184,10 +184,10 @@ cleanup:
 static mts_status load_best(run *r)
 {
     mts_status st = MTS_OK;
-    bert_load_report report;
+    network_load_report report;
     if (!r->o->load_best_model_at_end || r->state.best_checkpoint == NULL)
         return MTS_OK;
-    MTS_TRY(bert_load(r->ctx, r->model, r->state.best_checkpoint, BERT_HEAD_NEEDED, &report));
+    MTS_TRY(network_load(r->ctx, r->net, r->state.best_checkpoint, HEAD_NEEDED, &report));
     run_note(r, "loaded the best model, %s", r->state.best_checkpoint);
 cleanup:
     return st;

@@ -11,6 +11,8 @@
 #include "base/json_util.h"
 #include "base/rng.h"
 #include "base/utf8.h"
+#include "options/options.h"
+#include "train/settings.h"
 
 static const char file_name[] = "trainer_state.json";
 
@@ -31,35 +33,16 @@ static uint64_t hash_text(uint64_t h, const char *text)
 static uint32_t hash_rows(const run *r)
 {
     const encoded_dataset *rows = &r->train;
+    const model_config *cfg = &r->net->cfg;
     uint64_t h = (uint64_t)rows->n;
     for (int64_t i = 0; i < rows->offsets[rows->n]; i++)
         h = rng_splitmix64(h ^ (uint32_t)rows->ids[i] ^ ((uint64_t)rows->type_ids[i] << 32));
-    for (int64_t i = 0; i < rows->n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &rows->labels[i], sizeof bits);
-        h = rng_splitmix64(h ^ bits);
+    for (int64_t i = 0; i < rows->n; i++)
         h = rng_splitmix64(h ^ (uint64_t)rows->offsets[i + 1]);
-    }
-    for (int64_t i = 0; i < r->task.num_labels && !r->task.regression; i++)
-        h = hash_text(h, r->task.label_names[i]);
+    h = targets_hash(&rows->targets, rows->n, rows->offsets[rows->n], h);
+    for (int64_t i = 0; i < cfg->num_labels; i++)
+        h = hash_text(h, cfg->labels[i]);
     return (uint32_t)(h >> 32);
-}
-
-/* A float as the shortest decimal that gives it back: 0.1, not 0.10000000149011612. */
-static double shortest(float x)
-{
-    char text[32];
-    for (int digits = 6;; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)x);
-        if (digits == 9 || strtof(text, NULL) == x)
-            return strtod(text, NULL);
-    }
-}
-
-/* An integer where it is one: 3, not 3.0. */
-static json_t *new_number(double x)
-{
-    return x == floor(x) ? json_integer((json_int_t)x) : json_real(x);
 }
 
 static mts_status put_data(const run *r, json_t *items)
@@ -75,65 +58,6 @@ cleanup:
     return st;
 }
 
-static mts_status put_schedule(const run *r, json_t *items)
-{
-    mts_status st = MTS_OK;
-    mts_ctx *ctx = r->ctx;
-    const mts_options *o = r->o;
-    MTS_TRY(json_util_set(ctx, items, "per_device_train_batch_size",
-                          json_integer(o->per_device_train_batch_size)));
-    MTS_TRY(json_util_set(ctx, items, "gradient_accumulation_steps",
-                          json_integer(o->gradient_accumulation_steps)));
-    MTS_TRY(json_util_set(ctx, items, "group_by_length", json_boolean(o->group_by_length)));
-    MTS_TRY(json_util_set(ctx, items, "seed", json_integer(o->seed)));
-    MTS_TRY(json_util_set(ctx, items, "data_seed", json_integer(o->data_seed)));
-    MTS_TRY(json_util_set(ctx, items, "learning_rate", json_real(o->learning_rate)));
-    MTS_TRY(json_util_set(ctx, items, "lr_scheduler_type", json_string(o->lr_scheduler_type)));
-    MTS_TRY(json_util_set(ctx, items, "warmup_ratio", json_real(o->warmup_ratio)));
-    MTS_TRY(json_util_set(ctx, items, "warmup_steps", new_number(o->warmup_steps)));
-cleanup:
-    return st;
-}
-
-static mts_status put_optimizer(const run *r, json_t *items)
-{
-    mts_status st = MTS_OK;
-    mts_ctx *ctx = r->ctx;
-    const mts_options *o = r->o;
-    const bert_dropout *d = &r->model->dropout;
-    MTS_TRY(json_util_set(ctx, items, "optim", json_string(o->optim)));
-    MTS_TRY(json_util_set(ctx, items, "weight_decay", json_real(o->weight_decay)));
-    MTS_TRY(json_util_set(ctx, items, "adam_beta1", json_real(o->adam_beta1)));
-    MTS_TRY(json_util_set(ctx, items, "adam_beta2", json_real(o->adam_beta2)));
-    MTS_TRY(json_util_set(ctx, items, "adam_epsilon", json_real(o->adam_epsilon)));
-    MTS_TRY(json_util_set(ctx, items, "sgd_momentum", json_real(o->sgd_momentum)));
-    MTS_TRY(json_util_set(ctx, items, "max_grad_norm", json_real(o->max_grad_norm)));
-    MTS_TRY(json_util_set(ctx, items, "hidden_dropout", json_real(shortest(d->hidden))));
-    MTS_TRY(json_util_set(ctx, items, "attention_dropout", json_real(shortest(d->attention))));
-    MTS_TRY(json_util_set(ctx, items, "classifier_dropout", json_real(shortest(d->classifier))));
-cleanup:
-    return st;
-}
-
-static mts_status put_format(const run *r, json_t *items)
-{
-    mts_status st = MTS_OK;
-    mts_ctx *ctx = r->ctx;
-    const num_format *f = &r->format;
-    MTS_TRY(json_util_set(ctx, items, "precision", json_string(r->o->precision)));
-    if (f->kind != FORMAT_DFP)
-        return MTS_OK;
-    MTS_TRY(json_util_set(ctx, items, "weight_bits", json_integer(f->weight_bits)));
-    MTS_TRY(json_util_set(ctx, items, "activation_bits", json_integer(f->activation_bits)));
-    MTS_TRY(json_util_set(ctx, items, "gradient_bits", json_integer(f->gradient_bits)));
-    MTS_TRY(json_util_set(ctx, items, "attention_bits", json_integer(f->attention_bits)));
-    MTS_TRY(json_util_set(ctx, items, "norm_bits", json_integer(f->norm_bits)));
-    MTS_TRY(json_util_set(ctx, items, "rounding", json_string(r->o->rounding)));
-    MTS_TRY(json_util_set(ctx, items, "exponent_group", json_string(r->o->exponent_group)));
-cleanup:
-    return st;
-}
-
 /* *out: what two runs must share for one to continue the other, by the names of the options; those
  * of the data begin with "train_". */
 static mts_status make_items(const run *r, json_t **out)
@@ -141,14 +65,13 @@ static mts_status make_items(const run *r, json_t **out)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     char best[RUN_METRIC_KEY_BYTES];
+    mts_options effective = settings_effective(r->o, &r->net->cfg);
     json_t *items = json_object();
     MTS_CHECK(items != NULL, MTS_ERR_MEMORY, "out of memory: %s", file_name);
-    MTS_TRY(put_data(r, items));
-    MTS_TRY(put_schedule(r, items));
-    MTS_TRY(put_optimizer(r, items));
-    MTS_TRY(put_format(r, items));
     run_best_metric_key(r, best);
-    MTS_TRY(json_util_set(ctx, items, "metric_for_best_model", json_string(best)));
+    effective.metric_for_best_model = best;
+    MTS_TRY(put_data(r, items));
+    MTS_TRY(options_put_json(ctx, &effective, OPTION_RESUMED, items));
     *out = json_incref(items);
 cleanup:
     json_decref(items);
@@ -307,6 +230,14 @@ cleanup:
     return st;
 }
 
+/* The same value; of numbers whatever the type: 0 and 0.0. */
+static bool is_same_value(const json_t *a, const json_t *b)
+{
+    if (json_is_number(a) && json_is_number(b) && json_typeof(a) != json_typeof(b))
+        return json_number_value(a) == json_number_value(b);
+    return json_equal(a, b);
+}
+
 /* The item `key` has these values in the checkpoint and in this run; NULL: there is none. */
 static mts_status check_item(mts_ctx *ctx, const char *file, const char *key, const json_t *found,
                              const json_t *expected)
@@ -314,7 +245,7 @@ static mts_status check_item(mts_ctx *ctx, const char *file, const char *key, co
     mts_status st = MTS_OK;
     char theirs[UTF8_QUOTE_BYTES], ours[UTF8_QUOTE_BYTES], name[UTF8_QUOTE_BYTES];
     const bool data = strncmp(key, "train_", 6) == 0;
-    if (json_equal(found, expected))
+    if (is_same_value(found, expected))
         return MTS_OK;
     MTS_TRY(quote_value(ctx, found, theirs));
     MTS_TRY(quote_value(ctx, expected, ours));
@@ -415,7 +346,7 @@ static mts_status find_best(run *r, const char *stored)
     const char *slash = strrchr(stored, '/');
     bool here = false;
     MTS_TRY(path_join(ctx, &path, r->o->output_dir, slash == NULL ? stored : slash + 1));
-    here = !r->anew && dir_exists(path);
+    here = !r->starts_fresh && dir_exists(path);
     MTS_CHECK(!r->o->load_best_model_at_end || here || dir_exists(stored), MTS_ERR_NOT_FOUND,
               "%s: the best checkpoint so far is neither here nor at %s, and "
               "--load_best_model_at_end asks for it",

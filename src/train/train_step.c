@@ -3,25 +3,16 @@
 
 #include <math.h>
 
-#include "layers/loss.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
 
 /* Forward and backward of one batch; its mean loss. */
-static mts_status micro_step(run *r, float gradient_scale, double *loss)
+static mts_status micro_step(run *r, bool accumulate, float gradient_scale, double *loss)
 {
     mts_status st = MTS_OK;
-    bert *model = r->model;
-    const batch *b = &r->batch;
-    const bert_input in = run_input(r);
-    model->ex.step = (uint64_t)r->state.micro_step;
-    bert_forward(model, &in, r->logits);
-    *loss = r->task.regression ? loss_squared_error(&model->ex, r->dlogits, r->logits, b->labels,
-                                                    b->n, gradient_scale)
-                               : loss_cross_entropy(&model->ex, r->dlogits, r->logits, b->labels,
-                                                    b->n, r->task.num_labels, gradient_scale);
-    MTS_TRY(run_check_numeric(r, *loss));
-    bert_backward(model, &in, r->dlogits);
+    const model_input in = run_input(r);
+    const network_pass pass = {.accumulate = accumulate, .step = (uint64_t)r->state.micro_step};
+    *loss = network_learn(r->net, &pass, &in, &r->batch.targets, gradient_scale);
     MTS_TRY(run_check_numeric(r, *loss));
     r->state.micro_step++;
 cleanup:
@@ -33,7 +24,7 @@ mts_status train_step(run *r, step_result *result)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const mts_options *o = r->o;
-    bert *model = r->model;
+    network *net = r->net;
     const int64_t in_epoch = r->state.global_step % r->steps_per_epoch;
     const int64_t first = in_epoch * o->gradient_accumulation_steps;
     const int64_t left = r->batches_per_epoch - first;
@@ -44,26 +35,25 @@ mts_status train_step(run *r, step_result *result)
     if (in_epoch == 0 || r->sampler_stale)
         sampler_set_epoch(&r->sampler, r->state.global_step / r->steps_per_epoch);
     r->sampler_stale = false;
-    model->ex.training = true;
     for (int64_t i = 0; i < count; i++) {
         int64_t n;
         double loss;
         const int64_t *rows = sampler_batch(&r->sampler, first + i, &n);
         batch_fill(&r->batch, &r->train, rows, n);
-        model->ex.accumulate_grads = i > 0;
-        MTS_TRY(micro_step(r, 1.0f / (float)count, &loss));
+        MTS_TRY(micro_step(r, i > 0, 1.0f / (float)count, &loss));
         result->loss += loss / (double)count;
         result->tokens += r->batch.total_tokens;
     }
-    clip = clip_gradients(&model->ex, model->params.items, model->params.count, o->max_grad_norm);
+    clip =
+        clip_gradients(&net->ex, net->params.trained, net->params.trained_count, o->max_grad_norm);
     MTS_CHECK(
         isfinite(clip.norm), MTS_ERR_NUMERIC, "step %lld: NaN or infinity in the gradient of %s",
         (long long)r->state.global_step + 1, clip.bad_param == NULL ? "the model" : clip.bad_param);
     result->grad_norm = clip.norm;
     result->learning_rate = o->learning_rate * schedule_factor(&r->schedule, r->state.global_step);
-    optimizer_step(&model->ex, r->opt, model->params.items, model->params.count,
+    optimizer_step(&net->ex, r->opt, net->params.trained, net->params.trained_count,
                    result->learning_rate, clip.factor);
-    bert_weights_changed(model);
+    network_weights_changed(net);
     MTS_TRY(run_check_numeric(r, result->loss)); /* what the optimizer met */
     r->state.global_step++;
 cleanup:

@@ -413,6 +413,87 @@ static void test_rounding_changes_the_run(void **state)
     assert_true(second[0] != second[2] && second[0] != second[1]);
 }
 
+/* The names under which a checkpoint keeps what a resumed run must share: those of the first
+ * version, so that its checkpoints stay readable.  Numbers are the same whatever their type. */
+static void test_items_of_a_checkpoint(void **state)
+{
+    static const char *const names[] = {"activation_bits",
+                                        "adam_beta1",
+                                        "adam_beta2",
+                                        "adam_epsilon",
+                                        "attention_bits",
+                                        "attention_dropout",
+                                        "classifier_dropout",
+                                        "data_seed",
+                                        "exponent_group",
+                                        "gradient_accumulation_steps",
+                                        "gradient_bits",
+                                        "group_by_length",
+                                        "hidden_dropout",
+                                        "learning_rate",
+                                        "lr_scheduler_type",
+                                        "max_grad_norm",
+                                        "metric_for_best_model",
+                                        "norm_bits",
+                                        "optim",
+                                        "per_device_train_batch_size",
+                                        "precision",
+                                        "rounding",
+                                        "seed",
+                                        "sgd_momentum",
+                                        "train_checksum",
+                                        "train_samples",
+                                        "train_tokens",
+                                        "warmup_ratio",
+                                        "warmup_steps",
+                                        "weight_bits",
+                                        "weight_decay"};
+    static const char *const of_integers[] = {"activation_bits", "attention_bits", "exponent_group",
+                                              "gradient_bits",   "norm_bits",      "rounding",
+                                              "weight_bits"};
+    const size_t count = sizeof names / sizeof names[0];
+    const run_path out = run_folder_path("items"), from = run_folder_path("items/checkpoint-1");
+    const run_path file = run_folder_path("items/checkpoint-1/trainer_state.json");
+    mts_options o = run_folder_options();
+    (void)state;
+    o.max_steps = 2;
+    o.save_steps = 1;
+    train(&o, out.text);
+    json_t *root = load_json(from.text, "trainer_state.json");
+    json_t *callbacks = json_object_get(root, "stateful_callbacks");
+    json_t *items = json_object_get(json_object_get(callbacks, "mantissa"), "run");
+    assert_int_equal(json_object_size(items), count);
+    for (size_t i = 0; i < count; i++)
+        if (json_object_get(items, names[i]) == NULL)
+            fail_msg("there is no %s", names[i]);
+    assert_true(json_is_integer(json_object_get(items, "warmup_steps")));
+    assert_true(json_is_real(json_object_get(items, "weight_decay")));
+    assert_int_equal(json_object_set_new(items, "warmup_steps", json_real(0.0)), 0);
+    assert_int_equal(json_object_set_new(items, "weight_decay", json_integer(0)), 0);
+    assert_int_equal(json_dump_file(root, file.text, 0), 0);
+    o.resume_from_checkpoint = from.text;
+    train(&o, out.text);
+    assert_int_equal(json_object_set_new(items, "later", json_integer(1)), 0);
+    assert_int_equal(json_dump_file(root, file.text, 0), 0);
+    o.output_dir = out.text;
+    assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_ERR_BAD_FILE);
+    assert_non_null(strstr(mts_error_text(ctx), "--later 1, this run nothing"));
+    json_decref(root);
+
+    o = run_folder_options();
+    o.max_steps = 1;
+    o.precision = "fp32";
+    o.overwrite_output_dir = true;
+    train(&o, out.text);
+    root = load_json(from.text, "trainer_state.json");
+    callbacks = json_object_get(root, "stateful_callbacks");
+    items = json_object_get(json_object_get(callbacks, "mantissa"), "run");
+    assert_int_equal(json_object_size(items), count - sizeof of_integers / sizeof of_integers[0]);
+    for (size_t i = 0; i < sizeof of_integers / sizeof of_integers[0]; i++)
+        assert_null(json_object_get(items, of_integers[i]));
+    json_decref(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_accumulation_is_a_larger_batch),
         cmocka_unit_test(test_grouping_changes_the_run),
         cmocka_unit_test(test_rounding_changes_the_run),
+        cmocka_unit_test(test_items_of_a_checkpoint),
     };
     return cmocka_run_group_tests(tests, run_folder_open, run_folder_close);
 }

@@ -118,7 +118,8 @@ static void hostile(void **state)
         mts_options o, before;
         mts_options_default(&o);
         before = o;
-        assert_int_equal(read_text(cases[i].text, &o), MTS_ERR_BAD_FILE);
+        if (read_text(cases[i].text, &o) != MTS_ERR_BAD_FILE)
+            fail_msg("accepted: %s", cases[i].text);
         assert_memory_equal(&o, &before, sizeof o);
         assert_non_null(strstr(mts_error_text(ctx), "config.json"));
         if (strstr(mts_error_text(ctx), cases[i].part) == NULL)

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/options.h"
+#include "tasks/glue.h"
+#include "options/options.h"
 
 static mts_ctx *ctx;
 
@@ -122,6 +123,42 @@ static void test_set_each_type(void **state)
     assert_int_equal(o.do_eval, -1);
     assert_int_equal(mts_options_set(ctx, &o, "precision", "int12"), MTS_OK);
     assert_int_equal(options_precision_bits(&o), 12);
+}
+
+/* A choice is found however it is spelled, and each task of the table by its name and the folder of
+ * the official download. */
+static void test_choices(void **state)
+{
+    static const char *const tasks[] = {"CoLA", "MNLI",  "MRPC",  "QNLI", "QQP",
+                                        "RTE",  "SST-2", "STS-B", "WNLI"};
+    (void)state;
+    mts_options o = defaults();
+    for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++) {
+        assert_int_equal(mts_options_set(ctx, &o, "task_name", tasks[i]), MTS_OK);
+        const glue_task *task = glue_task_find(tasks[i]);
+        assert_non_null(task);
+        assert_string_equal(o.task_name, task->name);
+        assert_string_equal(task->folder, tasks[i]);
+    }
+    int64_t others = 0;
+    for (size_t i = 0; i < mts_option_count(); i++) {
+        const option_row *row = option_row_at(i);
+        assert_true((row->words == NULL) == (row->info.choices == NULL));
+        const char *choices = row->info.choices;
+        for (const char *w = row->words; w != NULL && *w != '\0'; w += strlen(w) + 1) {
+            assert_ptr_equal(option_row_word(row, w), w);
+            assert_memory_equal(choices, w, strlen(w));
+            choices += strlen(w) + 1;
+            if (strcmp(row->info.name, "task_name") == 0)
+                others += glue_task_find(w) == NULL;
+        }
+        assert_true(choices == NULL || choices[-1] == '\0'); /* the same words in both */
+    }
+    assert_int_equal(others, 2); /* question answering */
+    assert_int_equal(mts_options_set(ctx, &o, "task_name", "SQuAD-v2"), MTS_OK);
+    assert_string_equal(o.task_name, "squad_v2");
+    refuse("precision", "_", "expected one of");
+    refuse("task_name", "squad3", "expected one of");
 }
 
 static void test_aliases_of_transformers(void **state)
@@ -310,6 +347,36 @@ static void test_combinations(void **state)
             "save_steps", "0.3", NULL);
 }
 
+/* The options of run_qa.py: its defaults and ranges, and what they are combined with. */
+static void test_question_answering(void **state)
+{
+    (void)state;
+    const mts_options o = defaults();
+    assert_true(o.doc_stride == 128 && o.n_best_size == 20 && o.max_answer_length == 30);
+    assert_true(!o.version_2_with_negative && o.null_score_diff_threshold == 0);
+    refuse("n_best_size", "0", "expected 1 to");
+    refuse("max_answer_length", "0", "expected 1 to");
+    refuse("doc_stride", "-1", "expected 0 to");
+    refuse("null_score_diff_threshold", "nan", "expected a number");
+    combine(NULL, "task_name", "squad", "data_dir", "d", NULL);
+    combine(NULL, "task_name", "squad_v2", "train_file", "t.json", NULL);
+    combine("--data_dir, the folder with the task's files, or --train_file", "task_name", "squad",
+            NULL);
+    combine("give --data_dir, or --train_file", "task_name", "squad", "data_dir", "d", "train_file",
+            "t.json", NULL);
+    combine("already says", "task_name", "squad", "data_dir", "d", "do_regression", "true", NULL);
+    combine("less than --max_seq_length 384, found 384", "task_name", "squad", "data_dir", "d",
+            "doc_stride", "384", NULL);
+    combine(NULL, "task_name", "squad", "data_dir", "d", "doc_stride", "383", NULL);
+    combine("less than --max_seq_length 64, found 128", "task_name", "squad", "data_dir", "d",
+            "max_seq_length", "64", NULL);
+    combine(NULL, "max_seq_length", "64", NULL);
+    combine("needs --task_name squad or squad_v2, found rte", "task_name", "rte", "data_dir", "d",
+            "version_2_with_negative", "true", NULL);
+    combine(NULL, "version_2_with_negative", "true", "task_name", "squad", "data_dir", "d",
+            "null_score_diff_threshold", "-1.5", NULL);
+}
+
 /* A struct filled by a program, not by mts_options_set, is checked as well. */
 static void test_filled_by_hand(void **state)
 {
@@ -352,6 +419,11 @@ static void test_needs_of_each_call(void **state)
     expect_argument_error(options_check_train(ctx, &o), "--output_dir is missing");
     o.output_dir = "o";
     expect_argument_error(options_check_train(ctx, &o), "training data is missing");
+    o.task_name = "squad";
+    o.validation_file = "v.json";
+    expect_argument_error(options_check_train(ctx, &o), "training data is missing");
+    assert_int_equal(options_check_eval(ctx, &o), MTS_OK);
+    o.task_name = o.validation_file = NULL;
     o.train_file = "t.csv";
     assert_int_equal(options_check_train(ctx, &o), MTS_OK);
     assert_false(options_wants_final_eval(&o));
@@ -381,11 +453,13 @@ int main(void)
         cmocka_unit_test(test_trainer_defaults),
         cmocka_unit_test(test_set_each_type),
         cmocka_unit_test(test_aliases_of_transformers),
+        cmocka_unit_test(test_choices),
         cmocka_unit_test(test_refused_values),
         cmocka_unit_test(test_unknown_names),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_locale),
         cmocka_unit_test(test_combinations),
+        cmocka_unit_test(test_question_answering),
         cmocka_unit_test(test_filled_by_hand),
         cmocka_unit_test(test_needs_of_each_call),
     };

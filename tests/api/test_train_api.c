@@ -239,6 +239,10 @@ static void write_cased_model(const char *name, const char *config)
     json_int_t id = 0;
     for (line = strtok(content, "\n"); line != NULL; line = strtok(NULL, "\n"))
         assert_int_equal(json_object_set_new(ids, line, json_integer(id++)), 0);
+    json_t *around =
+        json_pack("{s:s, s:[s, O], s:[s, O]}", "type", "BertProcessing", "sep", "[SEP]",
+                  json_object_get(ids, "[SEP]"), "cls", "[CLS]", json_object_get(ids, "[CLS]"));
+    assert_int_equal(json_object_set_new(root, "post_processor", around), 0);
     assert_int_equal(json_object_set_new(json_object_get(root, "model"), "vocab", ids), 0);
     assert_int_equal(json_dump_file(root, json_path.text, 0), 0);
     json_decref(root);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A run gives the same bytes with 1, 2 and 3 threads, with each kernel family of this machine (amx by
-# emulation where the processor has none), and when it is repeated.  tools/check_determinism.sh does
+# emulation where the processor has none), and when it is repeated.  gates/check_determinism.sh does
 # the same with a real model.
 # shellcheck source=tests/cli/tiny.sh
 . "$(dirname "$0")/tiny.sh"

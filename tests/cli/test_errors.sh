@@ -50,6 +50,33 @@ for words in "info train" "predict eval"; do
 done
 [ ! -e "$work/new/model.safetensors" ] || fail "a failed run wrote a model"
 
+# ---- what a clone without Git LFS has in the place of a file
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 90868376\n' >"$work/pointer"
+for name in model.safetensors config.json vocab.txt; do
+    rm -rf "$work/cloned"
+    cp -r "$task/model" "$work/cloned"
+    cp "$work/pointer" "$work/cloned/$name"
+    broken 1 "$work/cloned/$name: this is a Git LFS pointer" "${new[@]}" \
+        --model_name_or_path "$work/cloned"
+done
+for name in tokenizer.json tokenizer_config.json model.safetensors.index.json; do
+    rm -rf "$work/cloned"
+    cp -r "$task/model" "$work/cloned"
+    cp "$work/pointer" "$work/cloned/$name"
+    [ "$name" != model.safetensors.index.json ] || rm "$work/cloned/model.safetensors"
+    broken 1 "$work/cloned/$name: this is a Git LFS pointer" "${new[@]}" \
+        --model_name_or_path "$work/cloned"
+done
+for kind in tsv csv jsonl; do
+    cp "$work/pointer" "$work/cloned.$kind"
+    broken 1 "$work/cloned.$kind: this is a Git LFS pointer" "${new[@]}" \
+        --train_file "$work/cloned.$kind"
+done
+refuse 1 "$work/pointer: this is a Git LFS pointer" predict "$work/good" --input "$work/pointer"
+refuse 1 "$work/pointer: this is a Git LFS pointer" tokenize "$work/good" --input "$work/pointer"
+refuse 1 "$work/cloned.tsv: this is a Git LFS pointer" predict "$work/good" \
+    --test_file "$work/cloned.tsv"
+
 # ---- an output folder that is in use, or no folder, or not to be written
 broken 2 "--overwrite_output_dir" "${good[@]}"
 broken 1 "expected a folder" --output_dir "$task/train.tsv"

@@ -29,10 +29,18 @@ has err 'note: text in column "text"'
 awk 'BEGIN { print "stars,review" } { printf "%d,\"%s\"\n", NR, $0 }' "$work/lines" >"$work/d.csv"
 says --test_file "$work/d.csv" --text_column_names review
 same_rows "csv, column by name"
-says --test_file "$work/d.csv" --label_column_name stars
+refuse 1 'the model was trained on "text": '"$work"'/d.csv: expected a column "text", found' predict \
+    "$model" --test_file "$work/d.csv" --label_column_name stars
+unsaid=$work/unsaid # it does not say on which columns it was trained
+cp -r "$model" "$unsaid"
+sed -i '/"mantissa": {/,/}/d' "$unsaid/config.json"
+length=$(sed -nE 's/.*"max_seq_length": ([0-9]+).*/\1/p' "$model/config.json")
+as_trained=(--max_seq_length "$length" --test_file "$work/d.csv")
+run 0 predict "$unsaid" "${as_trained[@]}" --label_column_name stars
+tail -n +2 "$work/out" >"$work/rows"
 same_rows "csv, all but the label"
 has err 'note: text in column "review"'
-says --test_file "$work/d.csv"
+run 0 predict "$unsaid" "${as_trained[@]}"
 has err 'note: text in column "stars" and "review"'
 awk '{ printf "{\"text\": \"%s\"}\n", $0 }' "$work/lines" >"$work/d.json"
 says --test_file "$work/d.json"

@@ -77,6 +77,21 @@ run 0 info
 has out "processor"
 run 0 info --json
 has out '"processor": "'
+cp "$work/out" "$work/json"
+run 0 info
+cp "$work/out" "$work/plain"
+# shellcheck disable=SC2086 # lists of words
+for words in "--json true" --json=yes "--no_json --json"; do
+    run 0 info $words
+    cmp -s "$work/out" "$work/json" || fail "info $words is not info --json"
+done
+# shellcheck disable=SC2086
+for words in "--json false" --json=0 --no_json "--json --no-json"; do
+    run 0 info $words
+    cmp -s "$work/out" "$work/plain" || fail "info $words is not info"
+done
+refuse 2 "--json: expected true or false, found 'maybe'" info --json=maybe
+refuse 2 "--no_json takes no value" info --no_json=true
 
 status=0
 "$mantissa" --version >/dev/full 2>"$work/err" || status=$?

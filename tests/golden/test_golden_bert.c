@@ -20,8 +20,9 @@
 #include <string.h>
 
 #include "io/safetensors.h"
-#include "layers/loss.h"
-#include "models/bert_io.h"
+#include "heads/first_token.h"
+#include "models/bert.h"
+#include "network/network_io.h"
 #include "optim/clip.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
@@ -47,10 +48,12 @@ typedef struct golden {
 } golden;
 
 typedef struct golden_batch {
-    bert_input in;
+    model_input in;
+    targets targets; /* borrows the two arrays below */
     int64_t *offset;
     int32_t *ids, *type_ids, *positions;
-    float *labels;
+    float *labels;  /* as the file has them: scores, or classes */
+    int32_t *index; /* the classes */
 } golden_batch;
 
 static void must(mts_status st)
@@ -120,6 +123,9 @@ static void batch_open(const golden *g, golden_batch *b, int index)
     b->ids = golden_integers(g, name, ST_DTYPE_I32, &tokens);
     snprintf(name, sizeof name, "batch.%d.labels", index);
     b->labels = golden_floats(g, name, rows);
+    b->index = test_alloc(rows, sizeof *b->index);
+    for (int64_t e = 0; e < rows; e++)
+        b->index[e] = (int32_t)b->labels[e];
     b->positions = test_alloc(tokens, sizeof *b->positions);
     b->offset = test_alloc(rows + 1, sizeof *b->offset);
     for (int64_t e = 0; e < rows; e++) {
@@ -130,7 +136,8 @@ static void batch_open(const golden *g, golden_batch *b, int index)
     }
     assert_int_equal(t, tokens);
     mem_free(lengths);
-    b->in = (bert_input){{rows, tokens, longest, b->offset}, b->ids, b->type_ids, b->positions};
+    b->targets = (targets){.score = b->labels, .index = b->index};
+    b->in = (model_input){{rows, tokens, longest, b->offset}, b->ids, b->type_ids, b->positions};
 }
 
 static void batch_close(golden_batch *b)
@@ -140,6 +147,7 @@ static void batch_close(golden_batch *b)
     mem_free(b->type_ids);
     mem_free(b->positions);
     mem_free(b->labels);
+    mem_free(b->index);
 }
 
 /* ---------------------------------------------------------------------------- the models ---- */
@@ -147,9 +155,10 @@ static void batch_close(golden_batch *b)
 /* A loaded model and its batches. */
 typedef struct subject {
     golden file;
-    bert *model;
+    network *net;
+    bert *model; /* net's body */
     golden_batch batches[BATCHES];
-    float *logits, *dlogits;
+    float *logits;
 } subject;
 
 /* act: "" for the one of config.json. */
@@ -162,63 +171,58 @@ static void subject_open(subject *s, const char *name, const num_format *format,
                 {"relu", MODEL_ACT_RELU},
                 {"silu", MODEL_ACT_SILU},
                 {"tanh", MODEL_ACT_TANH}};
-    const bert_dropout none = {0};
-    bert_load_report report;
+    network_options options = {.format = *format, .threads = 1, .seed = 7};
+    network_limits *limits = &options.limits;
+    network_load_report report;
     model_config cfg;
-    bert_limits limits = {0};
     *s = (subject){0};
     golden_open(&s->file, name);
     for (int i = 0; i < BATCHES; i++) {
         golden_batch *b = &s->batches[i];
         batch_open(&s->file, b, i);
         const sequences *q = &b->in.seq;
-        limits.train_rows = q->count > limits.train_rows ? q->count : limits.train_rows;
-        limits.train_tokens = q->tokens > limits.train_tokens ? q->tokens : limits.train_tokens;
-        limits.max_length = q->max_length > limits.max_length ? q->max_length : limits.max_length;
+        limits->train_rows = q->count > limits->train_rows ? q->count : limits->train_rows;
+        limits->train_tokens = q->tokens > limits->train_tokens ? q->tokens : limits->train_tokens;
+        limits->max_length =
+            q->max_length > limits->max_length ? q->max_length : limits->max_length;
     }
     must(model_config_load(&ctx, s->file.dir, &cfg));
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
         if (strcmp(act, acts[i].name) == 0)
             cfg.hidden_act = acts[i].act;
-    must(bert_create(&ctx, &cfg, format, 1, 7, &none, &limits, &s->model));
+    limits->eval_rows = limits->train_rows;
+    limits->eval_tokens = limits->train_tokens;
+    options.head = head_class_of_config(&cfg);
+    must(network_create(&ctx, &cfg, &options, &s->net));
+    s->model = (bert *)s->net->body;
     model_config_deinit(&cfg);
-    must(bert_load(&ctx, s->model, s->file.dir, BERT_HEAD_NEEDED, &report));
+    must(network_load(&ctx, s->net, s->file.dir, HEAD_NEEDED, &report));
     assert_int_equal(report.unused, 0);
-    s->model->ex.training = true;
-    s->logits = test_floats(limits.train_rows * s->model->cfg.num_labels);
-    s->dlogits = test_floats(limits.train_rows * s->model->cfg.num_labels);
+    s->logits = test_floats(network_max_outputs(s->net));
 }
 
 static void subject_close(subject *s)
 {
-    assert_string_equal(s->model->ex.anomaly, "");
-    bert_destroy(s->model);
+    must(network_check(&ctx, s->net));
+    network_destroy(s->net);
     for (int i = 0; i < BATCHES; i++)
         batch_close(&s->batches[i]);
     mem_free(s->logits);
-    mem_free(s->dlogits);
     safetensors_close(s->file.file);
 }
 
 static int64_t outputs_of(const subject *s, int batch)
 {
-    return s->batches[batch].in.seq.count * s->model->cfg.num_labels;
+    return network_outputs(s->net, &s->batches[batch].in);
 }
 
 /* Forward and backward of a batch; the loss. */
 static double gradient_of(subject *s, int batch)
 {
     const golden_batch *b = &s->batches[batch];
-    const int64_t rows = b->in.seq.count, labels = s->model->cfg.num_labels;
-    double loss;
-    bert_forward(s->model, &b->in, s->logits);
-    if (labels == 1)
-        loss = loss_squared_error(&s->model->ex, s->dlogits, s->logits, b->labels, rows, 1.0f);
-    else
-        loss =
-            loss_cross_entropy(&s->model->ex, s->dlogits, s->logits, b->labels, rows, labels, 1.0f);
-    bert_backward(s->model, &b->in, s->dlogits);
-    return loss;
+    const network_pass pass = {0};
+    (void)network_forward(s->net, &pass, &b->in, NULL, s->logits);
+    return network_learn(s->net, &pass, &b->in, &b->targets, 1.0f);
 }
 
 /* --------------------------------------------------------------------------- comparisons ---- */
@@ -295,12 +299,12 @@ static const char *gradient_name(const param *p)
  */
 static void compare_gradients(tally *t, const subject *s)
 {
-    const param_table *table = &s->model->params;
+    const param_list *table = &s->net->params;
     for (int64_t i = 0; i < table->count; i++) {
-        const param *p = &table->items[i];
+        const param *p = table->items[i];
         const int64_t n = p->rows * p->cols;
         const bool key_bias = strstr(p->name, "self.key.bias") != NULL;
-        const param *unit = key_bias ? p - (PARAM_KEY_BIAS - PARAM_QUERY_BIAS) : p;
+        const param *unit = key_bias ? table->items[i - 1] : p; /* behind the bias of the query */
         float *x = golden_floats(&s->file, gradient_name(unit), n);
         const double largest = largest_of(x, n);
         mem_free(x);
@@ -322,9 +326,9 @@ static void activations(void **state)
     (void)state;
     subject_open(&s, "classifier", &fp32, "");
     const sequences *seq = &s.batches[0].in.seq;
-    const int64_t d = s.model->cfg.hidden_size, f = s.model->cfg.intermediate_size;
-    bert_forward(s.model, &s.batches[0].in, s.logits);
-    for (int64_t l = 0; l < s.model->cfg.num_hidden_layers; l++) {
+    const int64_t d = s.net->cfg.hidden_size, f = s.net->cfg.intermediate_size;
+    (void)network_forward(s.net, &(network_pass){0}, &s.batches[0].in, NULL, s.logits);
+    for (int64_t l = 0; l < s.net->cfg.num_hidden_layers; l++) {
         const bert_layer *layer = &s.model->layers[l];
         snprintf(name, sizeof name, "layer.%lld.input", (long long)l);
         compare(&t, &s, name, layer->x.f, seq->tokens * d);
@@ -335,8 +339,9 @@ static void activations(void **state)
         snprintf(name, sizeof name, "layer.%lld.u", (long long)l);
         compare(&t, &s, name, layer->act_state.x, seq->tokens * f);
     }
-    compare(&t, &s, "first", s.model->pooled_in.f, seq->count * d);
-    compare(&t, &s, "pooled", s.model->pooled.f, seq->count * d);
+    const first_token *top = (const first_token *)s.net->head;
+    compare(&t, &s, "first", top->dense_in.f, seq->count * d);
+    compare(&t, &s, "pooled", top->out_in.f, seq->count * d);
     compare(&t, &s, "logits", s.logits, outputs_of(&s, 0));
     report(&t);
     subject_close(&s);
@@ -366,8 +371,7 @@ static void evaluation(void **state)
     subject s;
     (void)state;
     subject_open(&s, "classifier", &fp32, "");
-    s.model->ex.training = false;
-    bert_forward(s.model, &s.batches[0].in, s.logits);
+    (void)network_predict(s.net, &s.batches[0].in, NULL, s.logits);
     compare(&t, &s, "logits", s.logits, outputs_of(&s, 0));
     report(&t);
     subject_close(&s);
@@ -388,7 +392,7 @@ static void activation_functions(void **state)
         snprintf(name, sizeof name, "%s.logits", acts[i]);
         compare(&values, &s, name, s.logits, outputs_of(&s, 0));
         snprintf(name, sizeof name, "%s.grad", acts[i]);
-        const param *bias = param_table_layer(&s.model->params, 0, PARAM_UP_BIAS);
+        const param *bias = s.model->layers[0].params.up_bias;
         compare(&slopes, &s, name, bias->grad, bias->cols);
         subject_close(&s);
     }
@@ -408,19 +412,20 @@ static void check_training(const char *name, const optimizer_options *options, c
     subject_open(&s, name, &fp32, "");
     optimizer_options o = *options;
     o.weight_decay = golden_number(&s.file, "train.decay");
-    param_table *table = &s.model->params;
+    param_list *table = &s.net->params;
     const schedule sched = {schedule_kind_of(plan), STEPS,
                             (int64_t)golden_number(&s.file, "train.warmup")};
     const double rate = golden_number(&s.file, "train.rate");
     const double limit = golden_number(&s.file, "train.clip");
-    must(optimizer_create(&ctx, &o, table->items, table->count, &opt));
+    must(optimizer_create(&ctx, &o, table->trained, table->trained_count, &opt));
     for (int64_t step = 0; step < STEPS; step++) {
         losses[step] = (float)gradient_of(&s, (int)(step % BATCHES));
-        const clip_result clip = clip_gradients(&s.model->ex, table->items, table->count, limit);
+        const clip_result clip =
+            clip_gradients(&s.net->ex, table->trained, table->trained_count, limit);
         norms[step] = (float)clip.norm;
-        optimizer_step(&s.model->ex, opt, table->items, table->count,
+        optimizer_step(&s.net->ex, opt, table->trained, table->trained_count,
                        rate * schedule_factor(&sched, step), clip.factor);
-        bert_weights_changed(s.model);
+        network_weights_changed(s.net);
     }
     gradient_of(&s, 0);
     compare(&t, &s, "train.losses", losses, STEPS);
@@ -434,8 +439,8 @@ static void check_training(const char *name, const optimizer_options *options, c
 static void training(void **state)
 {
     const optimizer_options adamw = {
-        .kind = OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
-    const optimizer_options sgd = {.kind = OPTIMIZER_SGD, .momentum = 0.9};
+        .class = optimizer_class_find("adamw"), .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
+    const optimizer_options sgd = {.class = optimizer_class_find("sgd"), .momentum = 0.9};
     (void)state;
     check_training("classifier", &adamw, "linear");
     check_training("regression", &sgd, "cosine");
@@ -449,12 +454,12 @@ static void check_format(const num_format *format, const char *what, double boun
     subject s;
     subject_open(&s, "classifier", format, "");
     gradient_of(&s, 0);
-    const param_table *table = &s.model->params;
+    const param_list *table = &s.net->params;
     float *all = test_floats(table->elements);
     for (int64_t i = 0; i < table->count; i++) {
-        const param *p = &table->items[i];
-        must(safetensors_read_f32(&ctx, golden_tensor(&s.file, gradient_name(p)), all + p->offset,
-                                  p->rows * p->cols));
+        const param *p = table->items[i];
+        must(safetensors_read_f32(&ctx, golden_tensor(&s.file, gradient_name(p)),
+                                  all + (p->value - table->value), p->rows * p->cols));
     }
     float *logits = golden_floats(&s.file, "logits", outputs_of(&s, 0));
     const double of_logits = test_snr_db(s.logits, logits, outputs_of(&s, 0));

@@ -20,11 +20,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "heads/first_token.h"
 #include "models/bert_internal.h"
 #include "support/test_model.h"
 
 static const test_shape plain_shape;
-static const bert_dropout some_dropout = {0.1f, 0.15f, 0.2f};
+static const dropout_rates some_dropout = {0.1f, 0.15f, 0.2f};
 
 /* ---------------------------------------------------------------------- finite differences ---- */
 
@@ -39,10 +40,10 @@ typedef struct line {
 static double loss_on_line(void *arg)
 {
     const line *l = arg;
-    float *value = l->t->model->params.value;
+    float *value = l->t->net->params.value;
     for (int64_t i = l->begin; i < l->end; i++)
         value[i] = l->origin[i] + l->step * l->direction[i];
-    bert_weights_changed(l->t->model);
+    network_weights_changed(l->t->net);
     const double loss = test_bert_loss(l->t);
     memcpy(value + l->begin, l->origin + l->begin, (size_t)(l->end - l->begin) * sizeof *value);
     return loss;
@@ -52,7 +53,7 @@ static double loss_on_line(void *arg)
  */
 static void check_direction(line *l, const char *what)
 {
-    const param_table *table = &l->t->model->params;
+    const param_list *table = &l->t->net->params;
     const int64_t n = l->end - l->begin;
     const double expected = test_difference(loss_on_line, l, &l->step, 4e-3f);
     const double found = test_dot(l->direction + l->begin, table->grad + l->begin, n);
@@ -76,22 +77,31 @@ static void make_direction(test_random *r, float *direction, const float *grad, 
         direction[i] = (float)((double)direction[i] / length);
 }
 
-static void check_model(const test_shape *shape, const bert_dropout *dropout, activation_kind act)
+/* Where the values of p lie among those of all parameters. */
+static int64_t offset_of(const param_list *list, const param *p)
+{
+    return p->value - list->value;
+}
+
+static void check_model(const test_shape *shape, const dropout_rates *dropout, activation_kind act)
 {
     const num_format format = test_format_float(FORMAT_FP32);
     test_random r = test_random_make("directions");
     test_bert t;
     test_bert_init(&t, shape, &format, 1, dropout);
-    t.model->act = act;
-    t.model->ex.step = 3;
-    const param_table *table = &t.model->params;
+    for (int64_t l = 0; l < t.net->cfg.num_hidden_layers; l++)
+        t.model->layers[l].act.kind = act;
+    t.pass.step = 3;
+    const param_list *table = &t.net->params;
     float *origin = test_floats(table->elements), *direction = test_floats(table->elements);
     test_bert_gradient(&t);
     memcpy(origin, table->value, (size_t)table->elements * sizeof *origin);
     for (int64_t i = 0; i < table->count; i++) {
-        const param *p = &table->items[i];
-        line l = {&t, origin, direction, p->offset, p->offset + p->rows * p->cols, 0.0f};
-        make_direction(&r, direction + p->offset, p->grad, p->rows * p->cols);
+        const param *p = table->items[i];
+        line l = {
+            &t,  origin, direction, offset_of(table, p), offset_of(table, p) + p->rows * p->cols,
+            0.0f};
+        make_direction(&r, direction + offset_of(table, p), p->grad, p->rows * p->cols);
         check_direction(&l, p->name);
     }
     line all = {&t, origin, direction, 0, table->elements, 0.0f};
@@ -121,15 +131,17 @@ static void each_element(void **state)
     test_bert t;
     (void)state;
     test_bert_init(&t, &plain_shape, &format, 1, &some_dropout);
-    const param_table *table = &t.model->params;
+    const param_list *table = &t.net->params;
     float *origin = test_floats(table->elements), *direction = test_floats(table->elements);
     test_bert_gradient(&t);
     memcpy(origin, table->value, (size_t)table->elements * sizeof *origin);
     for (int64_t i = 0; i < table->count; i++) {
-        const param *p = &table->items[i];
-        for (int64_t k = 0; (p->vector || i == PARAM_TYPE) && k < p->rows * p->cols; k++) {
-            line l = {&t, origin, direction, p->offset + k, p->offset + k + 1, 0.0f};
-            direction[p->offset + k] = 1.0f;
+        const param *p = table->items[i];
+        for (int64_t k = 0;
+             (p->vector || strstr(p->name, "token_type") != NULL) && k < p->rows * p->cols; k++) {
+            line l = {&t,  origin, direction, offset_of(table, p) + k, offset_of(table, p) + k + 1,
+                      0.0f};
+            direction[offset_of(table, p) + k] = 1.0f;
             check_direction(&l, p->name);
         }
     }
@@ -150,8 +162,8 @@ static void compare_with_fp32(const num_format *format, const char *what, double
     test_bert_init(&b, &shape, &fp32, 1, &some_dropout);
     test_bert_gradient(&a);
     test_bert_gradient(&b);
-    const int64_t n = a.model->params.elements;
-    const float *found = a.model->params.grad, *expected = b.model->params.grad;
+    const int64_t n = a.net->params.elements;
+    const float *found = a.net->params.grad, *expected = b.net->params.grad;
     printf("  %s\n", what);
     test_assert_at_least("cosine", test_cosine(found, expected, n), cosine, "");
     test_assert_at_least("gradient", test_snr_db(found, expected, n), snr, "dB");
@@ -195,12 +207,12 @@ static void mixed_rounding(void **state)
         num_format f = test_format_dfp(8, groups[g], false);
         for (int i = 0; i < 3; i++) {
             test_bert_init(&t[i], &plain_shape, &f, 1, NULL);
-            t[i].model->ex.step = i == 2;
+            t[i].pass.step = i == 2;
             test_bert_gradient(&t[i]);
             test_assert_same("logits", t[i].logits, t[0].logits, t[0].outputs);
-            const param_table *table = &t[i].model->params;
+            const param_list *table = &t[i].net->params;
             for (int k = 0; k < i; k++)
-                assert_memory_not_equal(table->grad, t[k].model->params.grad,
+                assert_memory_not_equal(table->grad, t[k].net->params.grad,
                                         (size_t)table->elements * sizeof(float));
             f.rounding = ROUNDING_MIXED;
         }
@@ -214,9 +226,9 @@ static void mixed_rounding(void **state)
 static void assert_same_model(const char *what, const test_bert *a, const test_bert *b)
 {
     test_assert_same(what, a->logits, b->logits, a->outputs);
-    for (int64_t i = 0; i < a->model->params.count; i++) {
+    for (int64_t i = 0; i < a->net->params.count; i++) {
         char text[400];
-        const param *p = &a->model->params.items[i], *q = &b->model->params.items[i];
+        const param *p = a->net->params.items[i], *q = b->net->params.items[i];
         snprintf(text, sizeof text, "%s: %s", what, p->name);
         test_assert_same(text, p->grad, q->grad, p->rows * p->cols);
     }
@@ -277,15 +289,15 @@ static void families(void **state)
     shape.layers = 1; /* instruction by instruction emulation is slow */
     for (int i = 0; i < count; i++) {
         test_bert first, other;
+        shape.family = &gemm_family_ref;
         test_bert_init(&first, &shape, &format[i], 1, &some_dropout);
-        test_bert_use_family(&first, &gemm_family_ref);
         test_bert_gradient(&first);
         for (int f = 0; f < families; f++) {
             char what[64];
             snprintf(what, sizeof what, "%s, %d bits, %s", list[f]->name, format[i].activation_bits,
                      test_group_name(format[i].group));
+            shape.family = list[f];
             test_bert_init(&other, &shape, &format[i], 1, &some_dropout);
-            test_bert_use_family(&other, list[f]);
             test_bert_gradient(&other);
             assert_same_model(what, &other, &first);
             test_bert_deinit(&other);
@@ -338,18 +350,17 @@ static void batch_independence(void **state)
     for (int i = 0; i < 2; i++) {
         test_bert t;
         test_bert_init(&t, &odd_shape, &formats[i], 1, NULL);
-        t.model->ex.training = false;
-        bert_forward(t.model, &t.in, t.logits);
-        const int64_t labels = t.model->cfg.num_labels;
+        test_bert_evaluate(&t);
+        const int64_t labels = t.net->cfg.num_labels;
         for (int64_t e = 0; e < t.in.seq.count; e++) {
             float alone[8];
             const int64_t first = t.offset[e], length = t.offset[e + 1] - first;
             const int64_t offset[2] = {0, length};
-            const bert_input in = {{1, length, length, offset},
-                                   t.ids + first,
-                                   t.type_ids + first,
-                                   t.positions + first};
-            bert_forward(t.model, &in, alone);
+            const model_input in = {{1, length, length, offset},
+                                    t.ids + first,
+                                    t.type_ids + first,
+                                    t.positions + first};
+            (void)network_predict(t.net, &in, NULL, alone);
             if (i == 1)
                 test_assert_same("alone", alone, t.logits + e * labels, labels);
             else
@@ -371,14 +382,13 @@ static void evaluation(void **state)
             const test_shape shape = {.layers = layers};
             const num_format format = test_format_dfp(10, groups[g], false);
             test_bert t;
-            test_bert_init(&t, &shape, &format, 1, &some_dropout);
-            t.model->dropout = (bert_dropout){0.0f, 0.0f, 0.0f};
-            for (int64_t l = 0; l < layers; l++)
-                t.model->layers[l].at.dropout = 0.0f;
-            bert_forward(t.model, &t.in, t.logits);
-            t.model->ex.training = false;
-            bert_forward(t.model, &t.in, t.dlogits);
-            test_assert_same("evaluation", t.dlogits, t.logits, t.outputs);
+            test_bert_init(&t, &shape, &format, 1, NULL);
+            float *trained = test_floats(t.outputs);
+            (void)test_bert_loss(&t);
+            memcpy(trained, t.logits, (size_t)t.outputs * sizeof *trained);
+            test_bert_evaluate(&t);
+            test_assert_same("evaluation", t.logits, trained, t.outputs);
+            mem_free(trained);
             test_bert_deinit(&t);
         }
 }
@@ -395,9 +405,8 @@ static void evaluation_after_training(void **state)
             const num_format format = test_format_dfp(8, groups[g], i == 0);
             test_bert_init(&t[i], &plain_shape, &format, 1, &some_dropout);
             if (i == 0)
-                bert_forward(t[i].model, &t[i].in, t[i].logits);
-            t[i].model->ex.training = false;
-            bert_forward(t[i].model, &t[i].in, t[i].logits);
+                (void)test_bert_loss(&t[i]);
+            test_bert_evaluate(&t[i]);
         }
         test_assert_same("evaluation", t[0].logits, t[1].logits, t[0].outputs);
         test_bert_deinit(&t[0]);
@@ -409,19 +418,19 @@ static void evaluation_after_training(void **state)
 static void dropout_steps(void **state)
 {
     const num_format format = test_format_float(FORMAT_FP32);
-    const bert_dropout dropouts[] = {{0.5f, 0, 0}, {0, 0.5f, 0}, {0, 0, 0.5f}};
+    const dropout_rates dropouts[] = {{0.5f, 0, 0}, {0, 0.5f, 0}, {0, 0, 0.5f}};
     (void)state;
     for (int d = 0; d < 3; d++) {
         double loss[4];
         test_bert t;
         test_bert_init(&t, &plain_shape, &format, 1, &dropouts[d]);
         for (int step = 0; step < 4; step++) {
-            t.model->ex.step = (uint64_t)step;
+            t.pass.step = (uint64_t)step;
             loss[step] = test_bert_loss(&t);
             for (int k = 0; k < step; k++)
                 assert_true(loss[step] != loss[k]);
         }
-        t.model->ex.step = 0;
+        t.pass.step = 0;
         assert_true(test_bert_loss(&t) == loss[0]);
         test_bert_deinit(&t);
     }
@@ -438,10 +447,10 @@ static void streams(void **state)
     (void)state;
     test_bert_init(&t, &shape, &format, 1, NULL);
     const bert *m = t.model;
-    const int others[OTHERS] = {m->word.id,           m->position.id, m->type.id,
-                                m->embedding_norm.id, m->pooler.id,   m->classifier.id,
-                                m->pooled_in.id,      m->pooled.id,   STREAM_EMBEDDING_DROPOUT,
-                                STREAM_POOLED_DROPOUT};
+    const first_token *h = (const first_token *)t.net->head;
+    const int others[OTHERS] = {
+        m->word.id, m->position.id, m->type.id,   m->embedding_norm.id,     h->dense.id,
+        h->out.id,  h->dense_in.id, h->out_in.id, STREAM_EMBEDDING_DROPOUT, STREAM_HEAD_DROPOUT};
     for (int i = 0; i < OTHERS; i++)
         id[n++] = others[i];
     for (int64_t l = 0; l < LAYERS; l++) {
@@ -453,7 +462,7 @@ static void streams(void **state)
                                          layer->norm1.id,
                                          layer->norm2.id,
                                          layer->act.id,
-                                         layer->at.id,
+                                         layer->attention.id,
                                          layer->x.id,
                                          layer->context.id,
                                          layer->h1.id,
@@ -476,20 +485,20 @@ static void steps(void **state)
     test_bert t;
     (void)state;
     test_bert_init(&t, &plain_shape, &format, 1, &some_dropout);
-    const int64_t n = t.model->params.elements;
+    const int64_t n = t.net->params.elements;
     float *first = test_floats(n), *second = test_floats(n);
-    float *grad = t.model->params.grad;
+    float *grad = t.net->params.grad;
     test_bert_gradient(&t);
     memcpy(first, grad, (size_t)n * sizeof *grad);
-    t.model->ex.step = 1;
+    t.pass.step = 1;
     test_bert_gradient(&t);
     memcpy(second, grad, (size_t)n * sizeof *grad);
     assert_true(test_cosine(first, second, n) < 0.9999); /* other draws */
-    t.model->ex.step = 0;
+    t.pass.step = 0;
     test_bert_gradient(&t);
     test_assert_same("the same step", grad, first, n);
-    t.model->ex.step = 1;
-    t.model->ex.accumulate_grads = true;
+    t.pass.step = 1;
+    t.pass.accumulate = true;
     test_bert_gradient(&t);
     for (int64_t i = 0; i < n; i++) {
         const double sum = (double)first[i] + (double)second[i];

@@ -14,7 +14,6 @@
 
 #include "cpu/cpu_features.h"
 #include "layers/arithmetic.h"
-#include "layers/loss.h"
 #if defined(__x86_64__)
 #include "support/amx_emulator.h"
 #endif
@@ -243,7 +242,7 @@ void test_exec_deinit(exec *ex)
 void test_param_init(test_random *r, param *p, int64_t rows, int64_t cols, double mean,
                      double sigma)
 {
-    *p = (param){.rows = rows, .cols = cols, .vector = rows == 1};
+    *p = (param){.rows = rows, .cols = cols, .vector = rows == 1, .trained = true};
     p->value = test_floats(rows * cols);
     p->grad = test_floats(rows * cols);
     test_fill_normal(r, p->value, rows * cols, mean, sigma);
@@ -273,6 +272,8 @@ test_shape test_shape_full(const test_shape *shape)
     s.layers = given_or(s.layers, 2);
     s.positions = given_or(s.positions, 16);
     s.labels = given_or(s.labels, 3);
+    if (s.head == NULL)
+        s.head = s.labels == 1 ? "regression" : "classification";
     if (s.sequences == 0) {
         s.sequences = 3;
         s.lengths[0] = 7;
@@ -308,29 +309,33 @@ static void make_batch(test_bert *t, const test_shape *s)
     t->ids = test_alloc(tokens, sizeof *t->ids);
     t->type_ids = test_alloc(tokens, sizeof *t->type_ids);
     t->positions = test_alloc(tokens, sizeof *t->positions);
-    t->labels = test_floats(s->sequences);
+    assert_int_equal(
+        targets_init(NULL, &t->targets, head_class_find(s->head)->target, 0, s->sequences, tokens),
+        MTS_OK);
     for (int64_t e = 0; e < s->sequences; e++) {
-        t->labels[e] = s->labels == 1 ? (float)test_random_normal(&r)
-                                      : (float)test_random_below(&r, s->labels);
+        if (t->targets.score != NULL)
+            t->targets.score[e] = (float)test_random_normal(&r);
+        else if (t->targets.begin != NULL) {
+            t->targets.begin[e] = (int32_t)test_random_below(&r, s->lengths[e]);
+            t->targets.end[e] = (int32_t)test_random_below(&r, s->lengths[e]);
+        } else
+            t->targets.index[e] = (int32_t)test_random_below(&r, s->labels);
         for (int64_t i = t->offset[e]; i < t->offset[e + 1]; i++) {
             t->ids[i] = (int32_t)test_random_below(&r, s->vocab);
             t->positions[i] = (int32_t)(i - t->offset[e]);
             t->type_ids[i] = 2 * t->positions[i] > s->lengths[e];
         }
     }
-    t->in =
-        (bert_input){{s->sequences, tokens, longest, t->offset}, t->ids, t->type_ids, t->positions};
-    t->outputs = s->sequences * s->labels;
-    t->logits = test_floats(t->outputs);
-    t->dlogits = test_floats(t->outputs);
+    t->in = (model_input){
+        {s->sequences, tokens, longest, t->offset}, t->ids, t->type_ids, t->positions};
 }
 
 /* Larger than a real initialisation, so that every path of the gradient carries weight. */
-static void fill_parameters(param_table *table)
+static void fill_parameters(const param_list *list)
 {
     test_random r = test_random_make("parameters");
-    for (int64_t i = 0; i < table->count; i++) {
-        param *p = &table->items[i];
+    for (int64_t i = 0; i < list->count; i++) {
+        param *p = list->items[i];
         const bool gamma = strstr(p->name, "LayerNorm.weight") != NULL;
         const double sigma = p->vector ? 0.1 : 1.0 / sqrt((double)p->cols);
         test_fill_normal(&r, p->value, p->rows * p->cols, gamma ? 1.0 : 0.0, sigma);
@@ -338,98 +343,63 @@ static void fill_parameters(param_table *table)
 }
 
 void test_bert_init(test_bert *t, const test_shape *shape, const num_format *format, int threads,
-                    const bert_dropout *dropout)
+                    const dropout_rates *dropout)
 {
-    const bert_dropout none = {0.0f, 0.0f, 0.0f};
     const test_shape s = test_shape_full(shape);
     model_config cfg;
     *t = (test_bert){0};
     make_batch(t, &s);
     test_config_init(&cfg, &s);
     const int64_t train = s.train_sequences < 0 ? 0 : given_or(s.train_sequences, s.sequences);
-    const bert_limits limits = {
-        train, t->offset[train], s.sequences, t->in.seq.tokens, t->in.seq.max_length, s.recompute};
-    const mts_status status = bert_create(&ctx, &cfg, format, threads, seed,
-                                          dropout == NULL ? &none : dropout, &limits, &t->model);
-    if (status != MTS_OK)
-        fail_msg("bert_create: %s", ctx.error);
+    network_options options = {
+        .head = head_class_find(s.head),
+        .family = s.family,
+        .format = *format,
+        .threads = threads,
+        .seed = seed,
+        .model = {.recompute = s.recompute},
+        .limits = {train, t->offset[train], s.sequences, t->in.seq.tokens, t->in.seq.max_length},
+    };
+    if (dropout != NULL)
+        options.model.dropout = *dropout;
+    if (network_create(&ctx, &cfg, &options, &t->net) != MTS_OK)
+        fail_msg("network_create: %s", ctx.error);
     model_config_deinit(&cfg);
-    t->model->ex.training = train > 0;
-    fill_parameters(&t->model->params);
+    t->model = (bert *)t->net->body;
+    t->outputs = network_outputs(t->net, &t->in);
+    t->logits = test_floats(t->outputs);
+    fill_parameters(&t->net->params);
 }
 
 void test_bert_deinit(test_bert *t)
 {
-    if (t->model != NULL) {
-        assert_string_equal(t->model->ex.anomaly, "");
-        test_exec_deinit(&t->model->ex);
-        test_arena_deinit(&t->model->packed);
-        test_arena_deinit(&t->model->acts);
+    if (t->net != NULL) {
+        if (network_check(&ctx, t->net) != MTS_OK)
+            fail_msg("%s", ctx.error);
+        assert_int_equal(t->net->ex.scratch.used, 0);
     }
-    bert_destroy(t->model);
+    network_destroy(t->net);
+    targets_deinit(&t->targets);
     mem_free(t->offset);
     mem_free(t->ids);
     mem_free(t->type_ids);
     mem_free(t->positions);
-    mem_free(t->labels);
     mem_free(t->logits);
-    mem_free(t->dlogits);
     *t = (test_bert){0};
-}
-
-static void rebind_linear(exec *ex, arena *a, linear *lin)
-{
-    linear_bind(ex, lin, a, lin->name, lin->id, lin->weight, lin->bias, lin->out, lin->in);
-}
-
-static void rebind_norm(exec *ex, arena *a, layernorm *ln)
-{
-    layernorm_bind(ex, ln, a, ln->name, ln->id, ln->gamma, ln->beta, ln->n, ln->epsilon);
-}
-
-void test_bert_use_family(test_bert *t, const gemm_family *family)
-{
-    bert *m = t->model;
-    exec *ex = &m->ex;
-    const size_t scratch = 4 * ex->scratch.bytes + (1 << 20);
-    const size_t packed = 16 * m->packed.bytes + (1 << 20);
-    ex->family = family;
-    ex->fk = float_kernels_for(family);
-    arena_deinit(&ex->scratch);
-    arena_deinit(&m->packed);
-    assert_int_equal(arena_init(&ctx, &ex->scratch, scratch, "scratch"), MTS_OK);
-    assert_int_equal(arena_init(&ctx, &m->packed, packed, "packed"), MTS_OK);
-    rebind_norm(ex, &m->packed, &m->embedding_norm);
-    for (int64_t l = 0; l < m->cfg.num_hidden_layers; l++) {
-        bert_layer *layer = &m->layers[l];
-        rebind_linear(ex, &m->packed, &layer->qkv);
-        rebind_linear(ex, &m->packed, &layer->out);
-        rebind_linear(ex, &m->packed, &layer->up);
-        rebind_linear(ex, &m->packed, &layer->down);
-        rebind_norm(ex, &m->packed, &layer->norm1);
-        rebind_norm(ex, &m->packed, &layer->norm2);
-    }
-    rebind_linear(ex, &m->packed, &m->pooler);
-    rebind_linear(ex, &m->packed, &m->classifier);
-}
-
-static double loss_of(test_bert *t, float *dlogits)
-{
-    const int64_t rows = t->in.seq.count, labels = t->model->cfg.num_labels;
-    if (labels == 1)
-        return loss_squared_error(&t->model->ex, dlogits, t->logits, t->labels, rows, 1.0f);
-    return loss_cross_entropy(&t->model->ex, dlogits, t->logits, t->labels, rows, labels, 1.0f);
 }
 
 double test_bert_loss(test_bert *t)
 {
-    bert_forward(t->model, &t->in, t->logits);
-    return loss_of(t, NULL);
+    return network_forward(t->net, &t->pass, &t->in, &t->targets, t->logits);
 }
 
 void test_bert_gradient(test_bert *t)
 {
-    bert_forward(t->model, &t->in, t->logits);
-    loss_of(t, t->dlogits);
-    bert_backward(t->model, &t->in, t->dlogits);
+    (void)test_bert_loss(t);
+    (void)network_learn(t->net, &t->pass, &t->in, &t->targets, 1.0f);
+}
+
+void test_bert_evaluate(test_bert *t)
+{
+    (void)network_predict(t->net, &t->in, NULL, t->logits);
 }

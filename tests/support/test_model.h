@@ -8,7 +8,9 @@
 #ifndef MTS_TESTS_SUPPORT_TEST_MODEL_H
 #define MTS_TESTS_SUPPORT_TEST_MODEL_H
 
+#include "data/targets.h"
 #include "models/bert.h"
+#include "network/network.h"
 
 /* ------------------------------------------------------------------------------- numbers ---- */
 
@@ -95,15 +97,19 @@ typedef struct test_shape {
     int64_t sequences;                                                    /* [3] */
     int64_t lengths[8];                                                   /* [7, 1, 5] */
     int64_t train_sequences; /* largest training batch: the first so many [all]; -1: no training */
-    bool recompute;          /* bert_limits.recompute */
+    bool recompute;          /* model_options.recompute */
+    const char *head;        /* [classification, or regression with 1 label] */
+    const gemm_family *family; /* [as kernels_select says] */
 } test_shape;
 
 typedef struct test_bert {
-    bert *model;
-    bert_input in;
-    float *labels;           /* [rows] */
-    float *logits, *dlogits; /* [rows][num_labels] */
-    int64_t outputs;         /* rows * num_labels */
+    network *net;
+    bert *model; /* net's body */
+    model_input in;
+    targets targets; /* of the rows, as the head wants them */
+    float *logits;   /* [outputs], of the last forward */
+    int64_t outputs;
+    network_pass pass; /* of the next forward or gradient */
     int64_t *offset;
     int32_t *ids, *type_ids, *positions;
 } test_bert;
@@ -114,14 +120,12 @@ void test_config_init(model_config *cfg, const test_shape *shape);
 
 /* A model and a batch of exactly this shape; the same numbers for each format and thread count. */
 void test_bert_init(test_bert *t, const test_shape *shape, const num_format *format, int threads,
-                    const bert_dropout *dropout);
+                    const dropout_rates *dropout);
 void test_bert_deinit(test_bert *t);
 
-/* Make the model run on another family than the one that kernels_select chose. */
-void test_bert_use_family(test_bert *t, const gemm_family *family);
-
-/* Forward and loss; and the gradient of all parameters with it. */
+/* Forward in training and the loss; the gradient of all parameters after it; forward in evaluation. */
 double test_bert_loss(test_bert *t);
 void test_bert_gradient(test_bert *t);
+void test_bert_evaluate(test_bert *t);
 
 #endif

@@ -20,25 +20,45 @@ static void resize(test_params *t, int64_t elements)
     memset(t->grad + old, 0, bytes - old * sizeof(float));
     t->elements = elements;
     for (int64_t p = 0; p < t->count; p++) {
-        t->items[p].value = t->value + t->items[p].offset;
-        t->items[p].grad = t->grad + t->items[p].offset;
+        t->items[p]->value = t->value + test_params_offset(t, p);
+        t->items[p]->grad = t->grad + test_params_offset(t, p);
     }
+}
+
+int64_t test_params_offset(const test_params *t, int64_t p)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < p; i++)
+        n += param_size(t->items[i]);
+    return n;
 }
 
 void test_params_add(test_params *t, int64_t rows, int64_t cols, bool decay)
 {
-    param *p = &t->items[t->count];
-    if (t->count == TEST_PARAMS_MAX)
+    param *p = malloc(sizeof *p);
+    if (t->items == NULL)
+        t->items = calloc(TEST_PARAMS_MAX, sizeof *t->items);
+    if (p == NULL || t->items == NULL || t->count == TEST_PARAMS_MAX)
         abort();
-    *p = (param){.rows = rows, .cols = cols, .vector = rows == 1, .decay = decay};
+    *p = (param){
+        .rows = rows,
+        .cols = cols,
+        .role = decay ? PARAM_WEIGHT : PARAM_BIAS,
+        .vector = rows == 1,
+        .decay = decay,
+        .trained = true,
+        .index = t->count,
+    };
     snprintf(p->name, sizeof p->name, "p%d", (int)t->count);
-    p->offset = t->elements;
-    t->count++;
+    t->items[t->count++] = p;
     resize(t, t->elements + rows * cols);
 }
 
 void test_params_free(test_params *t)
 {
+    for (int64_t p = 0; p < t->count; p++)
+        free(t->items[p]);
+    free(t->items);
     free(t->value);
     free(t->grad);
     *t = (test_params){0};

@@ -8,7 +8,7 @@
 enum { TEST_PARAMS_MAX = 8 };
 
 typedef struct test_params {
-    param items[TEST_PARAMS_MAX];
+    param **items; /* [count] */
     int64_t count, elements;
     float *value, *grad; /* [elements] of all parameters, in order */
 } test_params;
@@ -16,6 +16,9 @@ typedef struct test_params {
 /* An empty table, and one more parameter "p0", "p1", ... of zeros; rows 1: a vector. */
 void test_params_add(test_params *t, int64_t rows, int64_t cols, bool decay);
 void test_params_free(test_params *t);
+
+/* Where the values of parameter p begin among those of all. */
+int64_t test_params_offset(const test_params *t, int64_t p);
 
 /* Five parameters, 93,904 elements: several pieces of every kind, with and without decay. */
 test_params test_params_mixed(void);

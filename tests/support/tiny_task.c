@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "models/bert.h"
-#include "models/bert_io.h"
+#include "network/network_io.h"
 
 enum { CLASSES = 3, NOUNS = 6, PLACES = 8, TEXT_BYTES = 256, SEED = 7 };
 
@@ -106,10 +106,10 @@ cleanup:
 }
 
 /* Uniform of variance 1 / columns, larger than a real initialisation; vectors as transformers. */
-static void fill_parameters(param_table *table)
+static void fill_parameters(const param_list *list)
 {
-    for (int64_t i = 0; i < table->count; i++) {
-        param *p = &table->items[i];
+    for (int64_t i = 0; i < list->count; i++) {
+        param *p = list->items[i];
         const rng_key key = rng_make_key(SEED, 0, (uint64_t)i, RNG_INIT);
         const bool gamma = strstr(p->name, "LayerNorm.weight") != NULL;
         const float range = sqrtf(3.0f / (float)p->cols);
@@ -123,11 +123,15 @@ static void fill_parameters(param_table *table)
 static mts_status write_model(mts_ctx *ctx, const char *dir)
 {
     mts_status st = MTS_OK;
-    const num_format format = {.kind = FORMAT_FP32};
-    const bert_limits limits = {.eval_rows = 1, .eval_tokens = 1, .max_length = 1};
-    const bert_dropout dropout = {0.1f, 0.1f, 0.1f};
+    const network_options options = {
+        .head = head_class_find("classification"),
+        .format = {.kind = FORMAT_FP32},
+        .threads = 1,
+        .seed = SEED,
+        .limits = {.eval_rows = 1, .eval_tokens = 1, .max_length = 1},
+    };
     model_config cfg = {0};
-    bert *model = NULL;
+    network *net = NULL;
     MTS_TRY(model_config_init(ctx, &cfg));
     MTS_TRY(model_config_set_labels(ctx, &cfg, NULL, 2, false));
     MTS_TRY(write_vocab(ctx, dir, &cfg.vocab_size));
@@ -136,11 +140,11 @@ static mts_status write_model(mts_ctx *ctx, const char *dir)
     cfg.num_attention_heads = 4;
     cfg.intermediate_size = 100;
     cfg.max_position_embeddings = 32;
-    MTS_TRY(bert_create(ctx, &cfg, &format, 1, SEED, &dropout, &limits, &model));
-    fill_parameters(&model->params);
-    MTS_TRY(bert_save(ctx, model, dir));
+    MTS_TRY(network_create(ctx, &cfg, &options, &net));
+    fill_parameters(&net->params);
+    MTS_TRY(network_save(ctx, net, dir));
 cleanup:
-    bert_destroy(model);
+    network_destroy(net);
     model_config_deinit(&cfg);
     return st;
 }
@@ -148,14 +152,14 @@ cleanup:
 mts_status tiny_task_write(mts_ctx *ctx, const char *dir)
 {
     mts_status st = MTS_OK;
-    char *model = NULL;
-    MTS_TRY(path_join(ctx, &model, dir, "model"));
-    MTS_TRY(file_make_dirs(ctx, model));
-    MTS_TRY(write_model(ctx, model));
+    char *folder = NULL;
+    MTS_TRY(path_join(ctx, &folder, dir, "model"));
+    MTS_TRY(file_make_dirs(ctx, folder));
+    MTS_TRY(write_model(ctx, folder));
     MTS_TRY(write_rows(ctx, dir, "train.tsv", 0, 60, false));
     MTS_TRY(write_rows(ctx, dir, "dev.tsv", 100, 20, false));
     MTS_TRY(write_rows(ctx, dir, "score.tsv", 200, 40, true));
 cleanup:
-    mem_free(model);
+    mem_free(folder);
     return st;
 }

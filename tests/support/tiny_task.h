@@ -1,7 +1,7 @@
 /*
  * A tiny task on disk, for tests of whole runs: a random BERT folder, and rows that it can learn.
  *
- * Path: tests/api, tests/cli/make_tiny_task.c -> here -> bert_create, bert_save.
+ * Path: tests/api, tests/cli/make_tiny_task.c -> here -> network_create, network_save.
  */
 #ifndef MTS_TESTS_SUPPORT_TINY_TASK_H
 #define MTS_TESTS_SUPPORT_TINY_TASK_H

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "optim/dynamic_map.h"
-#include "optim/optimizer.h"
+#include "optim/optimizer_adamw.h"
 #include "support/test_params.h"
 
 #define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
@@ -311,7 +311,7 @@ static void *copy_of(const void *data, size_t bytes)
     return copy;
 }
 
-static const optimizer_options usual = {OPTIMIZER_ADAMW_8BIT, 0.9, 0.999, 1e-8, 0.0, 0.01};
+static const optimizer_options usual = {&optimizer_adamw_8bit, 0.9, 0.999, 1e-8, 0.0, 0.01};
 
 /* Every block of the two large parameters of the mixed table, five steps. */
 static void test_step_in_double(void **state)
@@ -335,9 +335,9 @@ static void test_step_in_double(void **state)
         optimizer_step(&ex, opt, t.items, t.count, rate, scale);
         int64_t first = 0, index = 0;
         for (int64_t p = 0; p < t.count; p++) {
-            const int64_t n = t.items[p].rows * t.items[p].cols;
-            for (int64_t i = 0; n >= OPTIMIZER_8BIT_MIN && i < n; i += BLOCK, index++) {
-                const int64_t at = t.items[p].offset + i;
+            const int64_t n = t.items[p]->rows * t.items[p]->cols;
+            for (int64_t i = 0; n >= ADAMW_8BIT_MIN && i < n; i += BLOCK, index++) {
+                const int64_t at = test_params_offset(&t, p) + i;
                 const block_check b = {
                     .w_before = w + at,
                     .w = t.value + at,
@@ -353,9 +353,9 @@ static void test_step_in_double(void **state)
                     .n = n - i < BLOCK ? n - i : BLOCK,
                 };
                 check_block(&b, &usual, rate, (double)scale,
-                            t.items[p].decay ? (double)(float)usual.weight_decay : 0.0, step);
+                            t.items[p]->decay ? (double)(float)usual.weight_decay : 0.0, step);
             }
-            first += n >= OPTIMIZER_8BIT_MIN ? n : 0;
+            first += n >= ADAMW_8BIT_MIN ? n : 0;
         }
         assert_int_equal(first, codes);
         assert_int_equal(index, blocks);
@@ -387,7 +387,7 @@ static void test_small_parameters_stay_in_float(void **state)
     optimizer *expected = NULL, *opt = NULL;
     test_params a = {0}, b = {0};
     (void)state;
-    plain.kind = OPTIMIZER_ADAMW;
+    plain.class = &optimizer_adamw;
     for (int i = 0; i < 2; i++) {
         test_params *t = i == 0 ? &a : &b;
         test_params_add(t, 63, 65, true); /* 4095 */
@@ -428,7 +428,7 @@ static void test_blocks_begin_with_the_parameter(void **state)
     test_params_add(&b, 71, 61, true); /* 4331: an incomplete block */
     test_params_add(&b, 1, 20000, true);
     test_params_fill(a.value, 20000, 0.5f, 3);
-    memcpy(b.items[1].value, a.value, 20000 * sizeof(float));
+    memcpy(b.items[1]->value, a.value, 20000 * sizeof(float));
     assert_ok(optimizer_create(&ctx, &usual, a.items, a.count, &first));
     assert_ok(optimizer_create(&ctx, &usual, b.items, b.count, &second));
     assert_int_equal(state_count(first, "exp_avg_absmax"), 79);
@@ -436,12 +436,12 @@ static void test_blocks_begin_with_the_parameter(void **state)
     for (int step = 0; step < 3; step++) {
         test_params_fill(a.grad, 20000, 0.01f, (uint64_t)(600 + step));
         test_params_fill(b.grad, 4331, 1.0f, (uint64_t)(700 + step));
-        memcpy(b.items[1].grad, a.grad, 20000 * sizeof(float));
+        memcpy(b.items[1]->grad, a.grad, 20000 * sizeof(float));
         optimizer_step(&ex, first, a.items, a.count, 0.01, 1.0f);
         optimizer_step(&ex, second, b.items, b.count, 0.01, 1.0f);
     }
     const moments x = moments_of(first), y = moments_of(second);
-    assert_memory_equal(a.value, b.items[1].value, 20000 * sizeof(float));
+    assert_memory_equal(a.value, b.items[1]->value, 20000 * sizeof(float));
     assert_memory_equal(x.m, y.m + 4331, 20000);
     assert_memory_equal(x.v, y.v + 4331, 20000);
     assert_memory_equal(x.m_max, y.m_max + 17, 79 * sizeof(float));
@@ -456,17 +456,20 @@ static void test_blocks_begin_with_the_parameter(void **state)
 static void test_memory(void **state)
 {
     optimizer_options plain = usual;
-    optimizer_sizes sizes = {0};
+    optimizer_sizes sizes = {0}, plain_sizes = {0};
     (void)state;
-    plain.kind = OPTIMIZER_ADAMW;
-    for (int i = 0; i < 4; i++)
-        optimizer_sizes_add(&sizes, 768 * 768);
-    for (int i = 0; i < 2; i++)
-        optimizer_sizes_add(&sizes, 768 * 3072);
-    assert_int_equal(sizes.large, sizes.elements);
-    assert_int_equal(sizes.blocks * BLOCK, sizes.elements);
+    plain.class = &optimizer_adamw;
+    for (int i = 0; i < 6; i++) {
+        const int64_t elements = i < 4 ? 768 * 768 : 768 * 3072;
+        optimizer_sizes_add(&sizes, usual.class, elements);
+        optimizer_sizes_add(&plain_sizes, plain.class, elements);
+    }
+    assert_string_equal(usual.class->arrays[0].name, "exp_avg_code");
+    assert_int_equal(sizes.counts[0], sizes.elements);
+    assert_string_equal(usual.class->arrays[1].name, "exp_avg_absmax");
+    assert_int_equal(sizes.counts[1] * BLOCK, sizes.elements);
     const double ratio =
-        (double)optimizer_bytes(&usual, &sizes) / (double)optimizer_bytes(&plain, &sizes);
+        (double)optimizer_bytes(&usual, &sizes) / (double)optimizer_bytes(&plain, &plain_sizes);
     printf("  state: %.4f of that of adamw\n", ratio);
     assert_true(ratio > 0.25 && ratio < 0.26);
 }
@@ -537,7 +540,7 @@ static void test_close_to_adamw(void **state)
     test_params a = test_params_mixed(), b = test_params_mixed(), start = test_params_mixed();
     double way = 0.0, apart = 0.0;
     (void)state;
-    plain.kind = OPTIMIZER_ADAMW;
+    plain.class = &optimizer_adamw;
     assert_ok(optimizer_create(&ctx, &plain, a.items, a.count, &expected));
     assert_ok(optimizer_create(&ctx, &usual, b.items, b.count, &opt));
     run_steps(expected, &a, 100);

@@ -1,31 +1,19 @@
 /* data/encoded_dataset, sampler, batch: the same rows and orders for any number of threads. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_folder.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "data/batch.h"
 #include "data/sampler.h"
 
-#define assert_ok(call)                                                                            \
-    do {                                                                                           \
-        if ((call) != MTS_OK)                                                                      \
-            fail_msg("%s", ctx.error);                                                             \
-    } while (0)
-
 enum { ROWS = 2500 }; /* more than two blocks of encoded_dataset.c */
 
 static mts_ctx ctx;
-static char folder[64];
-static wordpiece *tokenizer;
+static tokenizer *tok;
 
 /* ------------------------------------------------------------------------------- encode ---- */
 
@@ -33,14 +21,13 @@ static wordpiece *tokenizer;
 static void make_texts(dataset *d, int64_t n, bool pairs)
 {
     enum { ROW_BYTES = 64 };
-    assert_ok(dataset_init(&ctx, d, n, pairs, true));
+    assert_ok(dataset_init(&ctx, d, n, pairs, TARGET_NONE));
     assert_ok(mem_calloc(&ctx, &d->storage, (size_t)n, ROW_BYTES, "texts"));
     for (int64_t i = 0; i < n; i++) {
         char *text = d->storage + i * ROW_BYTES;
         d->text_a[i] = text;
         if (pairs)
             d->text_b[i] = text + 4;
-        d->label[i] = (float)(i % 3);
         for (int64_t k = 0; k < (i * i + 3 * i) % 13 + 2; k++) {
             text[2 * k] = (char)('a' + (i + k * k) % 4);
             text[2 * k + 1] = ' ';
@@ -56,7 +43,6 @@ static void assert_same_rows(const encoded_dataset *a, const encoded_dataset *b)
     assert_memory_equal(a->offsets, b->offsets, (n + 1) * sizeof a->offsets[0]);
     assert_memory_equal(a->ids, b->ids, tokens * sizeof a->ids[0]);
     assert_memory_equal(a->type_ids, b->type_ids, tokens * sizeof a->type_ids[0]);
-    assert_memory_equal(a->labels, b->labels, n * sizeof a->labels[0]);
 }
 
 static void check_encoding(bool pairs)
@@ -65,27 +51,27 @@ static void check_encoding(bool pairs)
     encoded_dataset one = {0}, many = {0};
     int64_t longest = 0, cut = 0;
     make_texts(&d, ROWS, pairs);
-    assert_ok(encoded_dataset_build(&ctx, &one, &d, tokenizer, 12, 1, NULL, NULL));
+    assert_ok(encoded_dataset_build(&ctx, &one, dataset_rows(&d), tok, 12, 1, NULL, NULL));
     for (int64_t i = 0; i < ROWS; i++) {
         mts_encoding row = {0};
         const char *text_b = pairs ? d.text_b[i] : NULL;
-        assert_ok(wordpiece_encode(&ctx, tokenizer, d.text_a[i], text_b, 12, &row));
+        assert_ok(tokenizer_encode(&ctx, tok, d.text_a[i], text_b, 12, &row));
         assert_int_equal(encoded_dataset_length(&one, i), row.length);
         assert_memory_equal(one.ids + one.offsets[i], row.ids, (size_t)row.length * 4);
         assert_memory_equal(one.type_ids + one.offsets[i], row.type_ids, (size_t)row.length * 4);
-        assert_true(one.labels[i] == d.label[i]);
         longest = row.length > longest ? row.length : longest;
-        wordpiece_free_encoding(&row);
-        assert_ok(wordpiece_encode(&ctx, tokenizer, d.text_a[i], text_b, 0, &row));
+        tokenizer_free_encoding(&row);
+        assert_ok(tokenizer_encode(&ctx, tok, d.text_a[i], text_b, 0, &row));
         assert_false(row.cut);
         cut += row.length > 12;
-        wordpiece_free_encoding(&row);
+        tokenizer_free_encoding(&row);
     }
     assert_int_equal(one.max_len, longest);
     assert_int_equal(one.cut, cut);
     assert_true(cut > 0 && cut < ROWS);
     for (int64_t threads = 2; threads <= 5; threads++) {
-        assert_ok(encoded_dataset_build(&ctx, &many, &d, tokenizer, 12, threads, NULL, NULL));
+        assert_ok(
+            encoded_dataset_build(&ctx, &many, dataset_rows(&d), tok, 12, threads, NULL, NULL));
         assert_same_rows(&one, &many);
         encoded_dataset_deinit(&many);
     }
@@ -123,13 +109,14 @@ static void test_progress(void **state)
     encoded_dataset e = {0};
     (void)state;
     make_texts(&d, ROWS, false);
-    assert_ok(encoded_dataset_build(&ctx, &e, &d, tokenizer, 12, 3, log_progress, &log));
+    assert_ok(encoded_dataset_build(&ctx, &e, dataset_rows(&d), tok, 12, 3, log_progress, &log));
     assert_int_equal(log.done, ROWS);
     assert_int_equal(log.calls, 3);
     encoded_dataset_deinit(&e);
     log = (progress_log){.caller = pthread_self(), .stop_at = 2};
-    assert_int_equal(encoded_dataset_build(&ctx, &e, &d, tokenizer, 12, 3, log_progress, &log),
-                     MTS_ERR_INTERRUPTED);
+    assert_int_equal(
+        encoded_dataset_build(&ctx, &e, dataset_rows(&d), tok, 12, 3, log_progress, &log),
+        MTS_ERR_INTERRUPTED);
     assert_int_equal(log.calls, 2);
     encoded_dataset_deinit(&e);
     dataset_deinit(&d);
@@ -147,7 +134,7 @@ static void test_first_failing_row(void **state)
     }
     for (int round = 0; round < 20; round++) {
         encoded_dataset e = {0};
-        assert_int_equal(encoded_dataset_build(&ctx, &e, &d, tokenizer, 2, 4, NULL, NULL),
+        assert_int_equal(encoded_dataset_build(&ctx, &e, dataset_rows(&d), tok, 2, 4, NULL, NULL),
                          MTS_ERR_ARGUMENT);
         assert_int_equal(strncmp(ctx.error, "row 1202: ", 10), 0);
         encoded_dataset_deinit(&e);
@@ -164,7 +151,7 @@ static void test_encode_memory_failure(void **state)
     for (int64_t n = 0; st != MTS_OK && n < 1000; n++) {
         encoded_dataset e = {0};
         mem_fail_after(n);
-        st = encoded_dataset_build(&ctx, &e, &d, tokenizer, 12, 2, NULL, NULL);
+        st = encoded_dataset_build(&ctx, &e, dataset_rows(&d), tok, 12, 2, NULL, NULL);
         assert_true(st == MTS_OK || st == MTS_ERR_MEMORY);
         assert_true(n > 5 || st != MTS_OK);
         encoded_dataset_deinit(&e);
@@ -179,12 +166,12 @@ static void test_encode_memory_failure(void **state)
 /* n rows of length[i] tokens; token k of row i is 100 * i + k. */
 static void make_rows(encoded_dataset *e, const int64_t *length, int64_t n)
 {
-    *e = (encoded_dataset){.n = n, .has_labels = true};
+    *e = (encoded_dataset){.n = n};
     assert_ok(mem_calloc(&ctx, &e->offsets, (size_t)n + 1, sizeof e->offsets[0], "rows"));
-    assert_ok(mem_calloc(&ctx, &e->labels, (size_t)n, sizeof e->labels[0], "rows"));
+    assert_ok(targets_init(&ctx, &e->targets, TARGET_CLASS, 0, n, 0));
     for (int64_t i = 0; i < n; i++) {
         e->offsets[i + 1] = e->offsets[i] + length[i];
-        e->labels[i] = (float)i;
+        e->targets.index[i] = (int32_t)i;
         e->max_len = length[i] > e->max_len ? length[i] : e->max_len;
     }
     const size_t tokens = (size_t)e->offsets[n];
@@ -332,6 +319,7 @@ static void test_batch(void **state)
     static const int32_t positions[] = {0, 1, 2, 3, 4, 0, 1, 2, 0, 1};
     static const int32_t types[] = {0, 1, 0, 1, 0, 0, 1, 0, 0, 1};
     static const int64_t offsets[] = {0, 5, 8, 10};
+    static const int32_t classes[] = {2, 0, 3};
     encoded_dataset e = {0};
     batch_plan plan = {0};
     batch b = {0};
@@ -352,7 +340,8 @@ static void test_batch(void **state)
     assert_memory_equal(b.positions, positions, sizeof positions);
     assert_memory_equal(b.type_ids, types, sizeof types);
     assert_memory_equal(b.offsets, offsets, sizeof offsets);
-    assert_true(b.labels[0] == 2 && b.labels[1] == 0 && b.labels[2] == 3);
+    assert_true(b.has_targets && b.targets.kind == TARGET_CLASS);
+    assert_memory_equal(b.targets.index, classes, sizeof classes);
     /* A shorter batch leaves nothing of the longer one. */
     batch_fill(&b, &e, rows + 2, 1);
     assert_int_equal(b.n, 1);
@@ -361,6 +350,36 @@ static void test_batch(void **state)
     assert_memory_equal(b.ids, ids + 8, 2 * sizeof ids[0]);
     batch_deinit(&b);
     encoded_dataset_deinit(&e);
+}
+
+/* Targets of tokens go with their tokens; a set without targets uses the same batch. */
+static void test_batch_of_tags(void **state)
+{
+    static const int64_t length[] = {3, 1, 5, 2}, rows[] = {2, 0, 3};
+    encoded_dataset e = {0}, plain = {0};
+    batch_plan plan = {0}, other = {0};
+    batch b = {0};
+    (void)state;
+    make_rows(&e, length, 4);
+    make_rows(&plain, length, 4);
+    targets_deinit(&e.targets);
+    targets_deinit(&plain.targets);
+    assert_ok(targets_init(&ctx, &e.targets, TARGET_TAGS, 0, 4, e.offsets[4]));
+    memcpy(e.targets.index, e.ids, (size_t)e.offsets[4] * sizeof e.ids[0]);
+    assert_ok(batch_plan_rows(&ctx, &plan, &e, 3));
+    assert_ok(batch_plan_rows(&ctx, &other, &plain, 4));
+    assert_int_equal(plan.bytes - other.bytes, 10 * 4 * 4 - 11 * 3 * 4 - 8);
+    plan = batch_plan_union(&other, &plan);
+    assert_int_equal(plan.kind, TARGET_TAGS);
+    assert_ok(batch_init(&ctx, &b, &plan));
+    batch_fill(&b, &e, rows, 3);
+    assert_true(b.has_targets);
+    assert_memory_equal(b.targets.index, b.ids, 10 * sizeof b.ids[0]);
+    batch_fill(&b, &plain, rows, 3);
+    assert_false(b.has_targets);
+    batch_deinit(&b);
+    encoded_dataset_deinit(&e);
+    encoded_dataset_deinit(&plain);
 }
 
 static void test_batch_plans(void **state)
@@ -412,7 +431,7 @@ static void test_epochs_fit_the_plan(void **state)
                 const int64_t *rows = sampler_batch(&s, i, &n);
                 batch_fill(&b, &e, rows, n);
                 for (int64_t k = 0; k < n; k++)
-                    seen[(int64_t)b.labels[k]]++;
+                    seen[b.targets.index[k]]++;
             }
             for (int i = 0; i < 103; i++)
                 assert_int_equal(seen[i], 1);
@@ -453,24 +472,16 @@ static void test_batch_memory_failure(void **state)
 
 static int open_tokenizer(void **state)
 {
-    char path[128];
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/mantissa_batching_XXXXXX");
-    if (mkdtemp(folder) == NULL)
+    if (folder_open(state) != 0)
         return 1;
-    snprintf(path, sizeof path, "%s/vocab.txt", folder);
-    FILE *f = fopen(path, "wb");
-    if (f == NULL)
-        return 1;
-    fputs("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\n", f);
-    return fclose(f) != 0 || wordpiece_open(&ctx, folder, &tokenizer) != MTS_OK;
+    folder_put_text("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\n");
+    return tokenizer_open(&ctx, folder_root(), &tok) != MTS_OK;
 }
 
 static int close_tokenizer(void **state)
 {
-    (void)state;
-    wordpiece_close(tokenizer);
-    return file_remove_tree(&ctx, folder) != MTS_OK;
+    tokenizer_close(tok);
+    return folder_close(state);
 }
 
 int main(void)
@@ -485,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_order_by_length),
         cmocka_unit_test(test_sampler_batches),
         cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_batch_of_tags),
         cmocka_unit_test(test_batch_plans),
         cmocka_unit_test(test_epochs_fit_the_plan),
         cmocka_unit_test(test_batch_memory_failure),

@@ -83,17 +83,17 @@ static void test_bad_gradient_is_named(void **state)
     test_params t = test_params_mixed();
     (void)state;
     test_params_fill(t.grad, t.elements, 1.0f, 8);
-    t.items[4].grad[0] = -INFINITY;
+    t.items[4]->grad[0] = -INFINITY;
     clip_result found = clip_plain(&t, 1.0);
     assert_true(isinf(found.norm) && found.factor == 0.0f);
     assert_string_equal(found.bad_param, "p4");
-    t.items[3].grad[70000] = NAN;
+    t.items[3]->grad[70000] = NAN;
     found = clip_plain(&t, 0.0);
     assert_true(isnan(found.norm) && found.factor == 0.0f);
     assert_string_equal(found.bad_param, "p3");
     /* the largest floats are not infinity */
-    t.items[3].grad[70000] = 3.4e38f;
-    t.items[4].grad[0] = -3.4e38f;
+    t.items[3]->grad[70000] = 3.4e38f;
+    t.items[4]->grad[0] = -3.4e38f;
     found = clip_plain(&t, 1.0);
     assert_null(found.bad_param);
     assert_true(isfinite(found.norm) && found.factor > 0.0f);

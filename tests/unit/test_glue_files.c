@@ -2,7 +2,7 @@
  * The real GLUE files: every row's texts and label are what Python reads from them.
  *
  * MANTISSA_TEST_DATA: a folder with glue/CoLA/train.tsv and so on (the subsets whose row numbers
- * are below); skipped without it.  Golden values by tools/check_tables.py --golden.
+ * are below); skipped without it.  Golden values by gates/check_tables.py --golden.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/task.h"
+#include "tasks/text_classification.h"
 
 static mts_ctx ctx;
 static char glue_folder[1024];
@@ -58,7 +58,9 @@ static uint64_t hash_dataset(const dataset *d)
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (int64_t i = 0; i < d->n; i++) {
         char label[64];
-        snprintf(label, sizeof label, "%.3f\n", (double)d->label[i]);
+        snprintf(label, sizeof label, "%.3f\n",
+                 d->targets.kind == TARGET_SCORE ? (double)d->targets.score[i]
+                                                 : (double)d->targets.index[i]);
         hash = fnv1a(fnv1a(hash, d->text_a[i]), "\t");
         if (d->text_b != NULL)
             hash = fnv1a(fnv1a(hash, d->text_b[i]), "\t");
@@ -67,14 +69,31 @@ static uint64_t hash_dataset(const dataset *d)
     return hash;
 }
 
+static const task_reading reading = {.threads = 1};
+
+/* Open the task; with a training file agree with a model that has no labels yet. */
+static mts_status resolve(const mts_options *o, text_classification **out)
+{
+    task *t = NULL;
+    model_config cfg = {0};
+    mts_status st = task_open(&ctx, o, NULL, NULL, &t);
+    if (st == MTS_OK)
+        st = model_config_init(&ctx, &cfg);
+    if (st == MTS_OK && o->train_file != NULL)
+        st = t->class->fit(&ctx, t, "model", &cfg, true, &reading);
+    model_config_deinit(&cfg);
+    *out = (text_classification *)t;
+    return st;
+}
+
 /* Load a file of a task: its training file, or the evaluation set whose path ends so. */
-static mts_status load_file(const task_spec *spec, const char *file, dataset *d)
+static mts_status load_file(text_classification *t, const char *file, dataset *d)
 {
     if (strcmp(file, "train.tsv") == 0)
-        return task_load_train(&ctx, spec, d);
-    for (int64_t i = 0; i < task_eval_count(spec); i++) {
-        if (strcmp(strrchr(spec->eval_paths[i], '/') + 1, file) == 0)
-            return task_load_eval(&ctx, spec, i, d);
+        return text_classification_load(&ctx, t, TASK_TRAIN, 0, &reading, false, d);
+    for (int64_t i = 0; i < t->base.class->sets(&t->base, TASK_EVAL); i++) {
+        if (strcmp(strrchr(t->eval_paths[i], '/') + 1, file) == 0)
+            return text_classification_load(&ctx, t, TASK_EVAL, i, &reading, false, d);
     }
     return MTS_ERR_ARGUMENT;
 }
@@ -83,14 +102,14 @@ static void test_files(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof goldens / sizeof goldens[0]; i++) {
-        const mts_options o = {.task_name = goldens[i].folder,
+        const mts_options o = {.do_regression = -1,
+                               .task_name = goldens[i].folder,
                                .data_dir = glue_folder,
                                .max_train_samples = -1,
                                .max_eval_samples = -1};
-        task_spec spec = {0};
+        text_classification *t = NULL;
         dataset d = {0};
-        if (task_resolve(&ctx, &o, &spec) != MTS_OK ||
-            load_file(&spec, goldens[i].file, &d) != MTS_OK)
+        if (resolve(&o, &t) != MTS_OK || load_file(t, goldens[i].file, &d) != MTS_OK)
             fail_msg("%s/%s: %s", goldens[i].folder, goldens[i].file, ctx.error);
         if (d.n != goldens[i].rows || hash_dataset(&d) != goldens[i].hash)
             fail_msg("%s/%s: expected %lld rows and hash %016llx, found %lld and %016llx",
@@ -98,7 +117,7 @@ static void test_files(void **state)
                      (unsigned long long)goldens[i].hash, (long long)d.n,
                      (unsigned long long)hash_dataset(&d));
         dataset_deinit(&d);
-        task_deinit(&spec);
+        task_close(&t->base);
     }
 }
 
@@ -106,26 +125,26 @@ static void test_files(void **state)
 static void test_as_own_file(void **state)
 {
     char path[1100];
-    mts_options o = {.train_file = path, .max_train_samples = 3};
-    task_spec spec = {0};
+    mts_options o = {.do_regression = -1, .train_file = path, .max_train_samples = 3};
+    text_classification *t = NULL;
     dataset d = {0};
     (void)state;
     snprintf(path, sizeof path, "%s/MNLI/train.tsv", glue_folder);
-    assert_int_equal(task_resolve(&ctx, &o, &spec), MTS_OK);
-    assert_int_equal(spec.num_labels, 3);
-    assert_string_equal(spec.label_names[0], "contradiction");
-    assert_string_equal(spec.label_names[1], "entailment");
-    assert_string_equal(spec.label_names[2], "neutral");
-    assert_int_equal(task_load_train(&ctx, &spec, &d), MTS_OK);
+    assert_int_equal(resolve(&o, &t), MTS_OK);
+    assert_int_equal(t->num_labels, 3);
+    assert_string_equal(t->label_names[0], "contradiction");
+    assert_string_equal(t->label_names[1], "entailment");
+    assert_string_equal(t->label_names[2], "neutral");
+    assert_int_equal(text_classification_load(&ctx, t, TASK_TRAIN, 0, &reading, false, &d), MTS_OK);
     assert_int_equal(d.n, 3);
-    assert_true(d.label[0] == 1);
+    assert_int_equal(d.targets.index[0], 1);
     dataset_deinit(&d);
-    task_deinit(&spec);
+    task_close(&t->base);
     o.label_column_name = "score";
     snprintf(path, sizeof path, "%s/STS-B/train.tsv", glue_folder);
-    assert_int_equal(task_resolve(&ctx, &o, &spec), MTS_OK);
-    assert_true(spec.regression);
-    task_deinit(&spec);
+    assert_int_equal(resolve(&o, &t), MTS_OK);
+    assert_true(t->regression);
+    task_close(&t->base);
 }
 
 int main(void)

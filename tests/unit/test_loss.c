@@ -16,14 +16,15 @@ enum { ROWS = 6, CLASSES = 5 };
 typedef struct loss_case {
     exec ex;
     bool regression;
-    float logits[ROWS * CLASSES], labels[ROWS];
+    float logits[ROWS * CLASSES], scores[ROWS];
+    int32_t labels[ROWS];
 } loss_case;
 
 static double loss(void *arg)
 {
     loss_case *c = arg;
     if (c->regression)
-        return loss_squared_error(&c->ex, NULL, c->logits, c->labels, ROWS, 1.0f);
+        return loss_squared_error(&c->ex, NULL, c->logits, c->scores, ROWS, 1.0f);
     return loss_cross_entropy(&c->ex, NULL, c->logits, c->labels, ROWS, CLASSES, 1.0f);
 }
 
@@ -34,9 +35,10 @@ static void case_init(loss_case *c, bool regression)
     *c = (loss_case){.regression = regression};
     test_exec_init(&c->ex, &format, 1);
     test_fill_normal(&r, c->logits, ROWS * CLASSES, 0.0, 2.0);
-    for (int i = 0; i < ROWS; i++)
-        c->labels[i] =
-            regression ? (float)test_random_normal(&r) : (float)test_random_below(&r, CLASSES);
+    for (int i = 0; i < ROWS; i++) {
+        c->scores[i] = regression ? (float)test_random_normal(&r) : 0.0f;
+        c->labels[i] = regression ? 0 : (int32_t)test_random_below(&r, CLASSES);
+    }
 }
 
 static void cross_entropy(void **state)
@@ -50,7 +52,7 @@ static void cross_entropy(void **state)
         double sum = 0.0;
         for (int k = 0; k < CLASSES; k++)
             sum += exp((double)c.logits[i * CLASSES + k]);
-        expected += log(sum) - (double)c.logits[i * CLASSES + (int)c.labels[i]];
+        expected += log(sum) - (double)c.logits[i * CLASSES + c.labels[i]];
     }
     const double found = loss_cross_entropy(&c.ex, grad, c.logits, c.labels, ROWS, CLASSES, 1.0f);
     assert_true(fabs(found - expected / ROWS) < 1e-12);
@@ -69,13 +71,13 @@ static void squared_error(void **state)
     (void)state;
     case_init(&c, true);
     for (int i = 0; i < ROWS; i++) {
-        const double e = (double)c.logits[i] - (double)c.labels[i];
+        const double e = (double)c.logits[i] - (double)c.scores[i];
         expected += e * e / ROWS;
     }
-    const double found = loss_squared_error(&c.ex, grad, c.logits, c.labels, ROWS, 1.0f);
+    const double found = loss_squared_error(&c.ex, grad, c.logits, c.scores, ROWS, 1.0f);
     assert_true(fabs(found - expected) < 1e-6 * expected);
     test_assert_gradient("predictions", loss, &c, c.logits, grad, ROWS, 1e-2f, 1e-4, 1e-5);
-    loss_squared_error(&c.ex, scaled, c.logits, c.labels, ROWS, 0.5f);
+    loss_squared_error(&c.ex, scaled, c.logits, c.scores, ROWS, 0.5f);
     for (int i = 0; i < ROWS; i++)
         assert_true(scaled[i] == 0.5f * grad[i]);
     test_exec_deinit(&c.ex);
@@ -85,7 +87,7 @@ static void squared_error(void **state)
 static void extreme_logits(void **state)
 {
     static const float logits[2][3] = {{3e4f, -3e4f, 0.0f}, {3e4f, -3e4f, 0.0f}};
-    static const float right[1] = {0.0f}, wrong[1] = {1.0f};
+    static const int32_t right[1] = {0}, wrong[1] = {1};
     float grad[3];
     loss_case c;
     (void)state;

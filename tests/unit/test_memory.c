@@ -207,7 +207,7 @@ static void forks(void **state)
 
 /* ---------------------------------------------------------------------------- the model ---- */
 
-static const bert_dropout dropout = {0.1f, 0.1f, 0.1f};
+static const dropout_rates dropout = {0.1f, 0.1f, 0.1f};
 
 static const num_format *some_formats(int *count)
 {
@@ -224,48 +224,51 @@ static const num_format *some_formats(int *count)
     return list;
 }
 
-/* Each allocation of bert_create fails once: an error with a text, nothing leaks, cfg stays ours.
+/* Each allocation of network_create fails once: an error with a text, nothing leaks, cfg stays ours.
  */
 static void create_without_memory(void **state)
 {
+    static const char *const heads[] = {"classification", "spans"};
     const test_shape shape = test_shape_full(&(test_shape){.layers = 2});
-    const bert_limits limits = {3, 20, 3, 20, 10, false};
+    network_options options = {
+        .threads = 2, .seed = 1, .model = {dropout, false}, .limits = {3, 20, 3, 20, 10}};
     int count;
     const num_format *format = some_formats(&count);
     (void)state;
     for (int f = 0; f < count; f++) {
         int64_t n = 0;
+        options.format = format[f];
+        options.head = head_class_find(heads[f % 2]);
         for (;; n++) {
             model_config cfg;
-            bert *model = (bert *)&ctx;
+            network *net = (network *)&ctx;
             test_config_init(&cfg, &shape);
             mem_fail_after(n);
-            const mts_status st =
-                bert_create(&ctx, &cfg, &format[f], 2, 1, &dropout, &limits, &model);
+            const mts_status st = network_create(&ctx, &cfg, &options, &net);
             mem_fail_after(-1);
             if (st == MTS_OK) {
                 assert_null(cfg.labels); /* taken over */
                 model_config_deinit(&cfg);
-                bert_destroy(model);
+                network_destroy(net);
                 break;
             }
             assert_int_equal(st, MTS_ERR_MEMORY);
-            assert_null(model);
+            assert_null(net);
             assert_non_null(strstr(ctx.error, "out of memory"));
             assert_int_equal(cfg.hidden_size, shape.width);
             model_config_deinit(&cfg);
         }
         assert_true(n >= 7);
     }
-    bert_destroy(NULL);
+    network_destroy(NULL);
 }
 
 static void assert_finite(const test_bert *t, bool gradient)
 {
-    for (int64_t i = 0; i < t->in.seq.count * t->model->cfg.num_labels; i++)
+    for (int64_t i = 0; i < network_outputs(t->net, &t->in); i++)
         assert_true(isfinite(t->logits[i]));
-    for (int64_t i = 0; gradient && i < t->model->params.elements; i++)
-        assert_true(isfinite(t->model->params.grad[i]));
+    for (int64_t i = 0; gradient && i < t->net->params.elements; i++)
+        assert_true(isfinite(t->net->params.grad[i]));
 }
 
 /* Training on the first sequences, evaluation on all, twice: within the arenas. */
@@ -273,21 +276,19 @@ static void use_model(const test_shape *shape, const num_format *format, int thr
 {
     test_bert t;
     test_bert_init(&t, shape, format, threads, &dropout);
-    const bert_input all = t.in;
+    const model_input all = t.in;
     for (int round = 0; round < 2; round++) {
         if (shape->train_sequences >= 0) {
             const int64_t n = shape->train_sequences;
             t.in.seq.count = n > 0 ? n : all.seq.count;
             t.in.seq.tokens = t.offset[t.in.seq.count];
-            t.model->ex.training = true;
             test_bert_gradient(&t);
             assert_finite(&t, true);
-            bert_weights_changed(t.model);
-            t.model->ex.step++;
+            network_weights_changed(t.net);
+            t.pass.step++;
         }
         t.in = all;
-        t.model->ex.training = false;
-        test_bert_loss(&t);
+        test_bert_evaluate(&t);
         assert_finite(&t, false);
     }
     test_bert_deinit(&t);
@@ -306,6 +307,8 @@ static test_shape random_shape(test_random *r)
     for (int64_t e = 0; e < s.sequences; e++)
         s.lengths[e] = 1 + test_random_below(r, test_random_below(r, 3) == 0 ? 70 : 9);
     s.train_sequences = test_random_below(r, 4) == 0 ? -1 : 1 + test_random_below(r, s.sequences);
+    if (test_random_below(r, 3) == 0)
+        s.head = "spans";
     return s;
 }
 
@@ -340,6 +343,8 @@ static void corner_models(void **state)
         {.width = 4, .heads = 4, .intermediate = 300},
         {.width = 130, .heads = 1, .sequences = 2, .lengths = {3, 2}},
         {.width = 8, .heads = 2, .positions = 200, .sequences = 2, .lengths = {200, 1}},
+        {.head = "spans"},
+        {.head = "spans", .width = 4, .heads = 1, .intermediate = 4, .recompute = true},
         {.labels = 200, .sequences = 8, .lengths = {1, 2, 1, 2, 1, 2, 1, 2}},
         {.layers = 1, .recompute = true},
         {.layers = 5, .recompute = true, .intermediate = 8},
@@ -364,30 +369,33 @@ static void corner_models(void **state)
 static void check_plan(const test_shape *shape, const num_format *format)
 {
     test_bert t;
-    bert_plan plan;
+    network_plan plan;
+    param_list declared = {0};
+    const char *prefix;
     test_bert_init(&t, shape, format, 2, &dropout);
-    const sequences *s = &t.in.seq;
-    const bert_limits limits = {s->count,  s->tokens,     s->count,
-                                s->tokens, s->max_length, shape->recompute};
-    assert_int_equal(bert_plan_make(&ctx, &t.model->cfg, format, 2, &limits, &plan), MTS_OK);
-    assert_int_equal(plan.parameters, (size_t)t.model->params.elements * sizeof(float));
+    const network *net = t.net;
+    assert_int_equal(network_plan_make(&ctx, &net->cfg, &net->options, &plan), MTS_OK);
+    assert_int_equal(plan.parameters, (size_t)net->params.elements * sizeof(float));
     assert_int_equal(plan.gradients, plan.parameters);
-    assert_int_equal(plan.packed_weights, t.model->packed.bytes);
-    assert_int_equal(plan.activations, t.model->acts.bytes);
-    assert_int_equal(plan.scratch, t.model->ex.scratch.bytes);
-    assert_int_equal(t.model->params.count, param_table_count(&t.model->cfg));
-    for (int64_t i = 0; i < t.model->params.count; i++) {
-        const param *p = &t.model->params.items[i];
-        const param same = param_table_describe(&t.model->cfg, i);
-        assert_string_equal(p->name, same.name);
-        assert_true(p->rows == same.rows && p->cols == same.cols && p->vector == same.vector);
-        assert_null(same.value);
+    assert_int_equal(plan.packed_weights, net->packed.bytes);
+    assert_int_equal(plan.activations, net->kept.bytes);
+    assert_int_equal(plan.scratch, net->ex.scratch.bytes);
+    assert_int_equal(network_declare(&ctx, &net->cfg, net->options.head, &declared, &prefix),
+                     MTS_OK);
+    assert_string_equal(prefix, "bert.");
+    assert_int_equal(net->params.count, declared.count);
+    for (int64_t i = 0; i < declared.count; i++) {
+        const param *p = net->params.items[i], *same = declared.items[i];
+        assert_string_equal(p->name, same->name);
+        assert_true(p->rows == same->rows && p->cols == same->cols && p->vector == same->vector);
+        assert_null(same->value);
     }
+    param_list_deinit(&declared);
     test_bert_gradient(&t);
-    assert_int_equal(t.model->acts.used, t.model->acts.bytes); /* no more than needed */
-    assert_int_equal(t.model->packed.used, t.model->packed.bytes);
+    assert_int_equal(net->kept.used, net->kept.bytes); /* no more than needed */
+    assert_int_equal(net->packed.used, net->packed.bytes);
     if (format->kind != FORMAT_BF16) /* whose plan is for a library without products of it, too */
-        assert_int_equal(t.model->ex.scratch.peak, t.model->ex.scratch.bytes);
+        assert_int_equal(net->ex.scratch.peak, net->ex.scratch.bytes);
     test_bert_deinit(&t);
 }
 

@@ -1,14 +1,10 @@
 /*
- * data/metrics against values of scikit-learn 1.9.1 and scipy 1.17.1, and its degenerate cases.
+ * tasks/metrics against values of scikit-learn 1.9.1 and scipy 1.17.1, and its degenerate cases.
  *
- *   test_metrics           the tests; golden values by tools/check_metrics.py --golden
- *   test_metrics --dump    JSON cases from stdin, results to stdout: for tools/check_metrics.py
+ *   test_metrics           the tests; golden values by gates/check_metrics.py --golden
+ *   test_metrics --dump    JSON cases from stdin, results to stdout: for gates/check_metrics.py
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_folder.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -17,9 +13,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "data/metrics.h"
-
-#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
+#include "tasks/metrics.h"
 
 enum { GOLDEN_ROWS = 200, MAX_LABELS = 8 };
 
@@ -29,7 +23,11 @@ static mts_ctx ctx;
 static void add_row(metrics *m, double prediction, double label)
 {
     float logits[MAX_LABELS] = {0};
-    const float y = (float)label;
+    float score = (float)label;
+    int32_t index = (int32_t)label;
+    const targets y = {.kind = metrics_is_regression(m->kind) ? TARGET_SCORE : TARGET_CLASS,
+                       .index = &index,
+                       .score = &score};
     if (metrics_is_regression(m->kind))
         logits[0] = (float)prediction;
     else
@@ -48,6 +46,19 @@ static metric_list result_of(metric_kind kind, int64_t num_labels, int64_t n,
     assert_ok(metrics_result(&ctx, &m, "", &list));
     metrics_deinit(&m);
     return list;
+}
+
+/* The value of a key, with or without "eval_" in front; false if there is none. */
+static bool metric_list_find(const metric_list *list, const char *key, double *value)
+{
+    const bool prefixed = strncmp(key, "eval_", 5) == 0;
+    for (int64_t i = 0; i < list->n; i++) {
+        if (strcmp(list->items[i].key + (prefixed ? 0 : 5), key) == 0) {
+            *value = list->items[i].value;
+            return true;
+        }
+    }
+    return false;
 }
 
 static double value_of(const metric_list *list, const char *key)
@@ -101,7 +112,7 @@ static const golden goldens[] = {
       {"eval_spearmanr", 0x1.d1df696241025p-1}}},
 };
 
-/* The rows of golden() in tools/check_metrics.py. */
+/* The rows of golden() in gates/check_metrics.py. */
 static void make_golden_rows(const golden *g, double *predictions, double *labels)
 {
     const uint32_t k = (uint32_t)g->num_labels;
@@ -202,12 +213,14 @@ static void test_macro_f1_counts_present_classes(void **state)
 
 static void test_argmax_takes_first_largest(void **state)
 {
-    const float logits[] = {1, 3, 3, -1, -2, -1}, labels[] = {1, 0};
+    const float logits[] = {1, 3, 3, -1, -2, -1};
+    int32_t index[] = {1, 0};
+    const targets labels = {.kind = TARGET_CLASS, .index = index};
     metrics m = {0};
     metric_list list = {0};
     (void)state;
     assert_ok(metrics_init(&ctx, &m, METRIC_ACCURACY, 3, 1, 2));
-    metrics_add(&m, logits, labels, 2);
+    metrics_add(&m, logits, &labels, 2);
     assert_ok(metrics_result(&ctx, &m, "", &list));
     assert_close(value_of(&list, "accuracy"), 1);
     metrics_deinit(&m);
@@ -230,7 +243,7 @@ static void test_positive_class(void **state)
     }
 }
 
-static void test_keys_and_reset(void **state)
+static void test_keys(void **state)
 {
     metrics m = {0};
     metric_list list = {0};
@@ -238,8 +251,6 @@ static void test_keys_and_reset(void **state)
     (void)state;
     assert_ok(metrics_init(&ctx, &m, METRIC_ACCURACY, 3, 1, 2));
     assert_int_equal(metrics_result(&ctx, &m, "", &list), MTS_ERR_ARGUMENT);
-    add_row(&m, 0, 2);
-    metrics_reset(&m);
     add_row(&m, 2, 2);
     assert_int_equal(metrics_result(&ctx, &m, "_far_too_long", &list), MTS_ERR_ARGUMENT);
     assert_ok(metrics_result(&ctx, &m, "_mm", &list));
@@ -248,13 +259,27 @@ static void test_keys_and_reset(void **state)
     assert_true(metric_list_find(&list, "eval_accuracy_mm", &value));
     assert_close(value, 1);
     assert_false(metric_list_find(&list, "accuracy", &value));
-    assert_true(metric_greater_is_better("eval_accuracy"));
-    assert_false(metric_greater_is_better("eval_loss"));
-    assert_false(metric_greater_is_better("mse"));
-    assert_false(metric_greater_is_better("eval_loss_mm"));
-    assert_true(metric_greater_is_better("accuracy_mm"));
-    assert_true(metric_greater_is_better("_mm"));
     metrics_deinit(&m);
+}
+
+/* The names that are told beforehand are those of the results, for every kind; only of an error is
+ * less better. */
+static void test_names(void **state)
+{
+    const double rows[] = {0, 1, 1};
+    (void)state;
+    for (int kind = METRIC_ACCURACY; kind <= METRIC_REGRESSION; kind++) {
+        for (int64_t labels = 2; labels <= 3; labels++) {
+            const char *names[METRIC_LIST_MAX];
+            const metric_list list = result_of((metric_kind)kind, labels, 3, rows, rows);
+            const int64_t n = metrics_names((metric_kind)kind, labels, names);
+            assert_int_equal(n, list.n);
+            for (int64_t i = 0; i < n; i++) {
+                assert_string_equal(names[i], list.items[i].key + strlen("eval_"));
+                assert_int_equal(metrics_greater_is_better(names[i]), strcmp(names[i], "mse") != 0);
+            }
+        }
+    }
 }
 
 static void test_memory_failure(void **state)
@@ -339,7 +364,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_macro_f1_counts_present_classes),
         cmocka_unit_test(test_argmax_takes_first_largest),
         cmocka_unit_test(test_positive_class),
-        cmocka_unit_test(test_keys_and_reset),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_memory_failure),
     };
     if (argc == 2 && strcmp(argv[1], "--dump") == 0)

@@ -173,7 +173,9 @@ static const struct {
      "model_type: expected a string, found an int"},
     {"{\"position_embedding_type\":\"relative_key\"," SIZES "}", MTS_ERR_UNSUPPORTED, "absolute"},
     {"{\"is_decoder\":true," SIZES "}", MTS_ERR_UNSUPPORTED, "only a BERT encoder"},
-    {"{\"is_decoder\":1," SIZES "}", MTS_ERR_BAD_FILE, "expected true or false, found an integer"},
+    {"{\"is_decoder\":1," SIZES "}", MTS_ERR_UNSUPPORTED, "only a BERT encoder"},
+    {"{\"is_decoder\":2," SIZES "}", MTS_ERR_BAD_FILE, "is_decoder: expected an integer 0..1"},
+    {"{\"is_decoder\":\"no\"," SIZES "}", MTS_ERR_BAD_FILE, "expected true or false, found a str"},
     {"{\"quantization_config\":{}," SIZES "}", MTS_ERR_UNSUPPORTED, "a quantized checkpoint"},
     {"{}", MTS_ERR_BAD_FILE, "vocab_size: expected, but absent"},
     {"{\"vocab_size\":null}", MTS_ERR_BAD_FILE, "vocab_size: expected, but absent"},
@@ -181,15 +183,18 @@ static const struct {
      "vocab_size: expected an integer 1..16777216, found a string"},
     {"{\"vocab_size\":0}", MTS_ERR_BAD_FILE, "expected an integer 1..16777216, found 0"},
     {"{\"vocab_size\":16777217}", MTS_ERR_BAD_FILE, "found 16777217"},
-    {"{\"vocab_size\":99999999999999999999}", MTS_ERR_BAD_FILE, "too big integer"},
+    {"{\"vocab_size\":99999999999999999999}", MTS_ERR_BAD_FILE, "found a real"},
+    {"{\"vocab_size\":9.5}", MTS_ERR_BAD_FILE, "expected an integer 1..16777216, found a real"},
+    {"{\"vocab_size\":0.0}", MTS_ERR_BAD_FILE, "expected an integer 1..16777216, found 0"},
     {"{\"vocab_size\":9,\"hidden_size\":10,\"num_hidden_layers\":1,\"num_attention_heads\":3,"
      "\"intermediate_size\":1}",
      MTS_ERR_BAD_FILE, "hidden_size: expected a multiple of num_attention_heads 3, found 10"},
     {"{\"pad_token_id\":30522," SIZES "}", MTS_ERR_BAD_FILE, "below vocab_size 30522, found 30522"},
-    {"{\"pad_token_id\":-1," SIZES "}", MTS_ERR_BAD_FILE, "pad_token_id: expected an integer 0.."},
+    {"{\"pad_token_id\":-30523," SIZES "}", MTS_ERR_BAD_FILE, "below vocab_size 30522, found -305"},
+    {"{\"pad_token_id\":\"0\"," SIZES "}", MTS_ERR_BAD_FILE, "pad_token_id: expected an integer"},
     {"{\"max_position_embeddings\":-5," SIZES "}", MTS_ERR_BAD_FILE, "1..1048576, found -5"},
-    {"{\"hidden_dropout_prob\":1," SIZES "}", MTS_ERR_BAD_FILE,
-     "expected a number 0..0.99, found 1"},
+    {"{\"hidden_dropout_prob\":1.5," SIZES "}", MTS_ERR_BAD_FILE,
+     "expected a number 0..1, found 1.5"},
     {"{\"classifier_dropout\":-0.1," SIZES "}", MTS_ERR_BAD_FILE, "found -0.1"},
     {"{\"layer_norm_eps\":0," SIZES "}", MTS_ERR_BAD_FILE,
      "layer_norm_eps: expected a number 1e-30"},
@@ -197,17 +202,21 @@ static const struct {
     {"{\"hidden_act\":\"mish\"," SIZES "}", MTS_ERR_UNSUPPORTED, "found \"mish\""},
     {"{\"problem_type\":\"other\"," SIZES "}", MTS_ERR_BAD_FILE,
      "problem_type: expected regression"},
-    {"{\"architectures\":\"BertModel\"," SIZES "}", MTS_ERR_BAD_FILE, "expected an array"},
+    {"{\"architectures\":7," SIZES "}", MTS_ERR_BAD_FILE, "expected an array"},
     {"{\"architectures\":[1]," SIZES "}", MTS_ERR_BAD_FILE, "expected strings, found an integer"},
     {"{\"id2label\":[\"a\"]," SIZES "}", MTS_ERR_BAD_FILE,
      "id2label: expected an object of 1..65536"},
     {"{\"id2label\":{}," SIZES "}", MTS_ERR_BAD_FILE, "id2label: expected an object of 1..65536"},
     {"{\"id2label\":{\"1\":\"a\"}," SIZES "}", MTS_ERR_BAD_FILE, "expected the keys 0..0"},
-    {"{\"id2label\":{\"0\":\"a\",\"00\":\"b\"}," SIZES "}", MTS_ERR_BAD_FILE, "the keys 0..1"},
+    {"{\"id2label\":{\"0\":\"a\",\"00\":\"b\"}," SIZES "}", MTS_ERR_BAD_FILE,
+     "each of the keys 0..1 once, found 0 twice"},
+    {"{\"id2label\":{\"0\":\"a\",\"0x1\":\"b\"}," SIZES "}", MTS_ERR_BAD_FILE, "the keys 0..1"},
+    {"{\"id2label\":{\"0\":\"a\",\"1 1\":\"b\"}," SIZES "}", MTS_ERR_BAD_FILE, "the keys 0..1"},
+    {"{\"id2label\":{\"0\":\"a\",\"18446744073709551617\":\"b\"}," SIZES "}", MTS_ERR_BAD_FILE,
+     "the keys 0..1"},
     {"{\"id2label\":{\"0\":\"a\",\"-1\":\"b\"}," SIZES "}", MTS_ERR_BAD_FILE, "the keys 0..1"},
     {"{\"id2label\":{\"\":\"a\"}," SIZES "}", MTS_ERR_BAD_FILE, "the keys 0..0"},
-    {"{\"id2label\":{\"0\":1}," SIZES "}", MTS_ERR_BAD_FILE,
-     "0: expected a string, found an integer"},
+    {"{\"id2label\":{\"0\":[1]}," SIZES "}", MTS_ERR_BAD_FILE, "expected names, found an array"},
     {"{\"num_labels\":3,\"id2label\":{\"0\":\"a\",\"1\":\"b\"}," SIZES "}", MTS_ERR_BAD_FILE,
      "num_labels: expected 2 as in id2label, found 3"},
     {"{\"num_labels\":0," SIZES "}", MTS_ERR_BAD_FILE, "1..65536, found 0"},
@@ -227,6 +236,71 @@ static void refuses_broken_configs(void **state)
     }
 }
 
+/* What transformers 4.57.6 and 5.24.0, or one of them, read: the labels that they have then, and
+ * what is written, which both can read. */
+static void accepts_what_transformers_reads(void **state)
+{
+    static const struct {
+        const char *text, *labels, *written;
+    } cases[] = {
+        {"\"id2label\":{\"0\":0,\"1\":1}", "0 1 ", "\"1\": \"1\"\n"},
+        {"\"id2label\":{\"0\":true,\"1\":null,\"2\":1.5,\"3\":false}", "True None 1.5 False ",
+         "\"2\": \"1.5\","},
+        {"\"id2label\":null", "LABEL_0 LABEL_1 ", "\"0\": \"LABEL_0\","},
+        {"\"id2label\":{\"1\":\"b\",\"0\":\"a\"},\"label2id\":null", "a b ", "\"0\": \"a\","},
+        {"\"id2label\":{\" 00\":\"a\",\"+01 \":\"b\"}", "a b ", "\"a\""},
+        {"\"id2label\":{\"0\":\"a\",\"1\":\"a\"}", "a a ", "\"1\": \"a\"\n"},
+        {"\"label2id\":{\"neg\":0,\"pos\":1}", "LABEL_0 LABEL_1 ", "\"LABEL_1\": 1\n"},
+        {"\"label2id\":{\"neg\":0,\"pos\":\"1\",\"x\":2},\"num_labels\":3",
+         "LABEL_0 LABEL_1 LABEL_2 ", "\"LABEL_2\": 2\n"},
+        {"\"num_labels\":3.0", "LABEL_0 LABEL_1 LABEL_2 ", "\"2\": \"LABEL_2\"\n"},
+        {"\"num_labels\":null,\"problem_type\":null", "LABEL_0 LABEL_1 ", "\"LABEL_1\": 1\n"},
+        {"\"type_vocab_size\":2.0,\"max_position_embeddings\":64.0", "LABEL_0 LABEL_1 ",
+         "\"max_position_embeddings\": 64,"},
+        {"\"initializer_range\":0,\"hidden_dropout_prob\":1,\"classifier_dropout\":1.0",
+         "LABEL_0 LABEL_1 ", "\"initializer_range\": 0.0,"},
+        {"\"is_decoder\":0,\"add_cross_attention\":null", "LABEL_0 LABEL_1 ",
+         "\"is_decoder\": false,"},
+        {"\"pad_token_id\":null,\"hidden_act\":null,\"layer_norm_eps\":null", "LABEL_0 LABEL_1 ",
+         "\"hidden_act\": \"gelu\","},
+        {"\"pad_token_id\":null,\"hidden_dropout_prob\":null", "LABEL_0 LABEL_1 ",
+         "\"pad_token_id\": null,"},
+        {"\"layer_norm_eps\":null,\"classifier_dropout\":null", "LABEL_0 LABEL_1 ",
+         "\"layer_norm_eps\": 1e-12,"},
+        {"\"pad_token_id\":-1,\"dtype\":{\"\":\"float16\"}", "LABEL_0 LABEL_1 ",
+         "\"dtype\": \"float32\","},
+        {"\"architectures\":\"BertModel\",\"torch_dtype\":null", "LABEL_0 LABEL_1 ",
+         "\"torch_dtype\": \"float32\","},
+        {"\"architectures\":null,\"model_type\":null", "LABEL_0 LABEL_1 ", "\"architectures\": ["},
+        {"\"task_specific\":{\"n\":1000000000000000019884624838656}", "LABEL_0 LABEL_1 ",
+         "\"n\": 1e30"},
+        {"\"hidden_act\":\"gelu_python\"", "LABEL_0 LABEL_1 ", "\"hidden_act\": \"gelu_python\","},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024], labels[256] = "";
+        model_config cfg;
+        snprintf(text, sizeof text, "{%s," SIZES "}", cases[i].text);
+        put_config(text);
+        if (model_config_load(&ctx, folder, &cfg) != MTS_OK)
+            fail_msg("%s: %s", cases[i].text, ctx.error);
+        for (int64_t k = 0; k < cfg.num_labels; k++) {
+            strcat(labels, cfg.labels[k]);
+            strcat(labels, " ");
+        }
+        assert_string_equal(labels, cases[i].labels);
+        assert_int_equal(cfg.hidden_act, MODEL_ACT_GELU);
+        assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder));
+        char *written = get_config();
+        if (strstr(written, cases[i].written) == NULL)
+            fail_msg("'%s' is not in %s", cases[i].written, written);
+        mem_free(written);
+        model_config_deinit(&cfg);
+        assert_ok(model_config_load(&ctx, folder, &cfg)); /* what is written can be read */
+        model_config_deinit(&cfg);
+    }
+}
+
 static void saves_with_unknown_keys_kept(void **state)
 {
     (void)state;
@@ -239,7 +313,7 @@ static void saves_with_unknown_keys_kept(void **state)
     assert_ok(model_config_set_labels(&ctx, &cfg, names, 3, false));
     assert_int_equal(cfg.num_labels, 3);
     assert_ok(model_config_set_string(&ctx, &cfg, "finetuning_task", "mnli"));
-    assert_ok(model_config_save(&ctx, &cfg, folder));
+    assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder));
     model_config_deinit(&cfg);
     text = get_config();
     assert_string_equal(
@@ -279,7 +353,7 @@ static void saves_a_new_config(void **state)
     cfg.classifier_dropout = 0.3;
     cfg.layer_norm_eps = 1.0 / 3 * 1e-6;
     assert_ok(model_config_set_labels(&ctx, &cfg, NULL, 1, true));
-    assert_ok(model_config_save(&ctx, &cfg, folder));
+    assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder));
     assert_ok(model_config_load(&ctx, folder, &back));
     assert_int_equal(back.hidden_size, 32);
     assert_int_equal(back.vocab_size, cfg.vocab_size);
@@ -311,7 +385,7 @@ static void refuses_bad_labels(void **state)
     assert_fails(model_config_set_labels(&ctx, &cfg, NULL, 2, true), MTS_ERR_ARGUMENT, "1 output");
     assert_int_equal(cfg.num_labels, 2);
     assert_string_equal(cfg.labels[0], "LABEL_0");
-    assert_fails(model_config_save(&ctx, &cfg, "/nonexistent"), MTS_ERR_NOT_FOUND, "/nonexistent");
+    assert_fails(model_config_save(&ctx, &cfg, "BertForSequenceClassification", "/nonexistent"), MTS_ERR_NOT_FOUND, "/nonexistent");
     model_config_deinit(&cfg);
 }
 
@@ -412,6 +486,14 @@ static void getters_leave_the_default(void **state)
     assert_fails(json_util_string(&ctx, "f", json, "int", &s), MTS_ERR_BAD_FILE,
                  "f: int: expected a string, found an integer");
     json_decref(json);
+    json = json_pack("{s:f, s:f, s:f}", "whole", 8.0, "huge", 1e300, "below", -3.0);
+    assert_ok(json_util_int(&ctx, "f", json, "whole", 0, 8, &i));
+    assert_int_equal(i, 8);
+    assert_fails(json_util_int(&ctx, "f", json, "whole", 0, 7, &i), MTS_ERR_BAD_FILE, "found 8");
+    assert_fails(json_util_int(&ctx, "f", json, "below", 0, 7, &i), MTS_ERR_BAD_FILE, "found -3");
+    assert_fails(json_util_int(&ctx, "f", json, "huge", INT64_MIN, INT64_MAX, &i), MTS_ERR_BAD_FILE,
+                 "found a real");
+    json_decref(json);
 }
 
 int main(void)
@@ -421,6 +503,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(fills_in_the_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(knows_the_activations, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_broken_configs, setup, teardown),
+        cmocka_unit_test_setup_teardown(accepts_what_transformers_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(saves_with_unknown_keys_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(saves_a_new_config, setup, teardown),
         cmocka_unit_test(refuses_bad_labels),

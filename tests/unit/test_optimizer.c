@@ -1,9 +1,9 @@
 /*
- * optim/optimizer: AdamW and SGD against torch 2.13; what all kinds must hold: the same bits for
+ * optim/optimizer: AdamW and SGD against torch 2.13; what every class must hold: the same bits for
  * any threads and instruction set, exact resume, refusal of a state that no run could have left.
  *
- *   test_optimizer           the tests; golden values by tools/check_optimizer.py --golden
- *   test_optimizer --dump    JSON cases from stdin, results to stdout: for tools/check_optimizer.py
+ *   test_optimizer           the tests; golden values by gates/check_optimizer.py --golden
+ *   test_optimizer --dump    JSON cases from stdin, results to stdout: for gates/check_optimizer.py
  *   test_optimizer --maps    the maps of adamw_8bit, 2 times 256 numbers: likewise
  */
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 #include "base/memory.h"
 #include "optim/clip.h"
 #include "optim/dynamic_map.h"
-#include "optim/optimizer.h"
+#include "optim/optimizer_class.h"
 #include "support/test_params.h"
 
 #define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
@@ -29,12 +29,12 @@
 static mts_ctx ctx;
 
 static const optimizer_options all_options[] = {
-    {OPTIMIZER_ADAMW, 0.9, 0.999, 1e-8, 0.0, 0.01},
-    {OPTIMIZER_SGD, 0.0, 0.0, 0.0, 0.9, 0.01},
-    {OPTIMIZER_SGD, 0.0, 0.0, 0.0, 0.0, 0.01},
-    {OPTIMIZER_SGD_INT16, 0.0, 0.0, 0.0, 0.9, 0.01},
-    {OPTIMIZER_SGD_INT16, 0.0, 0.0, 0.0, 0.0, 0.01},
-    {OPTIMIZER_ADAMW_8BIT, 0.9, 0.999, 1e-8, 0.0, 0.01},
+    {&optimizer_adamw, 0.9, 0.999, 1e-8, 0.0, 0.01},
+    {&optimizer_sgd, 0.0, 0.0, 0.0, 0.9, 0.01},
+    {&optimizer_sgd, 0.0, 0.0, 0.0, 0.0, 0.01},
+    {&optimizer_sgd_int16, 0.0, 0.0, 0.0, 0.9, 0.01},
+    {&optimizer_sgd_int16, 0.0, 0.0, 0.0, 0.0, 0.01},
+    {&optimizer_adamw_8bit, 0.9, 0.999, 1e-8, 0.0, 0.01},
 };
 enum { ALL_OPTIONS = sizeof all_options / sizeof all_options[0] };
 
@@ -77,7 +77,7 @@ static void test_golden_adamw(void **state)
         -0.299957693f, 0.285017759f,   -0.71588403f,  -0.143543169f, 0.443307251f, -0.568068326f,
         0.0199913811f, 0.588889241f,   -0.408143461f, 0.171197563f,  0.744190633f};
     (void)state;
-    check_golden(&(optimizer_options){OPTIMIZER_ADAMW, 0.9, 0.999, 1e-8, 0.0, 0.1}, expected);
+    check_golden(&(optimizer_options){&optimizer_adamw, 0.9, 0.999, 1e-8, 0.0, 0.1}, expected);
 }
 
 /* A gradient whose square overflows holds a weight back for a while, not for ever. */
@@ -115,8 +115,8 @@ static void test_golden_sgd(void **state)
         -0.296715319f, 0.280876517f,   -0.716092229f, -0.141804129f, 0.438247591f, -0.563646615f,
         0.0155779524f, 0.592730105f,   -0.407398164f, 0.173058614f,  0.74858886f};
     (void)state;
-    check_golden(&(optimizer_options){OPTIMIZER_SGD, 0, 0, 0, 0.9, 0.1}, with_momentum);
-    check_golden(&(optimizer_options){OPTIMIZER_SGD, 0, 0, 0, 0.0, 0.1}, without);
+    check_golden(&(optimizer_options){&optimizer_sgd, 0, 0, 0, 0.9, 0.1}, with_momentum);
+    check_golden(&(optimizer_options){&optimizer_sgd, 0, 0, 0, 0.0, 0.1}, without);
 }
 
 /* Betas that are 1 as floats: the first step is still lr in the direction of each gradient. */
@@ -126,7 +126,7 @@ static void test_beta_next_to_one(void **state)
     (void)state;
     for (int i = 0; i < 4; i++) {
         const optimizer_options options = {
-            OPTIMIZER_ADAMW, betas[i / 2], betas[i % 2], 1e-12, 0, 0};
+            &optimizer_adamw, betas[i / 2], betas[i % 2], 1e-12, 0, 0};
         test_params t = {0};
         optimizer *opt = NULL;
         exec ex = test_params_exec(&float_kernels__generic, 1, 0);
@@ -142,7 +142,7 @@ static void test_beta_next_to_one(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------- for every kind ---- */
+/* ---------------------------------------------------------------------- for every class ---- */
 
 static size_t element_bytes(optimizer_dtype dtype)
 {
@@ -218,9 +218,9 @@ static void test_decay_alone(void **state)
         memcpy(before, t.value, (size_t)t.elements * sizeof *before);
         optimizer_step(&ex, opt, t.items, t.count, 0.5, 1.0f);
         for (int64_t p = 0, i = 0; p < t.count; p++)
-            for (int64_t k = 0; k < t.items[p].rows * t.items[p].cols; k++, i++) {
-                const float expected = t.items[p].decay ? 0.875f * before[i] : before[i];
-                assert_true(fabsf(t.value[i] - expected) <= (t.items[p].decay ? 1e-3f : 0.0f));
+            for (int64_t k = 0; k < param_size(t.items[p]); k++, i++) {
+                const float expected = t.items[p]->decay ? 0.875f * before[i] : before[i];
+                assert_true(fabsf(t.value[i] - expected) <= (t.items[p]->decay ? 1e-3f : 0.0f));
             }
         free(before);
         optimizer_destroy(opt);
@@ -264,33 +264,85 @@ static void test_resume_is_exact(void **state)
     }
 }
 
-/* The names and shapes that checkpoints rely on, and the plan of memory. */
+/* Some of the parameters by themselves get the values that they get among all, sgd_int16's draws
+ * included; the others, which are frozen, keep theirs. */
+static void test_frozen_parameters(void **state)
+{
+    enum { TRAINED = 3 };
+    static const int64_t trained[TRAINED] = {0, 3, 4}, frozen[] = {1, 2};
+    (void)state;
+    for (int o = 0; o < ALL_OPTIONS; o++) {
+        test_params all = test_params_mixed(), some = test_params_mixed();
+        test_params before = test_params_mixed();
+        param *list[TRAINED];
+        optimizer *expected = NULL, *opt = NULL;
+        exec ex = test_params_exec(&float_kernels__generic, 2, 79);
+        for (int i = 0; i < TRAINED; i++)
+            list[i] = some.items[trained[i]];
+        assert_ok(optimizer_create(&ctx, &all_options[o], all.items, all.count, &expected));
+        assert_ok(optimizer_create(&ctx, &all_options[o], list, TRAINED, &opt));
+        run_steps(&ex, expected, &all, 1, 3);
+        for (int step = 1; step <= 3; step++) {
+            test_params_fill(some.grad, some.elements, 0.01f, (uint64_t)(1000 + step));
+            optimizer_step(&ex, opt, list, TRAINED, 0.02 / step, 0.7f);
+        }
+        for (int i = 0; i < TRAINED; i++)
+            assert_memory_equal(list[i]->value, all.items[trained[i]]->value,
+                                (size_t)param_size(list[i]) * sizeof(float));
+        for (int i = 0; i < 2; i++)
+            assert_memory_equal(some.items[frozen[i]]->value, before.items[frozen[i]]->value,
+                                (size_t)param_size(some.items[frozen[i]]) * sizeof(float));
+        optimizer_destroy(expected);
+        optimizer_destroy(opt);
+        test_params_free(&all);
+        test_params_free(&some);
+        test_params_free(&before);
+    }
+}
+
+/* The names and shapes that checkpoints rely on, and the plan of memory.  Two of the five
+ * parameters are kept in 8 bits: 16640 + 77100 elements in 65 + 302 blocks. */
 static void test_states_and_bytes(void **state)
 {
-    static const char *const names[ALL_OPTIONS][9] = {
-        {"step", "exp_avg", "exp_avg_sq", "beta_powers"},
-        {"step", "momentum_buffer"},
-        {"step"},
-        {"step", "weight", "weight_exponent", "momentum_buffer", "momentum_exponent"},
-        {"step", "weight", "weight_exponent"},
-        {"step", "exp_avg_code", "exp_avg_absmax", "exp_avg_sq_code", "exp_avg_sq_absmax",
-         "exp_avg", "exp_avg_sq", "beta_powers"},
+    enum { N = 93904, T = 5, L = 16640 + 77100, B = 65 + 302 };
+    static const struct {
+        const char *name;
+        int64_t count;
+    } expected[ALL_OPTIONS][9] = {
+        {{"step", 1}, {"exp_avg", N}, {"exp_avg_sq", N}, {"beta_powers", 2}},
+        {{"step", 1}, {"momentum_buffer", N}},
+        {{"step", 1}},
+        {{"step", 1},
+         {"weight", N},
+         {"weight_exponent", T},
+         {"momentum_buffer", N},
+         {"momentum_exponent", T}},
+        {{"step", 1}, {"weight", N}, {"weight_exponent", T}},
+        {{"step", 1},
+         {"exp_avg_code", L},
+         {"exp_avg_absmax", B},
+         {"exp_avg_sq_code", L},
+         {"exp_avg_sq_absmax", B},
+         {"exp_avg", N - L},
+         {"exp_avg_sq", N - L},
+         {"beta_powers", 2}},
     };
-    optimizer_sizes sizes = {0};
     test_params t = test_params_mixed();
     (void)state;
-    for (int64_t p = 0; p < t.count; p++)
-        optimizer_sizes_add(&sizes, t.items[p].rows * t.items[p].cols);
-    assert_int_equal(sizes.elements, t.elements);
     for (int o = 0; o < ALL_OPTIONS; o++) {
-        const bool eight = all_options[o].kind == OPTIMIZER_ADAMW_8BIT;
+        const bool eight = all_options[o].class == &optimizer_adamw_8bit;
+        optimizer_sizes sizes = {0};
         optimizer *opt = NULL;
         size_t bytes = eight ? sizeof(adamw_8bit_maps) : 0;
         int i = 0;
+        for (int64_t p = 0; p < t.count; p++)
+            optimizer_sizes_add(&sizes, all_options[o].class, param_size(t.items[p]));
+        assert_int_equal(sizes.elements, t.elements);
         assert_ok(optimizer_create(&ctx, &all_options[o], t.items, t.count, &opt));
-        for (; names[o][i] != NULL; i++) {
+        for (; expected[o][i].name != NULL; i++) {
             const optimizer_state s = optimizer_state_at(opt, i);
-            assert_string_equal(s.name, names[o][i]);
+            assert_string_equal(s.name, expected[o][i].name);
+            assert_int_equal(s.count, expected[o][i].count);
             bytes += (size_t)s.count * element_bytes(s.dtype);
         }
         assert_int_equal(optimizer_state_count(opt), i);
@@ -417,15 +469,6 @@ static void test_memory_failure(void **state)
     test_params_free(&t);
 }
 
-static void test_names(void **state)
-{
-    (void)state;
-    assert_int_equal(optimizer_kind_of("adamw"), OPTIMIZER_ADAMW);
-    assert_int_equal(optimizer_kind_of("adamw_8bit"), OPTIMIZER_ADAMW_8BIT);
-    assert_int_equal(optimizer_kind_of("sgd"), OPTIMIZER_SGD);
-    assert_int_equal(optimizer_kind_of("sgd_int16"), OPTIMIZER_SGD_INT16);
-}
-
 /* ----------------------------------------------------------------------------------- dump ---- */
 
 static double number(const json_t *object, const char *key)
@@ -444,7 +487,7 @@ static json_t *run_case(const json_t *c)
 {
     const json_t *shapes = json_object_get(c, "shapes"), *grads = json_object_get(c, "grads");
     const optimizer_options options = {
-        .kind = optimizer_kind_of(json_string_value(json_object_get(c, "kind"))),
+        .class = optimizer_class_find(json_string_value(json_object_get(c, "kind"))),
         .beta1 = number(c, "beta1"),
         .beta2 = number(c, "beta2"),
         .epsilon = number(c, "epsilon"),
@@ -462,7 +505,7 @@ static json_t *run_case(const json_t *c)
                         json_is_true(json_array_get(json_object_get(c, "decay"), p)));
     }
     read_floats(t.value, json_object_get(c, "value"));
-    if (optimizer_create(&ctx, &options, t.items, t.count, &opt) != MTS_OK)
+    if (options.class == NULL || optimizer_create(&ctx, &options, t.items, t.count, &opt) != MTS_OK)
         exit(1);
     for (size_t step = 0; step < json_array_size(grads); step++) {
         read_floats(t.grad, json_array_get(grads, step));
@@ -515,11 +558,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_decay_alone),
         cmocka_unit_test(test_threads_and_kernels_agree),
         cmocka_unit_test(test_resume_is_exact),
+        cmocka_unit_test(test_frozen_parameters),
         cmocka_unit_test(test_states_and_bytes),
         cmocka_unit_test(test_bad_states_are_refused),
         cmocka_unit_test(test_bad_8bit_states_are_refused),
         cmocka_unit_test(test_memory_failure),
-        cmocka_unit_test(test_names),
     };
     if (argc == 2 && strcmp(argv[1], "--dump") == 0)
         return dump();

@@ -165,7 +165,7 @@ static void fill(test_random *r, map_case *c)
         }
 }
 
-static void model(void **state)
+static void error_model(void **state)
 {
     static const int64_t shapes[][2] = {{1, 1}, {1, 70}, {70, 1}, {64, 64}, {65, 129}, {130, 63}};
     test_random r = test_random_make("model");
@@ -486,7 +486,7 @@ static void threads_and_builds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(model),
+        cmocka_unit_test(error_model),
         cmocka_unit_test(multipliers),
         cmocka_unit_test(serial),
         cmocka_unit_test(extreme_values),

@@ -2,11 +2,7 @@
  * io/safetensors: reads and writes the library's own bytes; refuses every broken rule by its name.
  * The real model in the folder MANTISSA_TEST_MODEL, if given, is read as a whole.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "support/test_folder.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +14,7 @@
 #include "base/memory.h"
 #include "io/safetensors.h"
 
-/* Written by the safetensors library 0.8.0: tools/check_safetensors.py --golden. */
+/* Written by the safetensors library 0.8.0: gates/check_safetensors.py --golden. */
 static const uint8_t golden[] = {
     136, 2,   0,   0,   0,   0,   0,   0,   123, 34,  95,  95,  109, 101, 116, 97,  100, 97,  116,
     97,  95,  95,  34,  58,  123, 34,  102, 111, 114, 109, 97,  116, 34,  58,  34,  112, 116, 34,
@@ -62,34 +58,6 @@ static const uint8_t golden[] = {
 };
 
 static mts_ctx ctx;
-static char folder[64];
-
-#define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
-#define assert_fails(call, status, part)                                                           \
-    do {                                                                                           \
-        assert_int_equal((call), (status));                                                        \
-        if (strstr(ctx.error, (part)) == NULL)                                                     \
-            fail_msg("expected \"%s\" in \"%s\"", (part), ctx.error);                              \
-        assert_null(strchr(ctx.error, '\n'));                                                      \
-    } while (0)
-
-static const char *at(const char *name)
-{
-    static char text[4][512];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(text[turn], sizeof text[turn], "%s/%s", folder, name);
-    return text[turn];
-}
-
-static void put(const char *name, const void *content, size_t bytes)
-{
-    file_writer *w = NULL;
-    assert_ok(file_writer_open(&ctx, at(name), &w));
-    assert_ok(file_writer_write(w, content, bytes));
-    assert_ok(file_writer_commit(w));
-    file_writer_close(w);
-}
 
 /* A file of this header length, header and so many zero bytes of data. */
 static void put_parts(const char *name, uint64_t length, const char *header, size_t header_bytes,
@@ -99,25 +67,12 @@ static void put_parts(const char *name, uint64_t length, const char *header, siz
     assert_true(8 + header_bytes + data <= sizeof file);
     memcpy(file, &length, 8);
     memcpy(file + 8, header, header_bytes);
-    put(name, file, 8 + header_bytes + data);
+    folder_put(name, file, 8 + header_bytes + data);
 }
 
 static void put_header(const char *name, const char *header, size_t data)
 {
     put_parts(name, strlen(header), header, strlen(header), data);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/mantissa_test_safetensors_XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return file_remove_tree(&ctx, folder) != MTS_OK;
 }
 
 /* ------------------------------------------------------------------- what is well-formed ---- */
@@ -132,7 +87,7 @@ static const int32_t seven[] = {7};
 static const uint8_t mask[] = {1, 2, 255};
 static const int16_t shorts[] = {-32768};
 
-/* The tensors of tools/check_safetensors.py, not in the order of the file. */
+/* The tensors of gates/check_safetensors.py, not in the order of the file. */
 static const struct {
     const char *name;
     st_dtype dtype;
@@ -159,8 +114,8 @@ static void reads_the_librarys_file(void **state)
 {
     (void)state;
     safetensors *file = NULL;
-    put("g.safetensors", golden, sizeof golden);
-    assert_ok(safetensors_open_file(&ctx, at("g.safetensors"), &file));
+    folder_put("g.safetensors", golden, sizeof golden);
+    assert_ok(safetensors_open_file(&ctx, folder_at("g.safetensors"), &file));
     assert_int_equal(safetensors_count(file), TENSORS);
     assert_null(safetensors_find(file, "scala"));
     assert_null(safetensors_find(file, "__metadata__"));
@@ -169,7 +124,7 @@ static void reads_the_librarys_file(void **state)
         const st_tensor *t = safetensors_find(file, tensors[i].name);
         assert_non_null(t);
         assert_string_equal(t->name, tensors[i].name);
-        assert_string_equal(t->file, at("g.safetensors"));
+        assert_string_equal(t->file, folder_at("g.safetensors"));
         assert_int_equal(t->dtype, tensors[i].dtype);
         assert_int_equal(t->ndim, tensors[i].ndim);
         for (int k = 0; k < t->ndim; k++)
@@ -190,14 +145,14 @@ static void writes_the_librarys_bytes(void **state)
     safetensors_writer *w = NULL;
     char *bytes = NULL;
     size_t n = 0;
-    assert_ok(safetensors_writer_open(&ctx, at("w.safetensors"), &w));
+    assert_ok(safetensors_writer_open(&ctx, folder_at("w.safetensors"), &w));
     for (int i = 0; i < TENSORS; i++)
         assert_ok(safetensors_writer_add(w, tensors[i].name, tensors[i].dtype, tensors[i].ndim,
                                          tensors[i].shape, tensors[i].data));
     assert_ok(safetensors_writer_commit(w));
     safetensors_writer_close(w);
     safetensors_writer_close(NULL);
-    assert_ok(file_read_all(&ctx, at("w.safetensors"), 1 << 20, &bytes, &n));
+    assert_ok(file_read_all(&ctx, folder_at("w.safetensors"), 1 << 20, &bytes, &n));
     assert_int_equal(n, sizeof golden);
     assert_memory_equal(bytes, golden, sizeof golden);
     mem_free(bytes);
@@ -208,15 +163,15 @@ static void writes_an_empty_file(void **state)
     (void)state;
     safetensors_writer *w = NULL;
     safetensors *file = NULL;
-    assert_ok(safetensors_writer_open(&ctx, at("e"), &w));
+    assert_ok(safetensors_writer_open(&ctx, folder_at("e"), &w));
     assert_ok(safetensors_writer_commit(w));
     safetensors_writer_close(w);
-    assert_ok(safetensors_open_file(&ctx, at("e"), &file));
+    assert_ok(safetensors_open_file(&ctx, folder_at("e"), &file));
     assert_int_equal(safetensors_count(file), 0);
     assert_null(safetensors_find(file, "x"));
     safetensors_close(file);
     put_header("e", "{}", 0);
-    assert_ok(safetensors_open_file(&ctx, at("e"), &file));
+    assert_ok(safetensors_open_file(&ctx, folder_at("e"), &file));
     safetensors_close(file);
 }
 
@@ -228,7 +183,7 @@ static void writer_refuses(void **state)
     const int64_t huge[] = {INT64_C(1) << 40, INT64_C(1) << 40};
     const int64_t wide[] = {INT64_MAX};
     const int64_t one[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
-    assert_ok(safetensors_writer_open(&ctx, at("w"), &w));
+    assert_ok(safetensors_writer_open(&ctx, folder_at("w"), &w));
 #define ADD(name, ndim, shape, data)                                                               \
     safetensors_writer_add(w, name, ST_DTYPE_F32, ndim, shape, data)
     assert_fails(ADD("", 0, NULL, scalar), MTS_ERR_ARGUMENT, "cannot be the name");
@@ -247,7 +202,7 @@ static void writer_refuses(void **state)
     assert_fails(safetensors_writer_commit(w), MTS_ERR_ARGUMENT, "twice is declared twice");
 #undef ADD
     safetensors_writer_close(w);
-    assert_false(file_exists(at("w")));
+    assert_false(file_exists(folder_at("w")));
 }
 
 /* ------------------------------------------------------------------------- conversions ---- */
@@ -269,8 +224,8 @@ static st_tensor half_tensor(file_reader *source, st_dtype dtype, uint32_t first
             bytes[1 + 2 * h] = (uint8_t)h;
             bytes[2 + 2 * h] = (uint8_t)(h >> 8);
         }
-        put("halves", bytes, sizeof bytes);
-        assert_ok(file_reader_open(&ctx, at("halves"), source));
+        folder_put("halves", bytes, sizeof bytes);
+        assert_ok(file_reader_open(&ctx, folder_at("halves"), source));
     }
     return (st_tensor){.name = "t",
                        .file = "f",
@@ -328,8 +283,8 @@ static void read_f32_checks(void **state)
     float bad[] = {0, NAN, 1, 0, -INFINITY, 1, 0, -1e-45f, 1}, out[3];
     file_reader source;
     st_tensor t = {.name = "t", .file = "f", .dtype = ST_DTYPE_F32, .count = 3, .bytes = 12};
-    put("bad", bad, sizeof bad);
-    assert_ok(file_reader_open(&ctx, at("bad"), &source));
+    folder_put("bad", bad, sizeof bad);
+    assert_ok(file_reader_open(&ctx, folder_at("bad"), &source));
     t.source = &source;
     assert_fails(safetensors_read_f32(&ctx, &t, out, 3), MTS_ERR_BAD_FILE, "element 1 is NaN");
     t.offset = 12;
@@ -353,11 +308,11 @@ static void read_of_a_file_cut_meanwhile(void **state)
     (void)state;
     safetensors *file = NULL;
     float out[6];
-    put("g", golden, sizeof golden);
-    assert_ok(safetensors_open_file(&ctx, at("g"), &file));
+    folder_put("g", golden, sizeof golden);
+    assert_ok(safetensors_open_file(&ctx, folder_at("g"), &file));
     const st_tensor *t = safetensors_find(file, "embeddings.weight");
     assert_ok(safetensors_read_f32(&ctx, t, out, 6));
-    assert_int_equal(truncate(at("g"), 300), 0);
+    assert_int_equal(truncate(folder_at("g"), 300), 0);
     assert_fails(safetensors_read_f32(&ctx, t, out, 6), MTS_ERR_IO, "g: was cut while it was read");
     assert_fails(safetensors_read_raw(&ctx, t, t->dtype, out, t->bytes), MTS_ERR_IO, "was cut");
     safetensors_close(file);
@@ -369,8 +324,8 @@ static void requires_shapes(void **state)
     safetensors *file = NULL;
     const st_tensor *t = NULL;
     const int64_t right[] = {2, 3}, wrong[] = {3, 2}, longer[] = {2, 4};
-    put("g", golden, sizeof golden);
-    assert_ok(safetensors_open_file(&ctx, at("g"), &file));
+    folder_put("g", golden, sizeof golden);
+    assert_ok(safetensors_open_file(&ctx, folder_at("g"), &file));
     assert_ok(safetensors_require(&ctx, file, "embeddings.weight", 2, right, &t));
     assert_ptr_equal(t, safetensors_find(file, "embeddings.weight"));
     assert_ok(safetensors_require(&ctx, file, "scalar", 0, NULL, &t));
@@ -447,9 +402,10 @@ static void refuses_broken_headers(void **state)
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         safetensors *file = NULL;
         put_header("f", broken[i].header, broken[i].data);
-        assert_fails(safetensors_open_file(&ctx, at("f"), &file), broken[i].status, broken[i].text);
+        assert_fails(safetensors_open_file(&ctx, folder_at("f"), &file), broken[i].status,
+                     broken[i].text);
         assert_null(file);
-        assert_non_null(strstr(ctx.error, at("f")));
+        assert_non_null(strstr(ctx.error, folder_at("f")));
     }
 }
 
@@ -457,24 +413,29 @@ static void refuses_broken_lengths(void **state)
 {
     (void)state;
     safetensors *file = NULL;
-    put("f", "", 0);
-    assert_fails(safetensors_open_file(&ctx, at("f"), &file), MTS_ERR_BAD_FILE, "8 bytes, found 0");
-    put("f", "\1\0\0\0\0\0\0", 7);
-    assert_fails(safetensors_open_file(&ctx, at("f"), &file), MTS_ERR_BAD_FILE, "8 bytes, found 7");
+    folder_put("f", "", 0);
+    assert_fails(safetensors_open_file(&ctx, folder_at("f"), &file), MTS_ERR_BAD_FILE,
+                 "8 bytes, found 0");
+    folder_put("f", "\1\0\0\0\0\0\0", 7);
+    assert_fails(safetensors_open_file(&ctx, folder_at("f"), &file), MTS_ERR_BAD_FILE,
+                 "8 bytes, found 7");
     put_parts("f", 0, "{}", 2, 0);
-    assert_fails(safetensors_open_file(&ctx, at("f"), &file), MTS_ERR_BAD_FILE, "begin with");
+    assert_fails(safetensors_open_file(&ctx, folder_at("f"), &file), MTS_ERR_BAD_FILE,
+                 "begin with");
     put_parts("f", 3, "{}", 2, 0);
-    assert_fails(safetensors_open_file(&ctx, at("f"), &file), MTS_ERR_BAD_FILE, "is cut: the file");
+    assert_fails(safetensors_open_file(&ctx, folder_at("f"), &file), MTS_ERR_BAD_FILE,
+                 "is cut: the file");
     put_parts("f", UINT64_MAX, "{}", 2, 0);
-    assert_fails(safetensors_open_file(&ctx, at("f"), &file), MTS_ERR_BAD_FILE,
+    assert_fails(safetensors_open_file(&ctx, folder_at("f"), &file), MTS_ERR_BAD_FILE,
                  "at most 100000000 bytes, found 18446744073709551615");
     put_parts("f", 100000001, "{}", 2, 0);
-    assert_fails(safetensors_open_file(&ctx, at("f"), &file), MTS_ERR_BAD_FILE, "found 100000001");
+    assert_fails(safetensors_open_file(&ctx, folder_at("f"), &file), MTS_ERR_BAD_FILE,
+                 "found 100000001");
     put_parts("f", 3, "{\0}", 3, 0);
-    assert_fails(safetensors_open_file(&ctx, at("f"), &file), MTS_ERR_BAD_FILE, "f:1:");
-    assert_fails(safetensors_open_file(&ctx, at("none"), &file), MTS_ERR_NOT_FOUND, "none");
+    assert_fails(safetensors_open_file(&ctx, folder_at("f"), &file), MTS_ERR_BAD_FILE, "f:1:");
+    assert_fails(safetensors_open_file(&ctx, folder_at("none"), &file), MTS_ERR_NOT_FOUND, "none");
     put_parts("f", 8, "{}      ", 8, 0);
-    assert_ok(safetensors_open_file(&ctx, at("f"), &file));
+    assert_ok(safetensors_open_file(&ctx, folder_at("f"), &file));
     safetensors_close(file);
 }
 
@@ -484,7 +445,7 @@ static void put_index(const char *weight_map)
 {
     char text[1024];
     snprintf(text, sizeof text, "{\"metadata\":{\"total_size\":8},\"weight_map\":%s}", weight_map);
-    put("model.safetensors.index.json", text, strlen(text));
+    folder_put("model.safetensors.index.json", text, strlen(text));
 }
 
 static void opens_shards(void **state)
@@ -495,14 +456,15 @@ static void opens_shards(void **state)
     put_header("m-2.safetensors", "{" F32("c", "[2]", "4", "12") "," F32("b", "[1]", "0", "4") "}",
                12);
     put_index("{\"c\":\"m-2.safetensors\",\"a\":\"m-1.safetensors\",\"b\":\"m-2.safetensors\"}");
-    assert_ok(safetensors_open_dir(&ctx, folder, &file));
+    assert_ok(safetensors_open_dir(&ctx, folder_root(), &file));
     assert_int_equal(safetensors_count(file), 3);
     assert_int_equal(safetensors_find(file, "c")->bytes, 8);
-    assert_string_equal(safetensors_find(file, "a")->file, at("m-1.safetensors"));
-    assert_string_equal(safetensors_find(file, "b")->file, at("m-2.safetensors"));
+    assert_string_equal(safetensors_find(file, "a")->file, folder_at("m-1.safetensors"));
+    assert_string_equal(safetensors_find(file, "b")->file, folder_at("m-2.safetensors"));
     safetensors_close(file);
     put_header("model.safetensors", "{" F32("only", "[1]", "0", "4") "}", 4);
-    assert_ok(safetensors_open_dir(&ctx, folder, &file)); /* a single file goes before an index */
+    assert_ok(
+        safetensors_open_dir(&ctx, folder_root(), &file)); /* a single file goes before an index */
     assert_int_equal(safetensors_count(file), 1);
     safetensors_close(file);
 }
@@ -533,20 +495,24 @@ static void refuses_broken_folders(void **state)
     put_header("m-2.safetensors", "{" F32("b", "[1]", "0", "4") "}", 4);
     put_header("m-3.safetensors", "{" F32("b", "[1]", "0", "4") "," F32("a", "[1]", "4", "8") "}",
                8);
-    assert_fails(safetensors_open_dir(&ctx, folder, &file), MTS_ERR_NOT_FOUND, "neither");
-    assert_fails(safetensors_open_dir(&ctx, at("x"), &file), MTS_ERR_NOT_FOUND, "no such folder");
-    put("pytorch_model.bin", "x", 1);
-    assert_fails(safetensors_open_dir(&ctx, folder, &file), MTS_ERR_UNSUPPORTED,
+    assert_fails(safetensors_open_dir(&ctx, folder_root(), &file), MTS_ERR_NOT_FOUND, "neither");
+    assert_fails(safetensors_open_dir(&ctx, folder_at("x"), &file), MTS_ERR_NOT_FOUND,
+                 "no such folder");
+    folder_put("pytorch_model.bin", "x", 1);
+    assert_fails(safetensors_open_dir(&ctx, folder_root(), &file), MTS_ERR_UNSUPPORTED,
                  "only safetensors");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         put_index(cases[i][0]);
-        assert_fails(safetensors_open_dir(&ctx, folder, &file), MTS_ERR_BAD_FILE, cases[i][1]);
+        assert_fails(safetensors_open_dir(&ctx, folder_root(), &file), MTS_ERR_BAD_FILE,
+                     cases[i][1]);
         assert_null(file);
     }
     put_index("{\"a\":\"m-9.safetensors\"}");
-    assert_fails(safetensors_open_dir(&ctx, folder, &file), MTS_ERR_NOT_FOUND, "m-9.safetensors");
-    put("model.safetensors.index.json", "[]", 2);
-    assert_fails(safetensors_open_dir(&ctx, folder, &file), MTS_ERR_BAD_FILE, "expected an object");
+    assert_fails(safetensors_open_dir(&ctx, folder_root(), &file), MTS_ERR_NOT_FOUND,
+                 "m-9.safetensors");
+    folder_put("model.safetensors.index.json", "[]", 2);
+    assert_fails(safetensors_open_dir(&ctx, folder_root(), &file), MTS_ERR_BAD_FILE,
+                 "expected an object");
 }
 
 /* Every tensor of a real model is finite, and writing it all gives a file that reads the same. */
@@ -561,7 +527,7 @@ static void copies_a_real_model(void **state)
         skip();
     }
     assert_ok(safetensors_open_dir(&ctx, dir, &file));
-    assert_ok(safetensors_writer_open(&ctx, at("model.safetensors"), &w));
+    assert_ok(safetensors_writer_open(&ctx, folder_at("model.safetensors"), &w));
     void **data = test_calloc(safetensors_count(file), sizeof *data);
     for (size_t i = 0; i < safetensors_count(file); i++) {
         const st_tensor *t = safetensors_at(file, i);
@@ -571,7 +537,7 @@ static void copies_a_real_model(void **state)
     }
     assert_ok(safetensors_writer_commit(w));
     safetensors_writer_close(w);
-    assert_ok(safetensors_open_dir(&ctx, folder, &copy));
+    assert_ok(safetensors_open_dir(&ctx, folder_root(), &copy));
     assert_int_equal(safetensors_count(copy), safetensors_count(file));
     for (size_t i = 0; i < safetensors_count(file); i++) {
         const st_tensor *a = safetensors_at(file, i), *b = safetensors_at(copy, i);
@@ -596,19 +562,19 @@ static void copies_a_real_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(reads_the_librarys_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(writes_the_librarys_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(writes_an_empty_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(writer_refuses, setup, teardown),
-        cmocka_unit_test_setup_teardown(converts_every_half_exactly, setup, teardown),
-        cmocka_unit_test_setup_teardown(read_f32_checks, setup, teardown),
-        cmocka_unit_test_setup_teardown(read_of_a_file_cut_meanwhile, setup, teardown),
-        cmocka_unit_test_setup_teardown(requires_shapes, setup, teardown),
-        cmocka_unit_test_setup_teardown(refuses_broken_headers, setup, teardown),
-        cmocka_unit_test_setup_teardown(refuses_broken_lengths, setup, teardown),
-        cmocka_unit_test_setup_teardown(opens_shards, setup, teardown),
-        cmocka_unit_test_setup_teardown(refuses_broken_folders, setup, teardown),
-        cmocka_unit_test_setup_teardown(copies_a_real_model, setup, teardown),
+        cmocka_unit_test_setup_teardown(reads_the_librarys_file, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(writes_the_librarys_bytes, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(writes_an_empty_file, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(writer_refuses, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(converts_every_half_exactly, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(read_f32_checks, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(read_of_a_file_cut_meanwhile, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(requires_shapes, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(refuses_broken_headers, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(refuses_broken_lengths, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(opens_shards, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(refuses_broken_folders, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(copies_a_real_model, folder_open, folder_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /*
  * optim/schedule against values of transformers 5.23 (get_scheduler), and at its edges.
  *
- *   test_schedule           the tests; golden values by tools/check_optimizer.py --golden
+ *   test_schedule           the tests; golden values by gates/check_optimizer.py --golden
  *   test_schedule --dump    lines "kind steps warmup" from stdin; the factors of steps 0 to
- *                           steps + 2 of each on one line of stdout: for tools/check_optimizer.py
+ *                           steps + 2 of each on one line of stdout: for gates/check_optimizer.py
  */
 #include <stdarg.h>
 #include <stddef.h>

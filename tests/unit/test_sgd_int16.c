@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "optim/int16_add.h"
-#include "optim/optimizer.h"
+#include "optim/optimizer_class.h"
 #include "support/test_params.h"
 
 #define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")
@@ -41,7 +41,7 @@ static view view_of(const optimizer *opt)
 static optimizer *create(const test_params *t, double momentum, double weight_decay)
 {
     const optimizer_options options = {
-        .kind = OPTIMIZER_SGD_INT16, .momentum = momentum, .weight_decay = weight_decay};
+        .class = &optimizer_sgd_int16, .momentum = momentum, .weight_decay = weight_decay};
     optimizer *opt = NULL;
     assert_ok(optimizer_create(&ctx, &options, t->items, t->count, &opt));
     return opt;
@@ -157,9 +157,10 @@ static void assert_values_are_the_state(const optimizer *opt, const test_params 
 {
     const view v = view_of(opt);
     for (int64_t p = 0; p < t->count; p++)
-        for (int64_t i = 0; i < t->items[p].rows * t->items[p].cols; i++) {
-            const double exact = ldexp(v.weight[t->items[p].offset + i], v.weight_exponent[p]);
-            assert_true((double)t->items[p].value[i] == exact);
+        for (int64_t i = 0; i < t->items[p]->rows * t->items[p]->cols; i++) {
+            const double exact =
+                ldexp(v.weight[test_params_offset(t, p) + i], v.weight_exponent[p]);
+            assert_true((double)t->items[p]->value[i] == exact);
         }
 }
 
@@ -167,20 +168,20 @@ static void test_create_maps_to_nearest(void **state)
 {
     test_params t = test_params_mixed(), before = test_params_mixed();
     (void)state;
-    memset(t.items[1].value, 0, 128 * sizeof(float));
-    memset(before.items[1].value, 0, 128 * sizeof(float));
-    t.items[4].value[0] = before.items[4].value[0] = 1e-42f;
+    memset(t.items[1]->value, 0, 128 * sizeof(float));
+    memset(before.items[1]->value, 0, 128 * sizeof(float));
+    t.items[4]->value[0] = before.items[4]->value[0] = 1e-42f;
     optimizer *opt = create(&t, 0.9, 0.0);
     const view v = view_of(opt);
     assert_values_are_the_state(opt, &t);
     assert_int_equal(v.weight_exponent[0], -2 - 14); /* 1/4 <= max |w| < 1/2 */
     assert_int_equal(v.weight_exponent[4], INT16_MIN_EXPONENT);
     for (int64_t p = 0; p < t.count; p++)
-        for (int64_t i = 0; i < t.items[p].rows * t.items[p].cols; i++) {
+        for (int64_t i = 0; i < t.items[p]->rows * t.items[p]->cols; i++) {
             const double difference =
-                fabs((double)t.items[p].value[i] - (double)before.items[p].value[i]);
+                fabs((double)t.items[p]->value[i] - (double)before.items[p]->value[i]);
             assert_true(difference <= ldexp(0.5, v.weight_exponent[p]) ||
-                        abs(v.weight[t.items[p].offset + i]) == 32767);
+                        abs(v.weight[test_params_offset(&t, p) + i]) == 32767);
         }
     /* what is representable stays as it is */
     memcpy(before.value, t.value, (size_t)t.elements * sizeof(float));
@@ -190,8 +191,8 @@ static void test_create_maps_to_nearest(void **state)
     optimizer_destroy(opt);
     test_params_free(&before);
 
-    t.items[3].value[5] = NAN;
-    const optimizer_options options = {.kind = OPTIMIZER_SGD_INT16};
+    t.items[3]->value[5] = NAN;
+    const optimizer_options options = {.class = &optimizer_sgd_int16};
     assert_int_equal(optimizer_create(&ctx, &options, t.items, t.count, &opt), MTS_ERR_NUMERIC);
     assert_null(opt);
     assert_non_null(strstr(ctx.error, "p3"));
@@ -431,10 +432,10 @@ static double least_squares(float *gradient, const float *w, const float *x, con
     return loss;
 }
 
-static double train(optimizer_kind kind, double momentum, const float *x, const float *y,
+static double train(const optimizer_class *class, double momentum, const float *x, const float *y,
                     float *solution)
 {
-    const optimizer_options options = {.kind = kind, .momentum = momentum};
+    const optimizer_options options = {.class = class, .momentum = momentum};
     test_params t = {0};
     optimizer *opt = NULL;
     exec ex = test_params_exec(&float_kernels__generic, 1, 11);
@@ -470,8 +471,8 @@ static void test_least_squares(void **state)
     for (int m = 0; m < 2; m++) {
         float reference[COLUMNS], found[COLUMNS];
         const double momentum = m == 0 ? 0.0 : 0.9;
-        const double expected = train(OPTIMIZER_SGD, momentum, x, y, reference);
-        const double loss = train(OPTIMIZER_SGD_INT16, momentum, x, y, found);
+        const double expected = train(&optimizer_sgd, momentum, x, y, reference);
+        const double loss = train(&optimizer_sgd_int16, momentum, x, y, found);
         if (!(loss <= expected * (1.0 + 1e-5)))
             fail_msg("momentum %g: loss of float SGD %.9g, of integer SGD %.9g", momentum, expected,
                      loss);

@@ -1,10 +1,10 @@
 /*
- * data/table_reader and data/number_parse: what is in a table, and what is refused and how.
+ * data/table_reader and base/number_parse: what is in a table, and what is refused and how.
  *
  *   test_table_reader                      the tests
  *   test_table_reader --dump FILE [NAME..] the table as JSON, [[names], [cells], ...]; NAMEs: the
  *                                          columns of a TSV file without header.  For
- *                                          tools/check_tables.py
+ *                                          gates/check_tables.py
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@
 #include "base/file.h"
 #include "base/json_memory.h"
 #include "base/memory.h"
-#include "data/number_parse.h"
+#include "base/number_parse.h"
 #include "data/table_reader.h"
 
 #define assert_ok(call) assert_string_equal(mts_status_name(call), "ok")

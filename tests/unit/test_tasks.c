@@ -1,4 +1,4 @@
-/* data/task, task_columns, task_load, label_set, glue_task: from options and files to numbers. */
+/* tasks: the classes; text classification from options and files to numbers and back to files. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,8 +11,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/label_set.h"
-#include "data/task.h"
+#include "tasks/text_classification.h"
 
 #define assert_ok(call)                                                                            \
     do {                                                                                           \
@@ -45,8 +44,10 @@ static const char *put(const char *name, const char *content)
 
 static mts_options all_rows(void)
 {
-    return (mts_options){
-        .max_train_samples = -1, .max_eval_samples = -1, .max_predict_samples = -1};
+    return (mts_options){.do_regression = -1,
+                         .max_train_samples = -1,
+                         .max_eval_samples = -1,
+                         .max_predict_samples = -1};
 }
 
 /* Options for a training file with this content; one such at a time. */
@@ -59,6 +60,12 @@ static mts_options train_options(const char *name, const char *content)
     return o;
 }
 
+static double label_of(const dataset *d, int64_t row)
+{
+    return d->targets.kind == TARGET_SCORE ? (double)d->targets.score[row]
+                                           : (double)d->targets.index[row];
+}
+
 /* "a|b|label/..." of the rows. */
 static const char *flat(const dataset *d)
 {
@@ -69,34 +76,83 @@ static const char *flat(const dataset *d)
         used += (size_t)snprintf(text + used, sizeof text - used, "%s", d->text_a[i]);
         if (d->text_b != NULL)
             used += (size_t)snprintf(text + used, sizeof text - used, "|%s", d->text_b[i]);
-        if (d->has_labels)
-            used += (size_t)snprintf(text + used, sizeof text - used, "|%g", (double)d->label[i]);
+        if (d->targets.kind != TARGET_NONE)
+            used += (size_t)snprintf(text + used, sizeof text - used, "|%g", label_of(d, i));
         used += (size_t)snprintf(text + used, sizeof text - used, "/");
     }
     return text;
 }
 
+/* The lines that tasks told, one behind the other. */
+static char notes[1024];
+
+static void hear(void *user, const char *text)
+{
+    (void)user;
+    strncat(notes, text, sizeof notes - strlen(notes) - 2);
+    strcat(notes, "\n");
+}
+
+static const task_reading reading = {.note = hear};
+
+/* Open the task; with a training file agree with a model that has no labels yet. */
+static mts_status resolve(const mts_options *o, text_classification **out)
+{
+    task *t = NULL;
+    model_config cfg = {0};
+    notes[0] = '\0';
+    *out = NULL;
+    mts_status st = task_open(&ctx, o, NULL, NULL, &t);
+    if (st == MTS_OK && o->train_file != NULL)
+        st = model_config_init(&ctx, &cfg);
+    if (st == MTS_OK && o->train_file != NULL)
+        st = t->class->fit(&ctx, t, "model", &cfg, true, &reading);
+    model_config_deinit(&cfg);
+    *out = (text_classification *)t;
+    return st;
+}
+
+static void done(text_classification *t)
+{
+    task_close(t == NULL ? NULL : &t->base);
+}
+
+static mts_status load(text_classification *t, task_split split, int64_t set, dataset *out)
+{
+    return text_classification_load(&ctx, t, split, set, &reading, false, out);
+}
+
+static int64_t sets_of(const text_classification *t, task_split split)
+{
+    return t->base.class->sets(&t->base, split);
+}
+
+static const char *suffix_of(const text_classification *t, int64_t set)
+{
+    return t->base.class->suffix(&t->base, set);
+}
+
 /* Resolve, load the training rows, and compare them. */
 static void assert_rows(const mts_options *o, const char *expected)
 {
-    task_spec spec = {0};
+    text_classification *t = NULL;
     dataset d = {0};
-    assert_ok(task_resolve(&ctx, o, &spec));
-    assert_ok(task_load_train(&ctx, &spec, &d));
+    assert_ok(resolve(o, &t));
+    assert_ok(load(t, TASK_TRAIN, 0, &d));
     assert_string_equal(flat(&d), expected);
     dataset_deinit(&d);
-    task_deinit(&spec);
+    done(t);
 }
 
 /* Resolving fails with this status and this end of the text, on one line. */
 static void assert_unresolved(const mts_options *o, mts_status status, const char *end)
 {
-    task_spec spec = {0};
-    assert_int_equal(task_resolve(&ctx, o, &spec), status);
+    text_classification *t = NULL;
+    assert_int_equal(resolve(o, &t), status);
     const size_t n = strlen(ctx.error), m = strlen(end);
     if (n < m || strcmp(ctx.error + n - m, end) != 0 || strchr(ctx.error, '\n') != NULL)
         fail_msg("%s", ctx.error);
-    task_deinit(&spec);
+    done(t);
 }
 
 /* --------------------------------------------------------------------------- own files ---- */
@@ -155,52 +211,55 @@ static void test_columns_by_option(void **state)
 }
 
 /* The labels of a column with these values, as "name name " or "regression". */
-static const char *labels_of(const char *values, bool do_regression)
+static const char *labels_of(const char *values, int64_t do_regression)
 {
     static char text[256];
     char content[512] = "text,label\n";
     size_t used = strlen(content);
-    task_spec spec = {0};
+    text_classification *t = NULL;
     for (const char *v = values; *v != '\0'; v += strcspn(v, " "), v += *v == ' ')
         used += (size_t)snprintf(content + used, sizeof content - used, "x,%.*s\n",
                                  (int)strcspn(v, " "), v);
     mts_options o = train_options("t.csv", content);
     o.do_regression = do_regression;
     text[0] = '\0';
-    if (task_resolve(&ctx, &o, &spec) != MTS_OK) {
+    if (resolve(&o, &t) != MTS_OK) {
         snprintf(text, sizeof text, "%s", strrchr(ctx.error, '/') + 1);
-    } else if (spec.regression) {
-        assert_int_equal(spec.num_labels, 1);
-        assert_int_equal(spec.metric, METRIC_REGRESSION);
+    } else if (t->regression) {
+        assert_int_equal(t->num_labels, 1);
+        assert_int_equal(t->metric, METRIC_REGRESSION);
         snprintf(text, sizeof text, "regression");
     } else {
-        assert_int_equal(spec.metric, METRIC_CLASSES);
-        for (int64_t i = 0; i < spec.num_labels; i++) {
-            strcat(text, spec.label_names[i]);
+        assert_int_equal(t->metric, METRIC_CLASSES);
+        for (int64_t i = 0; i < t->num_labels; i++) {
+            strcat(text, t->label_names[i]);
             strcat(text, " ");
         }
     }
-    task_deinit(&spec);
+    done(t);
     return text;
 }
 
 static void test_label_kinds(void **state)
 {
     (void)state;
-    assert_string_equal(labels_of("b a b c", false), "a b c ");
-    assert_string_equal(labels_of("10 9 -1 9 010", false), "-1 9 10 ");
-    assert_string_equal(labels_of("10 9 x", false), "10 9 x ");
-    assert_string_equal(labels_of("1 2.5 3", false), "regression");
-    assert_string_equal(labels_of("1.0 2.0", false), "regression");
-    assert_string_equal(labels_of("1 2 3", true), "regression");
-    assert_string_equal(labels_of("1.5 nan x", false), "1.5 nan x ");
-    assert_string_equal(labels_of("1.5 2 nan", false),
+    assert_string_equal(labels_of("b a b c", -1), "a b c ");
+    assert_string_equal(labels_of("10 9 -1 9 010", -1), "-1 9 10 ");
+    assert_string_equal(labels_of("10 9 x", -1), "10 9 x ");
+    assert_string_equal(labels_of("1 2.5 3", -1), "regression");
+    assert_string_equal(labels_of("1.0 2.0", -1), "regression");
+    assert_string_equal(labels_of("1 2 3", 1), "regression");
+    assert_string_equal(labels_of("1.5 nan x", -1), "1.5 nan x ");
+    assert_string_equal(labels_of("1.5 2.5 1.5", 0), "1.5 2.5 ");
+    assert_string_equal(labels_of("10 9 1.5 nan", 0), "1.5 10 9 nan ");
+    assert_string_equal(labels_of("10 9 010", 0), "9 10 ");
+    assert_string_equal(labels_of("1.5 2 nan", -1),
                         "t.csv:4: \"label\": expected a finite number, found \"nan\"");
-    assert_string_equal(labels_of("1 -Inf", false),
+    assert_string_equal(labels_of("1 -Inf", -1),
                         "t.csv:3: \"label\": expected a finite number, found \"-Inf\"");
-    assert_string_equal(labels_of("1 2 x y", true),
+    assert_string_equal(labels_of("1 2 x y", 1),
                         "t.csv:4: \"label\": expected a finite number, found \"x\"");
-    assert_string_equal(labels_of("a a", false),
+    assert_string_equal(labels_of("a a", -1),
                         "t.csv: \"label\": expected at least two different labels, found only "
                         "\"a\"");
 }
@@ -233,7 +292,7 @@ static void test_jsonl_label_types(void **state)
 static void test_validation_and_test(void **state)
 {
     mts_options o = train_options("t.csv", "review,label\nx,b\ny,a\nz,b\n");
-    task_spec spec = {0};
+    text_classification *t = NULL;
     dataset d = {0};
     (void)state;
     o.validation_file = put("v.csv", "other,label,review\n1,a,u\n2,b,v\n");
@@ -241,26 +300,26 @@ static void test_validation_and_test(void **state)
     o.max_train_samples = 2;
     o.max_eval_samples = 1;
     o.max_predict_samples = 3;
-    assert_ok(task_resolve(&ctx, &o, &spec));
-    assert_int_equal(task_eval_count(&spec), 1);
-    assert_int_equal(task_test_count(&spec), 1);
-    assert_string_equal(task_set_suffix(&spec, 0), "");
-    assert_ok(task_load_train(&ctx, &spec, &d));
+    assert_ok(resolve(&o, &t));
+    assert_int_equal(sets_of(t, TASK_EVAL), 1);
+    assert_int_equal(sets_of(t, TASK_TEST), 1);
+    assert_string_equal(suffix_of(t, 0), "");
+    assert_ok(load(t, TASK_TRAIN, 0, &d));
     assert_string_equal(flat(&d), "x|1/y|0/");
     dataset_deinit(&d);
-    assert_ok(task_load_eval(&ctx, &spec, 0, &d));
+    assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "u|0/");
     dataset_deinit(&d);
-    assert_ok(task_load_test(&ctx, &spec, 0, &d));
+    assert_ok(load(t, TASK_TEST, 0, &d));
     assert_string_equal(flat(&d), "w/x/y/");
     dataset_deinit(&d);
-    assert_int_equal(task_load_eval(&ctx, &spec, 1, &d), MTS_ERR_ARGUMENT);
+    assert_int_equal(load(t, TASK_EVAL, 1, &d), MTS_ERR_ARGUMENT);
     put("v.csv", "other,label,review\n1,a,u\n2,c,v\n");
-    spec.max_eval_samples = -1;
-    assert_int_equal(task_load_eval(&ctx, &spec, 0, &d), MTS_ERR_BAD_FILE);
+    t->max_eval_samples = -1;
+    assert_int_equal(load(t, TASK_EVAL, 0, &d), MTS_ERR_BAD_FILE);
     assert_non_null(
         strstr(ctx.error, "v.csv:3: \"label\": expected one of \"a\", \"b\", found \"c\""));
-    task_deinit(&spec);
+    done(t);
 }
 
 static void test_bad_scores(void **state)
@@ -269,24 +328,24 @@ static void test_bad_scores(void **state)
     mts_options o = train_options("t.csv", "text,label\nx,1.5\ny,2\n");
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        task_spec spec = {0};
+        text_classification *t = NULL;
         dataset d = {0};
         char content[64], expected[96];
         snprintf(content, sizeof content, "text,label\nx,1\ny,%s\n", bad[i]);
         snprintf(expected, sizeof expected,
                  "v.csv:3: \"label\": expected a finite number, found \"%s\"", bad[i]);
         o.validation_file = put("v.csv", content);
-        assert_ok(task_resolve(&ctx, &o, &spec));
-        assert_int_equal(task_load_eval(&ctx, &spec, 0, &d), MTS_ERR_BAD_FILE);
+        assert_ok(resolve(&o, &t));
+        assert_int_equal(load(t, TASK_EVAL, 0, &d), MTS_ERR_BAD_FILE);
         assert_non_null(strstr(ctx.error, expected));
-        task_deinit(&spec);
+        done(t);
     }
 }
 
 static void test_argument_errors(void **state)
 {
     mts_options o = all_rows();
-    task_spec spec = {0};
+    text_classification *t = NULL;
     dataset d = {0};
     (void)state;
     assert_unresolved(&o, MTS_ERR_ARGUMENT, "or test_file, found none");
@@ -296,39 +355,33 @@ static void test_argument_errors(void **state)
     assert_unresolved(&o, MTS_ERR_ARGUMENT, "ending in .csv, .tsv, .jsonl or .json");
     o = all_rows();
     o.validation_file = put("v.csv", "text,label\nx,1\n");
-    assert_ok(task_resolve(&ctx, &o, &spec));
-    assert_int_equal(spec.num_labels, 0);
-    assert_int_equal(task_load_train(&ctx, &spec, &d), MTS_ERR_ARGUMENT);
-    assert_int_equal(task_load_eval(&ctx, &spec, 0, &d), MTS_ERR_ARGUMENT);
-    assert_int_equal(task_load_test(&ctx, &spec, 0, &d), MTS_ERR_ARGUMENT);
-    task_deinit(&spec);
+    assert_ok(resolve(&o, &t));
+    assert_int_equal(t->num_labels, 0);
+    assert_int_equal(load(t, TASK_TRAIN, 0, &d), MTS_ERR_ARGUMENT);
+    assert_int_equal(load(t, TASK_EVAL, 0, &d), MTS_ERR_ARGUMENT);
+    assert_int_equal(load(t, TASK_TEST, 0, &d), MTS_ERR_ARGUMENT);
+    done(t);
 }
 
 /* A .tsv file in which a program has quoted the fields: said, not mended. */
 static void test_quoted_fields(void **state)
 {
     mts_options o = train_options("t.tsv", "text\tlabel\nx\ta\n\"y\"\tb\n\"\t\"b\"\n\"z\tb\n");
-    task_spec spec = {0};
+    text_classification *t = NULL;
     dataset d = {0};
-    char text[512];
     (void)state;
-    assert_ok(task_resolve(&ctx, &o, &spec));
-    assert_ok(task_load_train(&ctx, &spec, &d));
-    assert_int_equal(d.quoted_rows, 2);
-    assert_int_equal(d.quoted_line, 3);
-    assert_string_equal(d.text_columns[0], "text");
-    assert_null(d.text_columns[1]);
-    assert_true(dataset_quotes_note(&d, "t.tsv", text, sizeof text));
-    assert_non_null(strstr(text, "t.tsv:3: a field in double quotes, in 2 rows"));
+    assert_ok(resolve(&o, &t));
+    assert_string_equal(notes, "text in column \"text\", label in column \"label\": 3 classes\n");
+    assert_ok(load(t, TASK_TRAIN, 0, &d));
+    assert_non_null(strstr(notes, "t.tsv:3: a field in double quotes, in 2 rows"));
     dataset_deinit(&d);
-    task_deinit(&spec);
+    done(t);
     o = train_options("t.csv", "text,other,label\nx,\"\"\"y\"\"\",a\nz,u,b\n");
-    assert_ok(task_resolve(&ctx, &o, &spec));
-    assert_ok(task_load_train(&ctx, &spec, &d));
-    assert_int_equal(d.quoted_rows, 0);
-    assert_false(dataset_quotes_note(&d, "t.csv", text, sizeof text));
+    assert_ok(resolve(&o, &t));
+    assert_ok(load(t, TASK_TRAIN, 0, &d));
+    assert_null(strstr(notes, "quotes"));
     dataset_deinit(&d);
-    task_deinit(&spec);
+    done(t);
 }
 
 /* ------------------------------------------------------------------------ model labels ---- */
@@ -337,31 +390,31 @@ static void test_labels_of_a_model(void **state)
 {
     const char *const named[] = {"bad", "good"}, *const unnamed[] = {"LABEL_0", "LABEL_1"};
     mts_options o = all_rows();
-    task_spec spec = {0};
+    text_classification *t = NULL;
     dataset d = {0};
     (void)state;
     o.validation_file = put("v.csv", "text,label\nx,good\ny,bad\n");
-    assert_ok(task_resolve(&ctx, &o, &spec));
-    assert_ok(task_set_labels(&ctx, &spec, named, 2, false));
-    assert_int_equal(spec.num_labels, 2);
-    assert_ok(task_load_eval(&ctx, &spec, 0, &d));
+    assert_ok(resolve(&o, &t));
+    assert_ok(text_classification_take_labels(&ctx, t, named, 2, false));
+    assert_int_equal(t->num_labels, 2);
+    assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "x|1/y|0/");
     dataset_deinit(&d);
-    assert_ok(task_set_labels(&ctx, &spec, unnamed, 2, false));
-    assert_int_equal(task_load_eval(&ctx, &spec, 0, &d), MTS_ERR_BAD_FILE);
+    assert_ok(text_classification_take_labels(&ctx, t, unnamed, 2, false));
+    assert_int_equal(load(t, TASK_EVAL, 0, &d), MTS_ERR_BAD_FILE);
     put("v.csv", "text,label\nx,1\ny,0\n");
-    assert_ok(task_load_eval(&ctx, &spec, 0, &d));
+    assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "x|1/y|0/");
     dataset_deinit(&d);
-    assert_ok(task_set_labels(&ctx, &spec, named, 2, false));
-    assert_int_equal(task_load_eval(&ctx, &spec, 0, &d), MTS_ERR_BAD_FILE);
-    assert_int_equal(task_set_labels(&ctx, &spec, named, 1, false), MTS_ERR_ARGUMENT);
-    assert_ok(task_set_labels(&ctx, &spec, NULL, 1, true));
-    assert_true(spec.regression && spec.label_names == NULL && spec.num_labels == 1);
-    assert_ok(task_load_eval(&ctx, &spec, 0, &d));
+    assert_ok(text_classification_take_labels(&ctx, t, named, 2, false));
+    assert_int_equal(load(t, TASK_EVAL, 0, &d), MTS_ERR_BAD_FILE);
+    assert_int_equal(text_classification_take_labels(&ctx, t, named, 1, false), MTS_ERR_ARGUMENT);
+    assert_ok(text_classification_take_labels(&ctx, t, NULL, 1, true));
+    assert_true(t->regression && t->label_names == NULL && t->num_labels == 1);
+    assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "x|1/y|0/");
     dataset_deinit(&d);
-    task_deinit(&spec);
+    done(t);
 }
 
 /* Training on from a model: its order of the classes where it has the same, in any case. */
@@ -371,36 +424,36 @@ static void test_order_of_a_model(void **state)
     static const char *const unnamed[] = {"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3"};
     static const char *const other[] = {"a", "b", "c", "d"};
     mts_options o = train_options("t.csv", "text,label\nw,A\nx,a\ny,b\nz,c\n");
-    task_spec spec = {0};
-    task_match match;
+    text_classification *t = NULL;
+    label_match match;
     dataset d = {0};
     (void)state;
-    assert_ok(task_resolve(&ctx, &o, &spec));
-    assert_ok(task_match_labels(&ctx, &spec, unnamed, 4, false, &match));
-    assert_int_equal(match, TASK_MATCH_FITS);
-    assert_string_equal(spec.label_names[0], "A");
-    assert_ok(task_match_labels(&ctx, &spec, other, 4, false, &match));
-    assert_int_equal(match, TASK_MATCH_NAMES);
-    assert_ok(task_match_labels(&ctx, &spec, turned, 3, false, &match));
-    assert_int_equal(match, TASK_MATCH_SHAPE);
-    assert_ok(task_match_labels(&ctx, &spec, other, 1, true, &match));
-    assert_int_equal(match, TASK_MATCH_SHAPE);
-    assert_string_equal(spec.label_names[0], "A");
-    assert_ok(task_match_labels(&ctx, &spec, turned, 4, false, &match));
-    assert_int_equal(match, TASK_MATCH_FITS);
-    assert_string_equal(spec.label_names[0], "b"); /* spelled as in the data */
-    assert_ok(task_load_train(&ctx, &spec, &d));
+    assert_ok(resolve(&o, &t));
+    assert_ok(text_classification_match_labels(&ctx, t, unnamed, 4, false, &match));
+    assert_int_equal(match, LABELS_FIT);
+    assert_string_equal(t->label_names[0], "A");
+    assert_ok(text_classification_match_labels(&ctx, t, other, 4, false, &match));
+    assert_int_equal(match, LABELS_OTHER_NAMES);
+    assert_ok(text_classification_match_labels(&ctx, t, turned, 3, false, &match));
+    assert_int_equal(match, LABELS_OTHER_SHAPE);
+    assert_ok(text_classification_match_labels(&ctx, t, other, 1, true, &match));
+    assert_int_equal(match, LABELS_OTHER_SHAPE);
+    assert_string_equal(t->label_names[0], "A");
+    assert_ok(text_classification_match_labels(&ctx, t, turned, 4, false, &match));
+    assert_int_equal(match, LABELS_FIT);
+    assert_string_equal(t->label_names[0], "b"); /* spelled as in the data */
+    assert_ok(load(t, TASK_TRAIN, 0, &d));
     assert_string_equal(flat(&d), "w|2/x|3/y|0/z|1/");
     dataset_deinit(&d);
-    task_deinit(&spec);
+    done(t);
 }
 
 /* -------------------------------------------------------------------------------- GLUE ---- */
 
-static mts_options glue_options(const char *task)
+static mts_options glue_options(const char *name)
 {
     mts_options o = all_rows();
-    o.task_name = task;
+    o.task_name = name;
     o.data_dir = folder;
     return o;
 }
@@ -413,11 +466,11 @@ static void test_glue_names(void **state)
         {"wnli", "WNLI"}, {"stsb", "STS_B"}};
     (void)state;
     for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
-        const glue_task *task = glue_task_find(spellings[i][1]);
-        assert_non_null(task);
-        assert_string_equal(task->name, spellings[i][0]);
-        assert_ptr_equal(glue_task_find(task->name), task);
-        assert_ptr_equal(glue_task_find(task->folder), task);
+        const glue_task *known = glue_task_find(spellings[i][1]);
+        assert_non_null(known);
+        assert_string_equal(known->name, spellings[i][0]);
+        assert_ptr_equal(glue_task_find(known->name), known);
+        assert_ptr_equal(glue_task_find(known->folder), known);
     }
     assert_null(glue_task_find("sst"));
     assert_null(glue_task_find("sst22"));
@@ -427,7 +480,7 @@ static void test_glue_names(void **state)
 static void test_glue_headers(void **state)
 {
     mts_options o = glue_options("MRPC");
-    task_spec spec = {0};
+    text_classification *t = NULL;
     dataset d = {0};
     (void)state;
     put("train.tsv",
@@ -441,48 +494,55 @@ static void test_glue_headers(void **state)
     put("train.tsv", "sentence1\tsentence2\tlabel\np\tq\tneutral\n");
     assert_rows(&o, "p|q|1/");
     put("train.tsv", "sentence1\tsentence2\tlabel\np\tq\t-\n");
-    assert_ok(task_resolve(&ctx, &o, &spec));
-    assert_int_equal(task_load_train(&ctx, &spec, &d), MTS_ERR_BAD_FILE);
+    assert_ok(resolve(&o, &t));
+    assert_int_equal(load(t, TASK_TRAIN, 0, &d), MTS_ERR_BAD_FILE);
     assert_non_null(strstr(ctx.error, "train.tsv:2: \"label\": expected one of \"entailment\", "
                                       "\"neutral\", \"contradiction\", found \"-\""));
-    assert_int_equal(task_eval_count(&spec), 2);
-    assert_string_equal(task_set_suffix(&spec, 0), "");
-    assert_string_equal(task_set_suffix(&spec, 1), "_mm");
+    assert_int_equal(sets_of(t, TASK_EVAL), 2);
+    assert_string_equal(suffix_of(t, 0), "");
+    assert_string_equal(suffix_of(t, 1), "_mm");
     put("dev_mismatched.tsv", "sentence1\tsentence2\tlabel\nu\tv\tentailment\n");
-    assert_ok(task_load_eval(&ctx, &spec, 1, &d));
+    assert_ok(load(t, TASK_EVAL, 1, &d));
     assert_string_equal(flat(&d), "u|v|0/");
     dataset_deinit(&d);
-    assert_int_equal(task_load_eval(&ctx, &spec, 0, &d), MTS_ERR_NOT_FOUND);
-    task_deinit(&spec);
+    assert_int_equal(load(t, TASK_EVAL, 0, &d), MTS_ERR_NOT_FOUND);
+    done(t);
 }
 
 static void test_cola_files(void **state)
 {
     mts_options o = glue_options("cola");
-    task_spec spec = {0};
+    text_classification *t = NULL;
     dataset d = {0};
     (void)state;
     put("train.tsv", "gj04\t1\t\tx y\ngj04\t0\t*\tz\n");
     put("test.tsv", "index\tsentence\n0\tu\n1\tv\n");
     assert_rows(&o, "x y|1/z|0/");
-    assert_ok(task_resolve(&ctx, &o, &spec));
-    assert_ok(task_load_test(&ctx, &spec, 0, &d));
+    assert_ok(resolve(&o, &t));
+    assert_ok(load(t, TASK_TEST, 0, &d));
     assert_string_equal(flat(&d), "u/v/");
     dataset_deinit(&d);
     put("train.tsv", "gj04\t1\tx y\n");
-    assert_int_equal(task_load_train(&ctx, &spec, &d), MTS_ERR_BAD_FILE);
+    assert_int_equal(load(t, TASK_TRAIN, 0, &d), MTS_ERR_BAD_FILE);
     assert_non_null(strstr(ctx.error, "train.tsv:1: expected 4 fields, found 3"));
-    task_deinit(&spec);
+    done(t);
 }
 
 static void test_glue_arguments(void **state)
 {
     mts_options o = glue_options("sst3");
+    text_classification *t = NULL;
     (void)state;
     assert_unresolved(&o, MTS_ERR_ARGUMENT, "rte or wnli, found \"sst3\"");
     o = glue_options("sst2");
     o.do_regression = true;
-    assert_unresolved(&o, MTS_ERR_ARGUMENT, "expected a task with scores, found task_name sst2");
+    assert_unresolved(&o, MTS_ERR_ARGUMENT, "do_regression: task_name sst2 has classes");
+    o.do_regression = 0;
+    assert_ok(resolve(&o, &t));
+    done(t);
+    o = glue_options("stsb");
+    o.do_regression = 0;
+    assert_unresolved(&o, MTS_ERR_ARGUMENT, "do_regression: task_name stsb has scores");
     o = glue_options("sst2");
     o.data_dir = NULL;
     assert_unresolved(&o, MTS_ERR_ARGUMENT, "the folder of its files, found none");
@@ -495,27 +555,27 @@ static void test_glue_model_order(void **state)
     const char *const unnamed[] = {"LABEL_0", "LABEL_1"}, *const other[] = {"equivalent",
                                                                             "equivalent"};
     mts_options o = glue_options("mrpc");
-    task_spec spec = {0};
+    text_classification *t = NULL;
     dataset d = {0};
     (void)state;
     put("dev.tsv", "Quality\t#1 String\t#2 String\n1\tp\tq\n0\tr\ts\nequivalent\tt\tu\n");
-    assert_ok(task_resolve(&ctx, &o, &spec));
-    assert_ok(task_set_labels(&ctx, &spec, unnamed, 2, false));
-    assert_int_equal(spec.positive_label, 1);
-    assert_string_equal(spec.label_names[1], "equivalent");
-    assert_ok(task_load_eval(&ctx, &spec, 0, &d));
+    assert_ok(resolve(&o, &t));
+    assert_ok(text_classification_take_labels(&ctx, t, unnamed, 2, false));
+    assert_int_equal(t->positive_label, 1);
+    assert_string_equal(t->label_names[1], "equivalent");
+    assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "p|q|1/r|s|0/t|u|1/");
     dataset_deinit(&d);
-    assert_ok(task_set_labels(&ctx, &spec, swapped, 2, false));
-    assert_int_equal(spec.positive_label, 0);
-    assert_string_equal(spec.label_names[0], "equivalent");
-    assert_ok(task_load_eval(&ctx, &spec, 0, &d));
+    assert_ok(text_classification_take_labels(&ctx, t, swapped, 2, false));
+    assert_int_equal(t->positive_label, 0);
+    assert_string_equal(t->label_names[0], "equivalent");
+    assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "p|q|0/r|s|1/t|u|0/");
     dataset_deinit(&d);
-    assert_int_equal(task_set_labels(&ctx, &spec, other, 2, false), MTS_ERR_ARGUMENT);
-    assert_int_equal(task_set_labels(&ctx, &spec, swapped, 3, false), MTS_ERR_ARGUMENT);
-    assert_int_equal(task_set_labels(&ctx, &spec, NULL, 1, true), MTS_ERR_ARGUMENT);
-    task_deinit(&spec);
+    assert_int_equal(text_classification_take_labels(&ctx, t, other, 2, false), MTS_ERR_ARGUMENT);
+    assert_int_equal(text_classification_take_labels(&ctx, t, swapped, 3, false), MTS_ERR_ARGUMENT);
+    assert_int_equal(text_classification_take_labels(&ctx, t, NULL, 1, true), MTS_ERR_ARGUMENT);
+    done(t);
 }
 
 /* data_dir may be the folder above the task's. */
@@ -528,6 +588,168 @@ static void test_glue_folder_above(void **state)
     assert_rows(&o, "p|q|3.8/r|s|0/");
 }
 
+/* -------------------------------------------------------------------- as the trainer does ---- */
+
+static tokenizer *tok;
+
+static task_reading reading_with_tokenizer(void)
+{
+    return (task_reading){.tokenizer = tok, .max_length = 5, .threads = 2, .note = hear};
+}
+
+/* The table of classes: the last takes what no other wants, so there is always one. */
+static void test_classes(void **state)
+{
+    mts_options o = all_rows();
+    int i = 0;
+    (void)state;
+    while (task_class_at(i) != NULL)
+        i++;
+    assert_ptr_equal(task_class_at(i - 1), &text_classification_class);
+    assert_null(task_class_at(-1));
+    assert_ptr_equal(task_class_of(&o, NULL), &text_classification_class);
+    o.task_name = "mnli";
+    assert_ptr_equal(task_class_of(&o, "classification"), &text_classification_class);
+}
+
+static void test_inputs_and_metrics(void **state)
+{
+    mts_options o = glue_options("mnli");
+    task_metric found[TASK_METRICS_MAX];
+    text_classification *t = NULL;
+    (void)state;
+    assert_ok(resolve(&o, &t));
+    const task_class *class = t->base.class;
+    static const char *const names[] = {"train.tsv", "dev_matched.tsv", "dev_mismatched.tsv",
+                                        "test_matched.tsv", "test_mismatched.tsv"};
+    for (int64_t i = 0; i < 5; i++)
+        assert_string_equal(strrchr(class->input(&t->base, i), '/') + 1, names[i]);
+    assert_null(class->input(&t->base, 5));
+    assert_int_equal(class->metrics(&t->base, 1, found), 1);
+    assert_string_equal(found[0].name, "accuracy_mm");
+    assert_true(found[0].greater_is_better);
+    done(t);
+    o = train_options("t.csv", "text,label\nx,1.5\ny,2\n");
+    o.test_file = "test.csv";
+    assert_ok(resolve(&o, &t));
+    assert_string_equal(t->base.head, "regression");
+    assert_int_equal(class->metrics(&t->base, 0, found), 3);
+    assert_string_equal(found[0].name, "mse");
+    assert_false(found[0].greater_is_better);
+    assert_true(found[1].greater_is_better);
+    assert_string_equal(class->input(&t->base, 1), "test.csv");
+    assert_null(class->input(&t->base, 2));
+    done(t);
+}
+
+/* Labels and rows come from one reading of the training file: it may be gone in between. */
+static void test_train_file_is_read_once(void **state)
+{
+    mts_options o = train_options("t.csv", "text,label\na b c d,2\nb,1\nc,2\n");
+    const task_reading r = reading_with_tokenizer();
+    static const int32_t classes[] = {1, 0, 1};
+    text_classification *t = NULL;
+    encoded_dataset e = {0};
+    (void)state;
+    assert_ok(resolve(&o, &t));
+    assert_string_equal(t->base.head, "classification");
+    assert_false(t->base.other_labels);
+    assert_int_equal(remove(o.train_file), 0);
+    assert_ok(t->base.class->encode(&ctx, &t->base, TASK_TRAIN, 0, &r, &e));
+    assert_int_equal(e.n, 3);
+    assert_int_equal(e.cut, 1);
+    assert_non_null(strstr(notes, "t.csv: 1 of 3 rows were cut to --max_seq_length 5 tokens"));
+    assert_int_equal(e.targets.kind, TARGET_CLASS);
+    assert_memory_equal(e.targets.index, classes, sizeof classes);
+    encoded_dataset_deinit(&e);
+    assert_int_equal(t->base.class->encode(&ctx, &t->base, TASK_TRAIN, 0, &r, &e),
+                     MTS_ERR_NOT_FOUND);
+    done(t);
+}
+
+/* Read a file of the folder; freed by the caller. */
+static char *content_of(const char *name)
+{
+    char *bytes = NULL;
+    assert_ok(file_read_all(&ctx, at(name), (size_t)1 << 20, &bytes, NULL));
+    return bytes;
+}
+
+/* The outputs of three rows, in two batches that are not in the order of the rows. */
+static void score(const text_classification *t, task_split split, const encoded_dataset *e,
+                  const float *outputs, const char *dir, json_t *out)
+{
+    static const int64_t rows[] = {2, 0, 1};
+    const task_class *class = t->base.class;
+    const int64_t width = t->num_labels;
+    task_scores *scores = NULL;
+    float first[4];
+    batch_plan plan = {0};
+    batch b = {0};
+    assert_ok(batch_plan_rows(&ctx, &plan, e, 2));
+    assert_ok(batch_init(&ctx, &b, &plan));
+    assert_ok(class->scores_begin(&ctx, &t->base, split, 0, e, &scores));
+    batch_fill(&b, e, rows, 2);
+    memcpy(first, outputs + 2 * width, (size_t)width * sizeof first[0]);
+    memcpy(first + width, outputs, (size_t)width * sizeof first[0]);
+    assert_ok(class->scores_add(&ctx, scores, &b, rows, first));
+    batch_fill(&b, e, rows + 2, 1);
+    assert_ok(class->scores_add(&ctx, scores, &b, rows + 2, outputs + width));
+    assert_ok(class->scores_finish(&ctx, scores, dir, out));
+    class->scores_close(scores);
+    batch_deinit(&b);
+}
+
+static void test_scores(void **state)
+{
+    static const float outputs[] = {2, 1, 0, 4, -1, -2}; /* classes 0, 1, 0 */
+    mts_options o = train_options("t.csv", "text,label\na,x\nb,y\nc,y\n");
+    const task_reading r = reading_with_tokenizer();
+    text_classification *t = NULL;
+    encoded_dataset e = {0};
+    json_t *found = json_object();
+    (void)state;
+    o.validation_file = put("v.csv", "text,label\na,x\nb,x\nc,x\n");
+    assert_ok(resolve(&o, &t));
+    assert_ok(t->base.class->encode(&ctx, &t->base, TASK_EVAL, 0, &r, &e));
+    score(t, TASK_EVAL, &e, outputs, NULL, found);
+    assert_int_equal(json_object_size(found), 2);
+    assert_true(json_real_value(json_object_get(found, "eval_accuracy")) == 2.0 / 3.0);
+    assert_true(json_real_value(json_object_get(found, "eval_f1")) == 0.0);
+    encoded_dataset_deinit(&e);
+    done(t);
+    json_decref(found);
+}
+
+static void test_predictions(void **state)
+{
+    static const float outputs[] = {2, 1, 0, 4, -1, -2}; /* classes 0, 1, 0 */
+    static const float values[] = {0.5f, -1.25f, 1e-9f};
+    mts_options o = train_options("t.csv", "text,label\na,x\nb,y\n");
+    const task_reading r = reading_with_tokenizer();
+    text_classification *t = NULL;
+    encoded_dataset e = {0};
+    char *text;
+    (void)state;
+    o.test_file = put("p.csv", "text\na\nb\nc\n");
+    assert_ok(resolve(&o, &t));
+    assert_ok(t->base.class->encode(&ctx, &t->base, TASK_TEST, 0, &r, &e));
+    assert_int_equal(e.targets.kind, TARGET_NONE);
+    score(t, TASK_TEST, &e, outputs, folder, NULL);
+    text = content_of("predict_results.txt");
+    assert_string_equal(text, "index\tprediction\n0\tx\n1\ty\n2\tx\n");
+    mem_free(text);
+    done(t);
+    put("t.csv", "text,label\na,1.5\nb,2\n");
+    assert_ok(resolve(&o, &t));
+    score(t, TASK_TEST, &e, values, folder, NULL);
+    text = content_of("predict_results.txt");
+    assert_string_equal(text, "index\tprediction\n0\t0.500\n1\t-1.250\n2\t0.000\n");
+    mem_free(text);
+    encoded_dataset_deinit(&e);
+    done(t);
+}
+
 /* ------------------------------------------------------------------------------ memory ---- */
 
 static void test_memory_failure(void **state)
@@ -537,15 +759,15 @@ static void test_memory_failure(void **state)
     int64_t n = 0;
     (void)state;
     for (; st != MTS_OK && n < 200; n++) {
-        task_spec spec = {0};
+        text_classification *t = NULL;
         dataset d = {0};
         mem_fail_after(n);
-        st = task_resolve(&ctx, &o, &spec);
+        st = resolve(&o, &t);
         if (st == MTS_OK)
-            st = task_load_train(&ctx, &spec, &d);
+            st = load(t, TASK_TRAIN, 0, &d);
         assert_true(st == MTS_OK || st == MTS_ERR_MEMORY);
         dataset_deinit(&d);
-        task_deinit(&spec);
+        done(t);
     }
     mem_fail_after(-1);
     assert_int_equal(st, MTS_OK);
@@ -556,12 +778,16 @@ static int make_folder(void **state)
 {
     (void)state;
     snprintf(folder, sizeof folder, "/tmp/mantissa_tasks_XXXXXX");
-    return mkdtemp(folder) == NULL;
+    if (mkdtemp(folder) == NULL)
+        return 1;
+    put("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\nd\n");
+    return tokenizer_open(&ctx, folder, &tok) != MTS_OK;
 }
 
 static int remove_folder(void **state)
 {
     (void)state;
+    tokenizer_close(tok);
     return file_remove_tree(&ctx, folder) != MTS_OK;
 }
 
@@ -586,6 +812,11 @@ int main(void)
         cmocka_unit_test(test_glue_arguments),
         cmocka_unit_test(test_glue_model_order),
         cmocka_unit_test(test_glue_folder_above),
+        cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_inputs_and_metrics),
+        cmocka_unit_test(test_train_file_is_read_once),
+        cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_predictions),
         cmocka_unit_test(test_memory_failure),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -1,6 +1,6 @@
 /*
  * UTF-8, properties of code points, BertNormalizer.  The counts and the expected texts are those of
- * Hugging Face's tokenizers 0.23; tools/check_tokenizer.py compares every code point with it.
+ * Hugging Face's tokenizers 0.23; gates/check_tokenizer.py compares every code point with it.
  */
 #include <stdarg.h>
 #include <stddef.h>

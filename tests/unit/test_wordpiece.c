@@ -3,9 +3,15 @@
  * The expected numbers are those of Hugging Face's tokenizers 0.23 with the same vocabulary.
  *
  * As a program, `test_wordpiece --encode MODEL_DIR` reads requests from standard input, one a line:
- *     max_length TAB hexadecimal bytes of text a [TAB the same of text b]
+ *     max_length TAB hexadecimal bytes of text a [TAB the same of text b [TAB overlap]]
  * and answers each with one line: ids TAB type_ids TAB begin TAB end (numbers with spaces between).
- * tools/check_tokenizer.py compares the answers with Hugging Face's.
+ * With an overlap it answers with one line of such windows, TAB-separated and each followed by
+ *     TAB first_b TAB count_b TAB skipped_b
+ * or with an empty line where windows of that size are refused.
+ *
+ * `test_wordpiece --rewrite MODEL_DIR OUT_DIR` writes the tokenizer files of a folder into another
+ * one that exists, as a training run does.
+ * gates/check_tokenizer.py compares the answers with Hugging Face's.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +20,8 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
-#include "text/wordpiece.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_files.h"
 #include "unit/text_folder.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -43,17 +50,17 @@ static const char json_text[] =
     "\"vocab\":{\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2,\"[SEP]\":3,\"[MASK]\":4,"
     "\"a\":5,\"##b\":6}}}";
 
-static wordpiece *open_with(const char *name, const char *content)
+static tokenizer *open_with(const char *name, const char *content)
 {
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     text_folder folder = text_folder_make();
     text_folder_put(&folder, name, content);
-    mts_status st = wordpiece_open(&ctx, folder.path, &wp);
+    mts_status st = tokenizer_open(&ctx, folder.path, &tok);
     text_folder_remove(&folder);
     assert_string_equal(ctx.error, "");
     assert_int_equal(st, MTS_OK);
-    return wp;
+    return tok;
 }
 
 /* One request and the answer of Hugging Face. */
@@ -63,18 +70,18 @@ typedef struct golden {
     int32_t ids[12], types[12], begin[12], end[12];
 } golden;
 
-static void check(const wordpiece *wp, const golden *want)
+static void check(const tokenizer *tok, const golden *want)
 {
     mts_ctx ctx = {""};
     mts_encoding e = {0};
-    assert_int_equal(wordpiece_encode(&ctx, wp, want->a, want->b, want->max_length, &e), MTS_OK);
+    assert_int_equal(tokenizer_encode(&ctx, tok, want->a, want->b, want->max_length, &e), MTS_OK);
     assert_int_equal(e.length, want->length);
     size_t bytes = (size_t)e.length * sizeof(int32_t);
     assert_memory_equal(e.ids, want->ids, bytes);
     assert_memory_equal(e.type_ids, want->types, bytes);
     assert_memory_equal(e.begin, want->begin, bytes);
     assert_memory_equal(e.end, want->end, bytes);
-    wordpiece_free_encoding(&e);
+    tokenizer_free_encoding(&e);
     assert_null(e.ids);
 }
 
@@ -118,10 +125,10 @@ static void test_single_texts(void **state)
          {0, 0, 4, 8, 9, 0}, {0, 3, 7, 9, 10, 0}},
         /* clang-format on */
     };
-    wordpiece *wp = open_with("vocab.txt", vocab_text);
+    tokenizer *tok = open_with("vocab.txt", vocab_text);
     for (size_t i = 0; i < COUNT(goldens); i++)
-        check(wp, &goldens[i]);
-    wordpiece_close(wp);
+        check(tok, &goldens[i]);
+    tokenizer_close(tok);
 }
 
 static void test_pairs_and_truncation(void **state)
@@ -176,26 +183,26 @@ static void test_pairs_and_truncation(void **state)
          {0, 0, 3, 0}, {0, 2, 7, 0}},
         /* clang-format on */
     };
-    wordpiece *wp = open_with("vocab.txt", vocab_text);
+    tokenizer *tok = open_with("vocab.txt", vocab_text);
     for (size_t i = 0; i < COUNT(goldens); i++)
-        check(wp, &goldens[i]);
-    wordpiece_close(wp);
+        check(tok, &goldens[i]);
+    tokenizer_close(tok);
 }
 
 static void test_word_of_100_letters(void **state)
 {
     (void)state;
-    wordpiece *wp = open_with("vocab.txt", vocab_text);
+    tokenizer *tok = open_with("vocab.txt", vocab_text);
     char text[102] = "a";
     mts_encoding e = {0};
     memset(text + 1, 'b', 100);
-    assert_int_equal(wordpiece_encode(NULL, wp, text, NULL, 0, &e), MTS_OK);
+    assert_int_equal(tokenizer_encode(NULL, tok, text, NULL, 0, &e), MTS_OK);
     assert_int_equal(e.length, 3); /* 101 letters: [UNK] */
     assert_int_equal(e.ids[1], 1);
     assert_int_equal(e.end[1], 101);
-    wordpiece_free_encoding(&e);
+    tokenizer_free_encoding(&e);
     text[100] = '\0';
-    assert_int_equal(wordpiece_encode(NULL, wp, text, NULL, 0, &e), MTS_OK);
+    assert_int_equal(tokenizer_encode(NULL, tok, text, NULL, 0, &e), MTS_OK);
     assert_int_equal(e.length, 102);
     assert_int_equal(e.ids[1], 17);
     for (int i = 2; i <= 100; i++) {
@@ -203,8 +210,8 @@ static void test_word_of_100_letters(void **state)
         assert_int_equal(e.begin[i], i - 1);
         assert_int_equal(e.end[i], i);
     }
-    wordpiece_free_encoding(&e);
-    wordpiece_close(wp);
+    tokenizer_free_encoding(&e);
+    tokenizer_close(tok);
 }
 
 static void test_malformed_utf8_is_dropped(void **state)
@@ -216,10 +223,10 @@ static void test_malformed_utf8_is_dropped(void **state)
         {"is\xE4\xB8 is\xED\xA0\x80", NULL, 0, 4, {2, 23, 23, 3}, {0}, {0, 0, 5}, {0, 2, 7}},
         {"\xC0\xAF\xF0\x9F", NULL, 0, 2, {2, 3}, {0}, {0}, {0}},
     };
-    wordpiece *wp = open_with("vocab.txt", vocab_text);
+    tokenizer *tok = open_with("vocab.txt", vocab_text);
     for (size_t i = 0; i < COUNT(goldens); i++)
-        check(wp, &goldens[i]);
-    wordpiece_close(wp);
+        check(tok, &goldens[i]);
+    tokenizer_close(tok);
 }
 
 static void test_added_tokens(void **state)
@@ -253,11 +260,11 @@ static void test_added_tokens(void **state)
          {0, 0, 1, 5, 7, 8, 0}, {0, 1, 5, 6, 8, 11, 0}},
         /* clang-format on */
     };
-    wordpiece *wp = open_with("tokenizer.json", json_text);
-    assert_int_equal(wordpiece_vocab_size(wp), 10);
+    tokenizer *tok = open_with("tokenizer.json", json_text);
+    assert_int_equal(tokenizer_vocab_size(tok), 10);
     for (size_t i = 0; i < COUNT(goldens); i++)
-        check(wp, &goldens[i]);
-    wordpiece_close(wp);
+        check(tok, &goldens[i]);
+    tokenizer_close(tok);
 }
 
 static void test_lower_case_is_switched(void **state)
@@ -267,44 +274,42 @@ static void test_lower_case_is_switched(void **state)
                                  {0, 0, 3, 6},   {0, 2, 5, 8}};
     static const golden lower = {"IS is \u00e1", NULL,        0, 5, {2, 23, 23, 17, 3}, {0},
                                  {0, 0, 3, 6},   {0, 2, 5, 8}};
-    wordpiece *wp = open_with("vocab.txt", vocab_text);
-    assert_true(wordpiece_lower_case(wp));
-    check(wp, &lower);
-    wordpiece_set_lower_case(wp, false); /* accents stay too: strip_accents is null */
-    assert_false(wordpiece_lower_case(wp));
-    check(wp, &cased);
-    wordpiece_set_lower_case(wp, true);
-    check(wp, &lower);
-    wordpiece_close(wp);
+    tokenizer *tok = open_with("vocab.txt", vocab_text);
+    check(tok, &lower);
+    assert_int_equal(tokenizer_set_lower_case(NULL, tok, false), MTS_OK);
+    /* accents stay too: strip_accents is null */
+    check(tok, &cased);
+    assert_int_equal(tokenizer_set_lower_case(NULL, tok, true), MTS_OK);
+    check(tok, &lower);
+    tokenizer_close(tok);
 }
 
 static void test_queries(void **state)
 {
     (void)state;
-    wordpiece *wp = open_with("vocab.txt", vocab_text);
-    assert_int_equal(wordpiece_vocab_size(wp), 31);
-    assert_string_equal(wordpiece_token(wp, 6), "##aff");
-    assert_string_equal(wordpiece_token(wp, 30), "\u03ac");
-    assert_null(wordpiece_token(wp, -1));
-    assert_null(wordpiece_token(wp, 31));
-    assert_int_equal(wordpiece_find_token(wp, "##aff"), 6);
-    assert_int_equal(wordpiece_find_token(wp, "aff"), -1);
-    assert_int_equal(wordpiece_pad_id(wp), 0);
-    assert_int_equal(wordpiece_unk_id(wp), 1);
-    assert_int_equal(wordpiece_cls_id(wp), 2);
-    assert_int_equal(wordpiece_sep_id(wp), 3);
-    assert_int_equal(wordpiece_mask_id(wp), 4);
-    wordpiece_close(wp);
-    wordpiece_close(NULL);
-    wordpiece_free_encoding(NULL);
+    tokenizer *tok = open_with("vocab.txt", vocab_text);
+    assert_int_equal(tokenizer_vocab_size(tok), 31);
+    assert_string_equal(tokenizer_token(tok, 6), "##aff");
+    assert_string_equal(tokenizer_token(tok, 30), "\u03ac");
+    assert_null(tokenizer_token(tok, -1));
+    assert_null(tokenizer_token(tok, 31));
+    assert_int_equal(tokenizer_find_token(tok, "##aff"), 6);
+    assert_int_equal(tokenizer_find_token(tok, "aff"), -1);
+    assert_int_equal(tokenizer_find_token(tok, "[MASK]"), 4);
+    tokenizer_close(tok);
+    tokenizer_close(NULL);
+    tokenizer_free_encoding(NULL);
 
-    wp = open_with("vocab.txt", "[SEP]\n[CLS]\n[UNK]\n");
-    assert_int_equal(wordpiece_pad_id(wp), 0);
-    assert_int_equal(wordpiece_mask_id(wp), -1);
-    wordpiece_close(wp);
+    /* the ids are those of the file, and [PAD] and [MASK] need not be there */
+    static const golden other_ids = {"is [MASK]",     NULL,           0, 6, {1, 2, 2, 2, 2, 0}, {0},
+                                     {0, 0, 3, 4, 8}, {0, 2, 4, 8, 9}};
+    tok = open_with("vocab.txt", "[SEP]\n[CLS]\n[UNK]\n");
+    check(tok, &other_ids);
+    assert_int_equal(tokenizer_find_token(tok, "[MASK]"), -1);
+    tokenizer_close(tok);
 
     int count = 0;
-    const char *const *names = wordpiece_file_names(&count);
+    const char *const *names = tokenizer_file_names(&count);
     assert_int_equal(count, 5);
     assert_string_equal(names[0], "vocab.txt");
 }
@@ -313,19 +318,19 @@ static void test_lengths_without_room(void **state)
 {
     (void)state;
     mts_ctx ctx = {""};
-    wordpiece *wp = open_with("vocab.txt", vocab_text);
+    tokenizer *tok = open_with("vocab.txt", vocab_text);
     static const int64_t bad[] = {1, -1, INT64_MIN};
     mts_encoding e = {0};
     for (size_t i = 0; i < COUNT(bad); i++) {
-        assert_int_equal(wordpiece_encode(&ctx, wp, "is", NULL, bad[i], &e), MTS_ERR_ARGUMENT);
+        assert_int_equal(tokenizer_encode(&ctx, tok, "is", NULL, bad[i], &e), MTS_ERR_ARGUMENT);
         assert_non_null(strstr(ctx.error, "special tokens"));
         assert_null(e.ids);
     }
-    assert_int_equal(wordpiece_encode(&ctx, wp, "is", "is", 2, &e), MTS_ERR_ARGUMENT);
-    assert_int_equal(wordpiece_encode(&ctx, wp, "is", "is", INT64_MAX, &e), MTS_OK);
+    assert_int_equal(tokenizer_encode(&ctx, tok, "is", "is", 2, &e), MTS_ERR_ARGUMENT);
+    assert_int_equal(tokenizer_encode(&ctx, tok, "is", "is", INT64_MAX, &e), MTS_OK);
     assert_int_equal(e.length, 5);
-    wordpiece_free_encoding(&e);
-    wordpiece_close(wp);
+    tokenizer_free_encoding(&e);
+    tokenizer_close(tok);
 }
 
 /* Several threads with one object give what one thread gives. */
@@ -334,24 +339,24 @@ static void test_threads_share_the_object(void **state)
     (void)state;
     static const char *const texts[] = {"UNwant\u00e9d, running", "caf\u00e9 is\u4e2d\u6587!",
                                         "a\u0301\u0323b [MASK]"};
-    wordpiece *wp = open_with("vocab.txt", vocab_text);
+    tokenizer *tok = open_with("vocab.txt", vocab_text);
     mts_encoding want[COUNT(texts)];
     int wrong = 0;
     for (size_t i = 0; i < COUNT(texts); i++)
-        assert_int_equal(wordpiece_encode(NULL, wp, texts[i], texts[0], 0, &want[i]), MTS_OK);
+        assert_int_equal(tokenizer_encode(NULL, tok, texts[i], texts[0], 0, &want[i]), MTS_OK);
 #pragma omp parallel for num_threads(4) reduction(+ : wrong)
     for (int i = 0; i < 3000; i++) {
         size_t k = (size_t)i % COUNT(texts);
         mts_encoding e = {0};
-        wrong += wordpiece_encode(NULL, wp, texts[k], texts[0], 0, &e) != MTS_OK ||
+        wrong += tokenizer_encode(NULL, tok, texts[k], texts[0], 0, &e) != MTS_OK ||
                  e.length != want[k].length ||
                  memcmp(e.ids, want[k].ids, (size_t)e.length * 4 * sizeof(int32_t)) != 0;
-        wordpiece_free_encoding(&e);
+        tokenizer_free_encoding(&e);
     }
     assert_int_equal(wrong, 0);
     for (size_t i = 0; i < COUNT(texts); i++)
-        wordpiece_free_encoding(&want[i]);
-    wordpiece_close(wp);
+        tokenizer_free_encoding(&want[i]);
+    tokenizer_close(tok);
 }
 
 /* Let each allocation fail in turn, first in opening and then in encoding. */
@@ -363,13 +368,13 @@ static void test_memory_failure(void **state)
     text_folder_put(&folder, "tokenizer.json", json_text);
     text_folder_put(&folder, "tokenizer_config.json", "{\"unk_token\":\"[UNK]\"}");
     text_folder_put(&folder, "special_tokens_map.json", "{\"pad_token\":\"[PAD]\"}");
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     mts_status st = MTS_ERR_MEMORY;
     int64_t failures = 0;
     for (; st == MTS_ERR_MEMORY; failures++) {
         mem_fail_after(failures);
-        st = wordpiece_open(&ctx, folder.path, &wp);
-        assert_true(st == MTS_ERR_MEMORY ? wp == NULL && ctx.error[0] != '\0' : st == MTS_OK);
+        st = tokenizer_open(&ctx, folder.path, &tok);
+        assert_true(st == MTS_ERR_MEMORY ? tok == NULL && ctx.error[0] != '\0' : st == MTS_OK);
     }
     assert_true(failures > 15);
     mem_fail_after(-1);
@@ -377,13 +382,13 @@ static void test_memory_failure(void **state)
     st = MTS_ERR_MEMORY;
     for (failures = 0; st == MTS_ERR_MEMORY; failures++) {
         mem_fail_after(failures);
-        st = wordpiece_encode(&ctx, wp, "abbb [MASK] \u1e69\u0301 NewWord", "a", 0, &e);
+        st = tokenizer_encode(&ctx, tok, "abbb [MASK] \u1e69\u0301 NewWord", "a", 0, &e);
         assert_true(st == MTS_OK || (st == MTS_ERR_MEMORY && e.ids == NULL));
     }
     assert_true(failures > 5);
     mem_fail_after(-1);
-    wordpiece_free_encoding(&e);
-    wordpiece_close(wp);
+    tokenizer_free_encoding(&e);
+    tokenizer_close(tok);
     text_folder_remove(&folder);
 }
 
@@ -405,56 +410,102 @@ static void print_numbers(const int32_t *numbers, int64_t n, char end)
 {
     for (int64_t i = 0; i < n; i++)
         printf("%s%d", i > 0 ? " " : "", numbers[i]);
-    putchar(end);
+    if (end != '\0')
+        putchar(end);
+}
+
+static void print_row(const mts_encoding *e)
+{
+    print_numbers(e->ids, e->length, '\t');
+    print_numbers(e->type_ids, e->length, '\t');
+    print_numbers(e->begin, e->length, '\t');
+    print_numbers(e->end, e->length, '\0');
+}
+
+/* Answer one request for windows; false after an error, which is printed. */
+static bool answer_windows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length, const char *a,
+                           const char *b, int64_t overlap)
+{
+    token_windows w;
+    const mts_status st = tokenizer_windows(ctx, tok, a, b, max_length, overlap, &w);
+    for (int64_t k = 0; k < w.count; k++) {
+        const token_window *item = &w.items[k];
+        print_row(&item->row);
+        printf("\t%lld\t%lld\t%lld%s", (long long)item->first_b, (long long)item->count_b,
+               (long long)item->skipped_b, k + 1 < w.count ? "\t" : "");
+    }
+    printf("%s\n", st == MTS_OK || st == MTS_ERR_ARGUMENT ? "" : ctx->error);
+    token_windows_deinit(&w);
+    return st == MTS_OK || st == MTS_ERR_ARGUMENT;
 }
 
 /* Answer one request; false after an error, which is printed. */
-static bool answer(mts_ctx *ctx, const wordpiece *wp, char *line)
+static bool answer(mts_ctx *ctx, const tokenizer *tok, char *line)
 {
-    char *a = strchr(line, '\t'), *b = a != NULL ? strchr(a + 1, '\t') : NULL;
+    char *fields[4] = {line, NULL, NULL, NULL};
     mts_encoding e = {0};
-    if (a == NULL) {
+    for (int i = 1; i < 4 && fields[i - 1] != NULL; i++) {
+        fields[i] = strchr(fields[i - 1], '\t');
+        if (fields[i] != NULL)
+            *fields[i]++ = '\0';
+    }
+    if (fields[1] == NULL) {
         printf("malformed request\n");
         return false;
     }
-    *a++ = '\0';
-    if (b != NULL)
-        *b++ = '\0';
-    mts_status st = wordpiece_encode(ctx, wp, unhex(a), b != NULL ? unhex(b) : NULL,
-                                     strtoll(line, NULL, 10), &e);
-    if (st != MTS_OK) {
+    const int64_t max_length = strtoll(line, NULL, 10);
+    const char *a = unhex(fields[1]), *b = fields[2] != NULL ? unhex(fields[2]) : NULL;
+    if (fields[3] != NULL)
+        return answer_windows(ctx, tok, max_length, a, b, strtoll(fields[3], NULL, 10));
+    if (tokenizer_encode(ctx, tok, a, b, max_length, &e) != MTS_OK) {
         printf("%s\n", ctx->error);
         return false;
     }
-    print_numbers(e.ids, e.length, '\t');
-    print_numbers(e.type_ids, e.length, '\t');
-    print_numbers(e.begin, e.length, '\t');
-    print_numbers(e.end, e.length, '\n');
-    wordpiece_free_encoding(&e);
+    print_row(&e);
+    putchar('\n');
+    tokenizer_free_encoding(&e);
     return true;
 }
 
 static int serve(const char *model_dir)
 {
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     char *line = NULL;
     size_t room = 0;
     ssize_t n;
-    bool ok = wordpiece_open(&ctx, model_dir, &wp) == MTS_OK;
+    bool ok = tokenizer_open(&ctx, model_dir, &tok) == MTS_OK;
     if (!ok)
         printf("%s\n", ctx.error);
     while (ok && (n = getline(&line, &room, stdin)) > 0) {
         line[strcspn(line, "\n")] = '\0';
-        ok = answer(&ctx, wp, line);
+        ok = answer(&ctx, tok, line);
     }
     free(line);
-    wordpiece_close(wp);
+    tokenizer_close(tok);
+    return ok ? 0 : 1;
+}
+
+static int rewrite(const char *model_dir, const char *out_dir)
+{
+    mts_ctx ctx = {""};
+    tokenizer *tok = NULL;
+    tokenizer_files files = {0};
+    const bool ok = tokenizer_open(&ctx, model_dir, &tok) == MTS_OK &&
+                    tokenizer_files_read(&ctx, &files, model_dir) == MTS_OK &&
+                    tokenizer_write_rules(&ctx, tok, &files) == MTS_OK &&
+                    tokenizer_files_write(&ctx, &files, out_dir) == MTS_OK;
+    if (!ok)
+        printf("%s\n", ctx.error);
+    tokenizer_files_deinit(&files);
+    tokenizer_close(tok);
     return ok ? 0 : 1;
 }
 
 int main(int argc, char **argv)
 {
+    if (argc == 4 && strcmp(argv[1], "--rewrite") == 0)
+        return rewrite(argv[2], argv[3]);
     if (argc == 3 && strcmp(argv[1], "--encode") == 0)
         return serve(argv[2]);
     const struct CMUnitTest tests[] = {

@@ -6,9 +6,10 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <time.h>
 
 #include "text/vocab.h"
-#include "text/wordpiece.h"
+#include "text/tokenizer.h"
 #include "unit/text_folder.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -29,18 +30,18 @@ typedef struct file_case {
 static void check(const file_case *c)
 {
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     text_folder folder = text_folder_make();
     for (int i = 0; i < 3 && c->names[i] != NULL; i++)
         text_folder_put(&folder, c->names[i], c->contents[i]);
-    mts_status st = wordpiece_open(&ctx, folder.path, &wp);
+    mts_status st = tokenizer_open(&ctx, folder.path, &tok);
     text_folder_remove(&folder);
     if (st != c->status || strstr(ctx.error, c->error) == NULL)
         fail_msg("%s: expected status %d with \"%s\", found %d with \"%s\"", c->contents[0],
                  (int)c->status, c->error, (int)st, ctx.error);
     assert_null(strchr(ctx.error, '\n'));
-    assert_true((wp != NULL) == (st == MTS_OK));
-    wordpiece_close(wp);
+    assert_true((tok != NULL) == (st == MTS_OK));
+    tokenizer_close(tok);
 }
 
 static void check_all(const char *name, const char *const contents[][2], size_t n,
@@ -74,16 +75,16 @@ static void test_nul_and_long_tokens(void **state)
 {
     (void)state;
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     text_folder folder = text_folder_make();
     text_folder_write(&folder, "vocab.txt", "[UNK]\na\0b\n", 10);
-    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_BAD_FILE);
+    assert_int_equal(tokenizer_open(&ctx, folder.path, &tok), MTS_ERR_BAD_FILE);
     assert_non_null(strstr(ctx.error, "vocab.txt:2: id 1: NUL byte in a token"));
     char long_token[VOCAB_MAX_TOKEN_BYTES + 2];
     memset(long_token, 'x', sizeof long_token - 1);
     long_token[sizeof long_token - 1] = '\n';
     text_folder_write(&folder, "vocab.txt", long_token, sizeof long_token);
-    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_UNSUPPORTED);
+    assert_int_equal(tokenizer_open(&ctx, folder.path, &tok), MTS_ERR_UNSUPPORTED);
     assert_non_null(strstr(ctx.error, "vocab.txt:1: id 0: token of 513 bytes"));
     text_folder_remove(&folder);
 }
@@ -92,15 +93,15 @@ static void test_missing_files(void **state)
 {
     (void)state;
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     text_folder folder = text_folder_make();
-    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_NOT_FOUND);
+    assert_int_equal(tokenizer_open(&ctx, folder.path, &tok), MTS_ERR_NOT_FOUND);
     assert_non_null(strstr(ctx.error, "neither vocab.txt nor tokenizer.json"));
-    assert_int_equal(wordpiece_open(&ctx, "/no such folder", &wp), MTS_ERR_NOT_FOUND);
+    assert_int_equal(tokenizer_open(&ctx, "/no such folder", &tok), MTS_ERR_NOT_FOUND);
     char path[96];
     snprintf(path, sizeof path, "%s/vocab.txt", folder.path);
     assert_int_equal(symlink("/", path), 0); /* a folder where the file should be */
-    assert_int_equal(wordpiece_open(&ctx, folder.path, &wp), MTS_ERR_NOT_FOUND);
+    assert_int_equal(tokenizer_open(&ctx, folder.path, &tok), MTS_ERR_NOT_FOUND);
     assert_non_null(strstr(ctx.error, "not a regular file"));
     text_folder_remove(&folder);
 }
@@ -212,19 +213,19 @@ static void test_malformed_small_files(void **state)
 static void check_ids(const file_case *c, const char *text, const int32_t *ids, int64_t n)
 {
     mts_ctx ctx = {""};
-    wordpiece *wp = NULL;
+    tokenizer *tok = NULL;
     mts_encoding e = {0};
     text_folder folder = text_folder_make();
     for (int i = 0; i < 3 && c->names[i] != NULL; i++)
         text_folder_put(&folder, c->names[i], c->contents[i]);
-    mts_status st = wordpiece_open(&ctx, folder.path, &wp);
+    mts_status st = tokenizer_open(&ctx, folder.path, &tok);
     assert_string_equal(ctx.error, "");
     assert_int_equal(st, MTS_OK);
-    assert_int_equal(wordpiece_encode(&ctx, wp, text, NULL, 0, &e), MTS_OK);
+    assert_int_equal(tokenizer_encode(&ctx, tok, text, NULL, 0, &e), MTS_OK);
     assert_int_equal(e.length, n);
     assert_memory_equal(e.ids, ids, (size_t)n * sizeof(int32_t));
-    wordpiece_free_encoding(&e);
-    wordpiece_close(wp);
+    tokenizer_free_encoding(&e);
+    tokenizer_close(tok);
     text_folder_remove(&folder);
 }
 
@@ -359,6 +360,108 @@ static void test_added_tokens_of_old_folders(void **state)
     check_ids(&mask, "[new]", cut, 5);
 }
 
+/* Seconds to make a vocabulary of 65,536 tokens: prefix, and one of each pair of pieces. */
+static double seconds_to_open(const char *const pieces[16][2], const char *prefix)
+{
+    mts_ctx ctx = {""};
+    vocab v = {0};
+    const clock_t begin = clock();
+    for (int32_t id = 0; id < 65536; id++) {
+        char text[128];
+        size_t n = (size_t)snprintf(text, sizeof text, "%s", prefix);
+        for (int i = 0; i < 16; i++)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s", pieces[i][id >> i & 1]);
+        assert_int_equal(vocab_put(&ctx, &v, id, text, n, true), MTS_OK);
+    }
+    assert_int_equal(vocab_finish(&ctx, &v, "##"), MTS_OK);
+    assert_int_equal(vocab_find(&v, vocab_text(&v, 54321), strlen(vocab_text(&v, 54321))), 54321);
+    vocab_deinit(&v);
+    return (double)(clock() - begin) / CLOCKS_PER_SEC;
+}
+
+/*
+ * Tokens made to have one and the same hash, here that of FNV-1a [Fowler1991], cost no
+ * more than others: with that hash it is 100 times as much.
+ */
+static void test_tokens_made_to_collide(void **state)
+{
+    (void)state;
+    static const char *const collide[16][2] = {
+        {"hcdJnv", "3zHAEL"}, {"WBrvE8", "pMguXE"}, {"1x3QDg", "XncDLK"}, {"7toDZb", "4u18hn"},
+        {"HKMKwA", "uwk5ZU"}, {"DrAV9o", "hvWm81"}, {"XQv0B2", "YJ69LI"}, {"Dd0TFC", "6RTNkZ"},
+        {"RnZlOz", "PwaB5t"}, {"dxUxUd", "o1wG7w"}, {"sCNgLe", "2rTnGI"}, {"q8TN0E", "JmYXZJ"},
+        {"SgGXnh", "tvNFJM"}, {"4e3AB0", "lpqG9L"}, {"KcwbxH", "xu28cw"}, {"b4VG5r", "cKQCXd"},
+    };
+    static const char *const other[16][2] = {
+        {"hcdJnv", "3zHAEM"}, {"WBrvE8", "pMguXF"}, {"1x3QDg", "XncDLL"}, {"7toDZb", "4u18ho"},
+        {"HKMKwA", "uwk5ZV"}, {"DrAV9o", "hvWm82"}, {"XQv0B2", "YJ69LJ"}, {"Dd0TFC", "6RTNk0"},
+        {"RnZlOz", "PwaB5u"}, {"dxUxUd", "o1wG7x"}, {"sCNgLe", "2rTnGJ"}, {"q8TN0E", "JmYXZK"},
+        {"SgGXnh", "tvNFJN"}, {"4e3AB0", "lpqG9M"}, {"KcwbxH", "xu28cx"}, {"b4VG5r", "cKQCXe"},
+    };
+    const double usual = seconds_to_open(other, ""), made = seconds_to_open(collide, "");
+    const double usual_rest = seconds_to_open(other, "##"),
+                 made_rest = seconds_to_open(collide, "##");
+    assert_true(made < 10 * usual + 0.05);
+    assert_true(made_rest < 10 * usual_rest + 0.05);
+}
+
+/* config.json's tokenizer_class counts where tokenizer_config.json has none. */
+static void test_class_of_config_json(void **state)
+{
+    (void)state;
+    static const char *const lines = SPECIALS "a\n";
+    static const char *const json = "{" RULES SPLIT MODEL "}";
+    static const char *const japanese = "{\"tokenizer_class\":\"BertJapaneseTokenizer\"}";
+    static const char *const kobert = "{\"tokenizer_class\":\"KoBertTokenizer\"}";
+    static const char *const bert = "{\"tokenizer_class\":\"BertTokenizer\"}";
+    static const char *const fast = "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}";
+    static const char *const refused =
+        "config.json: tokenizer_class: BertJapaneseTokenizer does not "
+        "cut words as BertTokenizer does";
+    const file_case cases[] = {
+        {{"vocab.txt", "config.json"}, {lines, japanese}, MTS_ERR_UNSUPPORTED, refused},
+        {{"tokenizer.json", "config.json"}, {json, japanese}, MTS_ERR_UNSUPPORTED, refused},
+        {{"vocab.txt", "config.json"},
+         {lines, kobert},
+         MTS_ERR_UNSUPPORTED,
+         "/config.json: tokenizer_class: KoBertTokenizer does not cut words"},
+        {{"tokenizer.json", "tokenizer_config.json"},
+         {json, kobert},
+         MTS_ERR_UNSUPPORTED,
+         "/tokenizer_config.json: tokenizer_class: KoBertTokenizer does not cut words"},
+        {{"vocab.txt", "config.json", "tokenizer_config.json"},
+         {lines, japanese, "{\"do_lower_case\":true}"},
+         MTS_ERR_UNSUPPORTED,
+         refused},
+        {{"vocab.txt", "config.json", "tokenizer_config.json"},
+         {lines, japanese, "{\"tokenizer_class\":null}"},
+         MTS_ERR_UNSUPPORTED,
+         refused},
+        /* the class of tokenizer_config.json comes first */
+        {{"vocab.txt", "config.json", "tokenizer_config.json"},
+         {lines, japanese, bert},
+         MTS_OK,
+         ""},
+        {{"vocab.txt", "config.json", "tokenizer_config.json"},
+         {lines, bert, japanese},
+         MTS_ERR_UNSUPPORTED,
+         refused},
+        {{"vocab.txt", "config.json"}, {lines, bert}, MTS_OK, ""},
+        {{"tokenizer.json", "config.json"}, {json, fast}, MTS_OK, ""},
+        {{"vocab.txt", "config.json"}, {lines, "{\"tokenizer_class\":null}"}, MTS_OK, ""},
+        {{"vocab.txt", "config.json"},
+         {lines, "{\"tokenizer_class\":5}"},
+         MTS_ERR_BAD_FILE,
+         "config.json: tokenizer_class: expected a string, found an integer"},
+        {{"vocab.txt", "config.json"},
+         {lines, "{\"tokenizer_class\":\"BertTokenizerFaster\"}"},
+         MTS_ERR_UNSUPPORTED,
+         "BertTokenizerFaster does not"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        check(&cases[i]);
+}
+
 /* An added token that is not in the model's vocabulary is no piece of a word, even where the
  * normalised word spells it. */
 static void test_added_tokens_are_no_pieces(void **state)
@@ -387,6 +490,8 @@ int main(void)
         cmocka_unit_test(test_which_file_wins),
         cmocka_unit_test(test_added_tokens_of_old_folders),
         cmocka_unit_test(test_added_tokens_are_no_pieces),
+        cmocka_unit_test(test_tokens_made_to_collide),
+        cmocka_unit_test(test_class_of_config_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

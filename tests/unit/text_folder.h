@@ -38,8 +38,9 @@ static inline void text_folder_put(const text_folder *folder, const char *name, 
 /* Remove the files and the folder. */
 static inline void text_folder_remove(const text_folder *folder)
 {
-    static const char *const names[] = {"vocab.txt", "tokenizer.json", "tokenizer_config.json",
-                                        "special_tokens_map.json", "added_tokens.json"};
+    static const char *const names[] = {
+        "vocab.txt",         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json", "config.json"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[96];
         snprintf(path, sizeof path, "%s/%s", folder->path, names[i]);

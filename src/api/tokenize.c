@@ -1,0 +1,64 @@
+/*
+ * mts_tokenizer_* of the public header over text/tokenizer.
+ *
+ * Path: cli/cmd_tokenize.c -> mts_tokenizer_encode -> tokenizer_encode.
+ */
+#include "base/memory.h"
+#include "text/tokenizer.h"
+
+struct mts_tokenizer {
+    mts_ctx *ctx; /* borrowed: where error texts go */
+    tokenizer *impl;
+};
+
+mts_status mts_tokenizer_open(mts_ctx *ctx, const char *model_dir, mts_tokenizer **out)
+{
+    mts_status st = MTS_OK;
+    mts_tokenizer *tok = NULL;
+    MTS_CHECK(model_dir != NULL && out != NULL, MTS_ERR_ARGUMENT,
+              "mts_tokenizer_open: model_dir and out must be given");
+    *out = NULL;
+    MTS_TRY(mem_calloc(ctx, &tok, 1, sizeof *tok, "tokenizer"));
+    tok->ctx = ctx;
+    MTS_TRY(tokenizer_open(ctx, model_dir, &tok->impl));
+    *out = tok;
+    tok = NULL;
+
+cleanup:
+    mts_tokenizer_close(tok);
+    return st;
+}
+
+void mts_tokenizer_close(mts_tokenizer *tok)
+{
+    if (tok == NULL)
+        return;
+    tokenizer_close(tok->impl);
+    mem_free(tok);
+}
+
+mts_status mts_tokenizer_encode(mts_tokenizer *tok, const char *text_a, const char *text_b,
+                                int64_t max_length, mts_encoding *out)
+{
+    if (tok == NULL)
+        return MTS_ERR_ARGUMENT;
+    if (text_a == NULL || out == NULL)
+        return status_set(tok->ctx, MTS_ERR_ARGUMENT,
+                          "mts_tokenizer_encode: text_a and out must be given");
+    return tokenizer_encode(tok->ctx, tok->impl, text_a, text_b, max_length, out);
+}
+
+void mts_encoding_free(mts_encoding *encoding)
+{
+    tokenizer_free_encoding(encoding);
+}
+
+const char *mts_tokenizer_token(const mts_tokenizer *tok, int32_t id)
+{
+    return tok == NULL ? NULL : tokenizer_token(tok->impl, id);
+}
+
+int64_t mts_tokenizer_vocab_size(const mts_tokenizer *tok)
+{
+    return tok == NULL ? 0 : tokenizer_vocab_size(tok->impl);
+}

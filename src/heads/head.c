@@ -1,0 +1,56 @@
+/* The table of heads.  See head.h. */
+#include "heads/head.h"
+
+#include <string.h>
+
+#include "heads/heads.h"
+
+static const head_class *const classes[] = {&head_classification, &head_regression, &head_spans};
+
+enum { CLASSES = sizeof classes / sizeof classes[0] };
+
+const head_class *head_class_find(const char *name)
+{
+    for (int i = 0; i < CLASSES; i++)
+        if (strcmp(classes[i]->name, name) == 0)
+            return classes[i];
+    return NULL;
+}
+
+static bool ends_in(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Several heads may share an architecture: those for one text, which the labels tell apart. */
+const head_class *head_class_of_config(const model_config *cfg)
+{
+    const head_class *of_text =
+        model_config_is_regression(cfg) ? &head_regression : &head_classification;
+    if (cfg->architecture == NULL || ends_in(cfg->architecture, of_text->architecture))
+        return of_text;
+    for (int i = 0; i < CLASSES; i++)
+        if (ends_in(cfg->architecture, classes[i]->architecture))
+            return classes[i];
+    return of_text;
+}
+
+int64_t head_units(const head_class *class, const model_input *in)
+{
+    return class->unit == HEAD_PER_ROW ? in->seq.count : in->seq.tokens;
+}
+
+mts_status head_create(mts_ctx *ctx, const head_class *class, const model_class *of,
+                       const model_config *cfg, float dropout, head **out)
+{
+    const mts_status st = class->create(ctx, out);
+    if (st == MTS_OK)
+        **out = (head){.class = class, .model = of, .cfg = cfg, .dropout = dropout};
+    return st;
+}
+
+void head_destroy(head *h)
+{
+    mem_free(h);
+}

@@ -1,0 +1,86 @@
+/*
+ * A model as the trainer sees it: token ids in, hidden states out, and back.
+ *
+ * Path: network_create -> model_class_find -> create, declare, bind; network_learn -> forward,
+ *       backward.  To add an architecture: one file with a model_class, one row in model.c.
+ */
+#ifndef MTS_MODELS_MODEL_H
+#define MTS_MODELS_MODEL_H
+
+#include "io/model_config.h"
+#include "layers/attention.h"
+#include "tensor/param.h"
+
+/* A batch as models and heads see it; all arrays borrowed for the call. */
+typedef struct model_input {
+    sequences seq;
+    const int32_t *ids, *type_ids, *positions; /* [seq.tokens] */
+} model_input;
+
+/* Dropout probabilities in force. */
+typedef struct dropout_rates {
+    float hidden, attention, classifier;
+} dropout_rates;
+
+/* What a model is made for. */
+typedef struct model_options {
+    dropout_rates dropout;
+    bool recompute; /* keep only the layers' inputs, compute the rest again in the backward
+                       ("gradient checkpointing" [Chen2016]): the same bits, less memory */
+} model_options;
+
+typedef struct model_class model_class;
+
+/* What every model has; first member of the struct of each architecture. */
+typedef struct model {
+    const model_class *class;
+    const model_config *cfg; /* borrowed */
+    model_options options;
+} model;
+
+/* Numbers of random streams: an architecture has those from MODEL_STREAM_FIRST on for what is there
+ * once, and those from LAYER_STREAM_FIRST on for its layers; a head those in between. */
+enum { MODEL_STREAM_FIRST = 1, HEAD_STREAM_FIRST = 6, LAYER_STREAM_FIRST = 32 };
+
+/* How an architecture names and shapes the head over the first token of a text:
+ *     z = out(dropout(act(dense(h[first]))))                    see heads/first_token.h */
+typedef struct first_token_names {
+    const char *dense, *out; /* e.g. "bert.pooler.dense", "classifier" */
+    activation_kind act;
+} first_token_names;
+
+struct model_class {
+    const char *name;               /* as in class names of transformers: "Bert" + "ForX" */
+    const char *const *model_types; /* of config.json; NULL behind the last */
+    const char *prefix;             /* of parameter names, "bert.": files may lack it */
+    first_token_names first_token;
+
+    /* *out: a model for cfg, without memory for numbers.  MTS_ERR_MEMORY. */
+    mts_status (*create)(mts_ctx *ctx, const model_config *cfg, const model_options *options,
+                         model **out);
+    void (*destroy)(model *m);
+    /* Declare all parameters, in the order in which they lie in memory. */
+    void (*declare)(model *m, param_list *params);
+    /* Once, when the parameters have memory: packed and mapped copies take place from `packed`. */
+    void (*bind)(model *m, exec *ex, arena *packed);
+    /* For each batch: place from `kept` for what the forward keeps. */
+    void (*bind_batch)(model *m, exec *ex, const model_input *in, arena *kept);
+    /* h [seq.tokens][hidden_size]: the hidden states, overwritten. */
+    void (*forward)(model *m, exec *ex, const model_input *in, float *h);
+    /* All gradients of trained parameters from dh [seq.tokens][hidden_size], which is overwritten. */
+    void (*backward)(model *m, exec *ex, const model_input *in, float *dh);
+};
+
+/* The class of a config.json's model_type ("" if absent), or NULL. */
+const model_class *model_class_find(const char *model_type);
+
+/* The class for a configuration, by its model_type, or NULL. */
+const model_class *model_class_of_config(const model_config *cfg);
+
+/* Class number i, or NULL behind the last. */
+const model_class *model_class_at(int i);
+
+/* The activation function that config.json's hidden_act names. */
+activation_kind model_act_kind(model_act act);
+
+#endif

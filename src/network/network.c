@@ -1,0 +1,266 @@
+/* A model with a head on it: made, measured, run.  See network.h. */
+#include "network/network.h"
+
+#include "layers/arithmetic.h"
+
+/* ----------------------------------------------------------------------------- a batch ------- */
+
+/* Places for what the forward keeps of a batch. */
+static void bind_batch(network *net, exec *ex, arena *kept, const model_input *in)
+{
+    kept->used = 0;
+    net->body->class->bind_batch(net->body, ex, in, kept);
+    net->head->class->bind_batch(net->head, ex, in, kept);
+}
+
+static double learn(network *net, exec *ex, arena *kept, const model_input *in, const targets *t,
+                    float scale)
+{
+    const int64_t n = in->seq.tokens * net->cfg.hidden_size;
+    const size_t mark = exec_mark(ex);
+    bind_batch(net, ex, kept, in);
+    float *dh = exec_take(ex, n, sizeof(float));
+    const size_t forward = exec_mark(ex);
+    float *h = exec_take(ex, n, sizeof(float));
+    net->body->class->forward(net->body, ex, in, h);
+    const double loss = net->head->class->learn(net->head, ex, in, h, t, scale, dh);
+    exec_release(ex, forward);
+    net->body->class->backward(net->body, ex, in, dh);
+    exec_release(ex, mark);
+    return loss;
+}
+
+static double predict(network *net, exec *ex, arena *kept, const model_input *in, const targets *t,
+                      float *out)
+{
+    const size_t mark = exec_mark(ex);
+    bind_batch(net, ex, kept, in);
+    float *h = exec_take(ex, in->seq.tokens * net->cfg.hidden_size, sizeof(float));
+    net->body->class->forward(net->body, ex, in, h);
+    const double loss = net->head->class->predict(net->head, ex, in, h, t, out);
+    exec_release(ex, mark);
+    return loss;
+}
+
+double network_learn(network *net, const network_pass *pass, const model_input *in,
+                     const targets *t, float scale)
+{
+    net->ex.training = true;
+    net->ex.step = pass->step;
+    net->ex.accumulate_grads = pass->accumulate;
+    return learn(net, &net->ex, &net->kept, in, t, scale);
+}
+
+double network_forward(network *net, const network_pass *pass, const model_input *in,
+                       const targets *t, float *out)
+{
+    net->ex.training = true;
+    net->ex.step = pass->step;
+    return predict(net, &net->ex, &net->kept, in, t, out);
+}
+
+double network_predict(network *net, const model_input *in, const targets *t, float *out)
+{
+    net->ex.training = false;
+    return predict(net, &net->ex, &net->kept, in, t, out);
+}
+
+int64_t network_outputs(const network *net, const model_input *in)
+{
+    return head_units(net->options.head, in) * net->options.head->width(&net->cfg);
+}
+
+int64_t network_max_outputs(const network *net)
+{
+    const network_limits *l = &net->options.limits;
+    const model_input in = {.seq = {.count = l->eval_rows, .tokens = l->eval_tokens}};
+    return network_outputs(net, &in);
+}
+
+void network_set_version(network *net, uint64_t version)
+{
+    net->ex.weight_version = version;
+}
+
+void network_weights_changed(network *net)
+{
+    net->ex.weight_version++;
+}
+
+mts_status network_check(mts_ctx *ctx, network *net)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(net->ex.anomaly[0] == '\0', MTS_ERR_NUMERIC, "%s", net->ex.anomaly);
+    MTS_TRY(arena_check(ctx, &net->packed, "packed weights"));
+    MTS_TRY(arena_check(ctx, &net->kept, "activations"));
+    MTS_TRY(arena_check(ctx, &net->ex.scratch, "scratch"));
+cleanup:
+    net->ex.anomaly[0] = '\0';
+    return st;
+}
+
+mts_status network_check_values(mts_ctx *ctx, network *net)
+{
+    const param_list *list = &net->params;
+    for (int64_t i = 0; i < list->count && net->ex.anomaly[0] == '\0'; i++) {
+        const param *p = list->items[i];
+        exec_check_finite(&net->ex, p->value, param_size(p), "the values", p->name);
+    }
+    return network_check(ctx, net);
+}
+
+/* ------------------------------------------------------------------------------- memory ------ */
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Run a batch of this size dry; the peak of what it keeps goes into the plan where it is larger. */
+static void measure_batch(network *net, exec *dry, bool training, int64_t rows, int64_t tokens,
+                          network_plan *plan)
+{
+    const model_input in = {.seq = {rows, tokens, net->options.limits.max_length, NULL}};
+    const targets none = {0};
+    arena kept;
+    arena_measure(&kept);
+    dry->training = training;
+    dry->weight_version++; /* weights are packed in this batch, too */
+    if (training)
+        (void)learn(net, dry, &kept, &in, &none, 1.0f);
+    else
+        (void)predict(net, dry, &kept, &in, &none, NULL);
+    plan->activations = larger(plan->activations, kept.peak);
+}
+
+/* What the functions that bind and run the network take, by running them dry. */
+static void measure(network *net, network_plan *plan)
+{
+    const network_limits *l = &net->options.limits;
+    exec dry;
+    arena packed;
+    exec_dry(&dry, &net->ex);
+    arena_measure(&packed);
+    *plan = (network_plan){.parameters = (size_t)net->params.elements * sizeof(float)};
+    net->body->class->bind(net->body, &dry, &packed);
+    net->head->class->bind(net->head, &dry, &packed);
+    plan->packed_weights = packed.peak;
+    if (l->eval_tokens > 0)
+        measure_batch(net, &dry, false, l->eval_rows, l->eval_tokens, plan);
+    if (l->train_tokens > 0) {
+        measure_batch(net, &dry, true, l->train_rows, l->train_tokens, plan);
+        plan->gradients = (size_t)param_list_trained_elements(&net->params) * sizeof(float);
+    }
+    plan->scratch = dry.scratch.peak;
+}
+
+/* --------------------------------------------------------------------------------- life ------ */
+
+/* The model, the head and their parameters, without memory for numbers.  net->cfg is set. */
+static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
+                             const model_options *options)
+{
+    mts_status st = MTS_OK;
+    const model_class *class = model_class_of_config(&net->cfg);
+    MTS_CHECK(class != NULL, MTS_ERR_UNSUPPORTED,
+              "config.json: model_type: this architecture is not supported");
+    MTS_TRY(class->create(ctx, &net->cfg, options, &net->body));
+    MTS_TRY(head_create(ctx, kind, class, &net->cfg, options->dropout.classifier, &net->head));
+    class->declare(net->body, &net->params);
+    kind->declare(net->head, &net->params);
+    MTS_CHECK(net->params.status == MTS_OK, net->params.status, "out of memory: parameters");
+cleanup:
+    return st;
+}
+
+/* The same, ready to be run. */
+static mts_status prepare(mts_ctx *ctx, network *net, const network_options *o)
+{
+    mts_status st = MTS_OK;
+    net->options = *o;
+    net->ex = (exec){.family = o->family, .threads = o->threads, .seed = o->seed};
+    arithmetic_select(&net->ex, &o->format);
+    if (o->family == NULL)
+        MTS_TRY(kernels_select(ctx, &net->ex.family));
+    net->ex.fk = float_kernels_for(net->ex.family);
+    MTS_TRY(make_parts(ctx, net, o->head, &o->model));
+cleanup:
+    return st;
+}
+
+mts_status network_declare(mts_ctx *ctx, const model_config *cfg, const head_class *kind,
+                           param_list *params, const char **prefix)
+{
+    mts_status st = MTS_OK;
+    const model_options none = {0};
+    network *net = NULL;
+    MTS_TRY(mem_calloc(ctx, &net, 1, sizeof *net, "network"));
+    net->cfg = *cfg; /* borrowed */
+    MTS_TRY(make_parts(ctx, net, kind, &none));
+    *params = net->params;
+    *prefix = net->body->class->prefix;
+    net->params = (param_list){0};
+cleanup:
+    if (net != NULL)
+        net->cfg = (model_config){0};
+    network_destroy(net);
+    return st;
+}
+
+mts_status network_plan_make(mts_ctx *ctx, const model_config *cfg, const network_options *options,
+                             network_plan *plan)
+{
+    mts_status st = MTS_OK;
+    network *net = NULL;
+    MTS_TRY(mem_calloc(ctx, &net, 1, sizeof *net, "network"));
+    net->cfg = *cfg; /* borrowed */
+    MTS_TRY(prepare(ctx, net, options));
+    measure(net, plan);
+cleanup:
+    if (net != NULL)
+        net->cfg = (model_config){0};
+    network_destroy(net);
+    return st;
+}
+
+mts_status network_create(mts_ctx *ctx, model_config *cfg, const network_options *options,
+                          network **out)
+{
+    mts_status st = MTS_OK;
+    network *net = NULL;
+    network_plan plan;
+    *out = NULL;
+    MTS_TRY(mem_calloc(ctx, &net, 1, sizeof *net, "network"));
+    net->cfg = *cfg; /* borrowed until all is well */
+    MTS_TRY(prepare(ctx, net, options));
+    measure(net, &plan);
+    MTS_TRY(param_list_allocate(ctx, &net->params, options->limits.train_tokens > 0));
+    MTS_TRY(arena_init(ctx, &net->packed, plan.packed_weights, "packed weights"));
+    MTS_TRY(arena_init(ctx, &net->kept, plan.activations, "activations"));
+    MTS_TRY(arena_init(ctx, &net->ex.scratch, plan.scratch, "scratch"));
+    net->body->class->bind(net->body, &net->ex, &net->packed);
+    net->head->class->bind(net->head, &net->ex, &net->packed);
+    *cfg = (model_config){0};
+    *out = net;
+    net = NULL;
+cleanup:
+    if (net != NULL)
+        net->cfg = (model_config){0};
+    network_destroy(net);
+    return st;
+}
+
+void network_destroy(network *net)
+{
+    if (net == NULL)
+        return;
+    if (net->body != NULL)
+        net->body->class->destroy(net->body);
+    head_destroy(net->head);
+    param_list_deinit(&net->params);
+    arena_deinit(&net->packed);
+    arena_deinit(&net->kept);
+    arena_deinit(&net->ex.scratch);
+    model_config_deinit(&net->cfg);
+    mem_free(net);
+}

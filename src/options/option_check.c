@@ -1,0 +1,359 @@
+/*
+ * Options: ranges of a filled struct, combinations that contradict each other, and what each call
+ * needs.
+ *
+ * Path: mts_train / mts_eval / mts_predictor_open -> options_check_<call> -> mts_options_check.
+ * Only the options are looked at; no file is opened here.
+ */
+#include "options/options.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tensor/format.h"
+
+static bool is(const char *text, const char *expected)
+{
+    return strcmp(text, expected) == 0;
+}
+
+/* Whether text is one of the row's choices, as it is spelled there. */
+static bool is_choice(const option_row *row, const char *text)
+{
+    const char *word = option_row_word(row, text);
+    return word != NULL && is(word, text);
+}
+
+static mts_status check_range(mts_ctx *ctx, const mts_options *options, const option_row *row)
+{
+    mts_status st = MTS_OK;
+    const mts_option_info *info = &row->info;
+    const char *field = (const char *)options + info->offset;
+    if (info->type == MTS_OPTION_STRING) {
+        const char *text = NULL;
+        memcpy(&text, field, sizeof text);
+        MTS_CHECK(text != NULL || info->default_text == NULL, MTS_ERR_ARGUMENT,
+                  "option --%s: expected one of %s, found NULL", info->name, info->choices);
+        MTS_CHECK(text == NULL || info->choices == NULL || is_choice(row, text), MTS_ERR_ARGUMENT,
+                  "option --%s: expected one of %s, found '%s'", info->name, info->choices, text);
+    } else if (info->type == MTS_OPTION_REAL) {
+        double value = 0;
+        memcpy(&value, field, sizeof value);
+        MTS_CHECK(value >= info->min && value <= info->max, MTS_ERR_ARGUMENT,
+                  "option --%s: expected %.16g to %.16g, found %.9g", info->name, info->min,
+                  info->max, value);
+    } else if (info->type != MTS_OPTION_BOOL) {
+        int64_t value = 0;
+        memcpy(&value, field, sizeof value);
+        MTS_CHECK((double)value >= info->min && (double)value <= info->max, MTS_ERR_ARGUMENT,
+                  "option --%s: expected %.16g to %.16g, found %lld", info->name, info->min,
+                  info->max, (long long)value);
+    }
+
+cleanup:
+    return st;
+}
+
+int64_t options_precision_bits(const mts_options *options)
+{
+    return format_precision_bits(options->precision);
+}
+
+/* What a range of inclusive bounds cannot say of a real number. */
+static mts_status check_real(mts_ctx *ctx, const mts_options *o, const option_row *row)
+{
+    mts_status st = MTS_OK;
+    const char *name = row->info.name;
+    double value = 0;
+    memcpy(&value, (const char *)o + row->info.offset, sizeof value);
+    if ((row->marks & OPTION_BELOW_ONE) != 0) {
+        MTS_CHECK(value < 1, MTS_ERR_ARGUMENT, "option --%s: expected a value below 1, found %.9g",
+                  name, value);
+        MTS_CHECK(value >= 0 || value == -1, MTS_ERR_ARGUMENT,
+                  "option --%s: expected -1 (as config.json says) or 0 to 1, found %.9g", name,
+                  value);
+    }
+    MTS_CHECK((row->marks & OPTION_STEPS) == 0 || value < 1 || value == floor(value),
+              MTS_ERR_ARGUMENT,
+              "option --%s: expected a whole number, or below 1 a part of all steps, found %.9g",
+              name, value);
+
+cleanup:
+    return st;
+}
+
+/* Widths in bits. */
+static mts_status check_bits(mts_ctx *ctx, const mts_options *o, const option_row *row)
+{
+    mts_status st = MTS_OK;
+    int64_t bits = 0;
+    memcpy(&bits, (const char *)o + row->info.offset, sizeof bits);
+    MTS_CHECK(bits == 0 || bits >= 4, MTS_ERR_ARGUMENT,
+              "option --%s: expected 0 or 4 to 16, found %lld", row->info.name, (long long)bits);
+    MTS_CHECK(bits == 0 || options_precision_bits(o) > 0, MTS_ERR_ARGUMENT,
+              "option --%s needs an integer --precision, found %s", row->info.name, o->precision);
+
+cleanup:
+    return st;
+}
+
+static mts_status check_row(mts_ctx *ctx, const mts_options *o, const option_row *row)
+{
+    mts_status st = MTS_OK;
+    const bool integer = (row->marks & OPTION_INTEGER) != 0;
+    MTS_TRY(check_range(ctx, o, row));
+    if (row->info.type == MTS_OPTION_REAL)
+        MTS_TRY(check_real(ctx, o, row));
+    if (integer && row->info.type == MTS_OPTION_INT)
+        MTS_TRY(check_bits(ctx, o, row));
+
+cleanup:
+    return st;
+}
+
+static mts_status check_optimizer(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const bool adam = is(o->optim, "adamw") || is(o->optim, "adamw_8bit");
+    /* our own option, so nobody pastes it with another optimizer by habit: it was meant to act */
+    MTS_CHECK(o->sgd_momentum == 0 || !adam, MTS_ERR_ARGUMENT,
+              "--sgd_momentum needs --optim sgd or sgd_int16, found %s", o->optim);
+    /* where sqrt(v) is 0 the step is divided by epsilon alone; a quotient must not overflow */
+    MTS_CHECK(
+        !is(o->optim, "adamw") || (float)o->adam_epsilon > 0.0f, MTS_ERR_ARGUMENT,
+        "--optim adamw needs an --adam_epsilon above 0: the moments of a weight whose gradient "
+        "is 0 are both 0");
+    MTS_CHECK(!is(o->optim, "adamw_8bit") || o->adam_epsilon >= 1e-30, MTS_ERR_ARGUMENT,
+              "--optim adamw_8bit needs --adam_epsilon 1e-30 or more, found %.9g: a second moment "
+              "of 8 bits may be 0",
+              o->adam_epsilon);
+
+cleanup:
+    return st;
+}
+
+bool options_is_question_answering(const mts_options *o)
+{
+    return o->task_name != NULL && (is(o->task_name, "squad") || is(o->task_name, "squad_v2"));
+}
+
+bool options_expects_no_answer(const mts_options *o)
+{
+    return o->version_2_with_negative || (o->task_name != NULL && is(o->task_name, "squad_v2"));
+}
+
+int64_t options_usual_length(const mts_options *o)
+{
+    return options_is_question_answering(o) ? 384 : 128; /* as run_qa.py, run_glue.py */
+}
+
+static mts_status check_data(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const bool files = o->train_file != NULL || o->validation_file != NULL || o->test_file != NULL;
+    const bool answers = options_is_question_answering(o);
+    MTS_CHECK(o->task_name == NULL || !files || answers, MTS_ERR_ARGUMENT,
+              "give --task_name, or --train_file / --validation_file / --test_file, not both");
+    MTS_CHECK(o->data_dir == NULL || !files, MTS_ERR_ARGUMENT,
+              "give --data_dir, or --train_file / --validation_file / --test_file, not both");
+    MTS_CHECK(o->task_name == NULL || o->data_dir != NULL || (answers && files), MTS_ERR_ARGUMENT,
+              "--task_name %s needs --data_dir, the folder with the task's files%s", o->task_name,
+              answers ? ", or --train_file / --validation_file / --test_file" : "");
+    MTS_CHECK(o->task_name != NULL || o->data_dir == NULL, MTS_ERR_ARGUMENT,
+              "--data_dir needs --task_name; other data is given file by file");
+    MTS_CHECK(o->task_name == NULL || o->do_regression != 1, MTS_ERR_ARGUMENT,
+              "--do_regression: --task_name %s already says what is predicted", o->task_name);
+    MTS_CHECK(
+        o->task_name == NULL || (o->text_column_names == NULL && o->label_column_name == NULL),
+        MTS_ERR_ARGUMENT,
+        "--text_column_names and --label_column_name are known for --task_name %s", o->task_name);
+
+cleanup:
+    return st;
+}
+
+static mts_status check_question_answering(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const bool answers = options_is_question_answering(o);
+    const int64_t length = o->max_seq_length > 0 ? o->max_seq_length : options_usual_length(o);
+    MTS_CHECK(!o->version_2_with_negative || o->task_name == NULL || answers, MTS_ERR_ARGUMENT,
+              "--version_2_with_negative needs --task_name squad or squad_v2, found %s",
+              o->task_name);
+    MTS_CHECK(!answers || o->doc_stride < length, MTS_ERR_ARGUMENT,
+              "option --doc_stride: expected less than --max_seq_length %lld, found %lld",
+              (long long)length, (long long)o->doc_stride);
+
+cleanup:
+    return st;
+}
+
+static mts_status check_limits(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const struct {
+        const char *name;
+        int64_t rows;
+    } limits[] = {{"max_train_samples", o->max_train_samples},
+                  {"max_eval_samples", o->max_eval_samples},
+                  {"max_predict_samples", o->max_predict_samples}};
+    MTS_CHECK(o->max_seq_length == 0 || o->max_seq_length >= 3, MTS_ERR_ARGUMENT,
+              "option --max_seq_length: expected 3 to 65536, or 0 for 128 (question answering: "
+              "384) or as "
+              "many as the model has positions, found %lld",
+              (long long)o->max_seq_length);
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        MTS_CHECK(limits[i].rows != 0, MTS_ERR_ARGUMENT,
+                  "option --%s: expected at least 1, or -1 for all rows, found 0", limits[i].name);
+
+cleanup:
+    return st;
+}
+
+static mts_status check_steps(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(o->logging_steps > 0, MTS_ERR_ARGUMENT,
+              "option --logging_steps: expected more than 0, found 0");
+    MTS_CHECK(o->save_steps > 0, MTS_ERR_ARGUMENT,
+              "option --save_steps: expected more than 0, found 0");
+
+cleanup:
+    return st;
+}
+
+static mts_status check_schedule(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const bool warmup = o->warmup_steps > 0 || o->warmup_ratio > 0;
+    MTS_CHECK(o->warmup_steps == 0 || o->warmup_ratio == 0, MTS_ERR_ARGUMENT,
+              "give --warmup_steps or --warmup_ratio, not both");
+    MTS_CHECK(!warmup || !is(o->lr_scheduler_type, "constant"), MTS_ERR_ARGUMENT,
+              "--lr_scheduler_type constant has no warm-up; use constant_with_warmup");
+    MTS_CHECK(o->max_steps != 0, MTS_ERR_ARGUMENT,
+              "option --max_steps: expected at least 1, or -1 for as the epochs say, found 0");
+    MTS_CHECK(o->max_steps > 0 || o->num_train_epochs > 0, MTS_ERR_ARGUMENT,
+              "option --num_train_epochs: expected more than 0, found 0");
+
+cleanup:
+    return st;
+}
+
+/* As transformers has it: parts of all steps are multiples up to the sixth decimal. */
+static bool is_multiple(double large, double small)
+{
+    const double scale = large < 1 && small < 1 ? 1e6 : 1;
+    const bool comparable = (large < 1) == (small < 1);
+    return comparable && fmod(round(large * scale), round(small * scale)) == 0;
+}
+
+static mts_status check_strategies(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const bool evaluates = !is(o->eval_strategy, "no");
+    const double eval_steps = o->eval_steps > 0 ? o->eval_steps : o->logging_steps;
+    MTS_CHECK(!evaluates || o->do_eval != 0, MTS_ERR_ARGUMENT,
+              "--eval_strategy %s contradicts --do_eval false", o->eval_strategy);
+    if (!o->load_best_model_at_end)
+        return MTS_OK;
+    MTS_CHECK(evaluates && !is(o->save_strategy, "no"), MTS_ERR_ARGUMENT,
+              "--load_best_model_at_end needs --eval_strategy and --save_strategy epoch or steps, "
+              "found %s and %s",
+              o->eval_strategy, o->save_strategy);
+    MTS_CHECK(is(o->eval_strategy, o->save_strategy), MTS_ERR_ARGUMENT,
+              "--load_best_model_at_end needs equal --eval_strategy and --save_strategy, "
+              "found %s and %s",
+              o->eval_strategy, o->save_strategy);
+    MTS_CHECK(is(o->eval_strategy, "epoch") || is_multiple(o->save_steps, eval_steps),
+              MTS_ERR_ARGUMENT,
+              "--load_best_model_at_end needs --save_steps to be a multiple of --eval_steps, "
+              "found %.9g and %.9g",
+              o->save_steps, eval_steps);
+
+cleanup:
+    return st;
+}
+
+mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(options != NULL, MTS_ERR_ARGUMENT, "mts_options_check: options must be given");
+    for (size_t i = 0; i < mts_option_count(); i++)
+        MTS_TRY(check_row(ctx, options, option_row_at(i)));
+    MTS_TRY(check_optimizer(ctx, options));
+    MTS_TRY(check_data(ctx, options));
+    MTS_TRY(check_question_answering(ctx, options));
+    MTS_TRY(check_limits(ctx, options));
+    MTS_TRY(check_steps(ctx, options));
+    MTS_TRY(check_schedule(ctx, options));
+    MTS_TRY(check_strategies(ctx, options));
+
+cleanup:
+    return st;
+}
+
+bool options_wants_final_eval(const mts_options *options)
+{
+    const bool has_data = options->data_dir != NULL || options->validation_file != NULL;
+    return options->do_eval == 1 || !is(options->eval_strategy, "no") ||
+           (options->do_eval == -1 && has_data);
+}
+
+mts_status options_check_eval(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--model_name_or_path is missing: the folder of a fine-tuned model");
+    MTS_CHECK(options->data_dir != NULL || options->validation_file != NULL, MTS_ERR_ARGUMENT,
+              "evaluation data is missing: give --validation_file, or --task_name and "
+              "--data_dir");
+
+cleanup:
+    return st;
+}
+
+mts_status options_check_predict(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--model_name_or_path is missing: the folder of a fine-tuned model");
+
+cleanup:
+    return st;
+}
+
+mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->data_dir != NULL || options->test_file != NULL, MTS_ERR_ARGUMENT,
+              "data to predict is missing: give --test_file, or --task_name and --data_dir");
+
+cleanup:
+    return st;
+}
+
+mts_status options_check_train(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    const bool task = options != NULL && options->data_dir != NULL;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(
+        options->do_train || options->do_eval == 1 || options->do_predict, MTS_ERR_ARGUMENT,
+        "nothing to do: --do_train is false, and neither --do_eval nor --do_predict is given");
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--model_name_or_path is missing: the folder of the model to fine-tune");
+    MTS_CHECK(options->output_dir != NULL, MTS_ERR_ARGUMENT,
+              "--output_dir is missing: the folder for the fine-tuned model and the results");
+    MTS_CHECK(!options->do_train || task || options->train_file != NULL, MTS_ERR_ARGUMENT,
+              "training data is missing: give --train_file, or --task_name and --data_dir");
+    MTS_CHECK(!options_wants_final_eval(options) || task || options->validation_file != NULL,
+              MTS_ERR_ARGUMENT, "evaluation is asked for, but --validation_file is missing");
+    MTS_CHECK(!options->do_predict || task || options->test_file != NULL, MTS_ERR_ARGUMENT,
+              "--do_predict needs --test_file, or --task_name and --data_dir");
+
+cleanup:
+    return st;
+}

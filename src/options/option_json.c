@@ -1,0 +1,114 @@
+/* Options as JSON, row by row of the table.  See options.h. */
+#include "options/options.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/json_util.h"
+
+static json_t *new_value(const option_row *row, const char *field)
+{
+    const char *text;
+    bool on;
+    int64_t whole;
+    double real;
+    switch (row->info.type) {
+    case MTS_OPTION_STRING:
+        memcpy(&text, field, sizeof text);
+        return text == NULL ? json_null() : json_string(text);
+    case MTS_OPTION_BOOL:
+        memcpy(&on, field, sizeof on);
+        return json_boolean(on);
+    case MTS_OPTION_TRISTATE:
+    case MTS_OPTION_INT:
+        memcpy(&whole, field, sizeof whole);
+        return json_integer(whole);
+    case MTS_OPTION_REAL:
+        break;
+    }
+    memcpy(&real, field, sizeof real);
+    if ((row->marks & OPTION_STEPS) != 0 && real == floor(real))
+        return json_integer((json_int_t)real);
+    return json_real(real);
+}
+
+/* Whether a row with the mark has a meaning for these options. */
+static bool is_meant(const option_row *row, const mts_options *o, option_mark mark)
+{
+    return (row->marks & mark) != 0 &&
+           ((row->marks & OPTION_INTEGER) == 0 || options_precision_bits(o) > 0) &&
+           ((row->marks & OPTION_ANSWERS) == 0 || options_is_question_answering(o));
+}
+
+mts_status options_put_json(mts_ctx *ctx, const mts_options *o, option_mark mark, json_t *object)
+{
+    mts_status st = MTS_OK;
+    for (size_t i = 0; i < mts_option_count(); i++) {
+        const option_row *row = option_row_at(i);
+        if (is_meant(row, o, mark))
+            MTS_TRY(json_util_set(ctx, object, row->info.name,
+                                  new_value(row, (const char *)o + row->info.offset)));
+    }
+cleanup:
+    return st;
+}
+
+static mts_status take_text(mts_ctx *ctx, const json_t *object, const option_row *row, char *field)
+{
+    mts_status st = MTS_OK;
+    const char *text = NULL, *word = NULL;
+    const char *name = row->info.name;
+    MTS_TRY(json_util_string(ctx, NULL, object, name, &text));
+    if (text == NULL)
+        return MTS_OK;
+    word = option_row_word(row, text);
+    MTS_CHECK(word != NULL, MTS_ERR_BAD_FILE, "%s: expected one of %s, found '%.40s'", name,
+              row->info.choices, text);
+    memcpy(field, &word, sizeof word);
+cleanup:
+    return st;
+}
+
+static mts_status take_value(mts_ctx *ctx, const json_t *object, const option_row *row, char *field)
+{
+    mts_status st = MTS_OK;
+    const mts_option_info *info = &row->info;
+    bool on;
+    int64_t whole;
+    double real;
+    switch (info->type) {
+    case MTS_OPTION_STRING:
+        return take_text(ctx, object, row, field);
+    case MTS_OPTION_BOOL:
+        memcpy(&on, field, sizeof on);
+        st = json_util_bool(ctx, NULL, object, info->name, &on);
+        memcpy(field, &on, sizeof on);
+        return st;
+    case MTS_OPTION_TRISTATE:
+    case MTS_OPTION_INT:
+        memcpy(&whole, field, sizeof whole);
+        st = json_util_int(ctx, NULL, object, info->name, (int64_t)info->min, (int64_t)info->max,
+                           &whole);
+        memcpy(field, &whole, sizeof whole);
+        return st;
+    case MTS_OPTION_REAL:
+        break;
+    }
+    memcpy(&real, field, sizeof real);
+    st = json_util_real(ctx, NULL, object, info->name, info->min, info->max, &real);
+    memcpy(field, &real, sizeof real);
+    return st;
+}
+
+mts_status options_take_json(mts_ctx *ctx, const json_t *object, option_mark mark,
+                             mts_options *options)
+{
+    mts_status st = MTS_OK;
+    for (size_t i = 0; i < mts_option_count(); i++) {
+        const option_row *row = option_row_at(i);
+        if ((row->marks & mark) != 0)
+            MTS_TRY(take_value(ctx, object, row, (char *)options + row->info.offset));
+    }
+cleanup:
+    return st;
+}

@@ -1,0 +1,238 @@
+/*
+ * The table of options: one row each.  The command line's flags, --help, the range checks and the
+ * defaults are all made from it, and what a fine-tuned folder and a checkpoint keep of them.
+ *
+ * Path: cli -> mts_options_set -> this table -> mts_options.
+ * Names and defaults are those of transformers' TrainingArguments, run_glue.py and run_qa.py where
+ * they exist; where ours differ (logging only) the results of a run are not affected.
+ */
+#include "options/options.h"
+
+#define TRAIN MTS_USE_TRAIN
+#define EVAL MTS_USE_EVAL
+#define PREDICT MTS_USE_PREDICT
+#define INFO MTS_USE_INFO
+#define RUN (TRAIN | EVAL | PREDICT)
+#define STORED OPTION_STORED
+#define RESUMED OPTION_RESUMED
+#define INTEGER OPTION_INTEGER
+#define ANSWERS OPTION_ANSWERS
+#define STEPS OPTION_STEPS
+#define BELOW_ONE OPTION_BELOW_ONE
+
+/* marks: a set of mts_use and of option_mark. */
+#define ROW(field, kind, set, text, ...)                                                           \
+    .marks = (set), .info = {.name = #field,                                                       \
+                             .offset = offsetof(mts_options, field),                               \
+                             .type = (kind),                                                       \
+                             .used_by = (set)&OPTION_USES,                                         \
+                             .group = GROUP,                                                       \
+                             .help = (text),                                                       \
+                             __VA_ARGS__}
+#define TEXT(field, marks, text)                                                                   \
+    {                                                                                              \
+        ROW(field, MTS_OPTION_STRING, marks, text, .default_text = NULL)                           \
+    }
+/* list: a macro that puts a text between the words. */
+#define CHOICE(field, standard, list, marks, text)                                                 \
+    {                                                                                              \
+        .words = list("\0") "\0", ROW(field, MTS_OPTION_STRING, marks, text,                       \
+                                      .default_text = (standard), .choices = list("|"))            \
+    }
+#define SWITCH(field, standard, marks, text)                                                       \
+    {                                                                                              \
+        ROW(field, MTS_OPTION_BOOL, marks, text, .default_text = (standard))                       \
+    }
+#define TRISTATE(field, marks, text)                                                               \
+    {                                                                                              \
+        ROW(field, MTS_OPTION_TRISTATE, marks, text, .default_text = "auto", .min = -1, .max = 1)  \
+    }
+#define NUMBER(kind, field, standard, low, high, marks, text)                                      \
+    {                                                                                              \
+        ROW(field, kind, marks, text, .default_text = (standard), .min = (low), .max = (high))     \
+    }
+#define INT(...) NUMBER(MTS_OPTION_INT, __VA_ARGS__)
+#define REAL(...) NUMBER(MTS_OPTION_REAL, __VA_ARGS__)
+
+#define LARGE 9007199254740991.0 /* 2^53 - 1: the largest integer that min and max can hold */
+#define ROWS_MAX 1e9
+
+#define TASKS(_)                                                                                   \
+    "cola" _ "mnli" _ "mrpc" _ "qnli" _ "qqp" _ "rte" _ "sst2" _ "stsb" _ "wnli" _ "squad" _       \
+    "squad_v2"
+#define SCHEDULERS(_) "linear" _ "cosine" _ "constant" _ "constant_with_warmup"
+#define OPTIMIZERS(_) "adamw" _ "adamw_8bit" _ "sgd" _ "sgd_int16"
+#define PRECISIONS(_) "fp32" _ "bf16" _ "int16" _ "int12" _ "int10" _ "int8"
+#define ROUNDINGS(_) "mixed" _ "stochastic" _ "nearest"
+#define GROUPS(_) "tensor" _ "row" _ "block"
+#define STRATEGIES(_) "no" _ "epoch" _ "steps"
+
+static const option_row rows[] = {
+#define GROUP "What to do"
+    SWITCH(do_train, "true", TRAIN,
+           "fine-tune; without it only --do_eval and --do_predict act, with "
+           "the precision and length of the folder's training"),
+    TRISTATE(do_eval, TRAIN,
+             "evaluate the final model; auto: when there is validation data (--validation_file or "
+             "--task_name)"),
+    SWITCH(do_predict, "false", TRAIN,
+           "label --test_file (or the task's test set) with the final model, into "
+           "predict_results.txt of the output folder"),
+#undef GROUP
+
+#define GROUP "Model and data"
+    TEXT(model_name_or_path, RUN | INFO,
+         "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json"),
+    TEXT(output_dir, TRAIN | EVAL, "folder to write; eval: for eval_results.json"),
+    CHOICE(
+        task_name, NULL, TASKS, RUN,
+        "GLUE task, read from --data_dir, or question answering (squad, squad_v2), from --data_dir "
+        "or from files"),
+    TEXT(data_dir, RUN,
+         "folder with the task's train.tsv, dev.tsv and test.tsv, or the folder above it"),
+    TEXT(train_file, TRAIN,
+         "training data with named columns: .csv (RFC 4180), .tsv (a quote is an ordinary "
+         "character, as in GLUE's files), .jsonl or .json (one object a line)"),
+    TEXT(validation_file, TRAIN | EVAL,
+         "evaluation data with named columns: .csv, .tsv (no quoting), .jsonl or .json (one object "
+         "a line)"),
+    TEXT(test_file, TRAIN | PREDICT,
+         "data to label with named columns: .csv, .tsv (no quoting), .jsonl or .json (one object a "
+         "line); train: with --do_predict"),
+    TEXT(text_column_names, RUN, "one or two column names, separated by a comma [found by name]"),
+    TEXT(label_column_name, RUN, "column of the label; predict: which is no text [label]"),
+    TRISTATE(
+        do_regression, TRAIN,
+        "the label is a number to predict, not a class; auto: if there are fractions among them"),
+    TRISTATE(
+        do_lower_case, RUN,
+        "lower-case the text; auto: as the model's tokenizer says; train stores it in the folder"),
+    INT(max_seq_length, "0", 0, 65536, RUN | INFO | STORED,
+        "longer texts are cut to so many tokens, 3 or more (question answering: into windows of so "
+        "many); 0: 128 (question answering: 384), or the model's positions if these are fewer"),
+    INT(max_train_samples, "-1", -1, ROWS_MAX, TRAIN, "use the first so many rows; -1: all"),
+    INT(max_eval_samples, "-1", -1, ROWS_MAX, TRAIN | EVAL, "use the first so many rows; -1: all"),
+    INT(max_predict_samples, "-1", -1, ROWS_MAX, TRAIN | PREDICT,
+        "use the first so many rows; -1: all"),
+#undef GROUP
+
+#define GROUP "Question answering"
+    SWITCH(version_2_with_negative, "false", RUN | STORED | ANSWERS,
+           "some questions have no answer in their text; --task_name squad_v2 says so as well"),
+    INT(doc_stride, "128", 0, 65535, RUN | STORED | ANSWERS,
+        "tokens that two windows of a long text have in common; below --max_seq_length"),
+    INT(n_best_size, "20", 1, 65536, RUN | STORED | ANSWERS,
+        "answers to choose from, and to list for each question"),
+    INT(max_answer_length, "30", 1, 65536, RUN | STORED | ANSWERS, "tokens of the longest answer"),
+    REAL(null_score_diff_threshold, "0", -1e9, 1e9, RUN | STORED | ANSWERS,
+         "no answer where its score is higher than that of the best answer by more than this; with "
+         "--version_2_with_negative"),
+#undef GROUP
+
+#define GROUP "Schedule"
+    REAL(num_train_epochs, "3", 0, 1e6, TRAIN, "passes over the training data"),
+    INT(max_steps, "-1", -1, ROWS_MAX, TRAIN, "optimizer steps; -1: as the epochs say"),
+    INT(per_device_train_batch_size, "8", 1, 65536, TRAIN | INFO | RESUMED,
+        "rows per forward pass"),
+    INT(per_device_eval_batch_size, "8", 1, 65536, RUN | INFO,
+        "rows per forward pass in evaluation"),
+    INT(gradient_accumulation_steps, "1", 1, 65536, TRAIN | RESUMED,
+        "forward passes per optimizer step"),
+    SWITCH(group_by_length, "false", TRAIN | RESUMED,
+           "put rows of similar length into a batch (faster)"),
+    SWITCH(gradient_checkpointing, "false", TRAIN | INFO,
+           "compute activations again in the backward: less memory, more time, the same weights"),
+    REAL(learning_rate, "5e-5", 0, 1000, TRAIN | RESUMED, "peak learning rate"),
+    CHOICE(lr_scheduler_type, "linear", SCHEDULERS, TRAIN | RESUMED,
+           "learning rate after the warm-up"),
+    REAL(warmup_ratio, "0", 0, 1, TRAIN | RESUMED,
+         "part of all steps in which the rate rises from 0"),
+    REAL(warmup_steps, "0", 0, ROWS_MAX, TRAIN | RESUMED | STEPS,
+         "the same, as a number of steps; below 1: as --warmup_ratio"),
+    INT(seed, "42", 0, LARGE, TRAIN | RESUMED, "of shuffling, dropout, new weights and rounding"),
+    INT(data_seed, "-1", -1, LARGE, TRAIN | RESUMED, "of shuffling; -1: --seed"),
+#undef GROUP
+
+#define GROUP "Optimizer"
+    CHOICE(optim, "adamw", OPTIMIZERS, TRAIN | INFO | RESUMED,
+           "adamw, adamw_8bit (both moments in 8 bits) and sgd keep fp32 master weights; "
+           "sgd_int16 keeps 16-bit integer state"),
+    REAL(weight_decay, "0", 0, 1000, TRAIN | RESUMED, "not applied to biases and LayerNorm"),
+    REAL(adam_beta1, "0.9", 0, 1, TRAIN | RESUMED | BELOW_ONE, "below 1"),
+    REAL(adam_beta2, "0.999", 0, 1, TRAIN | RESUMED | BELOW_ONE, "below 1"),
+    REAL(adam_epsilon, "1e-8", 0, 1, TRAIN | RESUMED, "added to the root of the second moment"),
+    REAL(sgd_momentum, "0", 0, 1, TRAIN | INFO | RESUMED | BELOW_ONE,
+         "below 1; of sgd and sgd_int16"),
+    REAL(max_grad_norm, "1", 0, 1e9, TRAIN | RESUMED,
+         "clip the norm of all gradients; 0: do not clip"),
+    REAL(hidden_dropout, "-1", -1, 1, TRAIN | RESUMED | BELOW_ONE,
+         "below 1; -1: as config.json says"),
+    REAL(attention_dropout, "-1", -1, 1, TRAIN | RESUMED | BELOW_ONE,
+         "below 1; -1: as config.json says"),
+    REAL(classifier_dropout, "-1", -1, 1, TRAIN | RESUMED | BELOW_ONE,
+         "below 1; -1: as config.json says"),
+#undef GROUP
+
+#define GROUP "Number format"
+    CHOICE(precision, "int8", PRECISIONS, RUN | INFO | STORED | RESUMED,
+           "arithmetic of forward and backward; intN: N-bit dynamic fixed point"),
+    INT(weight_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+        "4 to 16; 0: as --precision says"),
+    INT(activation_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+        "4 to 16; 0: as --precision says"),
+    INT(gradient_bits, "0", 0, 16, TRAIN | INFO | RESUMED | INTEGER,
+        "4 to 16; 0: as --precision says"),
+    INT(attention_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+        "of the products Q K' and P V; 4 to 16; 0: as --precision says"),
+    INT(norm_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+        "of LayerNorm; 4 to 16; 0: 16, which costs nothing"),
+    CHOICE(rounding, "mixed", ROUNDINGS, TRAIN | RESUMED | INTEGER,
+           "when mapping to integers; mixed: gradients stochastically (unbiased), the rest to "
+           "nearest; stochastic: everything, as in the paper; evaluation rounds to nearest"),
+    CHOICE(exponent_group, "row", GROUPS, RUN | INFO | STORED | RESUMED | INTEGER,
+           "elements that share an exponent"),
+#undef GROUP
+
+#define GROUP "Evaluation, logging, checkpoints"
+    CHOICE(eval_strategy, "no", STRATEGIES, TRAIN, "evaluate during training"),
+    REAL(eval_steps, "0", 0, ROWS_MAX, TRAIN | STEPS,
+         "with --eval_strategy steps, and after the last one; 0: as --logging_steps; below 1: part "
+         "of all steps"),
+    REAL(logging_steps, "50", 0, ROWS_MAX, TRAIN | STEPS,
+         "steps between two lines of the metrics file; below 1: part of all steps"),
+    CHOICE(save_strategy, "steps", STRATEGIES, TRAIN,
+           "write checkpoints; the last one after the last step"),
+    REAL(save_steps, "500", 0, ROWS_MAX, TRAIN | STEPS,
+         "with --save_strategy steps; below 1: part of all steps"),
+    INT(save_total_limit, "0", 0, ROWS_MAX, TRAIN, "keep so many checkpoints; 0: all"),
+    SWITCH(load_best_model_at_end, "false", TRAIN,
+           "the final model is the best one evaluated, not the last"),
+    TEXT(metric_for_best_model, TRAIN | RESUMED,
+         "which is the best model: loss, accuracy, f1, ... as the evaluation names them [loss, as "
+         "in "
+         "transformers, for every task]"),
+    TEXT(resume_from_checkpoint, TRAIN, "a checkpoint folder, or: last"),
+    SWITCH(overwrite_output_dir, "false", TRAIN, "write over the run that is in the output folder"),
+    TEXT(metrics_file, TRAIN, "JSON lines [metrics.jsonl in the output folder]"),
+#undef GROUP
+
+#define GROUP "Machine"
+    INT(num_threads, "0", 0, 1024, RUN | INFO,
+        "0: as many as there are processors this process may use"),
+#undef GROUP
+};
+
+size_t mts_option_count(void)
+{
+    return sizeof rows / sizeof rows[0];
+}
+
+const mts_option_info *mts_option_at(size_t index)
+{
+    return index < mts_option_count() ? &rows[index].info : NULL;
+}
+
+const option_row *option_row_at(size_t index)
+{
+    return &rows[index];
+}

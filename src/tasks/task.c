@@ -1,0 +1,42 @@
+/* The table of tasks.  See task.h. */
+#include "tasks/task.h"
+
+#include <math.h>
+
+#include "base/json_util.h"
+#include "tasks/text_classification.h"
+
+/* The first that the options want is taken; the last one takes what no other does. */
+static const task_class *const classes[] = {&text_classification_class};
+
+enum { CLASSES = sizeof classes / sizeof classes[0] };
+
+const task_class *task_class_at(int i)
+{
+    return i >= 0 && i < CLASSES ? classes[i] : NULL;
+}
+
+const task_class *task_class_of(const mts_options *o, const char *head)
+{
+    int i = 0;
+    while (i + 1 < CLASSES && !classes[i]->wanted(o, head))
+        i++;
+    return classes[i];
+}
+
+mts_status task_open(mts_ctx *ctx, const mts_options *o, const char *head, const json_t *stored,
+                     task **out)
+{
+    return task_class_of(o, head)->open(ctx, o, stored, out);
+}
+
+void task_close(task *t)
+{
+    if (t != NULL)
+        t->class->close(t);
+}
+
+mts_status task_put_number(mts_ctx *ctx, json_t *object, const char *key, double value)
+{
+    return json_util_set(ctx, object, key, isfinite(value) ? json_real(value) : json_null());
+}

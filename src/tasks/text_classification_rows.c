@@ -1,0 +1,306 @@
+/*
+ * Rows: file -> table -> texts and targets -> token ids.  See text_classification.h.
+ * The texts stay where the table has them; the data set takes that memory over.
+ */
+#include "tasks/text_classification.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "base/number_parse.h"
+#include "tasks/label_set.h"
+
+/* Largest data file: 4 GiB. */
+#define TASK_FILE_LIMIT ((size_t)UINT32_MAX)
+
+/* ---------------------------------------------------------------------------- tables ---- */
+
+/* Whether one of the tab-separated fields of the first line is name. */
+static bool first_line_has(const char *text, const char *name)
+{
+    const size_t n = strlen(name);
+    for (;;) {
+        const size_t field = strcspn(text, "\t\r\n");
+        if (field == n && memcmp(text, name, n) == 0)
+            return true;
+        if (text[field] != '\t')
+            return false;
+        text += field + 1;
+    }
+}
+
+mts_status text_classification_read(mts_ctx *ctx, const text_classification *tc, const char *path,
+                                    table *out)
+{
+    mts_status st = MTS_OK;
+    char *bytes = NULL;
+    size_t n = 0;
+    table_format format = TABLE_TSV;
+    const char *const *names = NULL;
+    *out = (table){0};
+    MTS_TRY(table_format_of_path(ctx, path, &format));
+    MTS_TRY(file_read_all(ctx, path, TASK_FILE_LIMIT, &bytes, &n));
+    /* CoLA: train and dev have no header, test has one with the column "sentence". */
+    if (tc->glue != NULL && tc->glue->headerless[0] != NULL &&
+        !first_line_has(bytes, tc->glue->text_a.names[0]))
+        names = tc->glue->headerless;
+    MTS_TRY(table_parse(ctx, out, path, &bytes, n, format, names, GLUE_MAX_COLUMNS));
+    MTS_CHECK(out->n_rows > 0, MTS_ERR_BAD_FILE, "%s: expected rows, found only a header", path);
+cleanup:
+    mem_free(bytes);
+    return st;
+}
+
+/* ---------------------------------------------------------------------------- labels ---- */
+
+static mts_status parse_score(mts_ctx *ctx, const table *t, int64_t row, int64_t column,
+                              float *score)
+{
+    mts_status st = MTS_OK;
+    const char *text = NULL;
+    char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES];
+    double value = 0;
+    MTS_TRY(table_cell(ctx, t, row, column, &text));
+    MTS_CHECK(number_parse_real(text, &value) && fabs(value) <= (double)FLT_MAX, MTS_ERR_BAD_FILE,
+              "%s:%lld: \"%s\": expected a finite number, found \"%s\"", t->path,
+              (long long)t->lines[row], utf8_quote(name, sizeof name, t->names[column]),
+              utf8_quote(found, sizeof found, text));
+    *score = (float)value;
+cleanup:
+    return st;
+}
+
+/* "a", "b", "c", ... of the labels, for error texts. */
+static void list_labels(char list[256], const text_classification *tc)
+{
+    size_t used = 0;
+    list[0] = '\0';
+    for (int64_t i = 0; i < tc->num_labels; i++) {
+        char quoted[UTF8_QUOTE_BYTES];
+        if (used + UTF8_QUOTE_BYTES + 16 > 256) {
+            snprintf(list + used, 256 - used, ", ...");
+            return;
+        }
+        used += (size_t)snprintf(list + used, 256 - used, "%s\"%s\"", i == 0 ? "" : ", ",
+                                 utf8_quote(quoted, sizeof quoted, tc->label_names[i]));
+    }
+}
+
+/* Class of a label written as its number: for GLUE in the task's own order; -1 if it is none. */
+static int64_t class_by_number(const text_classification *tc, const label_index *index,
+                               const char *text)
+{
+    int64_t number = 0;
+    if (!tc->label_by_number || !number_parse_integer(text, &number) || number < 0 ||
+        number >= tc->num_labels)
+        return -1;
+    return tc->glue != NULL ? label_index_find(index, tc->glue->label_names[number]) : number;
+}
+
+static mts_status parse_class(mts_ctx *ctx, const text_classification *tc, const label_index *index,
+                              const table *t, int64_t row, int64_t column, int32_t *out)
+{
+    mts_status st = MTS_OK;
+    const char *text = NULL;
+    char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES], list[256] = "";
+    int64_t class_ = -1;
+    MTS_TRY(table_cell(ctx, t, row, column, &text));
+    class_ = label_index_find(index, text);
+    if (class_ < 0)
+        class_ = class_by_number(tc, index, text);
+    if (class_ < 0)
+        list_labels(list, tc);
+    MTS_CHECK(class_ >= 0, MTS_ERR_BAD_FILE, "%s:%lld: \"%s\": expected one of %s, found \"%s\"",
+              t->path, (long long)t->lines[row], utf8_quote(name, sizeof name, t->names[column]),
+              list, utf8_quote(found, sizeof found, text));
+    *out = (int32_t)class_;
+cleanup:
+    return st;
+}
+
+static mts_status fill_labels(mts_ctx *ctx, const text_classification *tc, const table *t,
+                              int64_t column, dataset *d)
+{
+    mts_status st = MTS_OK;
+    label_index index = {0};
+    if (!tc->regression)
+        MTS_TRY(label_index_init(ctx, &index, tc->label_names, tc->num_labels));
+    for (int64_t row = 0; row < d->n; row++) {
+        if (tc->regression)
+            MTS_TRY(parse_score(ctx, t, row, column, &d->targets.score[row]));
+        else
+            MTS_TRY(parse_class(ctx, tc, &index, t, row, column, &d->targets.index[row]));
+    }
+cleanup:
+    label_index_deinit(&index);
+    return st;
+}
+
+/* ------------------------------------------------------------------------------ rows ---- */
+
+static mts_status fill_texts(mts_ctx *ctx, const table *t, int64_t column, const char **texts,
+                             int64_t n)
+{
+    mts_status st = MTS_OK;
+    for (int64_t row = 0; row < n; row++) {
+        MTS_TRY(table_cell(ctx, t, row, column, &texts[row]));
+    }
+cleanup:
+    return st;
+}
+
+static bool is_quoted(const table *t, int64_t row, int64_t column)
+{
+    const int64_t cell = column < 0 ? -1 : t->cells[row * t->n_columns + column];
+    const char *text = cell < 0 ? "" : t->text + cell;
+    const size_t n = strlen(text);
+    return n >= 2 && text[0] == '"' && text[n - 1] == '"';
+}
+
+/* Own .tsv files: what a program that quotes fields made of one; the files of GLUE have none that
+ * means it. */
+static void note_quoted(const table *t, const text_columns *c, int64_t n, const task_reading *r)
+{
+    int64_t count = 0, first = -1;
+    char text[1024];
+    for (int64_t row = 0; row < n; row++) {
+        if (!is_quoted(t, row, c->text_a) && !is_quoted(t, row, c->text_b) &&
+            !is_quoted(t, row, c->label))
+            continue;
+        if (count++ == 0)
+            first = t->lines[row];
+    }
+    if (count == 0 || r->note == NULL)
+        return;
+    snprintf(text, sizeof text,
+             "%s:%lld: a field in double quotes, in %lld row%s: in a .tsv file they are part of "
+             "the text; where they quote it, the file is to be a .csv",
+             t->path, (long long)first, (long long)count, count == 1 ? "" : "s");
+    r->note(r->user, text);
+}
+
+/* Own files: what was taken for text, where no training file was there to say it of. */
+static void note_texts(const table *t, const text_columns *c, const task_reading *r)
+{
+    char text[2 * UTF8_QUOTE_BYTES + 64], a[UTF8_QUOTE_BYTES], b[UTF8_QUOTE_BYTES] = "";
+    const bool pairs = c->text_b >= 0;
+    if (r->note == NULL)
+        return;
+    utf8_quote(a, sizeof a, t->names[c->text_a]);
+    if (pairs)
+        utf8_quote(b, sizeof b, t->names[c->text_b]);
+    snprintf(text, sizeof text, "text in column \"%s\"%s%s%s", a, pairs ? " and \"" : "", b,
+             pairs ? "\"" : "");
+    r->note(r->user, text);
+}
+
+/* *out: the rows of t, which is empty afterwards. */
+static mts_status take_rows(mts_ctx *ctx, const text_classification *tc, table *t, bool labels,
+                            int64_t max_rows, const task_reading *r, bool note_columns,
+                            dataset *out)
+{
+    mts_status st = MTS_OK;
+    text_columns columns = {0};
+    table_format format = TABLE_TSV;
+    const int64_t n = max_rows >= 0 && max_rows < t->n_rows ? max_rows : t->n_rows;
+    MTS_TRY(table_format_of_path(ctx, t->path, &format));
+    MTS_TRY(text_columns_find(ctx, &tc->columns, tc->glue, t, labels, &columns));
+    MTS_TRY(dataset_init(ctx, out, n, columns.text_b >= 0,
+                         !labels          ? TARGET_NONE
+                         : tc->regression ? TARGET_SCORE
+                                          : TARGET_CLASS));
+    MTS_TRY(fill_texts(ctx, t, columns.text_a, out->text_a, n));
+    if (columns.text_b >= 0)
+        MTS_TRY(fill_texts(ctx, t, columns.text_b, out->text_b, n));
+    if (labels)
+        MTS_TRY(fill_labels(ctx, tc, t, columns.label, out));
+    if (note_columns && tc->glue == NULL)
+        note_texts(t, &columns, r);
+    if (tc->glue == NULL && format == TABLE_TSV)
+        note_quoted(t, &columns, n, r);
+    out->storage = t->text;
+    t->text = NULL;
+cleanup:
+    if (st != MTS_OK)
+        dataset_deinit(out);
+    return st;
+}
+
+/* Path of a set, and how many of its rows are used. */
+static const char *path_of(const text_classification *tc, task_split split, int64_t set,
+                           int64_t *max_rows)
+{
+    *max_rows = split == TASK_TRAIN  ? tc->max_train_samples
+                : split == TASK_EVAL ? tc->max_eval_samples
+                                     : tc->max_predict_samples;
+    if (set < 0 || set >= tc->base.class->sets(&tc->base, split))
+        return NULL;
+    return split == TASK_TRAIN  ? tc->train_path
+           : split == TASK_EVAL ? tc->eval_paths[set]
+                                : tc->test_paths[set];
+}
+
+mts_status text_classification_load(mts_ctx *ctx, text_classification *tc, task_split split,
+                                    int64_t set, const task_reading *r, bool note_columns,
+                                    dataset *out)
+{
+    static const char *const options[] = {"train_file", "validation_file", "test_file"};
+    mts_status st = MTS_OK;
+    const bool labels = split != TASK_TEST;
+    int64_t max_rows = -1;
+    const char *path = path_of(tc, split, set, &max_rows);
+    table t = {0};
+    *out = (dataset){0};
+    MTS_CHECK(path != NULL, MTS_ERR_ARGUMENT, "%s: expected set %lld, found %lld sets",
+              options[split], (long long)set, (long long)tc->base.class->sets(&tc->base, split));
+    MTS_CHECK(!labels || tc->num_labels > 0, MTS_ERR_ARGUMENT,
+              "%s: expected a training file or a fine-tuned model to say which labels there are",
+              path);
+    if (split == TASK_TRAIN && tc->train_table.n_columns > 0) {
+        t = tc->train_table;
+        tc->train_table = (table){0};
+    } else {
+        MTS_TRY(text_classification_read(ctx, tc, path, &t));
+    }
+    MTS_TRY(take_rows(ctx, tc, &t, labels, max_rows, r, note_columns, out));
+cleanup:
+    table_deinit(&t);
+    return st;
+}
+
+mts_status text_classification_texts(mts_ctx *ctx, task *t, int64_t set, const task_reading *r,
+                                     dataset *out)
+{
+    return text_classification_load(ctx, (text_classification *)t, TASK_TEST, set, r, true, out);
+}
+
+mts_status text_classification_encode(mts_ctx *ctx, task *t, task_split split, int64_t set,
+                                      const task_reading *r, encoded_dataset *out)
+{
+    mts_status st = MTS_OK;
+    text_classification *tc = (text_classification *)t;
+    dataset d = {0};
+    int64_t max_rows;
+    *out = (encoded_dataset){0};
+    MTS_TRY(text_classification_load(ctx, tc, split, set, r, false, &d));
+    MTS_TRY(encoded_dataset_build(ctx, out, dataset_rows(&d), r->tokenizer, r->max_length,
+                                  r->threads, r->progress, r->user));
+    out->targets = d.targets;
+    d.targets = (targets){0};
+    if (out->cut > 0 && r->note != NULL) {
+        char text[1024];
+        snprintf(text, sizeof text,
+                 "%s: %lld of %lld rows were cut to --max_seq_length %lld tokens",
+                 path_of(tc, split, set, &max_rows), (long long)out->cut, (long long)out->n,
+                 (long long)r->max_length);
+        r->note(r->user, text);
+    }
+cleanup:
+    dataset_deinit(&d);
+    return st;
+}

@@ -1,0 +1,101 @@
+/* Parameters: declaring and allocating.  See param.h. */
+#include "tensor/param.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { FIRST_CAPACITY = 64 };
+
+/* Room for one more in items and trained, which have the same capacity: 64, 128, 256, ... */
+static mts_status reserve(param_list *list)
+{
+    mts_status st = MTS_OK;
+    const size_t n = (size_t)list->count;
+    const bool full = n >= FIRST_CAPACITY ? (n & (n - 1)) == 0 : n == 0;
+    const size_t capacity = n == 0 ? FIRST_CAPACITY : 2 * n;
+    if (!full)
+        return MTS_OK;
+    MTS_TRY(mem_grow(NULL, &list->items, n, capacity, sizeof *list->items, "parameter list"));
+    MTS_TRY(mem_grow(NULL, &list->trained, n, capacity, sizeof *list->trained, "parameter list"));
+cleanup:
+    return st;
+}
+
+param *param_declare(param_list *list, param_role role, int64_t rows, int64_t cols,
+                     const char *name, ...)
+{
+    param *p = NULL;
+    va_list args;
+    if (list->status == MTS_OK)
+        list->status = reserve(list);
+    if (list->status == MTS_OK)
+        list->status = mem_calloc(NULL, &p, 1, sizeof *p, "parameter");
+    if (list->status != MTS_OK)
+        return NULL;
+    va_start(args, name);
+    vsnprintf(p->name, sizeof p->name, name, args);
+    va_end(args);
+    p->rows = rows == 0 ? 1 : rows;
+    p->cols = cols;
+    p->role = role;
+    p->vector = rows == 0;
+    p->decay = role == PARAM_WEIGHT;
+    p->trained = true;
+    p->part = list->part;
+    p->index = list->count;
+    list->items[list->count++] = p;
+    list->elements += param_size(p);
+    return p;
+}
+
+void param_freeze(param *p)
+{
+    if (p != NULL)
+        p->trained = false;
+}
+
+int64_t param_list_trained_elements(const param_list *list)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < list->count; i++)
+        n += list->items[i]->trained ? param_size(list->items[i]) : 0;
+    return n;
+}
+
+mts_status param_list_allocate(mts_ctx *ctx, param_list *list, bool with_grad)
+{
+    mts_status st = list->status;
+    float *value = NULL, *grad = NULL;
+    MTS_CHECK(st == MTS_OK, st, "out of memory: parameter list");
+    for (int64_t i = 0; i < list->count; i++)
+        if (list->items[i]->trained)
+            list->trained[list->trained_count++] = list->items[i];
+    MTS_TRY(mem_calloc(ctx, &list->value, (size_t)list->elements, sizeof(float), "parameters"));
+    if (with_grad)
+        MTS_TRY(mem_calloc(ctx, &list->grad, (size_t)param_list_trained_elements(list),
+                           sizeof(float), "gradients"));
+    value = list->value;
+    grad = list->grad;
+    for (int64_t i = 0; i < list->count; i++) {
+        param *p = list->items[i];
+        p->value = value;
+        value += param_size(p);
+        if (!p->trained || !with_grad)
+            continue;
+        p->grad = grad;
+        grad += param_size(p);
+    }
+cleanup:
+    return st;
+}
+
+void param_list_deinit(param_list *list)
+{
+    for (int64_t i = 0; i < list->count; i++)
+        mem_free(list->items[i]);
+    mem_free(list->items);
+    mem_free(list->trained);
+    mem_free(list->value);
+    mem_free(list->grad);
+    *list = (param_list){0};
+}

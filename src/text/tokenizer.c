@@ -1,0 +1,82 @@
+/* Tokenizers: the table of classes, and what is asked of an object.  See tokenizer.h; rows are made
+ * in tokenizer_rows.c. */
+#include "text/tokenizer_class.h"
+
+#include <stdio.h>
+
+#include "base/utf8.h"
+
+/* To add a tokenizer: a row here. */
+static const tokenizer_class *const classes[] = {
+    &wordpiece_class,
+};
+
+enum { CLASSES = sizeof classes / sizeof classes[0] };
+
+/* No class claims the folder: say why. */
+static mts_status refuse(mts_ctx *ctx, const tokenizer_folder *folder)
+{
+    char quoted[UTF8_QUOTE_BYTES], names[256] = "";
+    const char *type = folder->model_type != NULL ? folder->model_type : "absent";
+    if (folder->json == NULL)
+        return status_set(ctx, MTS_ERR_NOT_FOUND,
+                          "%s: no tokenizer: neither vocab.txt nor tokenizer.json is there, or not "
+                          "a regular file",
+                          folder->dir);
+    for (size_t i = 0, n = 0; i < CLASSES && n < sizeof names; i++)
+        n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i > 0 ? ", " : "",
+                              classes[i]->name);
+    return status_set(ctx, MTS_ERR_UNSUPPORTED,
+                      "%s/tokenizer.json: model: type %s is not supported, only %s", folder->dir,
+                      utf8_quote(quoted, sizeof quoted, type), names);
+}
+
+mts_status tokenizer_open(mts_ctx *ctx, const char *model_dir, tokenizer **out)
+{
+    mts_status st = MTS_OK;
+    tokenizer_folder folder = {0};
+    const tokenizer_class *class = NULL;
+
+    *out = NULL;
+    MTS_TRY(tokenizer_folder_read(ctx, model_dir, &folder));
+    for (int i = 0; i < CLASSES && class == NULL; i++)
+        class = classes[i]->claims(&folder) ? classes[i] : NULL;
+    if (class == NULL)
+        MTS_TRY(refuse(ctx, &folder));
+    else
+        MTS_TRY(class->open(ctx, &folder, out));
+cleanup:
+    tokenizer_folder_deinit(&folder);
+    return st;
+}
+
+void tokenizer_close(tokenizer *tok)
+{
+    if (tok != NULL)
+        tok->class->close(tok);
+}
+
+mts_status tokenizer_set_lower_case(mts_ctx *ctx, tokenizer *tok, bool lower_case)
+{
+    return tok->class->set_lower_case(ctx, tok, lower_case);
+}
+
+mts_status tokenizer_write_rules(mts_ctx *ctx, const tokenizer *tok, tokenizer_files *files)
+{
+    return tok->class->write_rules(ctx, tok, files);
+}
+
+const char *tokenizer_token(const tokenizer *tok, int32_t id)
+{
+    return tok->class->token(tok, id);
+}
+
+int32_t tokenizer_find_token(const tokenizer *tok, const char *token)
+{
+    return tok->class->find_token(tok, token);
+}
+
+int64_t tokenizer_vocab_size(const tokenizer *tok)
+{
+    return tok->class->vocab_size(tok);
+}

@@ -1,0 +1,172 @@
+/*
+ * Whatever allocation fails in the readers and writers of model files, or in base/file: an error
+ * that says so, and nothing leaks (with a sanitizer).
+ */
+#include "support/test_folder.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json_memory.h"
+#include "base/memory.h"
+#include "io/model_config.h"
+#include "io/safetensors.h"
+
+enum { TEXT_MAX = 4096 };
+
+static const char valid[] =
+    "{\"architectures\":[\"BertModel\"],\"attention_probs_dropout_prob\":0.1,"
+    "\"classifier_dropout\":null,\"dtype\":\"float32\",\"hidden_act\":\"gelu\","
+    "\"hidden_dropout_prob\":0.1,\"hidden_size\":384,\"id2label\":{\"0\":\"a\",\"1\":\"b\"},"
+    "\"initializer_range\":0.02,\"intermediate_size\":1536,\"label2id\":{\"a\":0,\"b\":1},"
+    "\"layer_norm_eps\":1e-12,\"max_position_embeddings\":512,\"model_type\":\"bert\","
+    "\"num_attention_heads\":12,\"num_hidden_layers\":6,\"pad_token_id\":0,"
+    "\"problem_type\":\"single_label_classification\",\"type_vocab_size\":2,\"use_cache\":true,"
+    "\"\\u00e9\\n\":[[],{},{\"x\":[-1.5e300]}],\"vocab_size\":30522}";
+
+static mts_ctx ctx;
+
+/* Run call with the n-th allocation failing, n = 0, 1, ..., until it succeeds: first ours, then
+ * jansson's.  Every failure must be told, as what it is. */
+static void fail_each_allocation(mts_status (*call)(void), int at_least, int at_least_json)
+{
+    for (int jansson = 0; jansson < 2; jansson++) {
+        int64_t n = 0;
+        mts_status st = MTS_ERR_MEMORY;
+        for (; st != MTS_OK; n++) {
+            assert_true(n < 10000);
+            ctx.error[0] = '\0';
+            mem_fail_after(jansson ? -1 : n);
+            json_memory_fail_after(jansson ? n : -1);
+            st = call();
+            const int64_t ours = mem_fail_after(-1), theirs = json_memory_fail_after(-1);
+            const bool failed = (jansson ? theirs : ours) > n;
+            if (st != (failed ? MTS_ERR_MEMORY : MTS_OK))
+                fail_msg("allocation %d gave %s: %s", (int)n, mts_status_name(st), ctx.error);
+            assert_true(st == MTS_OK || strstr(ctx.error, "out of memory") != NULL);
+        }
+        assert_true(n > (jansson ? at_least_json : at_least));
+    }
+}
+
+/* --------------------------------------------------------------------------------- JSON ---- */
+
+static mts_status load_label_save(void)
+{
+    static const char *const names[] = {"entailment", "neutral", "contradiction"};
+    mts_status st = MTS_OK;
+    model_config cfg;
+    MTS_TRY(model_config_load(&ctx, folder_root(), &cfg));
+    MTS_TRY(model_config_set_labels(&ctx, &cfg, names, 3, false));
+    MTS_TRY(model_config_set_string(&ctx, &cfg, "finetuning_task", "mnli"));
+    MTS_TRY(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder_at("b")));
+cleanup:
+    model_config_deinit(&cfg);
+    return st;
+}
+
+static void failing_configs(void **state)
+{
+    (void)state;
+    folder_put("config.json", valid, sizeof valid - 1);
+    assert_int_equal(file_make_dirs(&ctx, folder_at("b")), MTS_OK);
+    fail_each_allocation(load_label_save, 15, 15);
+    assert_int_equal(file_remove_tree(&ctx, folder_at("b")), MTS_OK);
+}
+
+/* All of base/file that allocates. */
+static mts_status use_files(void)
+{
+    mts_status st = MTS_OK;
+    char *text = NULL;
+    file_list list = {0};
+    MTS_TRY(file_make_dirs(&ctx, folder_at("a")));
+    MTS_TRY(file_copy(&ctx, folder_at("config.json"), folder_at("a/new")));
+    MTS_TRY(file_make_dirs(&ctx, folder_at("b")));
+    MTS_TRY(file_copy(&ctx, folder_at("config.json"), folder_at("b/old")));
+    MTS_TRY(file_commit_dir(&ctx, folder_at("a"), folder_at("b")));
+    MTS_TRY(file_read_all(&ctx, folder_at("config.json"), TEXT_MAX, &text, NULL));
+    MTS_TRY(file_list_dir(&ctx, folder_at("b"), &list));
+    MTS_TRY(file_remove_tree(&ctx, folder_at("b")));
+cleanup:
+    file_list_deinit(&list);
+    mem_free(text);
+    return st;
+}
+
+static void failing_files(void **state)
+{
+    (void)state;
+    folder_put("config.json", valid, sizeof valid - 1);
+    fail_each_allocation(use_files, 10, 0);
+}
+
+/* -------------------------------------------------------------------------- safetensors ---- */
+
+static mts_status write_valid(void)
+{
+    static const float weights[] = {1, -2, 0.5f, 3, -0.25f, 8};
+    static const int64_t shape[] = {2, 3}, three[] = {3};
+    mts_status st = MTS_OK;
+    safetensors_writer *w = NULL;
+    MTS_TRY(safetensors_writer_open(&ctx, folder_at("shards/target"), &w));
+    MTS_TRY(safetensors_writer_add(w, "a.weight", ST_DTYPE_F32, 2, shape, weights));
+    MTS_TRY(safetensors_writer_add(w, "a.bias", ST_DTYPE_F16, 1, three, weights));
+    MTS_TRY(safetensors_writer_add(w, "b", ST_DTYPE_BF16, 1, three, weights));
+    MTS_TRY(safetensors_writer_add(w, "c", ST_DTYPE_I64, 0, NULL, weights));
+    MTS_TRY(safetensors_writer_add(w, "d", ST_DTYPE_U8, 1, three, weights));
+    MTS_TRY(safetensors_writer_commit(w));
+cleanup:
+    safetensors_writer_close(w);
+    return st;
+}
+
+static mts_status open_shards(void)
+{
+    safetensors *file = NULL;
+    mts_status st = safetensors_open_dir(&ctx, folder_at("shards"), &file);
+    assert_true((st == MTS_OK) == (file != NULL));
+    safetensors_close(file);
+    return st;
+}
+
+static void failing_writes(void **state)
+{
+    (void)state;
+    file_list list;
+    assert_ok(file_make_dirs(&ctx, folder_at("shards")));
+    fail_each_allocation(write_valid, 10, 10);
+    assert_int_equal(file_list_dir(&ctx, folder_at("shards"), &list), MTS_OK);
+    assert_int_equal(list.count, 1); /* no temporary is left */
+    file_list_deinit(&list);
+}
+
+static void failing_opens(void **state)
+{
+    (void)state;
+    static const char *const index = "{\"weight_map\":{\"a.bias\":\"s.safetensors\","
+                                     "\"b\":\"s.safetensors\",\"z\":\"t.safetensors\"}}";
+    static const char *const other = "\x3a\0\0\0\0\0\0\0{\"z\":{\"dtype\":\"U8\",\"shape\":[2],"
+                                     "\"data_offsets\":[0,2]}}          ab";
+    assert_ok(file_make_dirs(&ctx, folder_at("shards")));
+    assert_ok(write_valid());
+    assert_ok(file_copy(&ctx, folder_at("shards/target"), folder_at("shards/s.safetensors")));
+    folder_put("shards/t.safetensors", other, 8 + 0x3a + 2);
+    folder_put_text("shards/model.safetensors.index.json", index);
+    fail_each_allocation(open_shards, 15, 15);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(failing_configs, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(failing_files, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(failing_writes, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(failing_opens, folder_open, folder_close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
