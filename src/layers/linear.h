@@ -9,7 +9,7 @@
  * gradient before it is mapped: dX = map(G diag(2^eW)) Wq, dW = map(diag(2^eX) G)^T Xq, the latter
  * with one exponent per output feature.  FORMATS.md (6).
  *
- * Path: bert_forward -> linear_forward -> gemm_run -> micro-kernel.
+ * Path: model_class.forward -> linear_forward -> gemm_run -> micro-kernel.
  */
 #ifndef MTS_LAYERS_LINEAR_H
 #define MTS_LAYERS_LINEAR_H
