@@ -67,7 +67,8 @@ void linear_backward_input(exec *ex, float *dx, const float *dy, const linear_in
                            const linear *lin);
 
 /* Weight and bias gradients from all of dy[x->rows][out] and what was collected of it; overwritten
- * or accumulated as ex->accumulate_grads says.  A parameter that is not trained is passed over.  g is ready for the next linear_collect then. */
+ * or accumulated as ex->accumulate_grads says.  A parameter that is not trained is passed over.  g
+ * is ready for the next linear_collect then. */
 void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
                             const linear_input *x, const linear *lin);
 

@@ -98,7 +98,7 @@ static void differences(void **state)
     }
 }
 
-/* Gamma or beta that is not trained has no gradient: what remains has the bits as if it were not. */
+/* Gamma or beta that is not trained has no gradient: the rest has the bits as if it were. */
 static void frozen(void **state)
 {
     const num_format formats[] = {test_format_float(FORMAT_FP32),

@@ -141,8 +141,8 @@ static void accumulation(void **state)
     }
 }
 
-/* A parameter that is not trained has no gradient: nothing is written for it, and what remains has the
- * bits as if it were not, in a second batch too. */
+/* A parameter that is not trained has no gradient: nothing is written for it, and the rest has the
+ * bits as if it were, in a second batch too. */
 static void frozen(void **state)
 {
     const num_format formats[] = {test_format_float(FORMAT_FP32), test_format_float(FORMAT_BF16),
