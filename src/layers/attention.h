@@ -10,7 +10,7 @@
  * whole tensor.  The backward keeps no float copy: it recomputes P from the same mantissas of Q and
  * K, which gives the same bits.  FORMATS.md (8).
  *
- * Path: bert_forward -> attention_forward -> gemm_run_serial -> micro-kernel.
+ * Path: model_class.forward -> attention_forward -> gemm_run_serial -> micro-kernel.
  */
 #ifndef MTS_LAYERS_ATTENTION_H
 #define MTS_LAYERS_ATTENTION_H

@@ -42,8 +42,8 @@ typedef struct embedding_gradient {
 void embedding_map_gradient(exec *ex, embedding_gradient *g, const float *dy, int64_t n,
                             int64_t cols, const embedding *e);
 
-/* table->grad: overwritten (all rows) or accumulated, as ex->accumulate_grads says; NULL (frozen):
- * nothing. */
+/* table->grad: overwritten (all rows) or accumulated, as ex->accumulate_grads says; nothing
+ * if the table is not trained. */
 void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *index, embedding *e);
 
 #endif

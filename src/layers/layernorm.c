@@ -105,7 +105,7 @@ void layernorm_backward_input(exec *ex, float *dx, const float *dy, int64_t rows
     exec_parallel(ex, rows, ROW_GRAIN, ex->arithmetic->layernorm->input_gradient, &job);
 }
 
-/* grad[n] = or += sum[n]; NULL: frozen. */
+/* grad[n] = or += sum[n]; NULL: not trained. */
 static void store_gradient(const exec *ex, float *grad, const double *sum, int64_t n)
 {
     for (int64_t j = 0; j < n && grad != NULL; j++)

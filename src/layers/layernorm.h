@@ -64,7 +64,7 @@ void layernorm_output(exec *ex, float *y, int64_t rows, const layernorm *ln,
  * Backward in two parts, since gamma and beta need all rows:
  *   layernorm_backward_input   dx[rows][n] from dy, which may be dx; fills g->q and g->scale
  *   layernorm_backward_params  gradients of gamma and beta, as ex->accumulate_grads says, from g;
- *                              not of those whose grad is NULL (frozen)
+ *                              not of those that are not trained
  */
 typedef struct layernorm_gradient {
     int16_t *q;      /* dynamic fixed point: [rows][n], the mapped dy */

@@ -9,7 +9,7 @@
  * gradient before it is mapped: dX = map(G diag(2^eW)) Wq, dW = map(diag(2^eX) G)^T Xq, the latter
  * with one exponent per output feature.  FORMATS.md (6).
  *
- * Path: bert_forward -> linear_forward -> gemm_run -> micro-kernel.
+ * Path: model_class.forward -> linear_forward -> gemm_run -> micro-kernel.
  */
 #ifndef MTS_LAYERS_LINEAR_H
 #define MTS_LAYERS_LINEAR_H
@@ -67,8 +67,8 @@ void linear_backward_input(exec *ex, float *dx, const float *dy, const linear_in
                            const linear *lin);
 
 /* Weight and bias gradients from all of dy[x->rows][out] and what was collected of it; overwritten
- * or accumulated as ex->accumulate_grads says.  A parameter without a gradient (grad NULL: frozen)
- * is passed over.  g is ready for the next linear_collect then. */
+ * or accumulated as ex->accumulate_grads says.  A parameter that is not trained is passed over.  g
+ * is ready for the next linear_collect then. */
 void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
                             const linear_input *x, const linear *lin);
 

@@ -2,7 +2,7 @@
  * The input of a linear layer in the working number format, kept from forward to backward:
  * mantissas in dynamic fixed point, bfloat16, or the floats themselves.
  *
- * Path: bert_forward -> linear_input_set -> qmatrix_map.
+ * Path: model_class.forward -> linear_input_set -> qmatrix_map.
  */
 #ifndef MTS_LAYERS_LINEAR_INPUT_H
 #define MTS_LAYERS_LINEAR_INPUT_H

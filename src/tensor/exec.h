@@ -3,11 +3,10 @@
  * and the first numeric anomaly.  One per model; passed to every layer.
  *
  * Memory is planned by a dry run: the functions that will run, on a context that exec_dry made.
- * They take what they need and compute nothing; no number may be read or written then.  It begins
- * with the functions that bind, so that everything is prepared anew, and parameters that will have
- * a gradient must have an address for it (arena_measure gives such).  Work that
+ * They take what they need and compute nothing; no number may be read or written then.  Work that
  * goes through exec_parallel or the functions of tensor/ takes care of it; other loops over numbers
- * look at `dry`.
+ * look at `dry`.  Each dry pass needs another weight_version, or layers bound anew, so that it
+ * measures the preparation of the weights too.
  */
 #ifndef MTS_TENSOR_EXEC_H
 #define MTS_TENSOR_EXEC_H

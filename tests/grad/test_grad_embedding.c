@@ -4,7 +4,7 @@
  *   fp32      y and dW against a plain double loop; dW against central differences of L = sum C y
  *   integers  signal-to-noise ratio against fp32 by width, group and rounding; exact where the
  *             numbers are representable; the mapping of a row is that of the whole table
- *   frozen    a table without a gradient is passed over
+ *   frozen    a table that is not trained is passed over
  *   mixed     rounding: y as of nearest rounding, bit for bit; the gradient is drawn
  */
 #include <stdarg.h>
@@ -192,7 +192,7 @@ static void order_of_tokens(void **state)
     mem_free(sum);
 }
 
-/* A table without a gradient is frozen: it is passed over, beside one that is not. */
+/* A table that is not trained has no gradient: it is passed over, beside one that is not. */
 static void frozen(void **state)
 {
     const num_format formats[] = {test_format_float(FORMAT_FP32),
@@ -209,6 +209,7 @@ static void frozen(void **state)
         embedding fixed = b.e;
         param fixed_table = b.table;
         fixed.table = &fixed_table;
+        fixed_table.trained = false;
         fixed_table.grad = NULL;
         fixed_table.trained = false;
         embedding_forward(&b.ex, b.y, b.index, TOKENS, &fixed, false);

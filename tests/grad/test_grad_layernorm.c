@@ -4,7 +4,7 @@
  *   fp32      every element of dx, dgamma, dbeta against central differences of L = sum C y
  *   integers  signal-to-noise ratio of y, dx, dgamma, dbeta against fp32 by width, group, rounding
  *   mixed     rounding: y as of nearest rounding, bit for bit; the gradients are drawn
- *   frozen    gamma or beta without a gradient is passed over
+ *   frozen    gamma or beta that is not trained is passed over
  *   rows      of extreme magnitude, constant rows, one column: as the float layer says
  */
 #include <stdarg.h>
@@ -98,7 +98,7 @@ static void differences(void **state)
     }
 }
 
-/* Without a gradient gamma or beta is frozen: what remains has the bits as if it were not. */
+/* Gamma or beta that is not trained has no gradient: the rest has the bits as if it were. */
 static void frozen(void **state)
 {
     const num_format formats[] = {test_format_float(FORMAT_FP32),
@@ -111,8 +111,8 @@ static void frozen(void **state)
             case_init(&a, &formats[f], 9, 130);
             case_init(&b, &formats[f], 9, 130);
             float *gamma = b.gamma.grad, *beta = b.beta.grad;
-            b.gamma.trained = !(which & 1);
-            b.beta.trained = !(which & 2);
+            b.gamma.trained = (which & 1) == 0;
+            b.beta.trained = (which & 2) == 0;
             b.gamma.grad = b.gamma.trained ? gamma : NULL;
             b.beta.grad = b.beta.trained ? beta : NULL;
             run(&a);

@@ -4,7 +4,7 @@
  *   fp32      every element of dX, dW, db against central differences of L = sum C Y
  *   integers  signal-to-noise ratio against fp32 by width, group and rounding: each bit is worth
  *             6.02 dB, so the bounds are those of 8 bits plus 6 dB for each bit more
- *   frozen    a parameter without a gradient is passed over
+ *   frozen    a parameter that is not trained is passed over
  *   mean      of dW and dX over many steps of stochastic rounding: the fp32 gradient
  *   mixed     rounding: Y as of nearest rounding, bit for bit; the mean of dW and dX is that of
  *             the rounded X and W
@@ -141,8 +141,8 @@ static void accumulation(void **state)
     }
 }
 
-/* Without a gradient a parameter is frozen: nothing is written for it, and what remains has the
- * bits as if it were not, in a second batch too. */
+/* A parameter that is not trained has no gradient: nothing is written for it, and the rest has the
+ * bits as if it were, in a second batch too. */
 static void frozen(void **state)
 {
     const num_format formats[] = {test_format_float(FORMAT_FP32), test_format_float(FORMAT_BF16),
@@ -156,8 +156,8 @@ static void frozen(void **state)
             case_init(&a, &formats[f], 70, 67, 66);
             case_init(&b, &formats[f], 70, 67, 66);
             float *weight = b.weight.grad, *bias = b.bias.grad;
-            b.weight.trained = !(which & 1);
-            b.bias.trained = !(which & 2);
+            b.weight.trained = (which & 1) == 0;
+            b.bias.trained = (which & 2) == 0;
             b.weight.grad = b.weight.trained ? weight : NULL;
             b.bias.grad = b.bias.trained ? bias : NULL;
             for (int batch = 0; batch < 2; batch++) {

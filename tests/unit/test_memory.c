@@ -224,9 +224,8 @@ static const num_format *some_formats(int *count)
     return list;
 }
 
-/* Each allocation of network_create fails once: an error with a text, nothing leaks, cfg stays
- * ours.
- */
+/* Each allocation of network_create fails once: an error with a text, nothing leaks, and cfg stays
+ * ours. */
 static void create_without_memory(void **state)
 {
     static const char *const heads[] = {"classification", "spans"};
