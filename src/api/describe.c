@@ -190,7 +190,7 @@ mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **j
     root = json_object();
     memory = json_object();
     MTS_CHECK(root != NULL && memory != NULL, MTS_ERR_MEMORY, "out of memory: description");
-    MTS_TRY(model_config_load(ctx, options->model_name_or_path, &cfg));
+    MTS_TRY(model_load_config(ctx, options->model_name_or_path, &cfg));
     MTS_TRY(describe_config(ctx, &cfg, root));
     MTS_TRY(describe_training(ctx, options->model_name_or_path, &cfg, root));
     MTS_TRY(describe_file(ctx, options->model_name_or_path, root));

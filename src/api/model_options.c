@@ -9,16 +9,14 @@
 #include "base/json_util.h"
 #include "train/settings.h"
 
-/* max_position_embeddings of a config.json that does not say it. */
-enum { BERT_POSITIONS = 512 };
-
 /* What no training run stores: settings that contradict each other, more tokens than positions. */
 static mts_status check_stored(mts_ctx *ctx, const char *file, const json_t *root,
                                const json_t *stored)
 {
     mts_status st = MTS_OK;
     mts_options alone;
-    int64_t positions = BERT_POSITIONS;
+    model_config standard = {0}; /* for what config.json does not say */
+    int64_t positions;
     mts_options_default(&alone);
     st = options_take_json(ctx, stored, OPTION_STORED, &alone);
     if (st == MTS_OK)
@@ -27,6 +25,8 @@ static mts_status check_stored(mts_ctx *ctx, const char *file, const json_t *roo
         status_prefix(ctx, "%s: " SETTINGS_KEY, file);
         return st == MTS_ERR_ARGUMENT ? MTS_ERR_BAD_FILE : st;
     }
+    MTS_TRY(model_config_init(ctx, &standard));
+    positions = standard.max_position_embeddings;
     MTS_TRY(json_util_int(ctx, file, root, "max_position_embeddings", 1, INT64_MAX, &positions));
     MTS_CHECK(!json_is_number(json_object_get(stored, "max_seq_length")) ||
                   alone.max_seq_length <= positions,
@@ -36,6 +36,7 @@ static mts_status check_stored(mts_ctx *ctx, const char *file, const json_t *roo
               "found %lld",
               file, (long long)positions, (long long)alone.max_seq_length);
 cleanup:
+    model_config_deinit(&standard);
     return st;
 }
 

@@ -164,7 +164,7 @@ mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
     MTS_TRY(options_check_test_rows(ctx, &own));
     MTS_TRY(mem_calloc(ctx, &rows, 1, sizeof *rows, "test rows"));
     if (own.model_name_or_path != NULL)
-        MTS_TRY(model_config_load(ctx, own.model_name_or_path, &cfg));
+        MTS_TRY(model_load_config(ctx, own.model_name_or_path, &cfg));
     if (callbacks != NULL)
         heard = *callbacks;
     MTS_TRY(test_rows_open(ctx, &own, cfg.json == NULL ? NULL : head_class_of_config(&cfg)->name,

@@ -7,12 +7,16 @@
 
 #include "base/utf8.h"
 
-/* One line, whatever a file's bytes brought into the text. */
-static void replace_controls(char *text)
+/* One line of UTF-8, whatever a file's bytes brought into the text, and where a width in the format
+ * cut it. */
+static void make_plain(char *text)
 {
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
+    size_t bad = 0;
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    while (!utf8_is_valid(text, strlen(text), &bad))
+        text[bad] = '?';
 }
 
 mts_status status_set(mts_ctx *ctx, mts_status status, const char *fmt, ...)
@@ -25,7 +29,7 @@ mts_status status_set(mts_ctx *ctx, mts_status status, const char *fmt, ...)
     va_end(args);
     if (n >= (int)sizeof ctx->error)
         ctx->error[utf8_whole(ctx->error, sizeof ctx->error - 1)] = '\0';
-    replace_controls(ctx->error);
+    make_plain(ctx->error);
     return status;
 }
 
@@ -47,7 +51,7 @@ void status_prefix(mts_ctx *ctx, const char *fmt, ...)
     memcpy(text + n + 2, ctx->error, length);
     text[(size_t)n + 2 + length] = '\0';
     memcpy(ctx->error, text, (size_t)n + 3 + length);
-    replace_controls(ctx->error);
+    make_plain(ctx->error);
 }
 
 const char *mts_status_name(mts_status status)

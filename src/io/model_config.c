@@ -1,5 +1,5 @@
 /*
- * config.json of a BERT model.  See model_config.h.
+ * config.json of a model.  See model_config.h.
  *
  * One table of fields {key, offset, range} drives reading and completing; what is not a plain
  * number (activation, labels, problem type) has a function of its own.
@@ -311,8 +311,7 @@ void model_config_deinit(model_config *cfg)
     *cfg = (model_config){0};
 }
 
-/* A string field must be `expected` where it is present. */
-static mts_status check_string(mts_ctx *ctx, const char *file, const json_t *json, const char *key,
+mts_status model_config_expect(mts_ctx *ctx, const char *file, const json_t *json, const char *key,
                                const char *expected)
 {
     mts_status st = MTS_OK;
@@ -326,9 +325,8 @@ cleanup:
     return st;
 }
 
-/* A boolean, which may be written as 0 or 1; it becomes a boolean, for transformers 5. */
-static mts_status load_switch(mts_ctx *ctx, const char *file, json_t *json, const char *key,
-                              bool *value)
+mts_status model_config_switch(mts_ctx *ctx, const char *file, json_t *json, const char *key,
+                               bool *value)
 {
     mts_status st = MTS_OK;
     int64_t number = 0;
@@ -337,24 +335,6 @@ static mts_status load_switch(mts_ctx *ctx, const char *file, json_t *json, cons
         MTS_TRY(json_util_set(ctx, json, key, json_boolean(number == 1)));
     }
     MTS_TRY(json_util_bool(ctx, file, json, key, value));
-cleanup:
-    return st;
-}
-
-/* Refuse what would load but compute something else. */
-static mts_status check_supported(mts_ctx *ctx, const char *file, json_t *json)
-{
-    mts_status st = MTS_OK;
-    const json_t *quantized = json_object_get(json, "quantization_config");
-    bool is_decoder = false, cross_attention = false;
-    MTS_TRY(check_string(ctx, file, json, "model_type", "bert"));
-    MTS_TRY(check_string(ctx, file, json, "position_embedding_type", "absolute"));
-    MTS_TRY(load_switch(ctx, file, json, "is_decoder", &is_decoder));
-    MTS_TRY(load_switch(ctx, file, json, "add_cross_attention", &cross_attention));
-    MTS_CHECK(!is_decoder && !cross_attention, MTS_ERR_UNSUPPORTED,
-              "%s: is_decoder, add_cross_attention: only a BERT encoder is supported", file);
-    MTS_CHECK(quantized == NULL || json_is_null(quantized), MTS_ERR_UNSUPPORTED,
-              "%s: quantization_config: a quantized checkpoint is not supported", file);
 cleanup:
     return st;
 }
@@ -449,18 +429,24 @@ mts_status model_config_check_dir(mts_ctx *ctx, const char *dir)
         "%s: no such folder; a model is read from a local folder, nothing is downloaded", dir);
 }
 
-mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config *cfg)
+mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_check_fn *check,
+                             model_config *cfg)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
     json_t *json = NULL;
+    const json_t *quantized;
     MTS_TRY(model_config_init(ctx, cfg));
     MTS_TRY(model_config_check_dir(ctx, dir));
     MTS_TRY(path_join(ctx, &file, dir, "config.json"));
     MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
     json_decref(cfg->json);
     cfg->json = json;
-    MTS_TRY(check_supported(ctx, file, json));
+    if (check != NULL)
+        MTS_TRY(check(ctx, file, json));
+    quantized = json_object_get(json, "quantization_config");
+    MTS_CHECK(quantized == NULL || json_is_null(quantized), MTS_ERR_UNSUPPORTED,
+              "%s: quantization_config: a quantized checkpoint is not supported", file);
     MTS_TRY(load_numbers(ctx, file, cfg));
     MTS_TRY(load_hidden_act(ctx, file, cfg));
     MTS_TRY(load_problem_type(ctx, file, cfg));
@@ -516,7 +502,6 @@ static mts_status complete_fields(mts_ctx *ctx, const model_config *cfg, json_t 
     while (activations[act].act != cfg->hidden_act)
         act++;
     MTS_TRY(set_if_absent(ctx, json, "hidden_act", json_string(activations[act].name)));
-    MTS_TRY(set_if_absent(ctx, json, "model_type", json_string("bert")));
     if (!json_is_object(json_object_get(json, "id2label")))
         MTS_TRY(store_labels(ctx, json, cfg->labels, cfg->num_labels));
     if (cfg->problem_type != MODEL_PROBLEM_NONE)
@@ -532,8 +517,8 @@ const char *model_config_type(const model_config *cfg)
     return json_is_string(type) ? json_string_value(type) : "";
 }
 
-mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *architecture,
-                             const char *dir)
+mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *model_type,
+                             const char *architecture, const char *dir)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
@@ -544,6 +529,7 @@ mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *
     MTS_CHECK(json != NULL && json_object_update(json, cfg->json) == 0, MTS_ERR_MEMORY,
               "out of memory: model configuration");
     MTS_TRY(complete_fields(ctx, cfg, json));
+    MTS_TRY(set_if_absent(ctx, json, "model_type", json_string(model_type)));
     MTS_TRY(json_util_set(ctx, json, "architectures", json_pack("[s]", architecture)));
     if (torch)
         MTS_TRY(json_util_set(ctx, json, "torch_dtype", json_string("float32")));

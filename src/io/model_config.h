@@ -1,9 +1,11 @@
 /*
- * config.json of a BERT model: sizes, dropout, labels; read, labelled anew, written back.
+ * config.json of a model: sizes, dropout, labels; read, labelled anew, written back.
  *
- * Path: models size themselves by it, train sets the labels, save writes it beside the weights.
- * Keys we do not know are kept and written back as they were.
- * Not done: other architectures, decoders, relative positions, quantized checkpoints (unsupported).
+ * Path: model_load_config (models/model.h) -> model_config_load; models size themselves by it,
+ *       train sets the labels, save writes it beside the weights.
+ * Keys we do not know are kept and written back as they were.  What only some architecture has is
+ * checked by its model_class.
+ * Not done: quantized checkpoints (unsupported).
  */
 #ifndef MTS_IO_MODEL_CONFIG_H
 #define MTS_IO_MODEL_CONFIG_H
@@ -61,15 +63,29 @@ MTS_NODISCARD mts_status model_config_init(mts_ctx *ctx, model_config *cfg);
 /* MTS_ERR_NOT_FOUND, with a text for those who expect a download, unless dir is a folder. */
 MTS_NODISCARD mts_status model_config_check_dir(mts_ctx *ctx, const char *dir);
 
+/* Refuses what an architecture would compute otherwise; called with the object that was read. */
+typedef mts_status model_config_check_fn(mts_ctx *ctx, const char *file, struct json_t *json);
+
 /*
- * Read dir/config.json; cfg as for model_config_init.  Absent keys get BertConfig's defaults,
- * except the five sizes (vocab_size to intermediate_size above), which must be there.  model_type
- * may be absent (early BERT files).  What transformers 4 or 5 reads is read: null for a default,
- * 8.0 for 8, 0 for false, label2id without id2label (which means nothing).  MTS_ERR_NOT_FOUND,
- * MTS_ERR_IO; MTS_ERR_BAD_FILE: wrong type, range or contradiction; MTS_ERR_UNSUPPORTED: not an
- * encoder of this architecture.
+ * Read dir/config.json; check (may be NULL) comes before anything else of it; cfg as for
+ * model_config_init.  Absent keys get BertConfig's defaults, except the five sizes (vocab_size to
+ * intermediate_size above), which must be there.  model_type may be absent (early BERT files).
+ * What transformers 4 or 5 reads is read: null for a default, 8.0 for 8, 0 for false, label2id
+ * without id2label (which means nothing).  MTS_ERR_NOT_FOUND, MTS_ERR_IO; MTS_ERR_BAD_FILE: wrong
+ * type, range or contradiction; MTS_ERR_UNSUPPORTED: an activation that is not here, a quantized
+ * checkpoint; status of check.
  */
-MTS_NODISCARD mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config *cfg);
+MTS_NODISCARD mts_status model_config_load(mts_ctx *ctx, const char *dir,
+                                           model_config_check_fn *check, model_config *cfg);
+
+/* For checks.  MTS_ERR_UNSUPPORTED: the key is there, with another value than `expected`. */
+MTS_NODISCARD mts_status model_config_expect(mts_ctx *ctx, const char *file,
+                                             const struct json_t *json, const char *key,
+                                             const char *expected);
+/* *value: a boolean, which may be written as 0 or 1; in json it becomes one, for transformers 5.
+ * Unchanged if absent.  MTS_ERR_BAD_FILE. */
+MTS_NODISCARD mts_status model_config_switch(mts_ctx *ctx, const char *file, struct json_t *json,
+                                             const char *key, bool *value);
 
 /*
  * Set labels[n], label2id and problem_type.  names[n]: distinct UTF-8 texts, or NULL for LABEL_0...
@@ -91,11 +107,13 @@ const char *model_config_type(const model_config *cfg);
 
 /*
  * Write dir/config.json atomically: the object as loaded, with the labels and strings set above,
- * architectures [architecture], model_type, the type of the weights float32 ("dtype", or
- * "torch_dtype" if the file had that), and those fields of cfg whose keys were absent.
+ * architectures [architecture], model_type where it was absent, the type of the weights float32
+ * ("dtype", or "torch_dtype" if the file had that), and those fields of cfg whose keys were
+ * absent.
  */
 MTS_NODISCARD mts_status model_config_save(mts_ctx *ctx, const model_config *cfg,
-                                           const char *architecture, const char *dir);
+                                           const char *model_type, const char *architecture,
+                                           const char *dir);
 
 void model_config_deinit(model_config *cfg);
 

@@ -1,16 +1,33 @@
 /* BERT from token ids to hidden states, and back to the gradients.  See bert.h. */
 #include "models/bert.h"
 
+#include <jansson.h>
+
 #include "layers/dropout.h"
 #include "models/bert_internal.h"
 
 static const char *const model_types[] = {"bert", "", NULL}; /* early files say nothing */
+
+/* An encoder with absolute positions. */
+static mts_status check(mts_ctx *ctx, const char *file, json_t *json)
+{
+    mts_status st = MTS_OK;
+    bool is_decoder = false, cross_attention = false;
+    MTS_TRY(model_config_expect(ctx, file, json, "position_embedding_type", "absolute"));
+    MTS_TRY(model_config_switch(ctx, file, json, "is_decoder", &is_decoder));
+    MTS_TRY(model_config_switch(ctx, file, json, "add_cross_attention", &cross_attention));
+    MTS_CHECK(!is_decoder && !cross_attention, MTS_ERR_UNSUPPORTED,
+              "%s: is_decoder, add_cross_attention: only a BERT encoder is supported", file);
+cleanup:
+    return st;
+}
 
 const model_class bert_class = {
     .name = "Bert",
     .model_types = model_types,
     .prefix = "bert.",
     .first_token = {"bert.pooler.dense", "classifier", ACTIVATION_TANH},
+    .check = check,
     .create = bert_create,
     .destroy = bert_destroy,
     .declare = bert_declare,

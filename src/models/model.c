@@ -1,8 +1,12 @@
 /* The table of architectures.  See model.h. */
 #include "models/model.h"
 
+#include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/json_util.h"
+#include "base/utf8.h"
 #include "models/bert.h"
 
 static const model_class *const classes[] = {&bert_class};
@@ -26,6 +30,41 @@ const model_class *model_class_find(const char *model_type)
 const model_class *model_class_of_config(const model_config *cfg)
 {
     return model_class_find(model_config_type(cfg));
+}
+
+enum { TYPES_BYTES = 256 };
+
+/* The model types of all classes, for an error text. */
+static void list_types(char types[TYPES_BYTES])
+{
+    size_t used = 0;
+    types[0] = '\0';
+    for (int i = 0; i < CLASSES; i++)
+        for (const char *const *type = classes[i]->model_types; *type != NULL; type++)
+            if (**type != '\0' && used + strlen(*type) + 5 < TYPES_BYTES)
+                used += (size_t)snprintf(types + used, TYPES_BYTES - used, "%s\"%s\"",
+                                         used == 0 ? "" : ", ", *type);
+}
+
+static mts_status check_architecture(mts_ctx *ctx, const char *file, json_t *json)
+{
+    mts_status st = MTS_OK;
+    const char *type = "";
+    char types[TYPES_BYTES], quote[UTF8_QUOTE_BYTES];
+    const model_class *class;
+    MTS_TRY(json_util_string(ctx, file, json, "model_type", &type));
+    class = model_class_find(type);
+    list_types(types);
+    MTS_CHECK(class != NULL, MTS_ERR_UNSUPPORTED, "%s: model_type: expected %s, found \"%s\"", file,
+              types, utf8_quote(quote, sizeof quote, type));
+    MTS_TRY(class->check(ctx, file, json));
+cleanup:
+    return st;
+}
+
+mts_status model_load_config(mts_ctx *ctx, const char *dir, model_config *cfg)
+{
+    return model_config_load(ctx, dir, check_architecture, cfg);
 }
 
 activation_kind model_act_kind(model_act act)

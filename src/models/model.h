@@ -55,6 +55,8 @@ struct model_class {
     const char *prefix;             /* of parameter names, "bert.": files may lack it */
     first_token_names first_token;
 
+    /* Refuse a config.json of these types that would load, but compute something else. */
+    model_config_check_fn *check;
     /* *out: a model for cfg, without memory for numbers.  MTS_ERR_MEMORY. */
     mts_status (*create)(mts_ctx *ctx, const model_config *cfg, const model_options *options,
                          model **out);
@@ -74,6 +76,10 @@ struct model_class {
 
 /* The class of a config.json's model_type ("" if absent), or NULL. */
 const model_class *model_class_find(const char *model_type);
+
+/* model_config_load, for an architecture that is here and can compute what the file asks for:
+ * otherwise MTS_ERR_UNSUPPORTED. */
+MTS_NODISCARD mts_status model_load_config(mts_ctx *ctx, const char *dir, model_config *cfg);
 
 /* The class for a configuration, by its model_type, or NULL. */
 const model_class *model_class_of_config(const model_config *cfg);

@@ -191,7 +191,7 @@ mts_status network_save(mts_ctx *ctx, const network *net, const char *dir)
     MTS_TRY(safetensors_writer_commit(w));
     snprintf(architecture, sizeof architecture, "%s%s", net->body->class->name,
              net->options.head->architecture);
-    MTS_TRY(model_config_save(ctx, &net->cfg, architecture, dir));
+    MTS_TRY(model_config_save(ctx, &net->cfg, net->body->class->model_types[0], architecture, dir));
 cleanup:
     safetensors_writer_close(w);
     mem_free(path);

@@ -70,7 +70,7 @@ void optimizer_destroy(optimizer *opt);
 
 /*
  * One update of every parameter, from grad * grad_scale; the gradients are finite (clip_gradients
- * tells).  The caller then tells the model that its weights changed (bert_weights_changed).
+ * tells).  The caller then tells the model that its weights changed (network_weights_changed).
  *
  * ex             inout  threads and kernels; sgd_int16 also: seed, and anomaly if a gradient or the
  *                       new weights are not finite (that parameter then keeps its state)

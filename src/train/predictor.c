@@ -50,7 +50,7 @@ mts_status predictor_open(mts_ctx *ctx, const mts_options *o, predictor **out)
     p->ctx = ctx;
     p->batch_size = o->per_device_eval_batch_size;
     p->threads = settings_threads(o);
-    MTS_TRY(model_config_load(ctx, o->model_name_or_path, &cfg));
+    MTS_TRY(model_load_config(ctx, o->model_name_or_path, &cfg));
     p->max_seq_length = settings_max_length(o, &cfg, head_class_of_config(&cfg)->name);
     MTS_TRY(tokenizer_open(ctx, o->model_name_or_path, &p->tokenizer));
     if (o->do_lower_case >= 0)

@@ -1,8 +1,8 @@
 /*
  * Training from the first step to the written folder.
  *
- * Path: cmd_train -> mts_train -> train_run -> train_step -> bert_forward -> linear_forward ->
- *       gemm_run -> micro-kernel.  docs/TOUR.md walks it.
+ * Path: cmd_train -> mts_train -> train_run -> train_step -> network_learn -> forward of the
+ *       model_class -> linear_forward -> gemm_run -> micro-kernel.  docs/TOUR.md walks it.
  */
 #ifndef MTS_TRAIN_TRAIN_H
 #define MTS_TRAIN_TRAIN_H

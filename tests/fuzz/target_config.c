@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "io/model_config.h"
+#include "models/model.h"
 
 static void require_promises(const model_config *cfg)
 {
@@ -39,12 +39,12 @@ static bool run(const uint8_t *data, size_t size)
 {
     model_config cfg = {0}, again = {0};
     fuzz_put("config.json", data, size);
-    const mts_status st = model_config_load(&fuzz_ctx, fuzz_folder(), &cfg);
+    const mts_status st = model_load_config(&fuzz_ctx, fuzz_folder(), &cfg);
     if (st == MTS_OK) {
         require_promises(&cfg);
-        FUZZ_REQUIRE(model_config_save(&fuzz_ctx, &cfg, "BertForSequenceClassification",
+        FUZZ_REQUIRE(model_config_save(&fuzz_ctx, &cfg, "bert", "BertForSequenceClassification",
                                        fuzz_folder()) == MTS_OK);
-        FUZZ_REQUIRE(model_config_load(&fuzz_ctx, fuzz_folder(), &again) == MTS_OK);
+        FUZZ_REQUIRE(model_load_config(&fuzz_ctx, fuzz_folder(), &again) == MTS_OK);
         require_same(&cfg, &again);
         model_config_deinit(&again);
     } else {

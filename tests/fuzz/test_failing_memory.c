@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/json_memory.h"
 #include "base/memory.h"
-#include "io/model_config.h"
+#include "models/model.h"
 #include "io/safetensors.h"
 
 enum { TEXT_MAX = 4096 };
@@ -60,10 +60,10 @@ static mts_status load_label_save(void)
     static const char *const names[] = {"entailment", "neutral", "contradiction"};
     mts_status st = MTS_OK;
     model_config cfg;
-    MTS_TRY(model_config_load(&ctx, folder_root(), &cfg));
+    MTS_TRY(model_load_config(&ctx, folder_root(), &cfg));
     MTS_TRY(model_config_set_labels(&ctx, &cfg, names, 3, false));
     MTS_TRY(model_config_set_string(&ctx, &cfg, "finetuning_task", "mnli"));
-    MTS_TRY(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder_at("b")));
+    MTS_TRY(model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_at("b")));
 cleanup:
     model_config_deinit(&cfg);
     return st;

@@ -186,7 +186,7 @@ static void subject_open(subject *s, const char *name, const num_format *format,
         limits->max_length =
             q->max_length > limits->max_length ? q->max_length : limits->max_length;
     }
-    must(model_config_load(&ctx, s->file.dir, &cfg));
+    must(model_load_config(&ctx, s->file.dir, &cfg));
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
         if (strcmp(act, acts[i].name) == 0)
             cfg.hidden_act = acts[i].act;

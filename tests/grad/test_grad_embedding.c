@@ -211,7 +211,6 @@ static void frozen(void **state)
         fixed.table = &fixed_table;
         fixed_table.trained = false;
         fixed_table.grad = NULL;
-        fixed_table.trained = false;
         embedding_forward(&b.ex, b.y, b.index, TOKENS, &fixed, false);
         test_assert_same("y", b.y, a.y, TOKENS * COLS);
         const size_t mark = exec_mark(&b.ex);

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/json_util.h"
-#include "io/model_config.h"
+#include "models/model.h"
 
 static mts_ctx ctx;
 
@@ -46,7 +46,7 @@ static void reads_what_transformers_writes(void **state)
                "\"pad_token_id\":3,\"position_embedding_type\":\"absolute\",\"is_decoder\":false,"
                "\"id2label\":{\"1\":\"yes\",\"0\":\"no\",\"2\":\"caf\\u00e9\"},"
                "\"problem_type\":\"single_label_classification\",\"type_vocab_size\":1," SIZES "}");
-    assert_ok(model_config_load(&ctx, folder_root(), &cfg));
+    assert_ok(model_load_config(&ctx, folder_root(), &cfg));
     assert_int_equal(cfg.vocab_size, 30522);
     assert_int_equal(cfg.hidden_size, 384);
     assert_int_equal(cfg.num_hidden_layers, 6);
@@ -74,7 +74,7 @@ static void fills_in_the_defaults(void **state)
     (void)state;
     model_config cfg, defaults;
     put_config("{" SIZES "}");
-    assert_ok(model_config_load(&ctx, folder_root(), &cfg));
+    assert_ok(model_load_config(&ctx, folder_root(), &cfg));
     assert_ok(model_config_init(&ctx, &defaults));
     assert_int_equal(cfg.max_position_embeddings, 512);
     assert_int_equal(cfg.type_vocab_size, 2);
@@ -91,7 +91,7 @@ static void fills_in_the_defaults(void **state)
     model_config_deinit(&cfg);
     model_config_deinit(&defaults);
     put_config("{\"num_labels\":1," SIZES "}");
-    assert_ok(model_config_load(&ctx, folder_root(), &cfg));
+    assert_ok(model_load_config(&ctx, folder_root(), &cfg));
     assert_int_equal(cfg.num_labels, 1);
     assert_true(model_config_is_regression(&cfg));
     model_config_deinit(&cfg);
@@ -115,7 +115,7 @@ static void knows_the_activations(void **state)
         model_config cfg;
         snprintf(text, sizeof text, "{\"hidden_act\":\"%s\"," SIZES "}", cases[i].name);
         put_config(text);
-        assert_ok(model_config_load(&ctx, folder_root(), &cfg));
+        assert_ok(model_load_config(&ctx, folder_root(), &cfg));
         assert_int_equal(cfg.hidden_act, cases[i].act);
         model_config_deinit(&cfg);
     }
@@ -134,7 +134,7 @@ static const struct {
     {"{\"a\": NaN," SIZES "}", MTS_ERR_BAD_FILE, "invalid token"},
     {"{\"hidden_dropout_prob\":1e999," SIZES "}", MTS_ERR_BAD_FILE, "real number overflow"},
     {"{\"model_type\":\"roberta\"," SIZES "}", MTS_ERR_UNSUPPORTED,
-     "model_type: only \"bert\" is supported, found \"roberta\""},
+     "model_type: expected \"bert\", found \"roberta\""},
     {"{\"model_type\":7," SIZES "}", MTS_ERR_BAD_FILE,
      "model_type: expected a string, found an int"},
     {"{\"position_embedding_type\":\"relative_key\"," SIZES "}", MTS_ERR_UNSUPPORTED, "absolute"},
@@ -192,12 +192,12 @@ static void refuses_broken_configs(void **state)
 {
     (void)state;
     model_config cfg;
-    assert_fails(model_config_load(&ctx, folder_root(), &cfg), MTS_ERR_NOT_FOUND,
+    assert_fails(model_load_config(&ctx, folder_root(), &cfg), MTS_ERR_NOT_FOUND,
                  "config.json: cannot op");
     model_config_deinit(&cfg);
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         put_config(broken[i].text);
-        assert_fails(model_config_load(&ctx, folder_root(), &cfg), broken[i].status,
+        assert_fails(model_load_config(&ctx, folder_root(), &cfg), broken[i].status,
                      broken[i].part);
         model_config_deinit(&cfg);
     }
@@ -249,7 +249,7 @@ static void accepts_what_transformers_reads(void **state)
         model_config cfg;
         snprintf(text, sizeof text, "{%s," SIZES "}", cases[i].text);
         put_config(text);
-        if (model_config_load(&ctx, folder_root(), &cfg) != MTS_OK)
+        if (model_load_config(&ctx, folder_root(), &cfg) != MTS_OK)
             fail_msg("%s: %s", cases[i].text, ctx.error);
         for (int64_t k = 0; k < cfg.num_labels; k++) {
             strcat(labels, cfg.labels[k]);
@@ -257,13 +257,14 @@ static void accepts_what_transformers_reads(void **state)
         }
         assert_string_equal(labels, cases[i].labels);
         assert_int_equal(cfg.hidden_act, MODEL_ACT_GELU);
-        assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder_root()));
+        assert_ok(
+            model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_root()));
         char *written = get_config();
         if (strstr(written, cases[i].written) == NULL)
             fail_msg("'%s' is not in %s", cases[i].written, written);
         mem_free(written);
         model_config_deinit(&cfg);
-        assert_ok(model_config_load(&ctx, folder_root(), &cfg)); /* what is written can be read */
+        assert_ok(model_load_config(&ctx, folder_root(), &cfg)); /* what is written can be read */
         model_config_deinit(&cfg);
     }
 }
@@ -276,11 +277,12 @@ static void saves_with_unknown_keys_kept(void **state)
     char *text = NULL;
     put_config("{\"zebra\":[1,{\"b\":0.1}],\"torch_dtype\":\"float16\",\"num_labels\":5,"
                "\"layer_norm_eps\":1e-12,\"_name\":null," SIZES "}");
-    assert_ok(model_config_load(&ctx, folder_root(), &cfg));
+    assert_ok(model_load_config(&ctx, folder_root(), &cfg));
     assert_ok(model_config_set_labels(&ctx, &cfg, names, 3, false));
     assert_int_equal(cfg.num_labels, 3);
     assert_ok(model_config_set_string(&ctx, &cfg, "finetuning_task", "mnli"));
-    assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder_root()));
+    assert_ok(
+        model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_root()));
     model_config_deinit(&cfg);
     text = get_config();
     assert_string_equal(
@@ -301,7 +303,7 @@ static void saves_with_unknown_keys_kept(void **state)
               "  \"vocab_size\": 30522,\n  \"zebra\": [\n    1,\n    {\n      \"b\": 0.1\n    }\n"
               "  ]\n}\n");
     mem_free(text);
-    assert_ok(model_config_load(&ctx, folder_root(), &cfg));
+    assert_ok(model_load_config(&ctx, folder_root(), &cfg));
     assert_string_equal(cfg.labels[2], names[2]);
     assert_string_equal(cfg.architecture, "BertForSequenceClassification");
     model_config_deinit(&cfg);
@@ -320,8 +322,9 @@ static void saves_a_new_config(void **state)
     cfg.classifier_dropout = 0.3;
     cfg.layer_norm_eps = 1.0 / 3 * 1e-6;
     assert_ok(model_config_set_labels(&ctx, &cfg, NULL, 1, true));
-    assert_ok(model_config_save(&ctx, &cfg, "BertForSequenceClassification", folder_root()));
-    assert_ok(model_config_load(&ctx, folder_root(), &back));
+    assert_ok(
+        model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_root()));
+    assert_ok(model_load_config(&ctx, folder_root(), &back));
     assert_int_equal(back.hidden_size, 32);
     assert_int_equal(back.vocab_size, cfg.vocab_size);
     assert_int_equal(back.hidden_act, MODEL_ACT_GELU_TANH);
@@ -352,8 +355,9 @@ static void refuses_bad_labels(void **state)
     assert_fails(model_config_set_labels(&ctx, &cfg, NULL, 2, true), MTS_ERR_ARGUMENT, "1 output");
     assert_int_equal(cfg.num_labels, 2);
     assert_string_equal(cfg.labels[0], "LABEL_0");
-    assert_fails(model_config_save(&ctx, &cfg, "BertForSequenceClassification", "/nonexistent"),
-                 MTS_ERR_NOT_FOUND, "/nonexistent");
+    assert_fails(
+        model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", "/nonexistent"),
+        MTS_ERR_NOT_FOUND, "/nonexistent");
     model_config_deinit(&cfg);
 }
 
