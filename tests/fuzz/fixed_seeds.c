@@ -1,7 +1,7 @@
 /*
  * One target with fixed seeds: FUZZ_TARGET, by the build; the program is test_fuzz_<name>.
- * The seeds, each of them cut at every length and with every bit changed, and repeatable mutations
- * of them.
+ * The inputs that were findings once; the seeds, each of them cut at every length and with every
+ * bit changed, and repeatable mutations of them.
  * MANTISSA_TEST_SEED sets the seed of the mutations, which is printed.
  */
 #include <stdarg.h>
@@ -49,6 +49,13 @@ static void seeds_are_accepted(void **state)
         if (!run((const uint8_t *)seeds[i].data, seeds[i].size))
             fail_msg("%s: seed %d is refused: %s", target->name, (int)i, fuzz_last_error);
     }
+}
+
+static void cases_are_answered(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < target->n_cases; i++)
+        run((const uint8_t *)target->cases[i].data, target->cases[i].size);
 }
 
 static void truncations(void **state)
@@ -142,9 +149,8 @@ int main(void)
 {
     const char *text = getenv("MANTISSA_TEST_SEED");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seeds_are_accepted),
-        cmocka_unit_test(truncations),
-        cmocka_unit_test(bit_flips),
+        cmocka_unit_test(seeds_are_accepted), cmocka_unit_test(cases_are_answered),
+        cmocka_unit_test(truncations),        cmocka_unit_test(bit_flips),
         cmocka_unit_test(mutations),
     };
     if (text != NULL)

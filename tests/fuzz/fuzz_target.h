@@ -43,6 +43,8 @@ typedef struct fuzz_target {
     size_t n_seeds;
     /* Or NULL.  More of them, in out[room]; returns how many.  They live as long as the program. */
     size_t (*make_seeds)(fuzz_bytes *out, size_t room);
+    const fuzz_bytes *cases; /* [n_cases] or NULL, inputs that were findings once */
+    size_t n_cases;
     bool whole;               /* no beginning of a seed is accepted, but all of it */
     const char *const *words; /* of the format, for mutation; NULL ends the list */
 } fuzz_target;

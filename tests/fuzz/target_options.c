@@ -56,6 +56,15 @@ static const fuzz_bytes seeds[] = {
                ".1\0save_strategy\0epoch\0output_dir\0out"),
 };
 
+#define TEN(x) x x x x x x x x x x
+
+/* Quoted in errors, cut at so many bytes, amid a character. */
+static const fuzz_bytes cases[] = {
+    FUZZ_BYTES("x" TEN("\xc3\xa9") TEN("\xc3\xa9") TEN("\xc3\xa9") TEN("\xc3\xa9") "\0"
+                                                                                   "1"),
+    FUZZ_BYTES("seed\0x" TEN(TEN(TEN("\xc3\xa9")))),
+};
+
 static const char *const words[] = {"1",
                                     "0",
                                     "-1",
@@ -97,5 +106,7 @@ const fuzz_target fuzz_target_options = {
     .run = run,
     .seeds = seeds,
     .n_seeds = FUZZ_COUNT(seeds),
+    .cases = cases,
+    .n_cases = FUZZ_COUNT(cases),
     .words = words,
 };

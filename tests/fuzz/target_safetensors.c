@@ -50,6 +50,15 @@ static const fuzz_bytes seeds[] = {
                "\"data_offsets\":[0,2]}} \0\x80?"),
 };
 
+#define TEN(x) x x x x x x x x x x
+
+/* Quoted in errors, cut at so many bytes, amid a character. */
+static const fuzz_bytes cases[] = {
+    FUZZ_BYTES("h{\"x" TEN(TEN("\xc3\xa9")) TEN("\xc3\xa9") "\":{\"dtype\":\"X\",\"shape\":[],"
+                                                            "\"data_offsets\":[0,1]}}\0"
+                                                            "a"),
+};
+
 static const char *const words[] = {"{",
                                     "}",
                                     "[",
@@ -87,6 +96,8 @@ const fuzz_target fuzz_target_safetensors = {
     .run = run,
     .seeds = seeds,
     .n_seeds = FUZZ_COUNT(seeds),
+    .cases = cases,
+    .n_cases = FUZZ_COUNT(cases),
     .whole = true,
     .words = words,
 };

@@ -31,6 +31,14 @@ static const fuzz_bytes seeds[] = {
     FUZZ_BYTES("{\"hidden_size\":384}"),
 };
 
+#define TEN(x) x x x x x x x x x x
+
+/* Quoted in errors, cut at so many bytes, amid a character. */
+static const fuzz_bytes cases[] = {
+    FUZZ_BYTES("{\"mantissa\":{\"precision\":\"x" TEN("\xc3\xa9") TEN("\xc3\xa9")
+                   TEN("\xc3\xa9") "\"}}"),
+};
+
 static const char *const words[] = {"{",
                                     "}",
                                     "[",
@@ -63,6 +71,8 @@ const fuzz_target fuzz_target_settings = {
     .run = run,
     .seeds = seeds,
     .n_seeds = FUZZ_COUNT(seeds),
+    .cases = cases,
+    .n_cases = FUZZ_COUNT(cases),
     .whole = true,
     .words = words,
 };
