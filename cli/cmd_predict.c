@@ -364,8 +364,8 @@ const cli_command command_predict = {
              "A regression model gives the score alone, as it leaves the model; so does\none with "
              "a single label and no problem_type, where transformers' pipeline prints its "
              "sigmoid.\n\nA model for question answering is given lines of a question, a tab and a "
-             "paragraph, or a JSON file in the\nform of SQuAD: it prints the answer, which is a "
-             "part of the paragraph, its probability, and the\ncharacters where it begins and "
+             "paragraph, or a JSON file\nin the form of SQuAD: it prints the answer, which is a "
+             "part of the paragraph, its probability, and\nthe characters where it begins and "
              "ends.\n\nPrecision and length are those of the training unless given.",
     .use = MTS_USE_PREDICT,
     .takes_model = true,

@@ -42,19 +42,20 @@ static bool is_absent(const option_row *row, const mts_options *o)
 }
 
 /* Whether a row with the mark has a meaning for these options. */
-static bool is_meant(const option_row *row, const mts_options *o, option_mark mark)
+static bool is_meant(const option_row *row, const mts_options *o, option_mark mark, bool answers)
 {
     return (row->marks & mark) != 0 &&
            ((row->marks & OPTION_INTEGER) == 0 || options_precision_bits(o) > 0) &&
-           ((row->marks & OPTION_ANSWERS) == 0 || options_is_question_answering(o));
+           ((row->marks & OPTION_ANSWERS) == 0 || answers);
 }
 
-mts_status options_put_json(mts_ctx *ctx, const mts_options *o, option_mark mark, json_t *object)
+mts_status options_put_json(mts_ctx *ctx, const mts_options *o, option_mark mark, bool answers,
+                            json_t *object)
 {
     mts_status st = MTS_OK;
     for (size_t i = 0; i < mts_option_count(); i++) {
         const option_row *row = option_row_at(i);
-        if (is_meant(row, o, mark) && !is_absent(row, o))
+        if (is_meant(row, o, mark, answers) && !is_absent(row, o))
             MTS_TRY(json_util_set(ctx, object, row->info.name,
                                   new_value(row, (const char *)o + row->info.offset)));
     }

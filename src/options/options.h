@@ -98,12 +98,12 @@ bool options_wants_final_eval(const mts_options *options);
 int64_t options_precision_bits(const mts_options *options);
 
 /*
- * Put the options with this mark into object, each under its name; those for integers or question
- * answering only where the options are for these.  A number of steps is an integer where it is one;
- * a string that is not given is left out.  MTS_ERR_MEMORY.
+ * Put the options with this mark into object, each under its name: those for integers only where
+ * the precision is one, those for question answering only if answers.  A number of steps is an
+ * integer where it is one; a string that is not given is left out.  MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status options_put_json(mts_ctx *ctx, const mts_options *options,
-                                          option_mark mark, json_t *object);
+                                          option_mark mark, bool answers, json_t *object);
 
 /*
  * Set the options with this mark that are in object; absent and null ones stay.  Strings are set to

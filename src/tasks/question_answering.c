@@ -341,6 +341,7 @@ const task_class question_answering_class = {
     .name = "question_answering",
     .result_files = answer_files_names,
     .usual_length = 384, /* run_qa.py's default */
+    .answers = true,
     .wanted = is_wanted,
     .open = open_task,
     .close = close_task,

@@ -101,7 +101,7 @@ mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t, mod
     const mts_options effective = settings_effective(o, cfg);
     json_t *object = json_object();
     MTS_CHECK(object != NULL, MTS_ERR_MEMORY, "out of memory: settings");
-    MTS_TRY(options_put_json(ctx, &effective, OPTION_STORED, object));
+    MTS_TRY(options_put_json(ctx, &effective, OPTION_STORED, t->class->answers, object));
     MTS_TRY(t->class->store(ctx, t, object));
     MTS_TRY(json_util_set(ctx, cfg->json, SETTINGS_KEY, json_incref(object)));
 cleanup:

@@ -73,7 +73,7 @@ static mts_status make_items(const run *r, json_t **out)
     evaluate_best_key(r, best);
     effective.metric_for_best_model = best;
     MTS_TRY(put_data(r, items));
-    MTS_TRY(options_put_json(ctx, &effective, OPTION_RESUMED, items));
+    MTS_TRY(options_put_json(ctx, &effective, OPTION_RESUMED, false, items));
     *out = json_incref(items);
 cleanup:
     json_decref(items);

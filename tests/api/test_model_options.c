@@ -10,6 +10,7 @@
 
 #include <mantissa/mantissa.h>
 
+#include "options/options.h"
 #include "support/run_folder.h"
 
 /* A folder whose config.json is this text. */
@@ -150,11 +151,40 @@ static void beside_others(void **state)
     assert_false(mts_option_is_stored(NULL));
 }
 
+/* The options of question answering: kept by a folder of such a model, and by no other. */
+static void answers(void **state)
+{
+    mts_options o;
+    json_t *kept = json_object(), *other = json_object();
+    (void)state;
+    mts_options_default(&o);
+    const size_t stored = 7; /* precision, four widths, group, length */
+    assert_int_equal(read_text("{\"mantissa\": {\"doc_stride\": 64, \"n_best_size\": 7, "
+                               "\"max_answer_length\": 12.0, \"version_2_with_negative\": true, "
+                               "\"null_score_diff_threshold\": -1}}",
+                               &o),
+                     MTS_OK);
+    assert_true(o.doc_stride == 64 && o.n_best_size == 7 && o.max_answer_length == 12);
+    assert_true(o.version_2_with_negative && o.null_score_diff_threshold == -1.0);
+    assert_int_equal(options_put_json(ctx, &o, OPTION_STORED, false, other), MTS_OK);
+    assert_int_equal(json_object_size(other), stored);
+    assert_int_equal(options_put_json(ctx, &o, OPTION_STORED, true, kept), MTS_OK);
+    assert_int_equal(json_object_size(kept), stored + 5);
+    assert_int_equal(json_integer_value(json_object_get(kept, "doc_stride")), 64);
+    assert_true(json_is_true(json_object_get(kept, "version_2_with_negative")));
+    o.precision = "bf16";
+    json_object_clear(kept);
+    assert_int_equal(options_put_json(ctx, &o, OPTION_STORED, true, kept), MTS_OK);
+    assert_int_equal(json_object_size(kept), 7); /* precision, length, and those */
+    json_decref(kept);
+    json_decref(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(absent),     cmocka_unit_test(hostile), cmocka_unit_test(beside_others),
-        cmocka_unit_test(round_trip), cmocka_unit_test(widths),
+        cmocka_unit_test(round_trip), cmocka_unit_test(widths),  cmocka_unit_test(answers),
     };
     return cmocka_run_group_tests(tests, run_folder_open, run_folder_close);
 }
