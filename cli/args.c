@@ -216,7 +216,7 @@ static bool parse_flag(const cli_command *command, cli_args *args, int count, ch
     word w = {.value = NULL};
     const char *text = words[(*used)++];
     if (!split_word(text, &w)) {
-        cli_error("unknown option %.80s", text);
+        cli_error("unknown option %s", text);
         return false;
     }
     const cli_flag *own = find_own_flag(command, w.name);

@@ -161,10 +161,9 @@ static mts_status make_windows(mts_ctx *ctx, const row_template *template, const
         w->count_b = b->count - w->skipped_b < most ? b->count - w->skipped_b : most;
         w->row = empty_row(out->arrays + (size_t)out->count * 4 * length, length);
         w->row.cut = count > 1;
-        w->first_b = fill_row(template, (token_part){a->tokens, a->count},
-                              (token_part){w->count_b == 0 ? NULL : b->tokens + w->skipped_b,
-                                           w->count_b},
-                              &w->row);
+        w->first_b = fill_row(
+            template, (token_part){a->tokens, a->count},
+            (token_part){w->count_b == 0 ? NULL : b->tokens + w->skipped_b, w->count_b}, &w->row);
     }
 cleanup:
     return st;
