@@ -76,13 +76,16 @@ static void test_short_texts(void **state)
     assert_string_equal(ctx.error, "line?3: caf\u00e9?7?");
     assert_int_equal(status_set(NULL, MTS_ERR_IO, "x"), MTS_ERR_IO);
     status_prefix(NULL, "x");
-    /* exactly full: nothing is cut, not even half a character that was there before */
+    /* exactly full: nothing is cut; half a character, there before or left by a width, is '?' */
     char full[ROOM];
     memset(full, 'a', ROOM - 1);
     full[ROOM - 1] = '\0';
     full[ROOM - 2] = '\xc3';
     status_set(&ctx, MTS_ERR_IO, "%s", full);
+    full[ROOM - 2] = '?';
     assert_string_equal(ctx.error, full);
+    status_set(&ctx, MTS_ERR_IO, "%.5s: %s", "a\u4e2d\u4e2d", "\xff\u00e9");
+    assert_string_equal(ctx.error, "a\u4e2d?: ?\u00e9");
 }
 
 static void test_whole_characters(void **state)
