@@ -15,7 +15,8 @@ struct mts_ctx {
 };
 
 /* Write the error text (printf style) and return status.  ctx may be NULL: the text is dropped.
- * What does not fit is left out in whole characters. */
+ * What does not fit is left out in whole characters; a control character or malformed byte is '?',
+ * so the text is one line of UTF-8. */
 mts_status status_set(mts_ctx *ctx, mts_status status, const char *fmt, ...) MTS_PRINTF(3, 4);
 
 /* Prefix the present error text with "prefix: ".  For callers that know the file or the layer.  The
