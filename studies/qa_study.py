@@ -18,6 +18,7 @@ stops the study.  Needs Python's standard library; "torch" also torch and transf
 import argparse
 import json
 import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def run_torch(o, run, folder):
 def check_scores(o, run, folder, found):
     """The scores by the official rules from the file of predictions must be those that were told."""
     negative = run["task"] == "squad_v2"
-    questions = check_qa.read_questions(files_of(o, run["task"])[1])
+    questions = list(check_qa.read_questions(pathlib.Path(files_of(o, run["task"])[1])))
 
     def load(name):
         with open(os.path.join(folder, name), encoding="utf-8") as file:
