@@ -6,12 +6,13 @@
 
 #include "escape.h"
 
-/* Characters in the first so many bytes of UTF-8: all bytes but those that continue one. */
+/* Characters in the first so many bytes, which end with one. */
 static long long count_characters(const char *text, int64_t bytes)
 {
     long long n = 0;
-    for (int64_t i = 0; i < bytes; i++)
-        n += ((unsigned char)text[i] & 0xc0) != 0x80;
+    bool valid = true;
+    for (int64_t at = 0; at < bytes; n++)
+        at += (int64_t)escape_character(text + at, &valid);
     return n;
 }
 

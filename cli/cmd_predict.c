@@ -91,6 +91,10 @@ static int predict_texts(job *j, const texts *t)
 {
     const cli_args *args = j->args;
     const mts_status st = j->answers ? answer_questions(j, t) : label_texts(j, t);
+    if (st == MTS_ERR_ARGUMENT && j->done > 0) { /* its text counts from this chunk's first row */
+        cli_error("after the first %lld: %s", (long long)j->done, mts_error_text(args->ctx));
+        return EXIT_USAGE;
+    }
     j->done += t->n;
     if (st == MTS_OK && args->output != NULL)
         progress_rows(&j->shown, "predicting", j->done, j->total);

@@ -1,8 +1,28 @@
 /* Text of unknown origin in the output: control characters must not act.  See escape.h. */
 #include "escape.h"
 
-#include <stdbool.h>
 #include <string.h>
+
+size_t escape_character(const char *text, bool *valid)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    const unsigned char lead = s[0];
+    size_t need = 0, used = 1; /* continuation bytes; bytes */
+    unsigned low = 0x80, high = 0xbf;
+    if (lead >= 0xc2 && lead <= 0xf4)
+        need = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+    if (lead == 0xe0 || lead == 0xf0)
+        low = lead == 0xe0 ? 0xa0 : 0x90; /* no overlong forms */
+    if (lead == 0xed || lead == 0xf4)
+        high = lead == 0xed ? 0x9f : 0x8f; /* no surrogates, not above U+10FFFF */
+    while (used <= need && s[used] >= low && s[used] <= high) {
+        low = 0x80;
+        high = 0xbf;
+        used++;
+    }
+    *valid = lead < 0x80 || (need > 0 && used == need + 1);
+    return used;
+}
 
 /* The control character at text, as a code point; *bytes: its length.  -1: it is none. */
 static int control_at(const char *text, size_t *bytes)
@@ -26,11 +46,17 @@ void escape_text(FILE *file, const char *text)
 static size_t put_escaped(FILE *file, const char *text)
 {
     size_t bytes = 0;
+    bool valid = true;
     const int control = control_at(text, &bytes);
-    if (control < 0)
-        fputc(*text, file);
-    else
+    if (control >= 0) {
         fprintf(file, "\\u%04x", (unsigned)control);
+        return bytes;
+    }
+    bytes = escape_character(text, &valid);
+    if (valid)
+        fwrite(text, 1, bytes, file);
+    else
+        fputs("\xef\xbf\xbd", file);
     return bytes;
 }
 
