@@ -13,6 +13,41 @@ tiny=(--model_name_or_path "$task/model" --train_file "$task/train.tsv"
     --max_steps 30 --learning_rate 1e-3 --warmup_steps 3 --weight_decay 0.01 --logging_steps 1
     --eval_strategy steps --eval_steps 10 --num_threads 2)
 
+# write_questions FIRST N NONE: questions first ... first + n - 1 in the form of SQuAD, each about a
+# paragraph of its own; every NONE-th has no answer there (0: each has one).  "é" and "ë" are one
+# character each, and two bytes.
+write_questions() {
+    awk -v first="$1" -v n="$2" -v none="$3" 'BEGIN {
+        nouns = split("cat dog horse mouse bread soup cake rice hammer saw", noun)
+        places = split("on our table|in the kitchen|far away|in a café|on old steel", place, "|")
+        printf "{\"data\": ["
+        for (i = first; i < first + n; i++) {
+            a = 1 + i % nouns
+            b = 1 + (a + 2 + i % 7) % nouns
+            here = place[1 + int(i / 3) % places]
+            there = place[1 + (i * 3 + 1) % places]
+            before = "The " noun[a] " is "
+            middle = before here ". Noël: my " noun[b] " is "
+            answered = none == 0 || i % none > 0
+            asked = !answered ? "drill" : i % 2 ? noun[b] : noun[a]
+            printf "%s{\"paragraphs\": [{\"context\": \"%s.\",\n", (i > first ? ",\n" : ""), middle there
+            printf "  \"qas\": [{\"id\": \"q%d\", \"question\": \"the %s\", ", i, asked
+            if (i % 2)
+                before = middle
+            gsub(/[\200-\277]/, "", before)
+            answer = sprintf("{\"text\": \"%s\", \"answer_start\": %d}",
+                i % 2 ? there : here, length(before))
+            printf "\"answers\": [%s]}]}]}", answered ? answer : ""
+        }
+        print "]}"
+    }'
+}
+write_questions 0 60 5 >"$task/questions.json"
+write_questions 100 20 5 >"$task/dev.json"
+# shellcheck disable=SC2034 # used by those who source this
+tiny_questions=("${tiny[@]}" --train_file "$task/questions.json" --validation_file "$task/dev.json"
+    --doc_stride 6 --version_2_with_negative)
+
 # A sanitizer makes every process slow: a test may do fewer of the same kind then.
 sanitized() {
     [ -n "${MANTISSA_SANITIZED:-}" ]
