@@ -5,15 +5,17 @@
 #
 #   MANTISSA   the command; EMULATED: tests/mantissa_amx_emulated of the same build, used for the
 #              family amx where the processor has none
-#   MODEL_DIR  a BERT folder, e.g. MiniLM-L6; DATA_DIR: the GLUE folder, with MRPC
+#   MODEL_DIR  a BERT folder, e.g. MiniLM-L6; DATA_DIR: the GLUE folder, with MRPC, or with
+#              TASK=squad that of SQuAD
 #   OUT        a folder to work in; about 1 GB; what is compared is left there
 #   PRECISION  int8 int12 int16 when none is given; with a group, e.g. int8:block
 #
 # For each precision: a reference run, then 1, 2 and 3 threads, each kernel family, and three runs
 # that are killed with SIGKILL three times, at random steps and while a checkpoint is written, and
 # resumed each time.  Equal must be: the model, the model and the optimizer's state of the last
-# checkpoint, and every loss, gradient norm and evaluation.  Environment: STEPS (30), BATCH (4),
-# LENGTH (48), SEED of the kills (from the clock).
+# checkpoint, every loss, gradient norm and evaluation, and the answers of question answering.
+# Environment: TASK (mrpc; squad, squad_v2), STEPS (30), BATCH (4), LENGTH (48; of squad 128), SEED
+# of the kills (from the clock).
 set -euo pipefail
 export LC_ALL=C OMP_WAIT_POLICY=passive
 [ $# -ge 5 ] || {
@@ -24,11 +26,18 @@ mantissa=$1 emulated=$2 model=$3 data=$4 out=$5
 shift 5
 [ $# -gt 0 ] || set -- int8 int12 int16
 steps=${STEPS:-30}
+task=${TASK:-mrpc}
+length=${LENGTH:-48}
+data_options=(--task_name "$task" --data_dir "$data")
+if [ "$task" != mrpc ]; then
+    length=${LENGTH:-128}
+    data_options+=(--doc_stride $((length / 4)))
+fi
 RANDOM=${SEED:=$(($(date +%s) % 32768))}
 mkdir -p "$out"
-echo "SEED=$SEED STEPS=$steps BATCH=${BATCH:-4} LENGTH=${LENGTH:-48}"
-options=(--model_name_or_path "$model" --task_name mrpc --data_dir "$data" --max_steps "$steps"
-    --per_device_train_batch_size "${BATCH:-4}" --max_seq_length "${LENGTH:-48}"
+echo "SEED=$SEED STEPS=$steps BATCH=${BATCH:-4} LENGTH=$length TASK=$task"
+options=(--model_name_or_path "$model" "${data_options[@]}" --max_steps "$steps"
+    --per_device_train_batch_size "${BATCH:-4}" --max_seq_length "$length"
     --max_train_samples 400 --max_eval_samples 8 --eval_strategy steps --eval_steps 10
     --learning_rate 1e-4 --warmup_steps 5 --weight_decay 0.01 --logging_steps 1
     --save_total_limit 1)
@@ -45,6 +54,7 @@ train() {
 digest() { # FOLDER
     local last=$1/checkpoint-$steps
     (cd "$1" && sha256sum model.safetensors)
+    [ "$task" = mrpc ] || (cd "$1" && sha256sum eval_nbest_predictions.json)
     (cd "$last" && sha256sum model.safetensors optimizer.safetensors)
     grep -E '"(loss_sum|total_loss|best_metric|micro_step)"' "$last/trainer_state.json"
     sed -E 's/"((tokens|(train|eval)_(samples|steps))_per_second|(train|eval)_runtime)": [^,}]*//g' "$1/metrics.jsonl"
@@ -80,7 +90,7 @@ plain() {
 }
 
 lines_of() { # FILE
-    if [ -e "$1" ]; then wc -l <"$1"; else echo 0; fi
+    { wc -l <"$1"; } 2>/dev/null || echo 0 # the run may remove it at any moment
 }
 
 # The newest checkpoint of a folder.

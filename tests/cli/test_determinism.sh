@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # A run gives the same bytes with 1, 2 and 3 threads, with each kernel family of this machine (amx by
-# emulation where the processor has none), and when it is repeated.  gates/check_determinism.sh does
-# the same with a real model.
+# emulation where the processor has none), and when it is repeated; so do the answers of question
+# answering.  gates/check_determinism.sh does the same with a real model.
 # shellcheck source=tests/cli/tiny.sh
 . "$(dirname "$0")/tiny.sh"
 tiny+=(--save_steps 30)
+tiny_questions+=(--save_steps 30)
 
 # The command that runs a family here, or nothing.
 command_for() { # FAMILY
@@ -23,7 +24,7 @@ check() {
     local folder="$work/$1" keep=$mantissa
     mantissa=$2
     shift 2
-    run 0 train "${tiny[@]}" --output_dir "$folder" "$@"
+    run 0 train "${data[@]}" --output_dir "$folder" "$@"
     mantissa=$keep
     same_run "$work/reference" "$folder"
     rm -rf "$folder"
@@ -45,19 +46,32 @@ cases=("int8" "int12" "int16" "int8 --exponent_group tensor" "int12 --exponent_g
     "int8 --gradient_bits 12 --attention_bits 5" "int8 --optim sgd_int16 --sgd_momentum 0.9"
     "int8 --optim adamw_8bit"
     "int10 --gradient_accumulation_steps 2 --group_by_length"
-    "int8 --gradient_checkpointing --gradient_accumulation_steps 2")
-if sanitized; then cases=("int8" "int16 --exponent_group block"); fi
+    "int8 --gradient_checkpointing --gradient_accumulation_steps 2"
+    "questions int8 --gradient_checkpointing" "questions int16")
+if sanitized; then cases=("int8" "int16 --exponent_group block" "questions int8"); fi
 for case in "${cases[@]}"; do
-    read -ra words <<<"--precision $case"
-    run 0 train "${tiny[@]}" --output_dir "$work/reference" "${words[@]}"
+    data=("${tiny[@]}")
+    [ "$case" = "${case#questions }" ] || data=("${tiny_questions[@]}")
+    read -ra words <<<"--precision ${case#questions }"
+    run 0 train "${data[@]}" --output_dir "$work/reference" "${words[@]}"
     for threads in 1 3; do
         check "threads-$threads" "$mantissa" "${words[@]}" --num_threads "$threads"
     done
     for family in "${families[@]}"; do
         MANTISSA_KERNEL=$family check "$family" "$(command_for "$family")" "${words[@]}"
     done
+    if [ "$case" != "${case#questions }" ]; then
+        checkpointing=true
+        [[ "$case" != *checkpointing* ]] || checkpointing=false
+        run 0 train "${data[@]}" --output_dir "$work/other" "${words[@]}" \
+            --gradient_checkpointing "$checkpointing"
+        cmp "$work/reference/model.safetensors" "$work/other/model.safetensors" ||
+            fail "$case: another model with --gradient_checkpointing $checkpointing"
+        rm -rf "$work/other"
+        count=$((count + 1))
+    fi
     # The comparison can fail: another seed is another run.
-    run 0 train "${tiny[@]}" --output_dir "$work/other" "${words[@]}" --seed 43
+    run 0 train "${data[@]}" --output_dir "$work/other" "${words[@]}" --seed 43
     if cmp -s "$work/reference/model.safetensors" "$work/other/model.safetensors"; then
         fail "$case: another seed gave the same model"
     fi

@@ -20,7 +20,7 @@ steps_of() { # FOLDER
 start() {
     local folder=$1
     shift
-    "$mantissa" train "${tiny[@]}" --output_dir "$folder" "$@" >"$work/out" 2>"$work/err" &
+    "$mantissa" train "${data[@]}" --output_dir "$folder" "$@" >"$work/out" 2>"$work/err" &
     job=$!
 }
 
@@ -75,11 +75,14 @@ kill_three_times() { # FOLDER REFERENCE WORDS...
 killed=0 killed_in_save=0 limit=0
 cases=("int8" "int12" "int16" "int8 --optim sgd --sgd_momentum 0.9 --group_by_length"
     "int8 --optim sgd_int16 --sgd_momentum 0.9 --gradient_accumulation_steps 2"
-    "int8 --optim adamw_8bit --gradient_checkpointing")
+    "int8 --optim adamw_8bit --gradient_checkpointing" "questions int8"
+    "questions int16 --gradient_checkpointing")
 if sanitized; then cases=("int8" "int12 --optim sgd_int16 --sgd_momentum 0.9"); fi
 for case in "${cases[@]}"; do
-    read -ra words <<<"--precision $case --save_steps 1"
-    run 0 train "${tiny[@]}" --output_dir "$work/whole" "${words[@]}"
+    data=("${tiny[@]}")
+    [ "$case" = "${case#questions }" ] || data=("${tiny_questions[@]}")
+    read -ra words <<<"--precision ${case#questions } --save_steps 1"
+    run 0 train "${data[@]}" --output_dir "$work/whole" "${words[@]}"
     kill_three_times "$work/parts" "$work/whole" "${words[@]}" --save_total_limit "$limit"
     limit=$((1 - limit))
     rm -rf "$work/parts"
@@ -88,6 +91,7 @@ done
 echo "$killed kills, $killed_in_save of them while a checkpoint was written"
 [ "$killed" -ge ${#cases[@]} ] || fail "too few runs were killed before their end"
 tiny+=(--precision int8)
+data=("${tiny[@]}")
 
 # A checkpoint by name, copied elsewhere; later ones in the output folder do no harm.
 cp -r "$work/int8/checkpoint-20" "$work/elsewhere"
@@ -134,6 +138,7 @@ refuse 1 "no checkpoint-<step> folder" train "${tiny[@]}" --output_dir "$work/na
 
 # SIGTERM, also while it evaluates: a checkpoint is written, and the rest is the same.
 tiny+=(--eval_steps 1 --metric_for_best_model accuracy)
+data=("${tiny[@]}")
 run 0 train "${tiny[@]}" --output_dir "$work/whole" --save_strategy steps --save_steps 30
 for lines in 2 5; do
     rm -rf "$work/stopped"

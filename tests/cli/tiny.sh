@@ -72,9 +72,13 @@ same_checkpoint() {
     cmp <(state_of "$1") <(state_of "$2") || fail "$2/trainer_state.json differs"
 }
 
-# same_run A B: the same final model, log, and checkpoint of step 30.
+# same_run A B: the same final model, answers if there are any, log, and checkpoint of step 30.
 same_run() {
+    local file
     cmp "$1/model.safetensors" "$2/model.safetensors" || fail "$2: another model"
+    for file in eval_nbest_predictions.json eval_null_odds.json; do
+        [ ! -e "$1/$file" ] || cmp "$1/$file" "$2/$file" || fail "$2: another $file"
+    done
     cmp <(without_clock "$1/metrics.jsonl") <(without_clock "$2/metrics.jsonl") ||
         fail "$2: another log"
     same_checkpoint "$1/checkpoint-30" "$2/checkpoint-30"
