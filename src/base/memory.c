@@ -2,6 +2,9 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -74,6 +77,13 @@ mts_status mem_strdup(mts_ctx *ctx, char **out, const char *text)
 void mem_free(void *ptr)
 {
     free(ptr);
+}
+
+void mem_trim(void)
+{
+#if defined(__GLIBC__)
+    (void)malloc_trim(0);
+#endif
 }
 
 /* ------------------------------------------------------------------------------- arenas ---- */

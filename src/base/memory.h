@@ -30,6 +30,10 @@ MTS_NODISCARD mts_status mem_strdup(mts_ctx *ctx, char **out, const char *text);
 
 void mem_free(void *ptr);
 
+/* Give freed memory back to the system, where the C library can: after much was read and dropped,
+ * before large arrays are made. */
+void mem_trim(void);
+
 /* Tests: let the n-th allocation from now on fail (0 = the next one); -1: never.  Returns how many
  * allocations were made since the last call. */
 int64_t mem_fail_after(int64_t n);

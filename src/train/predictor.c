@@ -55,6 +55,7 @@ mts_status predictor_open(mts_ctx *ctx, const mts_options *o, predictor **out)
     MTS_TRY(tokenizer_open(ctx, o->model_name_or_path, &p->tokenizer));
     if (o->do_lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, p->tokenizer, o->do_lower_case == 1));
+    mem_trim();
     MTS_TRY(create_model(p, o, &cfg));
     *out = p;
     p = NULL;

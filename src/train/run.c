@@ -325,6 +325,7 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
         MTS_TRY(output_files_check_inputs(r));
     MTS_TRY(fit_task(r, &cfg, purpose.train));
     MTS_TRY(load_data(r, purpose));
+    mem_trim();
     MTS_TRY(create_model(r, &cfg));
     MTS_TRY(load_weights(r));
     if (purpose.train)
