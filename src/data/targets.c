@@ -99,16 +99,34 @@ void targets_copy(targets *to, int64_t to_row, int64_t to_token, const targets *
     }
 }
 
-uint64_t targets_hash(const targets *t, int64_t rows, int64_t tokens, uint64_t h)
+/* Numbers of 4 bytes are hashed whole, others by bytes. */
+static uint64_t hash_numbers(const void *data, int64_t n, size_t size, uint64_t h)
+{
+    const unsigned char *bytes = data;
+    const size_t step = size == sizeof(uint32_t) ? size : 1;
+    for (size_t at = 0; at < (size_t)n * size; at += step) {
+        uint32_t bits = bytes[at];
+        if (step == sizeof bits)
+            memcpy(&bits, bytes + at, sizeof bits);
+        h = rng_splitmix64(h ^ bits);
+    }
+    return h;
+}
+
+uint64_t targets_hash_row(const targets *t, int64_t row, int64_t first_token, int64_t tokens,
+                          uint64_t h)
 {
     targets source = *t;
     target_array arrays[ARRAYS];
     const int n = arrays_of(&source, arrays);
+    if (t->kind == TARGET_CLASS) { /* the first version had classes as floats */
+        const float value = (float)t->index[row];
+        return hash_numbers(&value, 1, sizeof value, h);
+    }
     for (int i = 0; i < n; i++) {
-        const unsigned char *bytes = arrays[i].data;
-        const size_t size = (size_t)count_of(&arrays[i], rows, tokens) * arrays[i].size;
-        for (size_t k = 0; k < size; k++)
-            h = rng_splitmix64(h ^ bytes[k]);
+        const int64_t begin = count_of(&arrays[i], row, first_token);
+        h = hash_numbers((const char *)arrays[i].data + (size_t)begin * arrays[i].size,
+                         count_of(&arrays[i], 1, tokens), arrays[i].size, h);
     }
     return h;
 }

@@ -53,7 +53,9 @@ size_t targets_bytes(target_kind kind, int64_t width, int64_t rows, int64_t toke
 void targets_copy(targets *to, int64_t to_row, int64_t to_token, const targets *from,
                   int64_t from_row, int64_t from_token, int64_t tokens);
 
-/* A hash of the targets of all rows, chained to h: for "is this the same training data". */
-uint64_t targets_hash(const targets *t, int64_t rows, int64_t tokens, uint64_t h);
+/* A hash of the targets of a row, as for targets_copy, chained to h: for "is this the same training
+ * data".  Of classes and scores that of the first version, whose checkpoints can go on. */
+uint64_t targets_hash_row(const targets *t, int64_t row, int64_t first_token, int64_t tokens,
+                          uint64_t h);
 
 #endif

@@ -194,6 +194,8 @@ static mts_status create_model(run *r, model_config *cfg)
                   .recompute = r->training && r->o->gradient_checkpointing},
     };
     const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
+    MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
+              r->task->head);
     MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
               "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld",
               r->origin.model_dir, (long long)vocab, (long long)cfg->vocab_size);

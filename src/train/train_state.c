@@ -35,13 +35,16 @@ static uint32_t hash_rows(const run *r)
 {
     const encoded_dataset *rows = &r->data.train;
     const model_config *cfg = &r->net->cfg;
+    const bool named = rows->targets.kind != TARGET_SCORE && rows->targets.kind != TARGET_SPAN;
     uint64_t h = (uint64_t)rows->n;
     for (int64_t i = 0; i < rows->offsets[rows->n]; i++)
         h = rng_splitmix64(h ^ (uint32_t)rows->ids[i] ^ ((uint64_t)rows->type_ids[i] << 32));
-    for (int64_t i = 0; i < rows->n; i++)
-        h = rng_splitmix64(h ^ (uint64_t)rows->offsets[i + 1]);
-    h = targets_hash(&rows->targets, rows->n, rows->offsets[rows->n], h);
-    for (int64_t i = 0; i < cfg->num_labels; i++)
+    for (int64_t i = 0; i < rows->n; i++) {
+        const int64_t first = rows->offsets[i], end = rows->offsets[i + 1];
+        h = targets_hash_row(&rows->targets, i, first, end - first, h);
+        h = rng_splitmix64(h ^ (uint64_t)end);
+    }
+    for (int64_t i = 0; i < cfg->num_labels && named; i++)
         h = hash_text(h, cfg->labels[i]);
     return (uint32_t)(h >> 32);
 }

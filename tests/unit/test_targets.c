@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/rng.h"
 #include "data/targets.h"
 
 enum { ROWS = 3, TOKENS = 9, WIDTH = 4, KINDS = TARGET_NEXT + 1 };
@@ -103,17 +104,25 @@ static void test_copy(void **state)
     }
 }
 
-/* The checksum is of every byte, of all rows and no more, and follows what it is chained to. */
+/* The hashes of rows first ... ROWS - 1, each chained to the one before. */
+static uint64_t hash_from(const targets *t, int64_t first, uint64_t h)
+{
+    for (int64_t i = first; i < ROWS; i++)
+        h = targets_hash_row(t, i, offset[i], offset[i + 1] - offset[i], h);
+    return h;
+}
+
+/* The hash is of every number, of its row and no more, and follows what it is chained to. */
 static void test_hash(void **state)
 {
     (void)state;
     for (int kind = TARGET_CLASS; kind < KINDS; kind++) {
         targets t = make((target_kind)kind, ROWS, TOKENS);
         fill(&t);
-        const uint64_t whole = targets_hash(&t, ROWS, TOKENS, 1);
-        assert_true(whole == targets_hash(&t, ROWS, TOKENS, 1));
-        assert_true(whole != targets_hash(&t, ROWS, TOKENS, 2));
-        assert_true(whole != targets_hash(&t, ROWS - 1, offset[ROWS - 1], 1));
+        const uint64_t whole = hash_from(&t, 0, 1);
+        assert_true(whole == hash_from(&t, 0, 1));
+        assert_true(whole != hash_from(&t, 0, 2));
+        assert_true(whole != hash_from(&t, 1, 1));
         if (t.index != NULL)
             t.index[kind == TARGET_CLASS ? ROWS - 1 : TOKENS - 1]++;
         else if (t.score != NULL)
@@ -122,9 +131,23 @@ static void test_hash(void **state)
             t.set[ROWS * WIDTH - 1] ^= 1;
         else
             t.end[ROWS - 1]++;
-        assert_true(whole != targets_hash(&t, ROWS, TOKENS, 1));
+        assert_true(whole != hash_from(&t, 0, 1));
         targets_deinit(&t);
     }
+}
+
+/* Classes and scores: as the first version, where both were floats. */
+static void test_hash_of_first_version(void **state)
+{
+    int32_t index = 3;
+    float score = 3.0f;
+    uint32_t bits;
+    const targets a = {.kind = TARGET_CLASS, .index = &index};
+    const targets b = {.kind = TARGET_SCORE, .score = &score};
+    (void)state;
+    memcpy(&bits, &score, sizeof bits);
+    assert_true(targets_hash_row(&a, 0, 0, 5, 7) == rng_splitmix64(7 ^ (uint64_t)bits));
+    assert_true(targets_hash_row(&b, 0, 0, 5, 7) == rng_splitmix64(7 ^ (uint64_t)bits));
 }
 
 static void test_memory_failure(void **state)
@@ -143,9 +166,8 @@ static void test_memory_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arrays),
-        cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_arrays),         cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_hash),           cmocka_unit_test(test_hash_of_first_version),
         cmocka_unit_test(test_memory_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
