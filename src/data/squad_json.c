@@ -65,6 +65,21 @@ cleanup:
     return st;
 }
 
+/* An array: read_item for each of its items. */
+static mts_status read_items(reader *r, mts_status (*read_item)(reader *))
+{
+    mts_status st = MTS_OK;
+    bool more = false;
+    for (int64_t n = 0;;) {
+        MTS_TRY(json_cursor_item(&r->c, &n, &more));
+        if (!more)
+            break;
+        MTS_TRY(read_item(r));
+    }
+cleanup:
+    return st;
+}
+
 /* {"text": "...", "answer_start": 17} */
 static mts_status read_answer(reader *r)
 {
@@ -90,21 +105,6 @@ static mts_status read_answer(reader *r)
         return json_cursor_fail(&r->c, "expected an answer with \"text\" and \"answer_start\", "
                                        "found one without");
     MTS_TRY(add_answer(r, text, start));
-cleanup:
-    return st;
-}
-
-/* [{...}, ...] */
-static mts_status read_answer_list(reader *r)
-{
-    mts_status st = MTS_OK;
-    bool more = false;
-    for (int64_t n = 0;;) {
-        MTS_TRY(json_cursor_item(&r->c, &n, &more));
-        if (!more)
-            break;
-        MTS_TRY(read_answer(r));
-    }
 cleanup:
     return st;
 }
@@ -176,7 +176,7 @@ static mts_status read_answers(reader *r, int32_t *count)
     MTS_TRY(json_cursor_peek(&r->c, &kind));
     if (kind == JSON_KIND_NULL)
         return json_cursor_skip(&r->c);
-    MTS_TRY(kind == JSON_KIND_OBJECT ? read_answer_columns(r) : read_answer_list(r));
+    MTS_TRY(kind == JSON_KIND_OBJECT ? read_answer_columns(r) : read_items(r, read_answer));
     *count = (int32_t)(r->out->n_answers - first);
 cleanup:
     return st;
@@ -243,20 +243,6 @@ static mts_status read_question(reader *r)
     if (!f.question)
         return json_cursor_fail(&r->c, "expected a question with \"question\", found one without");
     MTS_TRY(add_question(r, &q));
-cleanup:
-    return st;
-}
-
-static mts_status read_qas(reader *r)
-{
-    mts_status st = MTS_OK;
-    bool more = false;
-    for (int64_t n = 0;;) {
-        MTS_TRY(json_cursor_item(&r->c, &n, &more));
-        if (!more)
-            break;
-        MTS_TRY(read_question(r));
-    }
 cleanup:
     return st;
 }
@@ -365,7 +351,7 @@ static mts_status read_paragraph(reader *r)
             MTS_TRY(read_context(r, &context, &f.context));
         } else if (strcmp(key, "qas") == 0) {
             MTS_TRY(once(&r->c, key, &f.qas));
-            MTS_TRY(read_qas(r));
+            MTS_TRY(read_items(r, read_question));
         } else {
             MTS_TRY(json_cursor_skip(&r->c));
         }
@@ -374,20 +360,6 @@ static mts_status read_paragraph(reader *r)
         return json_cursor_fail(&r->c, "expected a paragraph with \"context\" and \"qas\", "
                                        "found one without");
     MTS_TRY(add_context(r, &context, first));
-cleanup:
-    return st;
-}
-
-static mts_status read_paragraphs(reader *r)
-{
-    mts_status st = MTS_OK;
-    bool more = false;
-    for (int64_t n = 0;;) {
-        MTS_TRY(json_cursor_item(&r->c, &n, &more));
-        if (!more)
-            break;
-        MTS_TRY(read_paragraph(r));
-    }
 cleanup:
     return st;
 }
@@ -412,7 +384,7 @@ static mts_status read_data_item(reader *r)
             MTS_TRY(read_context(r, &context, &f.context));
         } else if (strcmp(key, "paragraphs") == 0) {
             MTS_TRY(once(&r->c, key, &f.paragraphs));
-            MTS_TRY(read_paragraphs(r));
+            MTS_TRY(read_items(r, read_paragraph));
         } else {
             MTS_TRY(json_cursor_skip(&r->c));
         }
@@ -429,20 +401,6 @@ cleanup:
     return st;
 }
 
-static mts_status read_data(reader *r)
-{
-    mts_status st = MTS_OK;
-    bool more = false;
-    for (int64_t n = 0;;) {
-        MTS_TRY(json_cursor_item(&r->c, &n, &more));
-        if (!more)
-            break;
-        MTS_TRY(read_data_item(r));
-    }
-cleanup:
-    return st;
-}
-
 static mts_status read_file(reader *r)
 {
     mts_status st = MTS_OK;
@@ -454,7 +412,7 @@ static mts_status read_file(reader *r)
             break;
         if (strcmp(key, "data") == 0) {
             MTS_TRY(once(&r->c, key, &has_data));
-            MTS_TRY(read_data(r));
+            MTS_TRY(read_items(r, read_data_item));
         } else {
             MTS_TRY(json_cursor_skip(&r->c));
         }

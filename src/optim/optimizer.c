@@ -58,7 +58,7 @@ static bool is_kept(const optimizer_options *o, const optimizer_array *array)
     return !array->with_momentum || o->momentum > 0.0;
 }
 
-static size_t dtype_bytes(optimizer_dtype dtype)
+size_t optimizer_dtype_bytes(optimizer_dtype dtype)
 {
     switch (dtype) {
     case OPTIMIZER_U8:
@@ -89,11 +89,12 @@ size_t optimizer_bytes(const optimizer_options *options, const optimizer_sizes *
 {
     const optimizer_class *class = options->class;
     size_t bytes = sizeof(optimizer) + (size_t)sizes->pieces * sizeof(param_piece);
-    bytes += (size_t)step_array.fixed * dtype_bytes(step_array.dtype);
+    bytes += (size_t)step_array.fixed * optimizer_dtype_bytes(step_array.dtype);
     for (int i = 0; i < array_count(class); i++) {
         const optimizer_array *array = &class->arrays[i];
         if (is_kept(options, array))
-            bytes += (size_t)(array->fixed + sizes->counts[i]) * dtype_bytes(array->dtype);
+            bytes +=
+                (size_t)(array->fixed + sizes->counts[i]) * optimizer_dtype_bytes(array->dtype);
     }
     if (class->work_bytes != NULL)
         bytes += class->work_bytes(sizes);
@@ -106,8 +107,8 @@ static mts_status add_state(mts_ctx *ctx, optimizer *opt, const optimizer_array 
     mts_status st = MTS_OK;
     optimizer_state *state = &opt->states[opt->state_count];
     *state = (optimizer_state){.name = array->name, .dtype = array->dtype, .count = count};
-    MTS_TRY(
-        mem_calloc(ctx, &state->data, (size_t)count, dtype_bytes(array->dtype), "optimizer state"));
+    MTS_TRY(mem_calloc(ctx, &state->data, (size_t)count, optimizer_dtype_bytes(array->dtype),
+                       "optimizer state"));
     opt->state_count++;
 cleanup:
     return st;

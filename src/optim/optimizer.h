@@ -92,6 +92,9 @@ typedef enum optimizer_dtype {
     OPTIMIZER_I64,
 } optimizer_dtype;
 
+/* Bytes of one element. */
+size_t optimizer_dtype_bytes(optimizer_dtype dtype);
+
 /* One array of the state; owned by the optimizer. */
 typedef struct optimizer_state {
     const char *name; /* constant, a word, unique within the optimizer */

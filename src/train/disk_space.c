@@ -22,23 +22,6 @@ void disk_space_pretend(int64_t bytes)
     pretended = bytes;
 }
 
-static uint64_t bytes_of(optimizer_dtype dtype)
-{
-    switch (dtype) {
-    case OPTIMIZER_U8:
-        return 1;
-    case OPTIMIZER_I16:
-        return 2;
-    case OPTIMIZER_F32:
-    case OPTIMIZER_I32:
-        return 4;
-    case OPTIMIZER_F64:
-    case OPTIMIZER_I64:
-        break;
-    }
-    return 8;
-}
-
 /* How many checkpoints the run will write from where it stands. */
 static int64_t count_checkpoints(const run *r)
 {
@@ -62,7 +45,7 @@ disk_need disk_space_need(const run *r)
     n.checkpoint = n.model;
     for (int i = 0; i < optimizer_state_count(r->opt); i++) {
         const optimizer_state state = optimizer_state_at(r->opt, i);
-        n.checkpoint += (uint64_t)state.count * bytes_of(state.dtype);
+        n.checkpoint += (uint64_t)state.count * optimizer_dtype_bytes(state.dtype);
     }
     /* A new one is complete before the oldest goes; the best one may be kept beside the last. */
     n.at_once = n.checkpoints;

@@ -19,23 +19,6 @@ enum { KINDS = 4, SEED_BYTES = 4096 };
 static const char letters[KINDS + 1] = "w8si";
 static const char *const names[KINDS] = {"adamw", "adamw_8bit", "sgd", "sgd_int16"};
 
-static size_t size_of(optimizer_dtype dtype)
-{
-    switch (dtype) {
-    case OPTIMIZER_U8:
-        return 1;
-    case OPTIMIZER_I16:
-        return 2;
-    case OPTIMIZER_F32:
-    case OPTIMIZER_I32:
-        return 4;
-    case OPTIMIZER_F64:
-    case OPTIMIZER_I64:
-        break;
-    }
-    return 8;
-}
-
 static test_params make_params(int kind)
 {
     test_params t = {0};
@@ -63,7 +46,7 @@ static optimizer *make_optimizer(int kind, const test_params *t)
 
 static void fill(const optimizer_state *state, fuzz_bytes bytes)
 {
-    const size_t room = (size_t)state->count * size_of(state->dtype);
+    const size_t room = (size_t)state->count * optimizer_dtype_bytes(state->dtype);
     for (size_t at = 0; bytes.size > 0 && at < room; at += bytes.size)
         memcpy((char *)state->data + at, bytes.data,
                bytes.size < room - at ? bytes.size : room - at);
@@ -113,7 +96,7 @@ static size_t make_seeds(fuzz_bytes *out, size_t room)
         seeds[kind][used++] = letters[kind];
         for (int i = 0; i < optimizer_state_count(opt); i++) {
             const optimizer_state state = optimizer_state_at(opt, i);
-            size_t bytes = (size_t)state.count * size_of(state.dtype);
+            size_t bytes = (size_t)state.count * optimizer_dtype_bytes(state.dtype);
             bytes = bytes < 128 ? bytes : 128;
             FUZZ_REQUIRE(used + 2 + bytes <= SEED_BYTES);
             seeds[kind][used++] = (char)bytes;
