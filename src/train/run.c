@@ -220,11 +220,15 @@ cleanup:
 static void note_head(run *r, const network_load_report *report)
 {
     const int64_t labels = r->net->cfg.num_labels;
+    const bool per_row = r->net->options.head->unit == HEAD_PER_ROW; /* an output for each label */
     if (report->initialized_head != NULL)
         run_note(r, "%s has no %s: it was initialised", r->origin.model_dir,
                  report->initialized_head);
     if (report->output_left)
         run_note(r, "%s has a head for %s: it was initialised", r->origin.model_dir, r->task->why);
+    else if (report->initialized_output != NULL && !per_row)
+        run_note(r, "%s has no head for %s: it was initialised", r->origin.model_dir,
+                 r->task->head);
     else if (report->initialized_output != NULL)
         run_note(r, "%s has no head for %lld label%s: it was initialised", r->origin.model_dir,
                  (long long)labels, labels == 1 ? "" : "s");
