@@ -82,7 +82,14 @@ run 0 eval "$work/pairs" --validation_file "$work/renamed.csv" --label_column_na
 [ "$(number "$work/out" eval_loss)" = "$trained" ] || fail "eval: --label_column_name"
 printf '%s\n' '{"author":"ann","country":"chile","review":"The cat sleeps","label":"p"}' \
     '{"author":"bob","country":"peru","review":"A saw","label":"n"}' >"$work/named.jsonl"
-train named --train_file "$work/named.jsonl" --text_column_names review
+train named --train_file "$work/named.jsonl" --text_column_names review \
+    --validation_file "$work/named.jsonl"
+trained=$(number "$work/named/eval_results.json" eval_loss)
+run 0 eval "$work/named" --validation_file "$work/named.jsonl" --json
+[ "$(number "$work/out" eval_loss)" = "$trained" ] || fail "eval: not the column of the training"
+run 0 eval "$work/named" --validation_file "$work/named.jsonl" --json \
+    --text_column_names author,country
+[ "$(number "$work/out" eval_loss)" != "$trained" ] || fail "eval: any column gives this loss"
 run 0 predict "$work/named" --test_file "$work/named.jsonl"
 has err 'note: text in column "review"'
 refuse 1 "label_column_name: expected a string, found an integer" eval "$work/named" \

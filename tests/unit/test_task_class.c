@@ -231,6 +231,33 @@ static void test_blanks_around_labels(void **state)
     assert_null(strstr(notes, "blanks"));
 }
 
+/* The targets of such rows: the number, and the class that the number without blanks has. */
+static void test_targets_of_blanks(void **state)
+{
+    static const float scores[] = {3.5f, 2.25f, 1.0f, 4.75f};
+    static const int32_t classes[] = {1, 1, 0};
+    mts_options o = train_options("t.csv", "text,label\na, 3.5\nb, 2.25\nc, 1\nd,\t4.75 \n");
+    const task_reading r = reading_with_tokenizer();
+    text_classification *t = NULL;
+    dataset d = {0};
+    (void)state;
+    assert_ok(resolve(&o, &t));
+    assert_ok(text_classification_load(&ctx, t, TASK_TRAIN, 0, &r, false, &d));
+    assert_int_equal(d.n, 4);
+    assert_int_equal(d.targets.kind, TARGET_SCORE);
+    assert_memory_equal(d.targets.score, scores, sizeof scores);
+    dataset_deinit(&d);
+    done(t);
+    o = train_options("t.csv", "text,label\na,1\nb,1 \nc,0\n");
+    assert_ok(resolve(&o, &t));
+    assert_ok(text_classification_load(&ctx, t, TASK_TRAIN, 0, &r, false, &d));
+    assert_int_equal(d.n, 3);
+    assert_int_equal(d.targets.kind, TARGET_CLASS);
+    assert_memory_equal(d.targets.index, classes, sizeof classes);
+    dataset_deinit(&d);
+    done(t);
+}
+
 /* A string of JSON is text, whatever it looks like, unless numbers are asked for. */
 static void test_strings_of_json(void **state)
 {
@@ -477,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_train_file_is_read_once),
         cmocka_unit_test(test_broken_lines),
         cmocka_unit_test(test_blanks_around_labels),
+        cmocka_unit_test(test_targets_of_blanks),
         cmocka_unit_test(test_strings_of_json),
         cmocka_unit_test(test_blanks_around_known_labels),
         cmocka_unit_test(test_stored_columns),
