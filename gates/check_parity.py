@@ -20,6 +20,9 @@ Both start from one folder with a classification head and see the same batches, 
              in fp32 and SST-2 trained in int8: fp32 to 1e-4; b bits to an error that halves with
              each bit, root mean square 0.2 and largest 1 times 2^(8-b) of the logits' spread
              (the root mean square deviation of a logit from its mean over the texts)
+  case       folders whose tokenizer.json keeps capitals and accents, while no other file says so,
+             or tokenizer_config.json says otherwise: after a step, the same logits in transformers
+             as in `mantissa predict`, for texts with both
 Exit status 1 if anything differs by more, 77 if a program or folder is not given.
 
 Needs numpy, safetensors, torch and transformers.
@@ -51,6 +54,10 @@ LOGIT_TOLERANCE = 1e-4
 RMS_OF_INT8, LARGEST_OF_INT8 = 0.2, 1.0
 MRPC_LABELS = {0: "not_equivalent", 1: "equivalent"}
 SST2_LABELS = {0: "negative", 1: "positive"}
+CASED = ("The", "Berlin", "caf\u00e9", "\u00dcber", "X", "##Y")
+CASED_TEXTS = ("The Berlin caf\u00e9 is \u00dcBER all", "the berlin cafe is \u00fcber all",
+               "THE BERLIN CAF\u00c9", "\u00dcber XY, xy", "cafe\u0301 Caf\u00e9 na\u00efve",
+               "X Y x y")
 TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json",
                    "special_tokens_map.json")
 
@@ -318,6 +325,38 @@ def check_sst2(checks, mantissa, tokenizer):
                  ["fp32", "int16", "int12", "int10", "int8"])
 
 
+def make_cased(start, folder, config):
+    """The start with words of capitals and accents in tokenizer.json; `config`: the settings."""
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(start / name, folder)
+    root = json.loads((start / "tokenizer.json").read_text(encoding="utf-8"))
+    vocab = root["model"]["vocab"]
+    for i, word in enumerate(CASED):
+        vocab[word] = vocab.pop(f"[unused{10 + i}]")
+    root["normalizer"].update(lowercase=False, strip_accents=None)
+    (folder / "tokenizer.json").write_text(json.dumps(root), encoding="utf-8")
+    if config is not None:
+        (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def check_case(checks, mantissa):
+    """What is written has one rule of case, whichever file a reader goes by."""
+    settings = {"no settings": None, "a class": {"tokenizer_class": "BertTokenizer"},
+                "as json says": {"tokenizer_class": "PreTrainedTokenizerFast"},
+                "contradicted": {"tokenizer_class": "BertTokenizer", "do_lower_case": True}}
+    for name, config in settings.items():
+        start, texts = mantissa.folder / f"{name}, before", [list(CASED_TEXTS)]
+        make_cased(mantissa.start, start, config)
+        folder = mantissa.train(f"{name}, cased", "mrpc", "--precision", "fp32", "--max_steps", 1,
+                                "--model_name_or_path", start)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        capitals, small = (tokenizer(text)["input_ids"] for text in ("The Berlin", "the berlin"))
+        checks.check((capitals != small) == (name != "contradicted"),
+                     f"{folder.name}: capitals {'count' if capitals != small else 'do not count'}")
+        check_logits(checks, mantissa, folder, open_model(folder)[0], tokenizer, texts, ["fp32"])
+
+
 def arguments():
     """Program and folders, or an exit status."""
     words = sys.argv[1:]
@@ -354,6 +393,7 @@ def main():
         tokenizer = AutoTokenizer.from_pretrained(start)
         check_mrpc(checks, mantissa, tokenizer)
         check_sst2(checks, mantissa, tokenizer)
+        check_case(checks, mantissa)
     print(f"\n{checks.failed} comparisons failed, {time.monotonic() - started:.0f} s")
     return 1 if checks.failed else 0
 
