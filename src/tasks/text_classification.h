@@ -89,10 +89,12 @@ MTS_NODISCARD mts_status text_classification_fit(mts_ctx *ctx, task *t, const ch
 
 /* --------------------------------------------------------------------------------- rows ---- */
 
-/* *out: the table in a file, by the task's rules for headers.  Status of file_read_all and
+/* *out: the table in a file, by the task's rules for headers.  skip_broken: of GLUE's files, rows
+ * with a wrong number of fields are left out, as other loaders do; not where predictions are counted
+ * by their row.  Status of file_read_all and
  * table_parse; MTS_ERR_BAD_FILE: no rows. */
 MTS_NODISCARD mts_status text_classification_read(mts_ctx *ctx, const text_classification *t,
-                                                  const char *path, table *out);
+                                                  const char *path, bool skip_broken, table *out);
 
 /*
  * *out: texts and, but for TASK_TEST, targets of a set.  Notes go to r; note_columns: also which

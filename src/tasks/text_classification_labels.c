@@ -176,7 +176,7 @@ static mts_status survey_train_file(mts_ctx *ctx, text_classification *t, const 
     label_set labels = {0};
     text_columns columns = {0};
     table_deinit(rows);
-    MTS_TRY(text_classification_read(ctx, t, t->train_path, rows));
+    MTS_TRY(text_classification_read(ctx, t, t->train_path, true, rows));
     MTS_TRY(text_columns_find(ctx, &t->columns, t->glue, rows, true, &columns));
     MTS_TRY(label_set_collect(ctx, &labels, rows, columns.label, t->do_regression));
     if (t->columns.texts[0] == NULL) {

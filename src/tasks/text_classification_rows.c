@@ -34,12 +34,13 @@ static bool first_line_has(const char *text, const char *name)
 }
 
 mts_status text_classification_read(mts_ctx *ctx, const text_classification *tc, const char *path,
-                                    table *out)
+                                    bool skip_broken, table *out)
 {
     mts_status st = MTS_OK;
     char *bytes = NULL;
     size_t n = 0;
-    table_layout layout = {.skip_broken = tc->glue != NULL, .n_names = GLUE_MAX_COLUMNS};
+    table_layout layout = {.skip_broken = skip_broken && tc->glue != NULL,
+                           .n_names = GLUE_MAX_COLUMNS};
     *out = (table){0};
     MTS_TRY(table_format_of_path(ctx, path, &layout.format));
     MTS_TRY(file_read_all(ctx, path, TASK_FILE_LIMIT, &bytes, &n));
@@ -278,7 +279,7 @@ mts_status text_classification_load(mts_ctx *ctx, text_classification *tc, task_
         t = tc->train_table;
         tc->train_table = (table){0};
     } else {
-        MTS_TRY(text_classification_read(ctx, tc, path, &t));
+        MTS_TRY(text_classification_read(ctx, tc, path, split != TASK_TEST, &t));
     }
     note_skipped(&t, r);
     MTS_TRY(take_rows(ctx, tc, &t, labels, max_rows, r, note_columns, out));

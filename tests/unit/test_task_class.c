@@ -186,6 +186,11 @@ static void test_broken_lines(void **state)
     assert_int_equal(d.targets.index[1], 0);
     assert_string_equal(notes, expected);
     dataset_deinit(&d);
+    /* predictions are counted by the rows of the test file: none may be missing */
+    folder_put_text("test.tsv", "id\tquestion1\tquestion2\n0\tIs tea\n1\tIs tea hot?\tIs it?\n");
+    assert_fails(text_classification_load(&ctx, t, TASK_TEST, 0, &r, false, &d), MTS_ERR_BAD_FILE,
+                 "test.tsv:2: expected 3 fields, found 2");
+    dataset_deinit(&d);
     done(t);
     o = train_options("own.tsv", content);
     o.label_column_name = "is_duplicate";
