@@ -21,8 +21,8 @@ enum { QUESTIONS = 4 };
 static const char *const questions[QUESTIONS] = {"the dog", "the horse", "the cat", ""};
 static const char *const paragraphs[QUESTIONS] = {
     "The dog is in the kitchen.",
-    "The mouse is far away. The soup is on our table. The horse is in the old kitchen. The bread "
-    "is on steel. The cake is not good.",
+    ("The mouse is far away. The soup is on our table. The horse is in the old kitchen. The bread "
+     "is on steel. The cake is not good."),
     "",
     "A caf\xc3\xa9 is made of \xff steel.",
 };
