@@ -90,9 +90,8 @@ MTS_NODISCARD mts_status text_classification_fit(mts_ctx *ctx, task *t, const ch
 /* --------------------------------------------------------------------------------- rows ---- */
 
 /* *out: the table in a file, by the task's rules for headers.  skip_broken: of GLUE's files, rows
- * with a wrong number of fields are left out, as other loaders do; not where predictions are counted
- * by their row.  Status of file_read_all and
- * table_parse; MTS_ERR_BAD_FILE: no rows. */
+ * with a wrong number of fields are left out, as other loaders do; not where predictions are
+ * counted by their row.  Status of file_read_all and table_parse; MTS_ERR_BAD_FILE: no rows. */
 MTS_NODISCARD mts_status text_classification_read(mts_ctx *ctx, const text_classification *t,
                                                   const char *path, bool skip_broken, table *out);
 
