@@ -427,28 +427,6 @@ void file_writer_close(file_writer *w)
     mem_free(w);
 }
 
-mts_status file_copy(mts_ctx *ctx, const char *from, const char *to)
-{
-    mts_status st = MTS_OK;
-    file_reader r = {0};
-    file_writer *w = NULL;
-    uint8_t *piece = NULL;
-    MTS_TRY(file_reader_open(ctx, from, &r));
-    MTS_TRY(file_writer_open(ctx, to, &w));
-    MTS_TRY(mem_calloc(ctx, &piece, WRITE_BUFFER_BYTES, 1, "file buffer"));
-    for (size_t done = 0, n; done < r.bytes; done += n) {
-        n = r.bytes - done < WRITE_BUFFER_BYTES ? r.bytes - done : WRITE_BUFFER_BYTES;
-        MTS_TRY(file_reader_read(ctx, &r, done, piece, n));
-        MTS_TRY(file_writer_write(w, piece, n));
-    }
-    MTS_TRY(file_writer_commit(w));
-cleanup:
-    file_writer_close(w);
-    file_reader_close(&r);
-    mem_free(piece);
-    return st;
-}
-
 mts_status file_move(mts_ctx *ctx, const char *from_dir, const char *from_name, const char *to_dir,
                      const char *to_name)
 {

@@ -78,9 +78,6 @@ MTS_NODISCARD mts_status file_writer_commit(file_writer *w);
 /* Free w; if it was not committed, remove the temporary.  NULL is allowed. */
 void file_writer_close(file_writer *w);
 
-/* Copy a regular file through a file_writer. */
-MTS_NODISCARD mts_status file_copy(mts_ctx *ctx, const char *from, const char *to);
-
 /* Move a file between folders of a file system, replacing one there; remove a file or link, if it
  * exists.  Lasting after file_sync_dir of the folder.  None of these needs memory. */
 MTS_NODISCARD mts_status file_move(mts_ctx *ctx, const char *from_dir, const char *from_name,

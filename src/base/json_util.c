@@ -127,11 +127,6 @@ cleanup:
     return st;
 }
 
-mts_status json_util_load(mts_ctx *ctx, const char *path, size_t limit, json_t **out)
-{
-    return load(ctx, path, limit, json_util_parse, out);
-}
-
 static mts_status load_object(mts_ctx *ctx, const char *path, size_t limit, parse_fn *parser,
                               json_t **out)
 {

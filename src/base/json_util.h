@@ -15,7 +15,7 @@
 
 #include "base/status.h"
 
-/* A limit for json_util_load: larger than any configuration file. */
+/* A limit for json_util_load_object: larger than any configuration file. */
 #define JSON_UTIL_CONFIG_BYTES ((size_t)64 << 20)
 
 /*
@@ -32,10 +32,8 @@ MTS_NODISCARD mts_status json_util_parse(mts_ctx *ctx, const char *file, const c
 MTS_NODISCARD mts_status json_util_parse_wide(mts_ctx *ctx, const char *file, const char *text,
                                               size_t bytes, json_t **out);
 
-/* As json_util_parse, of a file of at most limit bytes.  Also MTS_ERR_NOT_FOUND, MTS_ERR_IO. */
-MTS_NODISCARD mts_status json_util_load(mts_ctx *ctx, const char *path, size_t limit, json_t **out);
-
-/* As json_util_load; the file must hold an object. */
+/* As json_util_parse, of a file of at most limit bytes, which must hold an object.  Also
+ * MTS_ERR_NOT_FOUND, MTS_ERR_IO. */
 MTS_NODISCARD mts_status json_util_load_object(mts_ctx *ctx, const char *path, size_t limit,
                                                json_t **out);
 

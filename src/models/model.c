@@ -13,11 +13,6 @@ static const model_class *const classes[] = {&bert_class};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
-const model_class *model_class_at(int i)
-{
-    return i < CLASSES ? classes[i] : NULL;
-}
-
 const model_class *model_class_find(const char *model_type)
 {
     for (int i = 0; i < CLASSES; i++)

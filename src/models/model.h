@@ -84,9 +84,6 @@ MTS_NODISCARD mts_status model_load_config(mts_ctx *ctx, const char *dir, model_
 /* The class for a configuration, by its model_type, or NULL. */
 const model_class *model_class_of_config(const model_config *cfg);
 
-/* Class number i, or NULL behind the last. */
-const model_class *model_class_at(int i);
-
 /* The activation function that config.json's hidden_act names. */
 activation_kind model_act_kind(model_act act);
 

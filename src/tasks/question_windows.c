@@ -222,6 +222,9 @@ mts_status question_windows_build(mts_ctx *ctx, const question_list *list,
     int64_t n = 0;
     builder b = {.list = list, .options = options, .rows = rows, .out = out, .failed = INT64_MAX};
     MTS_TRY(begin_building(ctx, &b));
+    MTS_CHECK(options->overlap < options->max_length, MTS_ERR_ARGUMENT,
+              "option --doc_stride: expected less than --max_seq_length %lld, found %lld",
+              (long long)options->max_length, (long long)options->overlap);
     for (int64_t first = 0; first < list->n; first += n) {
         n = list->n - first < BLOCK_QUESTIONS ? list->n - first : BLOCK_QUESTIONS;
         MTS_TRY(encode_block(ctx, &b, first, n));

@@ -52,8 +52,9 @@ typedef struct question_windows {
 /*
  * *rows: all windows of all questions, with targets if list has answers.  *out (NULL: not wanted):
  * where they come from.
- * MTS_ERR_ARGUMENT: a question leaves no room for its paragraph; MTS_ERR_INTERRUPTED: progress
- * returned false; MTS_ERR_MEMORY.  deinit of both is safe after failure.
+ * MTS_ERR_ARGUMENT: overlap is not below max_length, a question leaves no room for its paragraph;
+ * MTS_ERR_INTERRUPTED: progress returned false; MTS_ERR_MEMORY.  deinit of both is safe after
+ * failure.
  */
 MTS_NODISCARD mts_status question_windows_build(mts_ctx *ctx, const question_list *list,
                                                 const window_options *options,

@@ -71,11 +71,6 @@ const char *tokenizer_token(const tokenizer *tok, int32_t id)
     return tok->class->token(tok, id);
 }
 
-int32_t tokenizer_find_token(const tokenizer *tok, const char *token)
-{
-    return tok->class->find_token(tok, token);
-}
-
 int64_t tokenizer_vocab_size(const tokenizer *tok)
 {
     return tok->class->vocab_size(tok);

@@ -93,8 +93,6 @@ void token_windows_deinit(token_windows *windows);
 
 /* The text of an id as the vocabulary has it; NULL if out of range; owned by tok. */
 const char *tokenizer_token(const tokenizer *tok, int32_t id);
-/* Id of a token by its text, -1 if there is none. */
-int32_t tokenizer_find_token(const tokenizer *tok, const char *token);
 /* Greatest id + 1, added tokens included: the rows that an embedding needs. */
 int64_t tokenizer_vocab_size(const tokenizer *tok);
 

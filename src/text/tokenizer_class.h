@@ -65,7 +65,6 @@ typedef struct tokenizer_class {
                         token_list *out);
 
     const char *(*token)(const tokenizer *tok, int32_t id);
-    int32_t (*find_token)(const tokenizer *tok, const char *token);
     int64_t (*vocab_size)(const tokenizer *tok);
 
     /* See tokenizer_write_rules. */

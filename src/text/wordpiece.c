@@ -153,11 +153,6 @@ static const char *get_token(const tokenizer *tok, int32_t id)
     return vocab_text(&((const wordpiece *)tok)->vocabulary, id);
 }
 
-static int32_t find_token(const tokenizer *tok, const char *token)
-{
-    return vocab_find(&((const wordpiece *)tok)->vocabulary, token, strlen(token));
-}
-
 static int64_t vocab_size(const tokenizer *tok)
 {
     return ((const wordpiece *)tok)->vocabulary.count;
@@ -171,7 +166,6 @@ const tokenizer_class wordpiece_class = {
     .set_lower_case = set_lower_case,
     .split = wordpiece_split,
     .token = get_token,
-    .find_token = find_token,
     .vocab_size = vocab_size,
     .write_rules = wordpiece_write_rules,
 };

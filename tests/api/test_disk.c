@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "support/test_copy.h"
 #include "support/run_folder.h"
 #include "train/disk_space.h"
 
@@ -166,7 +167,7 @@ static void test_refused_before_the_first_step(void **state)
     (void)state;
     assert_int_equal(train(&o, &t), MTS_OK);
     assert_int_equal(t.checkpoints, 3);
-    assert_int_equal(file_copy(ctx, kept.text, copy.text), MTS_OK);
+    assert_int_equal(test_copy_file(ctx, kept.text, copy.text), MTS_OK);
     o.overwrite_output_dir = true;
     o.save_strategy = "no";
     o.seed = 7;
@@ -179,7 +180,7 @@ static void test_refused_before_the_first_step(void **state)
     o.output_dir = out.text; /* its checkpoints are removed first, and are room enough */
     assert_int_equal(train(&o, &t), MTS_OK);
     assert_false(run_folder_same(kept.text, copy.text));
-    assert_int_equal(file_copy(ctx, kept.text, copy.text), MTS_OK);
+    assert_int_equal(test_copy_file(ctx, kept.text, copy.text), MTS_OK);
     o.seed = 8; /* now there are none */
     assert_int_equal(train(&o, &t), MTS_ERR_IO);
     assert_true(run_folder_same(kept.text, copy.text));

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "support/test_copy.h"
 #include "support/run_folder.h"
 
 enum { STEPS = 6, LABELS = 3, DEV_ROWS = 20 };
@@ -223,7 +224,7 @@ static void write_cased_model(const char *name, const char *config)
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         const run_path a = run_folder_path("model/%s", files[i]);
         const run_path b = run_folder_path("%s/%s", name, files[i]);
-        run_folder_require(file_copy(ctx, a.text, b.text));
+        run_folder_require(test_copy_file(ctx, a.text, b.text));
     }
     if (config == NULL)
         return;

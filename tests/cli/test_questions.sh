@@ -182,6 +182,8 @@ refused() { # STATUS TEXT WORDS...
     [ "$(wc -l <"$work/out")" -le 1 ] || fail "results although it was refused"
 }
 printf 'the cat\tThe cat\nthe cat The cat\n' >"$work/bad"
+refused 2 "option --doc_stride: expected less than --max_seq_length 24, found 24" "$v1" \
+    --input "$work/lines" --doc_stride 24
 refused 1 "$work/bad:2: expected a question and a paragraph with a tab" "$v1" --input "$work/bad"
 printf 'the cat\tThe cat\n\n' >"$work/bad"
 refused 1 "$work/bad:2: expected a question and a paragraph with a tab" "$v1" --input "$work/bad"

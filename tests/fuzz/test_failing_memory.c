@@ -2,6 +2,7 @@
  * Whatever allocation fails in the readers and writers of model files, or in base/file: an error
  * that says so, and nothing leaks (with a sanitizer).
  */
+#include "support/test_copy.h"
 #include "support/test_folder.h"
 
 #include <fcntl.h>
@@ -85,9 +86,9 @@ static mts_status use_files(void)
     char *text = NULL;
     file_list list = {0};
     MTS_TRY(file_make_dirs(&ctx, folder_at("a")));
-    MTS_TRY(file_copy(&ctx, folder_at("config.json"), folder_at("a/new")));
+    MTS_TRY(test_copy_file(&ctx, folder_at("config.json"), folder_at("a/new")));
     MTS_TRY(file_make_dirs(&ctx, folder_at("b")));
-    MTS_TRY(file_copy(&ctx, folder_at("config.json"), folder_at("b/old")));
+    MTS_TRY(test_copy_file(&ctx, folder_at("config.json"), folder_at("b/old")));
     MTS_TRY(file_commit_dir(&ctx, folder_at("a"), folder_at("b")));
     MTS_TRY(file_read_all(&ctx, folder_at("config.json"), TEXT_MAX, &text, NULL));
     MTS_TRY(file_list_dir(&ctx, folder_at("b"), &list));
@@ -154,7 +155,7 @@ static void failing_opens(void **state)
                                      "\"data_offsets\":[0,2]}}          ab";
     assert_ok(file_make_dirs(&ctx, folder_at("shards")));
     assert_ok(write_valid());
-    assert_ok(file_copy(&ctx, folder_at("shards/target"), folder_at("shards/s.safetensors")));
+    assert_ok(test_copy_file(&ctx, folder_at("shards/target"), folder_at("shards/s.safetensors")));
     folder_put("shards/t.safetensors", other, 8 + 0x3a + 2);
     folder_put_text("shards/model.safetensors.index.json", index);
     fail_each_allocation(open_shards, 15, 15);

@@ -1,0 +1,82 @@
+/*
+ * tensor/param: parameters as they are declared, and what a frozen one does not have.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "support/test_check.h"
+#include "tensor/param.h"
+
+static mts_ctx ctx;
+
+enum { MANY = 300 };
+
+/* Values lie in the order of declaration, gradients likewise, but for those of frozen ones. */
+static void test_frozen_has_no_gradient(void **state)
+{
+    param_list list = {0};
+    (void)state;
+    param *a = param_declare(&list, PARAM_WEIGHT, 2, 3, "layer.%d.weight", 7);
+    param *b = param_declare(&list, PARAM_WEIGHT, 5, 4, "frozen");
+    param *c = param_declare(&list, PARAM_BIAS, 0, 6, "bias");
+    param_freeze(b);
+    param_freeze(NULL); /* what could not be declared */
+    assert_int_equal(param_list_trained_elements(&list), 6 + 6);
+    assert_ok(param_list_allocate(&ctx, &list, true));
+    assert_string_equal(a->name, "layer.7.weight");
+    assert_int_equal(list.elements, 6 + 20 + 6);
+    assert_ptr_equal(b->value, a->value + 6);
+    assert_ptr_equal(c->value, b->value + 20);
+    assert_null(b->grad);
+    assert_ptr_equal(c->grad, a->grad + 6);
+    assert_int_equal(list.trained_count, 2); /* for the optimizer and its checkpoint */
+    assert_ptr_equal(list.trained[0], a);
+    assert_ptr_equal(list.trained[1], c);
+    assert_true(a->decay && !c->decay && !a->vector && c->vector);
+    param_list_deinit(&list);
+}
+
+/* Without training nothing has a gradient. */
+static void test_without_gradients(void **state)
+{
+    param_list list = {0};
+    (void)state;
+    param *a = param_declare(&list, PARAM_WEIGHT, 2, 3, "a");
+    assert_ok(param_list_allocate(&ctx, &list, false));
+    assert_null(a->grad);
+    assert_null(list.grad);
+    param_list_deinit(&list);
+}
+
+/* Each allocation fails once: told at the end, nothing leaks. */
+static void test_failing_memory(void **state)
+{
+    bool done = false;
+    (void)state;
+    for (int n = 0; !done; n++) {
+        param_list list = {0};
+        mem_fail_after(n);
+        for (int i = 0; i < MANY; i++)
+            param_freeze(param_declare(&list, PARAM_WEIGHT, 1, 2, "p%d", i));
+        const mts_status st = param_list_allocate(&ctx, &list, true);
+        mem_fail_after(-1);
+        done = st == MTS_OK;
+        assert_true(done || st == MTS_ERR_MEMORY);
+        assert_true(!done || (list.count == MANY && list.trained_count == 0));
+        param_list_deinit(&list);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_frozen_has_no_gradient),
+        cmocka_unit_test(test_without_gradients),
+        cmocka_unit_test(test_failing_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
