@@ -166,6 +166,13 @@ typedef struct mts_options {
 
     const char *train_sampling_strategy; /* random | sequential | group_by_length; NULL: as the
                                             field group_by_length says */
+
+    /* outliers among the features of the inputs of linear layers; of integer precisions */
+    const char *outliers;       /* none | feature: they have bits and exponents of their own */
+    double outlier_threshold;   /* an outlier's largest magnitude is over so many times the median
+                                   feature's; default 5 */
+    int64_t outlier_bits;       /* 9 to 15; default 12 */
+    const char *outlier_update; /* once: found before training; step: anew in each step */
 } mts_options;
 
 typedef enum mts_option_type {

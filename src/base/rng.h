@@ -31,6 +31,9 @@ typedef enum rng_use {
     RNG_INIT,
     RNG_ROUND_STATE,
     RNG_ROUND_NORM,
+    RNG_ROUND_OUTLIER,
+    RNG_ROUND_OUTLIER_WEIGHT,
+    RNG_ROUND_OUTLIER_GRADIENT,
 } rng_use;
 
 MTS_INLINE uint64_t rng_splitmix64(uint64_t x)

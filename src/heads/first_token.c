@@ -48,10 +48,8 @@ void first_token_bind(head *h, exec *ex, arena *packed)
                 d);
     linear_bind(ex, &f->out, packed, out, STREAM_HEAD_OUT, f->out_weight, f->out_bias,
                 h->cfg->num_labels, d);
-    f->dense_in.where = dense;
-    f->dense_in.id = STREAM_HEAD_DENSE_INPUT;
-    f->out_in.where = out;
-    f->out_in.id = STREAM_HEAD_OUT_INPUT;
+    linear_input_name(&f->dense_in, &f->dense, STREAM_HEAD_DENSE_INPUT);
+    linear_input_name(&f->out_in, &f->out, STREAM_HEAD_OUT_INPUT);
 }
 
 void first_token_bind_batch(head *h, exec *ex, const model_input *in, arena *kept)

@@ -50,8 +50,7 @@ static void bind(head *h, exec *ex, arena *packed)
     spans *s = (spans *)h;
     linear_bind(ex, &s->out, packed, "qa_outputs", STREAM_HEAD_OUT, s->weight, s->bias, SIDES,
                 h->cfg->hidden_size);
-    s->in.where = "qa_outputs";
-    s->in.id = STREAM_HEAD_OUT_INPUT;
+    linear_input_name(&s->in, &s->out, STREAM_HEAD_OUT_INPUT);
 }
 
 static void bind_batch(head *h, exec *ex, const model_input *in, arena *kept)

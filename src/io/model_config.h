@@ -54,6 +54,11 @@ typedef struct model_config {
     struct json_t *json;      /* the whole object, with the keys unknown to us */
 } model_config;
 
+/* The key of a fine-tuned folder's object of our own, which the other programs pass over. */
+#define MODEL_CONFIG_SETTINGS "mantissa"
+/* The key in that object of the lists of outlier features, network/network_outliers.h. */
+#define MODEL_CONFIG_OUTLIERS "outlier_features"
+
 /*
  * Fill *cfg with the defaults of transformers' BertConfig (BERT-base, two labels) and an empty
  * object.  In every case give cfg to model_config_deinit afterwards.  MTS_ERR_MEMORY.

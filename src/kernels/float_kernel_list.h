@@ -28,6 +28,9 @@ FLOAT_KERNEL(void, tile_add,
     (double *acc, const int32_t *const *tile, const double *weight, int count, int64_t n,
      bool first))
 
+/* hi[i] = hi[i] 2^shift + lo[i] mod 2^32: sums of a mantissa's two halves, where the whole fits */
+FLOAT_KERNEL(void, tile_join, (int32_t *hi, const int32_t *lo, int shift, int64_t n))
+
 FLOAT_KERNEL(void, add, (float *y, const float *a, const float *b, int64_t n))
 /* y[i] = keep(i) ? x[i] / (1 - p) : 0, keep(i): rng_draw(key, first + i) >= p 2^32; y may
  * be x */

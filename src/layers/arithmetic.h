@@ -24,7 +24,7 @@ typedef struct linear_arithmetic {
     void (*input_bind)(const exec *ex, linear_input *in, arena *a);
     void (*input_set)(exec *ex, linear_input *in, const float *x);
     /* Storage for the copy of the weight that products read; NULL: they read the weight itself. */
-    void (*weight_bind)(const exec *ex, linear *lin, arena *a);
+    void (*weight_bind)(exec *ex, linear *lin, arena *a);
     void (*weight_set)(exec *ex, linear *lin);
     /* y = x W^T + b */
     void (*forward)(exec *ex, float *y, const linear_input *x, const linear *lin);

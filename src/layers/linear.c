@@ -16,13 +16,21 @@ void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, para
         ex->arithmetic->linear->weight_bind(ex, lin, a);
 }
 
+void linear_input_name(linear_input *in, linear *lin, int id)
+{
+    in->where = lin->name;
+    in->id = id;
+    in->outliers = lin->outliers.capacity > 0 ? &lin->outliers : NULL;
+}
+
 void linear_prepare(exec *ex, linear *lin)
 {
     if (ex->arithmetic->linear->weight_set == NULL)
         return;
-    if (lin->version == ex->weight_version + 1 &&
+    if (lin->version == ex->weight_version + 1 && lin->outlier_version == lin->outliers.version &&
         lin->version_stochastic == exec_stochastic_values(ex))
         return;
+    lin->outlier_version = lin->outliers.version;
     lin->version = ex->weight_version + 1;
     lin->version_stochastic = exec_stochastic_values(ex);
     ex->arithmetic->linear->weight_set(ex, lin);

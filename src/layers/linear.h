@@ -29,11 +29,17 @@ typedef struct linear {
     uint16_t *bf16;                    /* the weight in bf16 */
     uint64_t version;                  /* weight_version + 1 that was packed; 0: none */
     bool version_stochastic;
+    outlier_list outliers;       /* of its input; capacity 0: not told apart */
+    gemm_operand outlier_weight; /* their columns of the weight */
+    uint64_t outlier_version;    /* of the list that was packed */
 } linear;
 
 /* Storage for the packed weight comes from a, which keeps owning it. */
 void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
                  param *bias, int64_t out, int64_t in);
+
+/* Say of which layer `in` is the input; id: of its random streams. */
+void linear_input_name(linear_input *in, linear *lin, int id);
 
 /* Map and pack the weight, once per change.  linear_forward does it where it was not done;
  * needed before a forward of several threads. */

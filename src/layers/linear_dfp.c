@@ -1,5 +1,6 @@
 /* Linear layer in dynamic fixed point: map, pack, multiply.  See linear.h, arithmetic.h. */
 #include "layers/arithmetic.h"
+#include "layers/linear_outliers.h"
 
 static gemm_plan plan_for(const exec *ex, int bits_a, int bits_b)
 {
@@ -16,11 +17,13 @@ static void input_bind(const exec *ex, linear_input *in, arena *a)
 {
     const num_format *f = &ex->format;
     qmatrix_bind(&in->q, a, in->rows, in->cols, f->activation_bits, f->group);
+    linear_outliers_input_bind(ex, in, a);
 }
 
 static void input_set(exec *ex, linear_input *in, const float *x)
 {
     const map_args args = {
+        .col_mul = linear_outliers_keep(in),
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)in->id, RNG_ROUND_ACTIVATION),
         .first_row = in->first_row,
         .stochastic = exec_stochastic_values(ex),
@@ -28,9 +31,10 @@ static void input_set(exec *ex, linear_input *in, const float *x)
         .where = in->where,
     };
     qmatrix_map(ex, &in->q, x, in->cols, &args);
+    linear_outliers_input_set(ex, in, x);
 }
 
-static void weight_bind(const exec *ex, linear *lin, arena *a)
+static void weight_bind(exec *ex, linear *lin, arena *a)
 {
     const num_format *f = &ex->format;
     const bool by_block = f->group == GROUP_BLOCK;
@@ -39,6 +43,7 @@ static void weight_bind(const exec *ex, linear *lin, arena *a)
     gemm_operand_bind(&lin->straight, a, &forward, GEMM_B, lin->out, lin->in, by_block);
     gemm_operand_bind(&lin->transposed, a, &backward, GEMM_B, lin->in, lin->out, by_block);
     lin->row_scale = arena_take(a, (size_t)lin->out, sizeof(float));
+    linear_outliers_bind(ex, lin, a);
 }
 
 static void weight_set(exec *ex, linear *lin)
@@ -59,6 +64,7 @@ static void weight_set(exec *ex, linear *lin)
     if (folds_rows(f))
         exec_copy(ex, lin->row_scale, w.scale, (size_t)lin->out * sizeof(float));
     exec_release(ex, mark);
+    linear_outliers_weight_set(ex, lin);
 }
 
 static void forward(exec *ex, float *y, const linear_input *x, const linear *lin)
@@ -66,6 +72,7 @@ static void forward(exec *ex, float *y, const linear_input *x, const linear *lin
     gemm_operand a;
     gemm_pack(ex, &a, &ex->scratch, &lin->straight.plan, GEMM_A, &x->q, false);
     gemm_run(ex, y, lin->out, &a, &lin->straight, lin->bias->value, false);
+    linear_outliers_forward(ex, y, x, lin);
 }
 
 /* ------------------------------------------------------------------------------ backward ---- */
@@ -134,9 +141,12 @@ static void weight_gradient(exec *ex, const linear_gradient *g, const float *dy,
     qmatrix q;
     gemm_operand a, b;
     map_for_params(ex, &q, g, dy, x, lin);
+    const size_t mark = exec_mark(ex);
     gemm_pack(ex, &a, &ex->scratch, &plan, GEMM_A, &q, true);
     gemm_pack(ex, &b, &ex->scratch, &plan, GEMM_B, &x->q, true);
     gemm_run(ex, lin->weight->grad, lin->in, &a, &b, NULL, ex->accumulate_grads);
+    exec_release(ex, mark);
+    linear_outliers_weight_gradient(ex, dy, &q, x, lin);
     if (g->col_max != NULL) /* ready for the next linear_collect */
         exec_clear(ex, g->col_max, (size_t)lin->out * sizeof(uint32_t));
 }

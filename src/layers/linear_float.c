@@ -91,7 +91,7 @@ static void input_set_bf16(exec *ex, linear_input *in, const float *x)
     bf16_convert(ex, in->bf16, x, in->rows * in->cols);
 }
 
-static void weight_bind_bf16(const exec *ex, linear *lin, arena *a)
+static void weight_bind_bf16(exec *ex, linear *lin, arena *a)
 {
     (void)ex;
     lin->bf16 = arena_take(a, (size_t)(lin->out * lin->in), sizeof(uint16_t));

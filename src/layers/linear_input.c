@@ -7,7 +7,8 @@
 
 void linear_input_bind(const exec *ex, linear_input *in, arena *a, int64_t rows, int64_t cols)
 {
-    *in = (linear_input){.where = in->where, .id = in->id, .rows = rows, .cols = cols};
+    *in = (linear_input){
+        .where = in->where, .id = in->id, .outliers = in->outliers, .rows = rows, .cols = cols};
     ex->arithmetic->linear->input_bind(ex, in, a);
 }
 
@@ -22,6 +23,8 @@ linear_input linear_input_rows(const linear_input *in, int64_t begin, int64_t en
         part.bf16 += begin * in->cols;
     if (in->q.q != NULL)
         part.q = qmatrix_rows(&in->q, begin, end);
+    if (in->outlier.q != NULL)
+        part.outlier = qmatrix_rows(&in->outlier, begin, end);
     return part;
 }
 

@@ -7,20 +7,23 @@
 #ifndef MTS_LAYERS_LINEAR_INPUT_H
 #define MTS_LAYERS_LINEAR_INPUT_H
 
+#include "tensor/outliers.h"
 #include "tensor/qmatrix.h"
 
 typedef struct linear_input {
-    const char *where; /* name for reports; borrowed */
-    int id;            /* of its random stream */
+    const char *where;      /* name for reports; borrowed */
+    int id;                 /* of its random streams */
+    outlier_list *outliers; /* of the layer that it is the input of; NULL: not told apart */
     int64_t rows, cols;
     int64_t first_row; /* of a part (linear_input_rows), within the whole */
+    qmatrix outlier;   /* [rows][outliers]: what q leaves out; q NULL: there are none */
     /* the numbers: one of these, the others are NULL */
     qmatrix q;      /* dynamic fixed point */
     uint16_t *bf16; /* bf16 */
     float *f;       /* fp32 */
 } linear_input;
 
-/* Its shape, and storage from a, which keeps owning it; where and id stay. */
+/* Its shape, and storage from a, which keeps owning it; where, id and outliers stay. */
 void linear_input_bind(const exec *ex, linear_input *in, arena *a, int64_t rows, int64_t cols);
 
 /* Rows [begin, end) of in, in its storage; in block groups begin is a multiple of the block. */

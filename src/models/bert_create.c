@@ -110,12 +110,6 @@ static const char *make_name(bert *b, int64_t *used, int64_t layer, const char *
     return name;
 }
 
-static void name_input(linear_input *act, const char *name, int id)
-{
-    act->where = name;
-    act->id = id;
-}
-
 static void bind_layer(bert *b, exec *ex, arena *packed, int64_t l, int64_t *used)
 {
     const model_config *cfg = b->base.cfg;
@@ -147,10 +141,10 @@ static void bind_layer(bert *b, exec *ex, arena *packed, int64_t l, int64_t *use
         .heads = cfg->num_attention_heads,
         .dropout = b->base.options.dropout.attention,
     };
-    name_input(&layer->x, qkv, bert_stream(l, STREAM_X));
-    name_input(&layer->context, out, bert_stream(l, STREAM_CONTEXT));
-    name_input(&layer->h1, up, bert_stream(l, STREAM_H1));
-    name_input(&layer->g, down, bert_stream(l, STREAM_G));
+    linear_input_name(&layer->x, &layer->qkv, bert_stream(l, STREAM_X));
+    linear_input_name(&layer->context, &layer->out, bert_stream(l, STREAM_CONTEXT));
+    linear_input_name(&layer->h1, &layer->up, bert_stream(l, STREAM_H1));
+    linear_input_name(&layer->g, &layer->down, bert_stream(l, STREAM_G));
 }
 
 void bert_bind(model *m, exec *ex, arena *packed)

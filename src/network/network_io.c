@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "io/safetensors.h"
+#include "network/network_outliers.h"
 
 enum { IRWIN_HALL_TERMS = 12 }; /* the variance of the sum of 12 uniforms is 1 */
 
@@ -174,7 +175,7 @@ cleanup:
     return st;
 }
 
-mts_status network_save(mts_ctx *ctx, const network *net, const char *dir)
+mts_status network_save(mts_ctx *ctx, network *net, const char *dir)
 {
     mts_status st = MTS_OK;
     char *path = NULL;
@@ -189,6 +190,7 @@ mts_status network_save(mts_ctx *ctx, const network *net, const char *dir)
                                        p->vector ? shape + 1 : shape, p->value));
     }
     MTS_TRY(safetensors_writer_commit(w));
+    MTS_TRY(network_store_outliers(ctx, net));
     snprintf(architecture, sizeof architecture, "%s%s", net->body->class->name,
              net->options.head->architecture);
     MTS_TRY(model_config_save(ctx, &net->cfg, net->body->class->model_types[0], architecture, dir));

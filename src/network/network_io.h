@@ -46,7 +46,8 @@ MTS_NODISCARD mts_status network_check_weights(mts_ctx *ctx, const model_config 
 MTS_NODISCARD mts_status network_load(mts_ctx *ctx, network *net, const char *dir,
                                       head_source source, network_load_report *report);
 
-/* Write dir/model.safetensors and dir/config.json, each atomically.  dir exists. */
-MTS_NODISCARD mts_status network_save(mts_ctx *ctx, const network *net, const char *dir);
+/* Write dir/model.safetensors and dir/config.json, each atomically; the lists of outliers go into
+ * the latter.  dir exists. */
+MTS_NODISCARD mts_status network_save(mts_ctx *ctx, network *net, const char *dir);
 
 #endif

@@ -54,6 +54,11 @@ cleanup:
     return st;
 }
 
+bool options_tell_outliers(const mts_options *options)
+{
+    return options_precision_bits(options) > 0 && is(options->outliers, "feature");
+}
+
 int64_t options_precision_bits(const mts_options *options)
 {
     return format_precision_bits(options->precision);

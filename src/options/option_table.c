@@ -18,6 +18,7 @@
 #define INTEGER OPTION_INTEGER
 #define ANSWERS OPTION_ANSWERS
 #define STEPS OPTION_STEPS
+#define OUTLIERS OPTION_OUTLIERS
 #define BELOW_ONE OPTION_BELOW_ONE
 
 /* marks: a set of mts_use and of option_mark. */
@@ -65,6 +66,8 @@
 #define PRECISIONS(_) "fp32" _ "bf16" _ "int16" _ "int12" _ "int10" _ "int8"
 #define ROUNDINGS(_) "mixed" _ "stochastic" _ "nearest"
 #define GROUPS(_) "tensor" _ "row" _ "block"
+#define OUTLIER_KINDS(_) "none" _ "feature"
+#define OUTLIER_UPDATES(_) "once" _ "step"
 #define SAMPLINGS(_) "random" _ "sequential" _ "group_by_length"
 #define STRATEGIES(_) "no" _ "epoch" _ "steps"
 
@@ -194,6 +197,16 @@ static const option_row rows[] = {
            "nearest; stochastic: everything, as in the paper; evaluation rounds to nearest"),
     CHOICE(exponent_group, "row", GROUPS, RUN | INFO | STORED | RESUMED | INTEGER,
            "elements that share an exponent"),
+    CHOICE(outliers, "none", OUTLIER_KINDS, RUN | INFO | STORED | RESUMED | OUTLIERS,
+           "feature: features of linear layers' inputs that are far larger than the others have "
+           "exponents and a width of their own, in 8-bit halves; of integer precisions"),
+    REAL(outlier_threshold, "5", 1, 1e9, RUN | STORED | RESUMED | OUTLIERS,
+         "with --outliers: the largest magnitude of an outlier is over so many times the median "
+         "feature's"),
+    INT(outlier_bits, "12", 9, 15, RUN | INFO | STORED | RESUMED | OUTLIERS,
+        "with --outliers: their width, more than that of the other activations"),
+    CHOICE(outlier_update, "once", OUTLIER_UPDATES, TRAIN | RESUMED | OUTLIERS,
+           "with --outliers: find them once, before training, or anew in each step, for the next"),
 #undef GROUP
 
 #define GROUP "Evaluation, logging, checkpoints"

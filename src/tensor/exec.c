@@ -12,6 +12,7 @@ void exec_dry(exec *dry, const exec *ex)
 {
     *dry = *ex;
     dry->dry = true;
+    dry->outliers = NULL;
     arena_measure(&dry->scratch);
 }
 

@@ -16,6 +16,8 @@
 #include "kernels/float_kernels.h"
 #include "tensor/format.h"
 
+struct outlier_list;
+
 typedef struct exec {
     const gemm_family *family;
     const float_kernels *fk;
@@ -29,9 +31,11 @@ typedef struct exec {
     bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
     bool dry;                /* only measures memory, see above */
     arena scratch;           /* a stack: take, use, release to a mark */
-    struct exec *owner;      /* of a fork (exec_parallel_fork): whom to report to; else NULL */
-    bool thread_ready;       /* the family's thread_begin was called (in a fork) */
-    char anomaly[192];       /* "" or the first NaN / infinity met: what and where */
+    struct outlier_list *outliers; /* of all inputs, as they were bound; tensor/outliers.h */
+    bool watch_outliers;           /* inputs note the largest magnitude of each feature */
+    struct exec *owner; /* of a fork (exec_parallel_fork): whom to report to; else NULL */
+    bool thread_ready;  /* the family's thread_begin was called (in a fork) */
+    char anomaly[192];  /* "" or the first NaN / infinity met: what and where */
 } exec;
 
 /* *dry: ex for a dry run.  Its scratch measures: dry->scratch.peak is what the run takes. */

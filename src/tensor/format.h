@@ -45,6 +45,8 @@ typedef struct num_format {
     int norm_bits;                                   /* layer norm */
     rounding_kind rounding;                          /* in training */
     group_kind group;                                /* tensor, row or block */
+    int outlier_bits;        /* of the outlier features of inputs; 0: they are not told apart */
+    float outlier_threshold; /* see tensor/outliers.h */
 } num_format;
 
 /* Bits of the integer precision named "int8", "int10", "int12" or "int16"; 0 for other names. */

@@ -51,16 +51,18 @@ static void add_chunk(const gemm_job *job, double *acc, int32_t tile[PIECES_MAX]
     const gemm_operand *a = job->a, *b = job->b;
     const gemm_kernel *kernel = a->plan.kernel;
     const int na = a->plan.pieces[GEMM_A], nb = a->plan.pieces[GEMM_B];
+    const int half_bits = a->plan.half_bits;
+    const double high = half_bits > 0 ? (double)(1 << half_bits) : 256.0;
     const int32_t *tiles[PIECES_MAX];
     double weight[PIECES_MAX];
     int count = 0;
     for (int x = 0; x < na; x++)
         for (int y = 0; y < nb; y++, count++) {
-            const bool a_low = na == 2 && x == 1, b_low = nb == 2 && y == 1;
+            const bool a_low = na == 2 && x == 1 && half_bits == 0, b_low = nb == 2 && y == 1;
             kernel->tile[a_low][b_low](tile[count], panel_at(a, x, chunk, pa),
                                        panel_at(b, y, chunk, pb), chunk_depth(a, chunk));
             tiles[count] = tile[count];
-            weight[count] = (na == 2 && x == 0 ? 256.0 : 1.0) * (nb == 2 && y == 0 ? 256.0 : 1.0);
+            weight[count] = (na == 2 && x == 0 ? high : 1.0) * (nb == 2 && y == 0 ? 256.0 : 1.0);
         }
     job->ex->fk->tile_add(acc, tiles, weight, count, (int64_t)kernel->mr * kernel->nr, first);
 }
@@ -136,6 +138,24 @@ static void run_whole_strips(const gemm_job *job, const panel_range *at)
         }
 }
 
+/* All tiles of a range whose A is in two halves. */
+static void run_joined_tiles(const gemm_job *job, const panel_range *at)
+{
+    MTS_ALIGN64 int32_t hi[TILE_MAX], lo[TILE_MAX];
+    const gemm_operand *a = job->a, *b = job->b;
+    const gemm_kernel *kernel = a->plan.kernel;
+    for (int64_t pb = at->b0; pb < at->b1; pb++)
+        for (int64_t pa = at->a0; pa < at->a1; pa++)
+            for (int64_t chunk = 0; chunk < a->chunks; chunk++) {
+                const uint8_t *panel = panel_at(b, 0, chunk, pb);
+                const int64_t depth = chunk_depth(a, chunk);
+                kernel->tile[0][0](hi, panel_at(a, 0, chunk, pa), panel, depth);
+                kernel->tile[0][0](lo, panel_at(a, 1, chunk, pa), panel, depth);
+                job->ex->fk->tile_join(hi, lo, a->plan.half_bits, (int64_t)kernel->mr * kernel->nr);
+                store_tiles(job, &(tile_place){hi, pa, pb, 1, chunk});
+            }
+}
+
 /* One tile of C of several chunks or pieces: A panel pa, B panel pb. */
 static void run_tile(const gemm_job *job, int64_t pa, int64_t pb)
 {
@@ -173,6 +193,10 @@ static void run_job(const gemm_job *job, int64_t index)
     };
     const bool one_piece = a->plan.pieces[GEMM_A] == 1 && a->plan.pieces[GEMM_B] == 1;
     const bool one_sum = a->chunks == 1 || a->scale_chunks > 1 || b->scale_chunks > 1;
+    if (a->plan.half_bits > 0 && one_sum) {
+        run_joined_tiles(job, &at);
+        return;
+    }
     if (one_piece && one_sum) {
         if (a->plan.kernel->strip != NULL)
             run_whole_strips(job, &at);

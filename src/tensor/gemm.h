@@ -28,6 +28,8 @@ typedef struct gemm_plan {
     const gemm_kernel *kernel;
     int pieces[2]; /* number of pieces of side A, B: 1 (PIECE_ALL) or 2 (PIECE_HI, PIECE_LO) */
     int64_t chunk; /* depth of one exact int32 tile */
+    int half_bits; /* of the lower half of side A, where it is in two signed 8-bit halves
+                      (gemm_plan_make_halves); else 0 */
 } gemm_plan;
 
 /*
@@ -35,6 +37,16 @@ typedef struct gemm_plan {
  * the depth, so that is the chunk.
  */
 gemm_plan gemm_plan_make(const gemm_family *family, int bits_a, int bits_b, bool by_block);
+
+/*
+ * The plan for a few wide mantissas of side A, bits_a 9..15, and narrow ones: no product is wider
+ * than 8 x 8 bits where a family's narrow kernel multiplies such.  The mantissa is split in
+ *     x = 2^t (x >> t) + (x & (2^t - 1)),  t = bits_a - 8
+ * both of them 8-bit numbers, and the sums of both are joined exactly in int32.  A family whose
+ * narrow kernel works on 16 bits, and a side B of over 8 bits, have gemm_plan_make's.
+ *                                                     [Ghaffari2024]  FORMATS.md (13)
+ */
+gemm_plan gemm_plan_make_halves(const gemm_family *family, int bits_a, int bits_b, bool by_block);
 
 /* One packed operand.  Layout: [piece][chunk][panel], panels as the kernel packs them. */
 typedef struct gemm_operand {
@@ -52,6 +64,9 @@ typedef struct gemm_operand {
 /* Give op its shape and storage from the arena (which keeps owning it). */
 void gemm_operand_bind(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
                        int64_t rows, int64_t depth, bool by_block);
+
+/* Give op, which was bound for this depth or a larger one, this depth, in its storage. */
+void gemm_operand_shorten(gemm_operand *op, int64_t depth);
 
 /*
  * Pack matrix m into op, which was bound for its shape.  transposed: the reduction runs along m's

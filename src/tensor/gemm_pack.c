@@ -44,9 +44,20 @@ void gemm_operand_bind(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_s
     op->scale = arena_take(a, (size_t)(op->scale_chunks * op->rows), sizeof(float));
 }
 
+void gemm_operand_shorten(gemm_operand *op, int64_t depth)
+{
+    uint8_t *data = op->data;
+    float *scale = op->scale;
+    assert(depth <= op->depth);
+    const gemm_plan plan = op->plan;
+    *op = shape_operand(&plan, op->side, op->rows, depth, op->scale_chunks > 1);
+    op->data = data;
+    op->scale = scale;
+}
+
 typedef struct pack_job {
     gemm_operand *op;
-    pack_source source;
+    pack_source source[2]; /* of each piece; the same, but for halves */
 } pack_job;
 
 /* Panels are numbered piece-major, then chunk, then panel: the order in memory. */
@@ -61,16 +72,15 @@ static void pack_panels(void *arg, int64_t begin, int64_t end)
         const int64_t panel = at % op->panels, chunk = at / op->panels % op->chunks;
         const int64_t which = at / op->panels / op->chunks;
         const bool last = chunk == op->chunks - 1;
-        const gemm_piece p = op->plan.pieces[op->side] == 1 ? PIECE_ALL
-                             : which == 0                   ? PIECE_HI
-                                                            : PIECE_LO;
+        const bool whole = op->plan.pieces[op->side] == 1 || op->plan.half_bits > 0;
+        const gemm_piece p = whole ? PIECE_ALL : which == 0 ? PIECE_HI : PIECE_LO;
         uint8_t *dst = op->data + (size_t)which * piece_bytes(op) +
                        (size_t)chunk * (size_t)op->panels * op->panel_bytes +
                        (size_t)panel * (last ? op->last_panel_bytes : op->panel_bytes);
         const int64_t first = panel * width, depth0 = chunk * op->plan.chunk;
         const int64_t rows = op->rows - first < width ? op->rows - first : width;
         const int64_t depth = last ? op->depth - depth0 : op->plan.chunk;
-        pack(dst, &job->source, first, rows, depth0, depth, p);
+        pack(dst, &job->source[which], first, rows, depth0, depth, p);
     }
 }
 
@@ -94,17 +104,45 @@ static void expand_scales(gemm_operand *op, const qmatrix *m, bool transposed)
         }
 }
 
+/* x = 2^bits hi + lo */
+static void split_halves(int8_t *hi, int8_t *lo, const int16_t *q, int64_t n, int bits)
+{
+    for (int64_t i = 0; i < n; i++) {
+        hi[i] = (int8_t)(q[i] >> bits);
+        lo[i] = (int8_t)(q[i] & ((1 << bits) - 1));
+    }
+}
+
+/* Where the pieces of m are read: in m, or the halves from copies in scratch. */
+static void make_sources(exec *ex, pack_source source[2], const gemm_operand *op, const qmatrix *m,
+                         bool transposed)
+{
+    source[0] = (pack_source){m->q, m->cols, format_elem_bytes(m->bits), transposed};
+    source[1] = source[0];
+    if (op->plan.half_bits == 0 || op->side != GEMM_A)
+        return;
+    const int64_t n = m->rows * m->cols;
+    int8_t *hi = exec_take(ex, n, 1), *lo = exec_take(ex, n, 1);
+    if (!ex->dry)
+        split_halves(hi, lo, m->q, n, op->plan.half_bits);
+    source[0] = (pack_source){hi, m->cols, 1, transposed};
+    source[1] = (pack_source){lo, m->cols, 1, transposed};
+}
+
 void gemm_operand_fill(exec *ex, gemm_operand *op, const qmatrix *m, bool transposed)
 {
+    const size_t mark = exec_mark(ex);
+    pack_job job = {.op = op};
     assert(op->rows == (transposed ? m->cols : m->rows));
     assert(op->depth == (transposed ? m->rows : m->cols));
-    if (ex->dry)
-        return;
-    expand_scales(op, m, transposed);
-    pack_job job = {op, {m->q, m->cols, format_elem_bytes(m->bits), transposed}};
-    const int64_t grain = PACK_BYTES / (int64_t)op->panel_bytes;
-    exec_parallel(ex, op->plan.pieces[op->side] * op->chunks * op->panels, grain < 1 ? 1 : grain,
-                  pack_panels, &job);
+    make_sources(ex, job.source, op, m, transposed);
+    if (!ex->dry) {
+        expand_scales(op, m, transposed);
+        const int64_t grain = PACK_BYTES / (int64_t)op->panel_bytes;
+        exec_parallel(ex, op->plan.pieces[op->side] * op->chunks * op->panels,
+                      grain < 1 ? 1 : grain, pack_panels, &job);
+    }
+    exec_release(ex, mark);
 }
 
 void gemm_pack(exec *ex, gemm_operand *op, arena *a, const gemm_plan *plan, gemm_side side,
@@ -128,6 +166,8 @@ void gemm_pack_view(const exec *ex, gemm_operand *op, arena *a, const gemm_plan 
         op->scale[r] = view->row_scale == NULL ? view->scale
                        : transposed            ? 1.0f
                                                : view->row_scale[r];
-    pack_job job = {op, {view->q, view->ld, format_elem_bytes(view->bits), transposed}};
+    const pack_source source = {view->q, view->ld, format_elem_bytes(view->bits), transposed};
+    pack_job job = {op, {source, source}};
+    assert(plan->half_bits == 0);
     pack_panels(&job, 0, plan->pieces[side] * op->chunks * op->panels);
 }

@@ -16,6 +16,15 @@ static int64_t largest_piece(int bits, int pieces)
     return pieces == 2 ? 255 : format_limit(bits);
 }
 
+/* The deepest tile that is exact if terms are this large at most. */
+static int64_t exact_chunk(const gemm_kernel *kernel, int64_t term, bool by_block)
+{
+    const int64_t limit = by_block ? GROUP_BLOCK_SIZE : 1 << 17;
+    int64_t chunk = INT32_MAX / term;
+    chunk = chunk < limit ? chunk : limit;
+    return chunk / kernel->depth_step * kernel->depth_step;
+}
+
 gemm_plan gemm_plan_make(const gemm_family *family, int bits_a, int bits_b, bool by_block)
 {
     assert(bits_a >= FORMAT_MIN_BITS && bits_a <= FORMAT_MAX_BITS);
@@ -30,12 +39,22 @@ gemm_plan gemm_plan_make(const gemm_family *family, int bits_a, int bits_b, bool
             plan.pieces[GEMM_B] = 2;
         }
     }
-    const int64_t product =
+    const int64_t term =
         largest_piece(bits_a, plan.pieces[GEMM_A]) * largest_piece(bits_b, plan.pieces[GEMM_B]);
-    const int64_t limit = by_block ? GROUP_BLOCK_SIZE : 1 << 17;
-    int64_t chunk = INT32_MAX / product;
-    chunk = chunk < limit ? chunk : limit;
-    plan.chunk = chunk / plan.kernel->depth_step * plan.kernel->depth_step;
+    plan.chunk = exact_chunk(plan.kernel, term, by_block);
+    assert(plan.chunk > 0);
+    return plan;
+}
+
+gemm_plan gemm_plan_make_halves(const gemm_family *family, int bits_a, int bits_b, bool by_block)
+{
+    assert(bits_a > 8 && bits_a < FORMAT_MAX_BITS);
+    if (bits_b > 8 || family->narrow->max_piece_bits != 8)
+        return gemm_plan_make(family, bits_a, bits_b, by_block);
+    gemm_plan plan = {.kernel = family->narrow, .pieces = {2, 1}, .half_bits = bits_a - 8};
+    /* The joined sum is that of whole mantissas; each half's is smaller. */
+    const int64_t term = (int64_t)format_limit(bits_a) * format_limit(bits_b);
+    plan.chunk = exact_chunk(plan.kernel, term, by_block);
     assert(plan.chunk > 0);
     return plan;
 }

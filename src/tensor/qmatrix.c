@@ -197,19 +197,22 @@ static void block_map_rows(void *arg, int64_t begin, int64_t end)
 {
     map_job *job = arg;
     const int64_t cols = job->m->cols, nb = blocks_of(cols);
+    const float *col_mul = job->args->col_mul;
     for (int64_t b = 0; b < nb; b++) {
         const int64_t j0 = b * GROUP_BLOCK_SIZE;
         const int64_t n = cols - j0 < GROUP_BLOCK_SIZE ? cols - j0 : GROUP_BLOCK_SIZE;
         uint32_t max = 0;
         for (int64_t i = begin; i < end; i++) {
-            uint32_t bits = job->ex->fk->max_abs_bits(job->x + i * job->ldx + j0, n);
+            const float *x = job->x + i * job->ldx + j0;
+            uint32_t bits = col_mul == NULL ? job->ex->fk->max_abs_bits(x, n)
+                                            : job->ex->fk->max_abs_bits_scaled(x, col_mul + j0, n);
             max = bits > max ? bits : max;
         }
         int e = group_exponent(job, max);
         job->m->scale[begin / GROUP_BLOCK_SIZE * nb + b] = format_power(e);
         for (int64_t i = begin; i < end; i++)
             quantize_segment(job, i, j0, n, max >= FLOAT_INFINITY_BITS ? 0.0f : format_power(-e),
-                             NULL);
+                             col_mul == NULL ? NULL : col_mul + j0);
     }
 }
 
@@ -280,7 +283,7 @@ void qmatrix_map(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_ar
         map_columns(ex, &job, grain);
         break;
     case GROUP_BLOCK:
-        assert(args->row_mul == NULL && args->col_mul == NULL);
+        assert(args->row_mul == NULL);
         exec_parallel(ex, m->rows, GROUP_BLOCK_SIZE, block_map_rows, &job);
         break;
     }

@@ -32,7 +32,8 @@ qmatrix qmatrix_rows(const qmatrix *m, int64_t begin, int64_t end);
 /* What qmatrix_map needs beside the numbers. */
 typedef struct map_args {
     const float *row_mul;    /* powers of two multiplied into row i before mapping, or NULL */
-    const float *col_mul;    /* the same for column j, or NULL (tensor, row and column groups) */
+    const float *col_mul;    /* the same for column j, or 0: it becomes zero; NULL: all 1 (not of
+                                column groups) */
     const uint32_t *col_max; /* column groups: bits of max |x row_mul| by column, or NULL: found
                                 here */
     rng_key key;             /* draw of element (i, j): (first_row + i) * cols + j */

@@ -2,6 +2,8 @@
 #include "train/predictor.h"
 
 #include "network/network_io.h"
+#include "network/network_outliers.h"
+#include "train/outlier_lists.h"
 #include "train/settings.h"
 
 static mts_status create_model(predictor *p, const mts_options *o, model_config *cfg)
@@ -20,6 +22,7 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
                              .max_tokens = options.limits.eval_tokens,
                              .max_len = options.limits.max_length};
     network_load_report report;
+    bool listed = false;
     MTS_CHECK(p->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
               "option --max_seq_length: the model has %lld positions, found %lld: give at most "
               "as many",
@@ -35,6 +38,8 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     MTS_TRY(network_check_weights(ctx, cfg, options.head, o->model_name_or_path, HEAD_NEEDED));
     MTS_TRY(network_create(ctx, cfg, &options, &p->net));
     MTS_TRY(network_load(ctx, p->net, o->model_name_or_path, HEAD_NEEDED, &report));
+    MTS_TRY(network_take_outliers(ctx, p->net, o->model_name_or_path, &listed));
+    p->calibrate = network_has_outliers(p->net) && !listed;
     MTS_TRY(batch_init(ctx, &p->batch, &plan));
 cleanup:
     return st;
@@ -80,6 +85,10 @@ mts_status predictor_run_rows(predictor *p, const encoded_dataset *rows, float *
     mts_status st = MTS_OK;
     mts_ctx *ctx = p->ctx;
     sampler order = {0};
+    const outlier_source source = {.rows = rows, .batch_size = p->batch_size};
+    if (p->calibrate)
+        MTS_TRY(outlier_lists_prepare(ctx, p->net, &p->batch, &source, &p->calibrate));
+    p->calibrate = false;
     MTS_TRY(sampler_init(ctx, &order, rows, SAMPLER_SEQUENTIAL, p->batch_size, 0));
     for (int64_t i = 0; i < sampler_batch_count(&order); i++) {
         int64_t count;

@@ -19,7 +19,8 @@ typedef struct predictor {
     int64_t max_seq_length, batch_size;
     int64_t cut_rows; /* of all rows so far: had more than max_seq_length tokens */
     int threads;
-    batch batch; /* room for batch_size rows of max_seq_length tokens */
+    bool calibrate; /* the folder has no lists of outliers: the first rows decide them */
+    batch batch;    /* room for batch_size rows of max_seq_length tokens */
 } predictor;
 
 /* Options: model_name_or_path, precision and widths, max_seq_length, per_device_eval_batch_size,

@@ -11,6 +11,7 @@
 #include "network/network_io.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/outlier_lists.h"
 #include "train/output_files.h"
 #include "train/settings.h"
 #include "train/train_log.h"
@@ -247,6 +248,35 @@ cleanup:
     return st;
 }
 
+/* Lists of outliers: a training that begins finds its own. */
+static mts_status prepare_outliers(run *r)
+{
+    mts_status st = MTS_OK;
+    char text[RUN_NOTE_BYTES];
+    const run_data *d = &r->data;
+    const outlier_source source = {
+        .dir = r->origin.model_dir,
+        .keep = !r->training || r->origin.resume_dir != NULL,
+        .rows = r->training        ? &d->train
+                : d->eval_sets > 0 ? &d->eval[0]
+                                   : &d->test[0],
+        .batch_size =
+            r->training ? r->o->per_device_train_batch_size : r->o->per_device_eval_batch_size,
+        .seed = (uint64_t)r->o->seed,
+    };
+    bool calibrated = false;
+    MTS_TRY(outlier_lists_prepare(r->ctx, r->net, &r->data.batch, &source, &calibrated));
+    if (calibrated && !r->training)
+        run_note(r, "%s has no lists of outliers: they are found in the rows of this run",
+                 r->origin.model_dir);
+    if (calibrated) {
+        outlier_lists_describe(r->net, text, sizeof text);
+        run_note(r, "%s", text);
+    }
+cleanup:
+    return st;
+}
+
 static void plan_steps(run *r)
 {
     const int64_t accumulation = r->o->gradient_accumulation_steps;
@@ -334,6 +364,7 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     mem_trim();
     MTS_TRY(create_model(r, &cfg));
     MTS_TRY(load_weights(r));
+    MTS_TRY(prepare_outliers(r));
     if (purpose.train)
         MTS_TRY(prepare_training(r));
 cleanup:

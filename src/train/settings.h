@@ -24,9 +24,9 @@ mts_options settings_effective(const mts_options *o, const model_config *cfg);
 
 /* The key of config.json under which a fine-tuned folder keeps the options that evaluation needs to
  * know of its training (OPTION_STORED), and what the task keeps beside them. */
-#define SETTINGS_KEY "mantissa"
+#define SETTINGS_KEY MODEL_CONFIG_SETTINGS
 
-/* Put them into cfg, the effective ones. */
+/* Put them into cfg, the effective ones; lists of outliers that are there stay. */
 MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t,
                                         model_config *cfg);
 

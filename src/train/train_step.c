@@ -2,7 +2,9 @@
 #include "train/train.h"
 
 #include <math.h>
+#include <string.h>
 
+#include "network/network_outliers.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
 
@@ -12,7 +14,9 @@ static mts_status micro_step(run *r, bool accumulate, float gradient_scale, doub
     mts_status st = MTS_OK;
     const model_input in = run_input(r);
     const network_pass pass = {.accumulate = accumulate, .step = (uint64_t)r->state.micro_step};
+    network_watch_outliers(r->net, strcmp(r->o->outlier_update, "step") == 0);
     *loss = network_learn(r->net, &pass, &in, &r->data.batch.targets, gradient_scale);
+    network_watch_outliers(r->net, false);
     MTS_TRY(run_check_numeric(r, *loss));
     r->state.micro_step++;
 cleanup:
@@ -54,6 +58,10 @@ mts_status train_step(run *r, step_result *result)
     optimizer_step(&net->ex, r->opt, net->params.trained, net->params.trained_count,
                    result->learning_rate, clip.factor);
     network_weights_changed(net);
+    if (strcmp(o->outlier_update, "step") == 0) {
+        network_find_outliers(net);
+        network_forget_watched(net);
+    }
     MTS_TRY(run_check_numeric(r, result->loss)); /* what the optimizer met */
     r->state.global_step++;
 cleanup:

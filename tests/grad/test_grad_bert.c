@@ -249,7 +249,11 @@ static const num_format *bit_formats(int *count)
     static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
     for (int i = 0; i < 9; i++)
         formats[i] = test_format_dfp(widths[i % 3], groups[i / 3], true);
-    formats[9] = (num_format){FORMAT_DFP, 8, 12, 10, 9, 16, ROUNDING_NEAREST, GROUP_ROW};
+    formats[9] = test_format_dfp(8, GROUP_ROW, false);
+    formats[9].activation_bits = 12;
+    formats[9].gradient_bits = 10;
+    formats[9].attention_bits = 9;
+    formats[9].norm_bits = 16;
     formats[10] = test_format_dfp(8, GROUP_ROW, false);
     formats[10].rounding = ROUNDING_MIXED;
     *count = 11;

@@ -180,7 +180,25 @@ num_format test_format_float(format_kind kind)
 num_format test_format_dfp(int bits, group_kind group, bool stochastic)
 {
     const rounding_kind rounding = stochastic ? ROUNDING_STOCHASTIC : ROUNDING_NEAREST;
-    return (num_format){FORMAT_DFP, bits, bits, bits, bits, bits, rounding, group};
+    return (num_format){.kind = FORMAT_DFP,
+                        .weight_bits = bits,
+                        .activation_bits = bits,
+                        .gradient_bits = bits,
+                        .attention_bits = bits,
+                        .norm_bits = bits,
+                        .rounding = rounding,
+                        .group = group};
+}
+
+void test_set_outliers(exec *ex, int64_t count)
+{
+    for (outlier_list *list = ex->outliers; list != NULL; list = list->next) {
+        int32_t feature[256];
+        const int64_t n = count < list->capacity ? count : list->capacity;
+        for (int64_t i = 0; i < n; i++)
+            feature[i] = (int32_t)i;
+        outlier_list_set(list, feature, n);
+    }
 }
 
 int test_families(const gemm_family *out[8])

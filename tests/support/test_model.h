@@ -69,6 +69,9 @@ const char *test_group_name(group_kind group);
 num_format test_format_float(format_kind kind);
 num_format test_format_dfp(int bits, group_kind group, bool stochastic);
 
+/* Make the first `count` features of every input outliers, or as many as there is room for. */
+void test_set_outliers(exec *ex, int64_t count);
+
 /* All families this processor can run, by emulation where there is no AMX; returns how many.  To be
  * called at the start of each test that uses them. */
 int test_families(const gemm_family *out[8]);

@@ -152,6 +152,11 @@ static void run_tile_add(const float_kernels *fk, numbers *v, int64_t n, int var
     fk->tile_add(v->e, tiles, weight, 1 << variant / 2, n - 3 > 0 ? n - 3 : n, variant % 2 == 0);
 }
 
+static void run_tile_join(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->tile_join((int32_t *)v->max, v->tile, variant == 0 ? 4 : 7, n);
+}
+
 static void run_add(const float_kernels *fk, numbers *v, int64_t n, int variant)
 {
     fk->add(variant == 0 ? v->y : v->x, v->x, v->z, n);
@@ -335,6 +340,7 @@ static const struct entry {
     {"tile_store_s32", run_tile_store_s32, 3},
     {"tile_store_f64", run_tile_store_f64, 3},
     {"tile_add", run_tile_add, 6},
+    {"tile_join", run_tile_join, 2},
     {"add", run_add, 2},
     {"dropout", run_dropout, 2},
     {"activation_forward", run_activation_forward, 10},

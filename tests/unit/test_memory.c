@@ -211,7 +211,7 @@ static const dropout_rates dropout = {0.1f, 0.1f, 0.1f};
 
 static const num_format *some_formats(int *count)
 {
-    static num_format list[8];
+    static num_format list[10];
     list[0] = test_format_float(FORMAT_FP32);
     list[1] = test_format_float(FORMAT_BF16);
     list[2] = test_format_dfp(8, GROUP_TENSOR, true);
@@ -219,8 +219,17 @@ static const num_format *some_formats(int *count)
     list[4] = test_format_dfp(12, GROUP_ROW, true);
     list[5] = test_format_dfp(8, GROUP_BLOCK, true);
     list[6] = test_format_dfp(16, GROUP_BLOCK, true);
-    list[7] = (num_format){FORMAT_DFP, 8, 12, 16, 9, 10, true, GROUP_ROW};
-    *count = 8;
+    list[7] = test_format_dfp(8, GROUP_ROW, true);
+    list[7].activation_bits = 12;
+    list[7].gradient_bits = 16;
+    list[7].attention_bits = 9;
+    list[7].norm_bits = 10;
+    list[8] = test_format_dfp(8, GROUP_ROW, true);
+    list[8].outlier_bits = 12;
+    list[8].outlier_threshold = 5.0f;
+    list[9] = list[8];
+    list[9].group = GROUP_BLOCK;
+    *count = 10;
     return list;
 }
 
@@ -278,6 +287,7 @@ static void use_model(const test_shape *shape, const num_format *format, int thr
     test_bert_init(&t, shape, format, threads, &dropout);
     const model_input all = t.in;
     for (int round = 0; round < 2; round++) {
+        test_set_outliers(&t.net->ex, round);
         if (shape->train_sequences >= 0) {
             const int64_t n = shape->train_sequences;
             t.in.seq.count = n > 0 ? n : all.seq.count;
@@ -391,6 +401,7 @@ static void check_plan(const test_shape *shape, const num_format *format)
         assert_null(same->value);
     }
     param_list_deinit(&declared);
+    test_set_outliers(&t.net->ex, 256);
     test_bert_gradient(&t);
     assert_int_equal(net->kept.used, net->kept.bytes); /* no more than needed */
     assert_int_equal(net->packed.used, net->packed.bytes);

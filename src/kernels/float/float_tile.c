@@ -75,6 +75,12 @@ void FK(tile_store_f64)(float *restrict c, int64_t ldc, const double *restrict t
     store_f64(&to, tile, nr, cols);
 }
 
+void FK(tile_join)(int32_t *restrict hi, const int32_t *restrict lo, int shift, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        hi[i] = (int32_t)(((uint32_t)hi[i] << shift) + (uint32_t)lo[i]);
+}
+
 MTS_INLINE void add_tiles(double *restrict acc, const int32_t *const *tile, const double *weight,
                           int count, int64_t n, bool first)
 {

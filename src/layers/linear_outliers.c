@@ -1,0 +1,154 @@
+/* Outlier features in the products of a linear layer.  See linear_outliers.h. */
+#include "layers/linear_outliers.h"
+
+enum { ROW_GRAIN = 64 };
+
+static gemm_plan plan_for(const exec *ex, int bits_b)
+{
+    return gemm_plan_make_halves(ex->family, ex->format.outlier_bits, bits_b,
+                                 ex->format.group == GROUP_BLOCK);
+}
+
+void linear_outliers_bind(exec *ex, linear *lin, arena *a)
+{
+    const num_format *f = &ex->format;
+    if (f->outlier_bits == 0)
+        return;
+    const gemm_plan plan = plan_for(ex, f->weight_bits);
+    outlier_list_bind(ex, &lin->outliers, a, lin->name, lin->in);
+    gemm_operand_bind(&lin->outlier_weight, a, &plan, GEMM_B, lin->out, lin->outliers.capacity,
+                      f->group == GROUP_BLOCK);
+}
+
+/* ------------------------------------------------------------------------------- the input --- */
+
+static bool has_outliers(const exec *ex, const linear_input *in)
+{
+    return in->outliers != NULL && outlier_count(ex, in->outliers) > 0;
+}
+
+void linear_outliers_input_bind(const exec *ex, linear_input *in, arena *a)
+{
+    if (has_outliers(ex, in))
+        qmatrix_bind(&in->outlier, a, in->rows, outlier_count(ex, in->outliers),
+                     ex->format.outlier_bits, ex->format.group);
+}
+
+const float *linear_outliers_keep(const linear_input *in)
+{
+    return in->outlier.q == NULL ? NULL : in->outliers->keep;
+}
+
+void linear_outliers_input_set(exec *ex, linear_input *in, const float *x)
+{
+    const size_t mark = exec_mark(ex);
+    if (ex->watch_outliers && in->outliers != NULL)
+        outlier_list_watch(ex, in->outliers, x, in->rows);
+    if (!has_outliers(ex, in))
+        return;
+    const map_args args = {
+        .key = rng_make_key(ex->seed, ex->step, (uint64_t)in->id, RNG_ROUND_OUTLIER),
+        .first_row = in->first_row,
+        .stochastic = exec_stochastic_values(ex),
+        .what = "the input",
+        .where = in->where,
+    };
+    const int64_t n = in->outlier.cols;
+    float *o = exec_take(ex, in->rows * n, sizeof(float));
+    outlier_list_gather(ex, in->outliers, o, x, in->rows);
+    qmatrix_map(ex, &in->outlier, o, n, &args);
+    exec_release(ex, mark);
+}
+
+/* ----------------------------------------------------------------------------- the products -- */
+
+void linear_outliers_weight_set(exec *ex, linear *lin)
+{
+    const num_format *f = &ex->format;
+    const int64_t n = f->outlier_bits > 0 ? outlier_count(ex, &lin->outliers) : 0;
+    const size_t mark = exec_mark(ex);
+    const map_args args = {
+        .key =
+            rng_make_key(ex->seed, ex->weight_version, (uint64_t)lin->id, RNG_ROUND_OUTLIER_WEIGHT),
+        .stochastic = exec_stochastic_values(ex),
+        .what = "the weight",
+        .where = lin->name,
+    };
+    qmatrix w;
+    if (n == 0)
+        return;
+    float *columns = exec_take(ex, lin->out * n, sizeof(float));
+    outlier_list_gather(ex, &lin->outliers, columns, lin->weight->value, lin->out);
+    qmatrix_bind(&w, &ex->scratch, lin->out, n, f->weight_bits, f->group);
+    qmatrix_map(ex, &w, columns, n, &args);
+    gemm_operand_shorten(&lin->outlier_weight, n);
+    gemm_operand_fill(ex, &lin->outlier_weight, &w, false);
+    exec_release(ex, mark);
+}
+
+void linear_outliers_forward(exec *ex, float *y, const linear_input *x, const linear *lin)
+{
+    gemm_operand a;
+    if (!has_outliers(ex, x))
+        return;
+    const size_t mark = exec_mark(ex);
+    gemm_pack(ex, &a, &ex->scratch, &lin->outlier_weight.plan, GEMM_A, &x->outlier, false);
+    gemm_run(ex, y, lin->out, &a, &lin->outlier_weight, NULL, true);
+    exec_release(ex, mark);
+}
+
+/* dy folded with the exponents of the outliers' rows: their own map.  See linear.h. */
+static void map_folded(exec *ex, qmatrix *q, const float *dy, const linear_input *x,
+                       const linear *lin)
+{
+    const map_args args = {
+        .row_mul = x->outlier.scale,
+        .key = rng_make_key(ex->seed, ex->step, (uint64_t)lin->id, RNG_ROUND_OUTLIER_GRADIENT),
+        .first_row = x->first_row,
+        .stochastic = exec_stochastic_gradients(ex),
+        .what = "the output gradient",
+        .where = lin->name,
+    };
+    qmatrix_bind(q, &ex->scratch, x->rows, lin->out, ex->format.gradient_bits, GROUP_COLUMN);
+    qmatrix_map(ex, q, dy, lin->out, &args);
+}
+
+typedef struct spread_job {
+    const outlier_list *list;
+    const float *from; /* [count][out] */
+    float *grad;       /* [out][cols] */
+    int64_t out;
+} spread_job;
+
+static void spread_rows(void *arg, int64_t begin, int64_t end)
+{
+    const spread_job *job = arg;
+    const outlier_list *list = job->list;
+    for (int64_t o = begin; o < end; o++)
+        for (int64_t i = 0; i < list->count; i++)
+            job->grad[o * list->cols + list->feature[i]] += job->from[i * job->out + o];
+}
+
+void linear_outliers_weight_gradient(exec *ex, const float *dy, const qmatrix *gradient,
+                                     const linear_input *x, const linear *lin)
+{
+    const size_t mark = exec_mark(ex);
+    qmatrix folded;
+    gemm_operand a, b;
+    if (!has_outliers(ex, x))
+        return;
+    const gemm_plan plan = plan_for(ex, ex->format.gradient_bits);
+    /* Few rows on side A, so that little of a panel is padding. */
+    spread_job job = {x->outliers, NULL, lin->weight->grad, lin->out};
+    float *c = exec_take(ex, x->outlier.cols * lin->out, sizeof(float));
+    job.from = c;
+    if (ex->format.group == GROUP_ROW) {
+        map_folded(ex, &folded, dy, x, lin);
+        gradient = &folded;
+    }
+    gemm_pack(ex, &a, &ex->scratch, &plan, GEMM_A, &x->outlier, true);
+    gemm_pack(ex, &b, &ex->scratch, &plan, GEMM_B, gradient, true);
+    gemm_run(ex, c, lin->out, &a, &b, NULL, false);
+    exec_parallel(ex, lin->out, ROW_GRAIN, spread_rows, &job);
+    exec_release(ex, mark);
+}

@@ -1,0 +1,90 @@
+/* Lists of outlier features of a run.  See outlier_lists.h. */
+#include "train/outlier_lists.h"
+
+#include <stdio.h>
+
+#include "base/file.h"
+#include "data/sampler.h"
+#include "network/network_outliers.h"
+
+/* A forward of the batch, for what the inputs are. */
+static mts_status watch_batch(mts_ctx *ctx, network *net, const batch *b)
+{
+    mts_status st = MTS_OK;
+    float *outputs = NULL;
+    const model_input in = {
+        .seq = {b->n, b->total_tokens, b->max_len, b->offsets},
+        .ids = b->ids,
+        .type_ids = b->type_ids,
+        .positions = b->positions,
+    };
+    MTS_TRY(mem_calloc(ctx, &outputs, (size_t)network_outputs(net, &in), sizeof(float), "outputs"));
+    (void)network_predict(net, &in, NULL, outputs);
+    MTS_TRY(network_check(ctx, net));
+cleanup:
+    mem_free(outputs);
+    return st;
+}
+
+static mts_status calibrate(mts_ctx *ctx, network *net, batch *b, const outlier_source *source)
+{
+    mts_status st = MTS_OK;
+    sampler order = {0};
+    int64_t batches;
+    network_watch_outliers(net, true);
+    network_forget_watched(net);
+    MTS_TRY(
+        sampler_init(ctx, &order, source->rows, SAMPLER_RANDOM, source->batch_size, source->seed));
+    batches = sampler_batch_count(&order);
+    for (int64_t i = 0; i < batches && i < OUTLIER_CALIBRATION_BATCHES; i++) {
+        int64_t n;
+        const int64_t *rows = sampler_batch(&order, i, &n);
+        batch_fill(b, source->rows, rows, n);
+        MTS_TRY(watch_batch(ctx, net, b));
+        network_find_outliers(net);
+    }
+    network_forget_watched(net);
+cleanup:
+    network_watch_outliers(net, false);
+    sampler_deinit(&order);
+    return st;
+}
+
+mts_status outlier_lists_prepare(mts_ctx *ctx, network *net, batch *b, const outlier_source *source,
+                                 bool *calibrated)
+{
+    mts_status st = MTS_OK;
+    char *file = NULL;
+    bool found = false;
+    *calibrated = false;
+    if (!network_has_outliers(net))
+        return MTS_OK;
+    if (source->keep) {
+        MTS_TRY(path_join(ctx, &file, source->dir, "config.json"));
+        MTS_TRY(network_take_outliers(ctx, net, file, &found));
+    }
+    if (!found) {
+        MTS_TRY(calibrate(ctx, net, b, source));
+        *calibrated = true;
+    }
+cleanup:
+    mem_free(file);
+    return st;
+}
+
+void outlier_lists_describe(const network *net, char *text, size_t bytes)
+{
+    const outlier_totals t = network_outlier_totals(net);
+    int n = snprintf(text, bytes, "outliers: %lld of %lld features, in %lld of %lld inputs",
+                     (long long)t.outliers, (long long)t.features, (long long)t.with_outliers,
+                     (long long)t.inputs);
+    if (t.most > 0 && n > 0 && (size_t)n < bytes)
+        n += snprintf(text + n, bytes - (size_t)n, "; the most, %lld, in that of %s",
+                      (long long)t.most, t.most_name);
+    if (t.cut > 0 && n > 0 && (size_t)n < bytes)
+        snprintf(text + n, bytes - (size_t)n,
+                 "; %lld input%s had more than there is room for, the first, of %s, %lld: the "
+                 "largest %lld are kept",
+                 (long long)t.cut, t.cut == 1 ? "" : "s", t.cut_name, (long long)t.cut_found,
+                 (long long)t.cut_kept);
+}
