@@ -10,7 +10,8 @@
  *     feature k is an outlier if max[k] > threshold * typical
  *
  * The list of an input stays the same while a model is trained, evaluated and used: outliers keep
- * their features during a fine-tuning [Huang2025], and what a row becomes does not depend on the rows beside it.
+ * their features during a fine-tuning [Huang2025], and what a row becomes does not depend on the
+ * rows beside it.
  *
  * Path: calibrate -> forward (inputs watch) -> outlier_list_find; linear_input_set, linear_forward.
  */
