@@ -7,8 +7,9 @@
  *              [--tokens FILE] [--serve]
  *
  * A precision is fp32, bf16, int8..int16, or a12w8: weights of 8 bits, all else of 12; with +gc
- * behind it, gradient checkpointing, with +adam8, 8-bit AdamW (int8+gc+adam8).  Weights are
- * random, and so are tokens, unless FILE has them: int32 [batch][length].  Sequences have their
+ * behind it, gradient checkpointing, with +adam8, 8-bit AdamW (int8+gc+adam8), with +outliers, one
+ * outlier among each 100 features of every input, with +none, outliers told apart but none there.
+ * Weights are random, and so are tokens, unless FILE has them: int32 [batch][length].  Sequences have their
  * full length.  Prints one JSON line per format: medians, quartiles, parts of the step, the ratio
  * to the first; and beside them, from loops that run in between, how long the products would take
  * at the peak of their instruction, what share of the step that is, a roofline (step_cost.h).
@@ -174,6 +175,19 @@ static bool has_suffix(const char *name, const char *suffix)
     return false;
 }
 
+/* One feature of every hundred of each input is an outlier. */
+static void set_outliers(exec *ex)
+{
+    enum { EVERY = 100, MOST = 1024 };
+    for (outlier_list *list = ex->outliers; list != NULL; list = list->next) {
+        int32_t feature[MOST];
+        const int64_t n = (list->cols + EVERY - 1) / EVERY;
+        for (int64_t i = 0; i < n && i < MOST; i++)
+            feature[i] = (int32_t)(i * EVERY);
+        outlier_list_set(list, feature, n < MOST ? n : MOST);
+    }
+}
+
 static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group_kind group,
                            int threads, contender *c)
 {
@@ -186,7 +200,7 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
         .beta2 = 0.999,
         .epsilon = 1e-8};
     const int64_t tokens = s->rows * s->length;
-    const network_options wanted = {
+    network_options wanted = {
         .head = head_class_find("classification"),
         .format = parse_format(precision, group),
         .threads = threads,
@@ -194,6 +208,10 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
         .model = {.dropout = {0.1f, 0.1f, 0.1f}, .recompute = has_suffix(name, "gc")},
         .limits = {s->rows, tokens, 1, 1, s->length},
     };
+    if (has_suffix(name, "outliers") || has_suffix(name, "none")) {
+        wanted.format.outlier_bits = 12;
+        wanted.format.outlier_threshold = 5.0f;
+    }
     if (model_config_init(ctx, &cfg) != MTS_OK)
         die(ctx, "configuration");
     cfg.num_hidden_layers = s->layers;
@@ -203,6 +221,8 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
     c->name = name;
     if (network_create(ctx, &cfg, &wanted, &c->net) != MTS_OK)
         die(ctx, name);
+    if (has_suffix(name, "outliers"))
+        set_outliers(&c->net->ex);
     const param_list *list = &c->net->params;
     const rng_key key = rng_make_key(2, 0, 0, RNG_INIT);
     for (int64_t k = 0; k < list->count; k++) {
