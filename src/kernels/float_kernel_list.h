@@ -32,6 +32,13 @@ FLOAT_KERNEL(void, tile_add,
 FLOAT_KERNEL(void, tile_join, (int32_t *hi, const int32_t *lo, int shift, int64_t n))
 
 FLOAT_KERNEL(void, add, (float *y, const float *a, const float *b, int64_t n))
+/* y[i] = a[i] * b[i]; y may be a or b */
+FLOAT_KERNEL(void, multiply, (float *y, const float *a, const float *b, int64_t n))
+/* One row of rotary positions, n pairs: (x[i], x[n + i]) turned by the angle of which cos[i] and
+ * sin[i] are given; in place */
+FLOAT_KERNEL(void, rotate, (float *x, const float *cos, const float *sin, int64_t n))
+/* by minus that angle */
+FLOAT_KERNEL(void, rotate_back, (float *x, const float *cos, const float *sin, int64_t n))
 /* y[i] = keep(i) ? x[i] / (1 - p) : 0, keep(i): rng_draw(key, first + i) >= p 2^32; y may
  * be x */
 FLOAT_KERNEL(void, dropout,
@@ -55,6 +62,12 @@ FLOAT_KERNEL(float, layernorm_forward,
      float epsilon))
 /* one row: dx = rstd * (dy gamma - mean(dy gamma) - xhat mean(dy gamma xhat)) */
 FLOAT_KERNEL(void, layernorm_backward,
+    (float *dx, const float *dy, const float *xhat, const float *gamma, float rstd, int64_t n))
+/* the same for y = gamma * xhat, xhat = x * rstd, rstd = 1 / sqrt(mean(x^2) + epsilon) */
+FLOAT_KERNEL(float, rmsnorm_forward,
+    (float *y, float *xhat, const float *x, const float *gamma, int64_t n, float epsilon))
+/* one row: dx = rstd * (dy gamma - xhat mean(dy gamma xhat)) */
+FLOAT_KERNEL(void, rmsnorm_backward,
     (float *dx, const float *dy, const float *xhat, const float *gamma, float rstd, int64_t n))
 /* Integer layer norm of one row, see layers/layernorm_dfp.c: exact sums of mantissas. */
 FLOAT_KERNEL(void, norm_sums, (norm_sums *sums, const int16_t *q, int64_t n))

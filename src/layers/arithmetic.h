@@ -92,9 +92,10 @@ typedef struct attention_arithmetic {
     head_matrix (*part)(attention_head *hd, int which, const float *x);
     head_matrix (*kept_part)(attention_head *hd, int which);
     head_matrix (*matrix)(attention_head *hd, const head_source *from);
-    /* c = a b^T, each reduced along its columns (STRAIGHT) or its rows (TRANSPOSED). */
+    /* c = a b^T, or += if add, each reduced along its columns (STRAIGHT) or its rows (TRANSPOSED).
+     */
     void (*multiply)(attention_head *hd, float *c, int64_t ldc, const head_matrix *a, direction da,
-                     const head_matrix *b, direction db);
+                     const head_matrix *b, direction db, bool add);
 } attention_arithmetic;
 
 extern const attention_arithmetic attention_fp32, attention_bf16, attention_dfp;

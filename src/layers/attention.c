@@ -22,15 +22,15 @@ static void run_heads(void *arg, exec *ex, int64_t begin, int64_t end)
     const attention_job *job = arg;
     const size_t mark = exec_mark(ex);
     for (int64_t task = begin; task < end; task++) {
-        const int64_t e = task / job->attn->heads;
+        const int64_t e = task / job->attn->kv_heads;
         attention_head hd = {
             .job = job,
             .ex = ex,
             .sequence = e,
-            .head = task % job->attn->heads,
             .first = sequence_first(job->seq, e),
             .length = sequence_length(job->seq, e),
-            .dh = job->attn->width / job->attn->heads,
+            .dh = job->attn->head_dim,
+            .kv_head = task % job->attn->kv_heads,
         };
         job->run(&hd);
         exec_release(ex, mark);
@@ -39,7 +39,7 @@ static void run_heads(void *arg, exec *ex, int64_t begin, int64_t end)
 
 static void run_all(exec *ex, attention_job *job)
 {
-    exec_parallel_fork(ex, job->seq->count * job->attn->heads, HEADS_PER_TASK, run_heads, job);
+    exec_parallel_fork(ex, job->seq->count * job->attn->kv_heads, HEADS_PER_TASK, run_heads, job);
 }
 
 void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,

@@ -5,6 +5,10 @@
  *     S = Q K^T,  P = softmax(S / sqrt(dh)),  D = dropout(P),  O = D V
  *     dV = D^T dO   dD = dO V^T   dS = P (dP - sum dP P) / sqrt(dh)   dQ = dS K   dK = dS^T Q
  *
+ * Several heads may share one K and V (grouped queries [Ainslie2023]); dK and dV are then the sums
+ * over these heads, in order.  Causal: a token sees itself and those before it; S is computed in
+ * blocks of rows, each as wide as its last row sees, so that there is no [L][L].
+ *
  * In dynamic fixed point every product is an integer product at attention_bits.  Q, K, V and dS
  * have one exponent per sequence and head; D and dO one per row, unless the format has one for the
  * whole tensor.  The backward keeps no float copy: it recomputes P from the same mantissas of Q and
@@ -35,16 +39,28 @@ MTS_INLINE int64_t sequence_length(const sequences *s, int64_t e)
 typedef struct attention {
     const char *name;
     int id;
-    int64_t width, heads; /* width = heads * dh */
+    int64_t heads, kv_heads; /* of Q; of K and V, of which heads is a multiple */
+    int64_t head_dim;        /* dh */
+    bool causal;
     float dropout;
 } attention;
 
+/* Columns of Q, K and V side by side, and of the output. */
+MTS_INLINE int64_t attention_in_width(const attention *a)
+{
+    return (a->heads + 2 * a->kv_heads) * a->head_dim;
+}
+MTS_INLINE int64_t attention_out_width(const attention *a)
+{
+    return a->heads * a->head_dim;
+}
+
 /* What backward needs of one forward. */
 typedef struct attention_state {
-    float *qkv;   /* float formats: [tokens][3 width], written by the caller's linear layer */
+    float *qkv;   /* float formats: [tokens][in width], written by the caller's linear layer */
     void *q;      /* dynamic fixed point: mantissas of Q, K, V, by part, sequence and head: [L][dh]
                      dense */
-    float *scale; /* [3][count][heads] */
+    float *scale; /* of Q, K, V: [count][heads of the part] each */
 } attention_state;
 
 void attention_state_bind(const exec *ex, attention_state *state, arena *a, const attention *attn,
@@ -53,11 +69,11 @@ void attention_state_bind(const exec *ex, attention_state *state, arena *a, cons
  */
 float *attention_source(const attention_state *state, float *scratch);
 
-/* out[tokens][width] from qkv[tokens][3 width] (Q, K, V side by side); overwritten.  In the float
+/* out[tokens][out width] from qkv[tokens][in width] (Q, K, V side by side); overwritten.  In the float
  * formats qkv must be state->qkv. */
 void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,
                        const attention *attn, attention_state *state);
-/* dqkv[tokens][3 width] from dout[tokens][width]; overwritten. */
+/* dqkv[tokens][in width] from dout[tokens][out width]; overwritten. */
 void attention_backward(exec *ex, float *dqkv, const float *dout, const sequences *seq,
                         const attention *attn, const attention_state *state);
 

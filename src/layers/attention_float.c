@@ -6,28 +6,29 @@ static void state_bind(const exec *ex, attention_state *state, arena *a, const a
                        int64_t tokens, int64_t count)
 {
     (void)ex, (void)count;
-    state->qkv = arena_take(a, (size_t)(tokens * 3 * attn->width), sizeof(float));
+    state->qkv = arena_take(a, (size_t)(tokens * attention_in_width(attn)), sizeof(float));
 }
 
 static void multiply(attention_head *hd, float *c, int64_t ldc, const head_matrix *a, direction da,
-                     const head_matrix *b, direction db)
+                     const head_matrix *b, direction db, bool add)
 {
     const bool ta = da == TRANSPOSED, tb = db == TRANSPOSED;
     const int64_t m = ta ? a->view.cols : a->view.rows, k = ta ? a->view.rows : a->view.cols;
     const int64_t n = tb ? b->view.cols : b->view.rows;
-    float_gemm(hd->ex, c, ldc, a->f, a->view.ld, ta, b->f, b->view.ld, !tb, m, n, k, false);
+    float_gemm(hd->ex, c, ldc, a->f, a->view.ld, ta, b->f, b->view.ld, !tb, m, n, k, add);
 }
 
 /* Q, K or V of the head, in qkv. */
 static head_source part_source(const attention_head *hd, const float *x)
 {
-    return (head_source){.x = x, .ldx = 3 * hd->job->attn->width, .cols = hd->dh};
+    return (head_source){
+        .x = x, .ldx = attention_in_width(hd->job->attn), .rows = hd->length, .cols = hd->dh};
 }
 
 static const float *kept_floats(const attention_head *hd, int which)
 {
-    const int64_t width = hd->job->attn->width;
-    return hd->job->state->qkv + hd->first * 3 * width + which * width + hd->head * hd->dh;
+    const int64_t ld = attention_in_width(hd->job->attn);
+    return hd->job->state->qkv + hd->first * ld + part_column(hd, which);
 }
 
 /* ---------------------------------------------------------------------------------- fp32 ---- */
@@ -35,7 +36,8 @@ static const float *kept_floats(const attention_head *hd, int which)
 /* The floats are borrowed. */
 static head_matrix matrix_fp32(attention_head *hd, const head_source *from)
 {
-    return (head_matrix){.view = {.rows = hd->length, .cols = from->cols, .ld = from->ldx},
+    (void)hd;
+    return (head_matrix){.view = {.rows = from->rows, .cols = from->cols, .ld = from->ldx},
                          .f = from->x};
 }
 
@@ -65,8 +67,8 @@ const attention_arithmetic attention_fp32 = {
 static const float *round_to_bf16(attention_head *hd, const head_source *from)
 {
     exec *ex = hd->ex;
-    float *f = exec_take(ex, hd->length * from->cols, sizeof(float));
-    for (int64_t i = 0; i < hd->length && !ex->dry; i++) {
+    float *f = exec_take(ex, from->rows * from->cols, sizeof(float));
+    for (int64_t i = 0; i < from->rows && !ex->dry; i++) {
         uint16_t row[512];
         for (int64_t j = 0; j < from->cols; j += 512) {
             const int64_t n = from->cols - j < 512 ? from->cols - j : 512;
@@ -79,7 +81,7 @@ static const float *round_to_bf16(attention_head *hd, const head_source *from)
 
 static head_matrix matrix_bf16(attention_head *hd, const head_source *from)
 {
-    return (head_matrix){.view = {.rows = hd->length, .cols = from->cols, .ld = from->cols},
+    return (head_matrix){.view = {.rows = from->rows, .cols = from->cols, .ld = from->cols},
                          .f = round_to_bf16(hd, from)};
 }
 

@@ -1,5 +1,5 @@
 /*
- * One head of one sequence, forward and backward.  See attention.h.
+ * The heads of one sequence that share one K and V, forward and backward.  See attention.h.
  *
  * A head_matrix is a small matrix in the working format; what it holds and how two are multiplied
  * is in attention_dfp.c and attention_float.c, so the formulas are written once.
@@ -8,6 +8,13 @@
 #include <string.h>
 
 #include "layers/arithmetic.h"
+
+enum { CAUSAL_ROWS = 128 }; /* of a block */
+
+/* Rows [begin, end) of S, P and D, which see the first `keys` tokens. */
+typedef struct score_block {
+    int64_t begin, end, keys;
+} score_block;
 
 static head_matrix matrix(attention_head *hd, const head_source *from)
 {
@@ -19,11 +26,48 @@ static head_matrix kept_part(attention_head *hd, int which)
     return hd->ex->arithmetic->attention->kept_part(hd, which);
 }
 
-/* c = op(a) op(b)^T in the sense of gemm.h: reduce along the columns (STRAIGHT) or rows of each. */
+/* c = op(a) op(b)^T in the sense of gemm.h: reduce along the columns (STRAIGHT) or rows of each;
+ * or c += if add. */
 static void multiply(attention_head *hd, float *c, int64_t ldc, const head_matrix *a, direction da,
-                     const head_matrix *b, direction db)
+                     const head_matrix *b, direction db, bool add)
 {
-    hd->ex->arithmetic->attention->multiply(hd, c, ldc, a, da, b, db);
+    hd->ex->arithmetic->attention->multiply(hd, c, ldc, a, da, b, db, add);
+}
+
+/* Rows [begin, end) of m, borrowed. */
+static head_matrix matrix_rows(const head_matrix *m, int64_t begin, int64_t end)
+{
+    head_matrix part = *m;
+    part.view.rows = end - begin;
+    if (m->f != NULL)
+        part.f += begin * m->view.ld;
+    else
+        part.view.q =
+            (const char *)m->view.q + begin * m->view.ld * format_elem_bytes(m->view.bits);
+    if (m->view.row_scale != NULL)
+        part.view.row_scale += begin;
+    return part;
+}
+
+/* The next block of rows; false behind the last.  Begin with a zeroed block. */
+static bool next_block(const attention_head *hd, score_block *b)
+{
+    const int64_t rows = hd->job->attn->causal ? CAUSAL_ROWS : hd->length;
+    b->begin = b->end;
+    b->end = b->begin + rows < hd->length ? b->begin + rows : hd->length;
+    b->keys = hd->job->attn->causal ? b->end : hd->length;
+    return b->begin < b->end;
+}
+
+static int64_t block_rows(const score_block *b)
+{
+    return b->end - b->begin;
+}
+
+/* How many tokens row i of a block sees. */
+static int64_t seen_by(const attention_head *hd, const score_block *b, int64_t i)
+{
+    return hd->job->attn->causal ? b->begin + i + 1 : b->keys;
 }
 
 static float logit_scale(const attention_head *hd)
@@ -31,12 +75,12 @@ static float logit_scale(const attention_head *hd)
     return 1.0f / sqrtf((float)hd->dh);
 }
 
-/* y = dropout of x [L][L] of this head, the same in forward and backward; y may be x. */
-static void drop(const attention_head *hd, float *y, const float *x)
+/* y = dropout of x [rows][keys] of a block, the same in forward and backward; y may be x. */
+static void drop(const attention_head *hd, const score_block *b, float *y, const float *x)
 {
     const exec *ex = hd->ex;
     const float p = ex->training ? hd->job->attn->dropout : 0.0f;
-    const int64_t n = hd->length * hd->length;
+    const int64_t n = block_rows(b) * b->keys;
     if (p <= 0.0f) {
         if (y != x)
             exec_copy(ex, y, x, (size_t)n * sizeof(float));
@@ -46,81 +90,136 @@ static void drop(const attention_head *hd, float *y, const float *x)
         return;
     const uint64_t tensor = (uint64_t)hd->job->attn->id << 32 |
                             (uint64_t)(hd->sequence * hd->job->attn->heads + hd->head);
-    ex->fk->dropout(y, x, n, p, rng_make_key(ex->seed, ex->step, tensor, RNG_DROPOUT), 0);
+    const rng_key key = rng_make_key(ex->seed, ex->step, tensor, RNG_DROPOUT);
+    ex->fk->dropout(y, x, n, p, key, (uint32_t)(b->begin * b->keys));
 }
 
-/* Each row p = softmax(p / sqrt(dh)). */
-static void softmax_forward(const attention_head *hd, float *p)
+/* Each row p = softmax(p / sqrt(dh)) over what it sees, and zeros. */
+static void softmax_forward(const attention_head *hd, const score_block *b, float *p)
 {
-    const int64_t l = hd->length;
-    for (int64_t i = 0; i < l && !hd->ex->dry; i++)
-        hd->ex->fk->softmax_forward(p + i * l, p + i * l, l, logit_scale(hd));
+    for (int64_t i = 0; i < block_rows(b) && !hd->ex->dry; i++) {
+        float *row = p + i * b->keys;
+        const int64_t seen = seen_by(hd, b, i);
+        hd->ex->fk->softmax_forward(row, row, seen, logit_scale(hd));
+        memset(row + seen, 0, (size_t)(b->keys - seen) * sizeof(float));
+    }
 }
 
 /* The gradient of its argument, from d of its result p, in d. */
-static void softmax_backward(const attention_head *hd, float *d, const float *p)
+static void softmax_backward(const attention_head *hd, const score_block *b, float *d,
+                             const float *p)
 {
-    const int64_t l = hd->length;
-    for (int64_t i = 0; i < l && !hd->ex->dry; i++)
-        hd->ex->fk->softmax_backward(d + i * l, d + i * l, p + i * l, l, logit_scale(hd));
+    for (int64_t i = 0; i < block_rows(b) && !hd->ex->dry; i++) {
+        float *row = d + i * b->keys;
+        const int64_t seen = seen_by(hd, b, i);
+        hd->ex->fk->softmax_backward(row, row, p + i * b->keys, seen, logit_scale(hd));
+        memset(row + seen, 0, (size_t)(b->keys - seen) * sizeof(float));
+    }
 }
 
-/* p = softmax(Q K^T / sqrt(dh)), [L][L]. */
-static void probabilities(attention_head *hd, float *p, const head_matrix *q, const head_matrix *k)
+/* p = softmax(Q K^T / sqrt(dh)) of a block, [rows][keys]. */
+static void probabilities(attention_head *hd, const score_block *b, float *p, const head_matrix *q,
+                          const head_matrix *k)
 {
-    multiply(hd, p, hd->length, q, STRAIGHT, k, STRAIGHT);
-    softmax_forward(hd, p);
+    const head_matrix rows = matrix_rows(q, b->begin, b->end), keys = matrix_rows(k, 0, b->keys);
+    multiply(hd, p, b->keys, &rows, STRAIGHT, &keys, STRAIGHT, false);
+    softmax_forward(hd, b, p);
 }
 
 /* D as a head_matrix: the rows of different tokens differ much in size. */
-static head_matrix dropped_probabilities(attention_head *hd, const float *d)
+static head_matrix dropped_probabilities(attention_head *hd, const score_block *b, const float *d)
 {
     return matrix(hd, &(head_source){.x = d,
-                                     .ldx = hd->length,
-                                     .cols = hd->length,
+                                     .ldx = b->keys,
+                                     .rows = block_rows(b),
+                                     .cols = b->keys,
+                                     .first_row = b->begin,
                                      .stream = STREAM_P,
                                      .what = "the probabilities",
                                      .by_row = true});
 }
 
-void attention_head_forward(attention_head *hd)
+/* Q, K or V of the present head from the job's input. */
+static head_matrix new_part(attention_head *hd, int which)
 {
     const attention_job *job = hd->job;
-    const int64_t l = hd->length, width = job->attn->width;
-    head_matrix part[PARTS];
-    for (int i = PART_Q; i <= PART_V; i++)
-        part[i] = hd->ex->arithmetic->attention->part(
-            hd, i, job->in + hd->first * 3 * width + i * width + hd->head * hd->dh);
-    float *p = exec_take(hd->ex, l * l, sizeof(float));
-    probabilities(hd, p, &part[PART_Q], &part[PART_K]);
-    drop(hd, p, p);
-    const head_matrix dropped = dropped_probabilities(hd, p);
-    /* O = D V */
-    multiply(hd, job->out + hd->first * width + hd->head * hd->dh, width, &dropped, STRAIGHT,
-             &part[PART_V], TRANSPOSED);
+    const float *x = job->in + hd->first * attention_in_width(job->attn) + part_column(hd, which);
+    return hd->ex->arithmetic->attention->part(hd, which, x);
 }
 
-void attention_head_backward(attention_head *hd)
+/* How many heads of Q share the head of K and V, and the first of them. */
+static int64_t sharing_heads(const attention_head *hd)
+{
+    return hd->job->attn->heads / hd->job->attn->kv_heads;
+}
+
+/* ------------------------------------------------------------------------------- forward ---- */
+
+static void forward_block(attention_head *hd, const score_block *b, const head_matrix *q,
+                          const head_matrix *k, const head_matrix *v)
 {
     const attention_job *job = hd->job;
-    const int64_t l = hd->length, width = job->attn->width, ld = 3 * width;
-    const head_matrix q = kept_part(hd, PART_Q), k = kept_part(hd, PART_K),
-                      v = kept_part(hd, PART_V);
-    float *p = exec_take(hd->ex, l * l, sizeof(float));
-    float *d = exec_take(hd->ex, l * l, sizeof(float));
-    float *dq = job->out + hd->first * ld + hd->head * hd->dh, *dk = dq + width, *dv = dk + width;
+    const int64_t width = attention_out_width(job->attn);
+    const size_t mark = exec_mark(hd->ex);
+    float *p = exec_take(hd->ex, block_rows(b) * b->keys, sizeof(float));
+    probabilities(hd, b, p, q, k);
+    drop(hd, b, p, p);
+    const head_matrix dropped = dropped_probabilities(hd, b, p), seen = matrix_rows(v, 0, b->keys);
+    /* O = D V */
+    multiply(hd, job->out + (hd->first + b->begin) * width + hd->head * hd->dh, width, &dropped,
+             STRAIGHT, &seen, TRANSPOSED, false);
+    exec_release(hd->ex, mark);
+}
 
-    probabilities(hd, p, &q, &k);
-    drop(hd, d, p);
-    const head_matrix dropped = dropped_probabilities(hd, d);
-    head_source out = {.x = job->in + hd->first * width + hd->head * hd->dh,
+void attention_head_forward(attention_head *hd)
+{
+    const int64_t sharing = sharing_heads(hd);
+    const head_matrix k = new_part(hd, PART_K), v = new_part(hd, PART_V);
+    for (int64_t i = 0; i < sharing; i++) {
+        const size_t mark = exec_mark(hd->ex);
+        score_block b = {0};
+        hd->head = hd->kv_head * sharing + i;
+        const head_matrix q = new_part(hd, PART_Q);
+        while (next_block(hd, &b))
+            forward_block(hd, &b, &q, &k, &v);
+        exec_release(hd->ex, mark);
+    }
+}
+
+/* ------------------------------------------------------------------------------ backward ---- */
+
+/* Where the gradients of the present head go, at row stride ld; dk and dv are sums over blocks and
+ * heads, which begin with the first (add false). */
+typedef struct head_gradient {
+    float *dq, *dk, *dv;
+    int64_t ld;
+    bool add;
+} head_gradient;
+
+static void backward_block(attention_head *hd, const score_block *b, const head_matrix *q,
+                           const head_matrix *k, const head_matrix *v, const head_gradient *g)
+{
+    const attention_job *job = hd->job;
+    const int64_t rows = block_rows(b), width = attention_out_width(job->attn);
+    const size_t mark = exec_mark(hd->ex);
+    const head_matrix qb = matrix_rows(q, b->begin, b->end);
+    const head_matrix kb = matrix_rows(k, 0, b->keys), vb = matrix_rows(v, 0, b->keys);
+    float *p = exec_take(hd->ex, rows * b->keys, sizeof(float));
+    float *d = exec_take(hd->ex, rows * b->keys, sizeof(float));
+
+    probabilities(hd, b, p, q, k);
+    drop(hd, b, d, p);
+    const head_matrix dropped = dropped_probabilities(hd, b, d);
+    head_source out = {.x = job->in + (hd->first + b->begin) * width + hd->head * hd->dh,
                        .ldx = width,
+                       .rows = rows,
                        .cols = hd->dh,
+                       .first_row = b->begin,
                        .stream = STREAM_DO,
                        .what = "the output gradient",
                        .by_row = true};
-    const head_matrix g = matrix(hd, &out);
-    head_matrix folded = g; /* with the scales of the rows of D, over which dV = D^T dO adds */
+    const head_matrix dout = matrix(hd, &out);
+    head_matrix folded = dout; /* with the scales of the rows of D, over which dV = D^T dO adds */
     if (dropped.view.row_scale != NULL) {
         out.stream = STREAM_DO_FOLDED;
         out.by_row = false;
@@ -128,15 +227,51 @@ void attention_head_backward(attention_head *hd)
         folded = matrix(hd, &out);
     }
     /* forward: O = D V */
-    multiply(hd, dv, ld, &dropped, TRANSPOSED, &folded, TRANSPOSED);
-    multiply(hd, d, l, &g, STRAIGHT, &v, STRAIGHT);
+    multiply(hd, g->dv, g->ld, &dropped, TRANSPOSED, &folded, TRANSPOSED, g->add);
+    multiply(hd, d, b->keys, &dout, STRAIGHT, &vb, STRAIGHT, false);
     /* forward: D = dropout(P), P = softmax(S / sqrt(dh)) */
-    drop(hd, d, d);
-    softmax_backward(hd, d, p);
-    const head_matrix ds = matrix(
-        hd, &(head_source){
-                .x = d, .ldx = l, .cols = l, .stream = STREAM_DS, .what = "the score gradient"});
+    drop(hd, b, d, d);
+    softmax_backward(hd, b, d, p);
+    const head_matrix ds = matrix(hd, &(head_source){.x = d,
+                                                     .ldx = b->keys,
+                                                     .rows = rows,
+                                                     .cols = b->keys,
+                                                     .first_row = b->begin,
+                                                     .stream = STREAM_DS,
+                                                     .what = "the score gradient"});
     /* forward: S = Q K^T */
-    multiply(hd, dq, ld, &ds, STRAIGHT, &k, TRANSPOSED);
-    multiply(hd, dk, ld, &ds, TRANSPOSED, &q, TRANSPOSED);
+    multiply(hd, g->dq + b->begin * g->ld, g->ld, &ds, STRAIGHT, &kb, TRANSPOSED, false);
+    multiply(hd, g->dk, g->ld, &ds, TRANSPOSED, &qb, TRANSPOSED, g->add);
+    exec_release(hd->ex, mark);
+}
+
+/* x[length][dh] = 0 at row stride ld */
+static void clear_rows(const attention_head *hd, float *x, int64_t ld)
+{
+    for (int64_t t = 0; t < hd->length; t++)
+        exec_clear(hd->ex, x + t * ld, (size_t)hd->dh * sizeof(float));
+}
+
+void attention_head_backward(attention_head *hd)
+{
+    const attention_job *job = hd->job;
+    const int64_t sharing = sharing_heads(hd), ld = attention_in_width(job->attn);
+    float *out = job->out + hd->first * ld;
+    const head_matrix k = kept_part(hd, PART_K), v = kept_part(hd, PART_V);
+    head_gradient g = {.dk = out + part_column(hd, PART_K),
+                       .dv = out + part_column(hd, PART_V),
+                       .ld = ld,
+                       .add = sharing > 1 || (job->attn->causal && hd->length > CAUSAL_ROWS)};
+    if (g.add) {
+        clear_rows(hd, g.dk, ld);
+        clear_rows(hd, g.dv, ld);
+    }
+    for (int64_t i = 0; i < sharing; i++) {
+        score_block b = {0};
+        hd->head = hd->kv_head * sharing + i;
+        const head_matrix q = kept_part(hd, PART_Q);
+        g.dq = out + part_column(hd, PART_Q);
+        while (next_block(hd, &b))
+            backward_block(hd, &b, &q, &k, &v, &g);
+    }
 }

@@ -1,5 +1,5 @@
-/* One head of one sequence: what the loops in attention.c share with the formulas in
- * attention_head.c, and those with the number formats. */
+/* One head of K and V of one sequence, with the heads of Q that share it: what the loops in
+ * attention.c share with the formulas in attention_head.c, and those with the number formats. */
 #ifndef MTS_LAYERS_ATTENTION_INTERNAL_H
 #define MTS_LAYERS_ATTENTION_INTERNAL_H
 
@@ -29,12 +29,32 @@ typedef struct attention_job {
     float *out;      /* forward: out; backward: dqkv */
 } attention_job;
 
-/* One (sequence, head); everything it takes from ex->scratch is released by the caller. */
+/* One (sequence, head of K and V); everything it takes from ex->scratch is released by the caller.
+ */
 struct attention_head {
     const attention_job *job;
     exec *ex;
-    int64_t sequence, head, first, length, dh; /* tokens [first, first + length) */
+    int64_t sequence, first, length, dh; /* tokens [first, first + length) */
+    int64_t kv_head;
+    int64_t head; /* of Q, the present one of those that share kv_head */
 };
+
+/* Heads of a part (PART_Q, ...), and which of them is the present one. */
+MTS_INLINE int64_t part_heads(const attention *a, int which)
+{
+    return which == PART_Q ? a->heads : a->kv_heads;
+}
+MTS_INLINE int64_t part_head(const attention_head *hd, int which)
+{
+    return which == PART_Q ? hd->head : hd->kv_head;
+}
+/* The first column of that head in qkv. */
+MTS_INLINE int64_t part_column(const attention_head *hd, int which)
+{
+    const attention *a = hd->job->attn;
+    const int64_t before = which == PART_Q ? 0 : a->heads + (which - PART_K) * a->kv_heads;
+    return (before + part_head(hd, which)) * a->head_dim;
+}
 
 /* A small matrix in the working format, rows x cols: integers in `view`, or floats at row stride
  * view.ld in `f`. */
@@ -48,14 +68,15 @@ typedef enum direction {
     TRANSPOSED,
 } direction;
 
-/* What becomes such a matrix: x[length][cols] at row stride ldx. */
+/* What becomes such a matrix: x[rows][cols] at row stride ldx. */
 typedef struct head_source {
     const float *x;
-    int64_t ldx, cols;
+    int64_t ldx, rows, cols;
+    int64_t first_row; /* within the sequence: for the draws */
     int stream;
     const char *what;
     bool by_row;          /* one exponent for each row, where the format is not `tensor` */
-    const float *row_mul; /* [length]: scales folded into the rows, or NULL */
+    const float *row_mul; /* [rows]: scales folded into the rows, or NULL */
 } head_source;
 
 void attention_head_forward(attention_head *hd);

@@ -117,7 +117,8 @@ static void param_strip(void *arg, int64_t begin, int64_t end)
 {
     const norm_job *job = arg;
     const exec *ex = job->ex;
-    float *gamma = job->ln->gamma->grad, *beta = job->ln->beta->grad;
+    const param *beta_param = job->ln->beta;
+    float *gamma = job->ln->gamma->grad, *beta = beta_param == NULL ? NULL : beta_param->grad;
     double dgamma[STRIP] = {0}, dbeta[STRIP] = {0};
     ex->arithmetic->layernorm->param_sums(job, dgamma, dbeta, begin, end);
     store_gradient(ex, gamma == NULL ? NULL : gamma + begin, dgamma, end - begin);
@@ -128,7 +129,7 @@ void layernorm_backward_params(exec *ex, const layernorm_gradient *g, int64_t ro
                                const layernorm *ln, const layernorm_state *state)
 {
     norm_job job = {.ex = ex, .ln = ln, .state = state, .rows = rows, .g = *g};
-    if (ln->gamma->trained || ln->beta->trained)
+    if (ln->gamma->trained || (ln->beta != NULL && ln->beta->trained))
         exec_parallel(ex, ln->n, STRIP, param_strip, &job);
 }
 

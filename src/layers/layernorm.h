@@ -11,6 +11,9 @@
  *   dx = (h - H1/n - x^q 2^(2ex) H2/n) 2^(eG+eg) / std
  *   dgamma = sum_rows G x^q 2^(eG+ex)                 dbeta = sum_rows G 2^eG
  *
+ * Without beta it is the RMS norm y = gamma x / sqrt(mean(x^2) + eps) [Zhang2019]: the same with 0
+ * for S1, H1, the mean and beta.
+ *
  * b is num_format.norm_bits.  Exponents of Xq and G: per tensor, or per row in the row and block
  * modes (a row is where layer norm's sums end).  FORMATS.md (7).
  */
@@ -25,7 +28,7 @@ typedef struct layernorm {
     int id;
     int64_t n;
     float epsilon;
-    param *gamma, *beta;
+    param *gamma, *beta;       /* beta NULL: RMS norm */
     int16_t *gamma_q, *beta_q; /* mapped once per change; owned by the model's arena */
     float gamma_scale, beta_scale;
     uint64_t version;

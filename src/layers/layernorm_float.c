@@ -10,11 +10,15 @@ static void forward_rows(void *arg, int64_t begin, int64_t end)
 {
     const norm_job *job = arg;
     const layernorm *ln = job->ln;
+    const float_kernels *fk = job->ex->fk;
     for (int64_t t = begin; t < end; t++) {
         const int64_t at = t * ln->n;
+        float *y = job->out + at, *xhat = job->state->xhat + at;
+        const float *x = job->in + at, *gamma = ln->gamma->value;
         job->state->rstd[t] =
-            job->ex->fk->layernorm_forward(job->out + at, job->state->xhat + at, job->in + at,
-                                           ln->gamma->value, ln->beta->value, ln->n, ln->epsilon);
+            ln->beta == NULL
+                ? fk->rmsnorm_forward(y, xhat, x, gamma, ln->n, ln->epsilon)
+                : fk->layernorm_forward(y, xhat, x, gamma, ln->beta->value, ln->n, ln->epsilon);
     }
 }
 
@@ -25,7 +29,8 @@ static void output_rows(void *arg, int64_t begin, int64_t end)
     for (int64_t t = begin; t < end; t++) {
         const float *xhat = job->state->xhat + t * ln->n;
         for (int64_t j = 0; j < ln->n; j++)
-            job->out[t * ln->n + j] = ln->gamma->value[j] * xhat[j] + ln->beta->value[j];
+            job->out[t * ln->n + j] =
+                ln->gamma->value[j] * xhat[j] + (ln->beta == NULL ? 0.0f : ln->beta->value[j]);
     }
 }
 
@@ -33,9 +38,11 @@ static void backward_rows(void *arg, int64_t begin, int64_t end)
 {
     const norm_job *job = arg;
     const int64_t n = job->ln->n;
+    const float_kernels *fk = job->ex->fk;
     for (int64_t t = begin; t < end; t++)
-        job->ex->fk->layernorm_backward(job->out + t * n, job->in + t * n, job->state->xhat + t * n,
-                                        job->ln->gamma->value, job->state->rstd[t], n);
+        (job->ln->beta == NULL ? fk->rmsnorm_backward : fk->layernorm_backward)(
+            job->out + t * n, job->in + t * n, job->state->xhat + t * n, job->ln->gamma->value,
+            job->state->rstd[t], n);
 }
 
 static void param_sums(const norm_job *job, double *dgamma, double *dbeta, int64_t begin,

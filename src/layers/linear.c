@@ -66,6 +66,11 @@ typedef struct collect_job {
     const linear *lin;
 } collect_job;
 
+static bool has_trained_bias(const linear *lin)
+{
+    return lin->bias != NULL && lin->bias->trained;
+}
+
 /* Of rows [begin, end), at most LINEAR_SUM_ROWS: their sum, and the maxima of the columns. */
 static void collect_rows(void *arg, int64_t begin, int64_t end)
 {
@@ -73,7 +78,7 @@ static void collect_rows(void *arg, int64_t begin, int64_t end)
     const int64_t n = job->lin->out;
     const float *dy = job->dy + begin * n;
     float *sum = job->g->bias_sums + (job->x->first_row + begin) / LINEAR_SUM_ROWS * n;
-    if (job->lin->bias->trained) {
+    if (has_trained_bias(job->lin)) {
         memcpy(sum, dy, (size_t)n * sizeof(float));
         for (int64_t i = 1; i < end - begin; i++)
             job->ex->fk->accumulate(sum, dy + i * n, n);
@@ -134,7 +139,7 @@ void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
     /* forward: y = x W^T + b */
     if (lin->weight->trained)
         ex->arithmetic->linear->weight_gradient(ex, g, dy, x, lin);
-    if (lin->bias->trained)
+    if (has_trained_bias(lin))
         bias_gradient(ex, g, x->rows, lin);
     exec_release(ex, mark);
 }

@@ -22,7 +22,8 @@ typedef struct linear {
     const char *name; /* borrowed */
     int id;           /* of its random streams */
     int64_t out, in;
-    param *weight, *bias; /* weight->value[out][in]; several parameters may follow each other in
+    param *weight,
+        *bias; /* bias may be NULL; weight->value[out][in]; several parameters may follow each other in
                              memory and act as one matrix (query, key, value) */
     gemm_operand straight, transposed; /* the packed weight; in the model's arena, as the next */
     float *row_scale;                  /* of the weight's rows, for folding (row group) */
@@ -34,7 +35,7 @@ typedef struct linear {
     uint64_t outlier_version;    /* of the list that was packed */
 } linear;
 
-/* Storage for the packed weight comes from a, which keeps owning it. */
+/* Storage for the packed weight comes from a, which keeps owning it.  bias NULL: none. */
 void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
                  param *bias, int64_t out, int64_t in);
 

@@ -71,7 +71,8 @@ static void forward(exec *ex, float *y, const linear_input *x, const linear *lin
 {
     gemm_operand a;
     gemm_pack(ex, &a, &ex->scratch, &lin->straight.plan, GEMM_A, &x->q, false);
-    gemm_run(ex, y, lin->out, &a, &lin->straight, lin->bias->value, false);
+    gemm_run(ex, y, lin->out, &a, &lin->straight, lin->bias == NULL ? NULL : lin->bias->value,
+             false);
     linear_outliers_forward(ex, y, x, lin);
 }
 

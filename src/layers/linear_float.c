@@ -22,6 +22,8 @@ static void add_bias_rows(void *arg, int64_t begin, int64_t end)
 /* y += b in every row */
 static void add_bias(exec *ex, float *y, int64_t rows, const linear *lin)
 {
+    if (lin->bias == NULL)
+        return;
     bias_job job = {ex, y, lin->bias->value, lin->out};
     exec_parallel(ex, rows, 16, add_bias_rows, &job);
 }

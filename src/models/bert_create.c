@@ -137,8 +137,9 @@ static void bind_layer(bert *b, exec *ex, arena *packed, int64_t l, int64_t *use
     layer->attention = (attention){
         .name = make_name(b, used, l, "attention.self"),
         .id = bert_stream(l, STREAM_ATTENTION),
-        .width = d,
         .heads = cfg->num_attention_heads,
+        .kv_heads = cfg->num_attention_heads,
+        .head_dim = d / cfg->num_attention_heads,
         .dropout = b->base.options.dropout.attention,
     };
     linear_input_name(&layer->x, &layer->qkv, bert_stream(l, STREAM_X));

@@ -22,7 +22,7 @@
 #include "layers/attention.h"
 #include "support/test_model.h"
 
-enum { MAX_SEQUENCES = 4 };
+enum { MAX_SEQUENCES = 5 };
 
 typedef struct head_case {
     exec ex;
@@ -31,7 +31,7 @@ typedef struct head_case {
     int64_t offset[MAX_SEQUENCES + 1];
     sequences seq;
     arena storage;
-    float *qkv, *out, *dout, *dqkv; /* [tokens][3 width], [tokens][width] */
+    float *qkv, *out, *dout, *dqkv; /* [tokens][in width], [tokens][out width] */
 } head_case;
 
 static void bind(void *arg)
@@ -47,12 +47,13 @@ static void run(void *arg)
     attention_backward(&c->ex, c->dqkv, c->dout, &c->seq, &c->at, &c->state);
 }
 
-static void case_init(head_case *c, const num_format *format, int threads, int64_t width,
-                      int64_t heads, const int64_t *lengths, int64_t count)
+static void case_init_for(head_case *c, const num_format *format, int threads, const attention *at,
+                          const int64_t *lengths, int64_t count)
 {
     test_random r = test_random_make("attention");
+    const int64_t in = attention_in_width(at), width = attention_out_width(at);
     int64_t longest = 0;
-    *c = (head_case){.at = {"the attention", 4, width, heads, 0.0f}};
+    *c = (head_case){.at = *at};
     for (int64_t e = 0; e < count; e++) {
         c->offset[e + 1] = c->offset[e] + lengths[e];
         longest = lengths[e] > longest ? lengths[e] : longest;
@@ -63,12 +64,24 @@ static void case_init(head_case *c, const num_format *format, int threads, int64
     c->seq.offset = NULL; /* planned by the shape alone */
     test_exec_plan(&c->ex, &c->storage, bind, run, c);
     c->seq.offset = c->offset;
-    c->qkv = c->state.qkv != NULL ? c->state.qkv : test_floats(tokens * 3 * width);
+    c->qkv = c->state.qkv != NULL ? c->state.qkv : test_floats(tokens * in);
     c->out = test_floats(tokens * width);
     c->dout = test_floats(tokens * width);
-    c->dqkv = test_floats(tokens * 3 * width);
-    test_fill_normal(&r, c->qkv, tokens * 3 * width, 0.1, 1.0);
+    c->dqkv = test_floats(tokens * in);
+    test_fill_normal(&r, c->qkv, tokens * in, 0.1, 1.0);
     test_fill_normal(&r, c->dout, tokens * width, 0.0, 1.0);
+}
+
+/* As BERT has it: every head has its own K and V and sees all. */
+static void case_init(head_case *c, const num_format *format, int threads, int64_t width,
+                      int64_t heads, const int64_t *lengths, int64_t count)
+{
+    const attention at = {.name = "the attention",
+                          .id = 4,
+                          .heads = heads,
+                          .kv_heads = heads,
+                          .head_dim = width / heads};
+    case_init_for(c, format, threads, &at, lengths, count);
 }
 
 static void case_deinit(head_case *c)
@@ -87,7 +100,7 @@ static double loss(void *arg)
 {
     head_case *c = arg;
     attention_forward(&c->ex, c->out, c->qkv, &c->seq, &c->at, &c->state);
-    return test_dot(c->out, c->dout, c->seq.tokens * c->at.width);
+    return test_dot(c->out, c->dout, c->seq.tokens * attention_out_width(&c->at));
 }
 
 static void differences(void **state)
@@ -102,7 +115,8 @@ static void differences(void **state)
         c.at.dropout = dropouts[i];
         run(&c);
         test_assert_gradient(i == 0 ? "dQ, dK, dV" : "dQ, dK, dV with dropout", loss, &c, c.qkv,
-                             c.dqkv, c.seq.tokens * 3 * c.at.width, 0.01f, 1e-3, 3e-4);
+                             c.dqkv, c.seq.tokens * 3 * attention_out_width(&c.at), 0.01f, 1e-3,
+                             3e-4);
         case_deinit(&c);
     }
 }
@@ -129,7 +143,8 @@ static void dropout_steps(void **state)
 /* Two sequences with the same numbers, in two heads that have the same numbers as well. */
 static void fill_alike(head_case *c)
 {
-    const int64_t dh = c->at.width / 2, tokens = c->seq.tokens / 2, n = tokens * 3 * c->at.width;
+    const int64_t dh = attention_out_width(&c->at) / 2, tokens = c->seq.tokens / 2,
+                  n = tokens * 3 * attention_out_width(&c->at);
     for (int64_t i = 0; i < 3 * tokens; i++)
         memcpy(c->qkv + (2 * i + 1) * dh, c->qkv + 2 * i * dh, (size_t)dh * sizeof(float));
     memcpy(c->qkv + n, c->qkv, (size_t)n * sizeof(float));
@@ -166,7 +181,7 @@ static void own_draws(void **state)
 /* Part `which` (0..2) of dqkv by itself; freed by the caller. */
 static float *part_of(const head_case *c, int which)
 {
-    const int64_t width = c->at.width;
+    const int64_t width = attention_out_width(&c->at);
     float *x = test_floats(c->seq.tokens * width);
     for (int64_t t = 0; t < c->seq.tokens; t++)
         memcpy(x + t * width, c->dqkv + t * 3 * width + which * width,
@@ -177,7 +192,7 @@ static float *part_of(const head_case *c, int which)
 static double part_snr(const head_case *a, const head_case *b, int which)
 {
     float *x = part_of(a, which), *y = part_of(b, which);
-    const double snr = test_snr_db(x, y, a->seq.tokens * a->at.width);
+    const double snr = test_snr_db(x, y, a->seq.tokens * attention_out_width(&a->at));
     mem_free(x);
     mem_free(y);
     return snr;
@@ -238,6 +253,110 @@ static void noise(void **state)
                        widths[w], d == 1 ? ", dropout" : "");
                 measure(&f, d == 1 ? 0.1f : 0.0f, bound);
             }
+}
+
+/* -------------------------------------------------------- shared keys and values, causal ---- */
+
+/* The attention of one head of Q in double, and its gradients added to dqkv[tokens][in width]. */
+static void plain_head(const head_case *c, int64_t e, int64_t which, double *out, double *dqkv)
+{
+    const attention *a = &c->at;
+    const int64_t in = attention_in_width(a), width = attention_out_width(a), dh = a->head_dim;
+    const int64_t kv = which / (a->heads / a->kv_heads);
+    const int64_t q = which * dh, k = (a->heads + kv) * dh, v = (a->heads + a->kv_heads + kv) * dh;
+    const int64_t first = c->offset[e], length = c->offset[e + 1] - first;
+    double *p = test_alloc(length, sizeof *p), *dp = test_alloc(length, sizeof *dp);
+    for (int64_t i = first; i < first + length; i++) {
+        const int64_t seen = a->causal ? i - first + 1 : length;
+        const float *qi = c->qkv + i * in + q, *g = c->dout + i * width + q;
+        double sum = 0.0, dot = 0.0;
+        for (int64_t j = 0; j < seen; j++) {
+            const float *kj = c->qkv + (first + j) * in + k;
+            double s = 0.0;
+            for (int64_t d = 0; d < dh; d++)
+                s += (double)qi[d] * (double)kj[d];
+            p[j] = exp(s / sqrt((double)dh));
+            sum += p[j];
+        }
+        for (int64_t j = 0; j < seen; j++) {
+            const float *vj = c->qkv + (first + j) * in + v;
+            p[j] /= sum;
+            dp[j] = 0.0;
+            for (int64_t d = 0; d < dh; d++) {
+                out[i * width + q + d] += p[j] * (double)vj[d];
+                dqkv[(first + j) * in + v + d] += p[j] * (double)g[d];
+                dp[j] += (double)g[d] * (double)vj[d];
+            }
+            dot += dp[j] * p[j];
+        }
+        for (int64_t j = 0; j < seen; j++) {
+            const double ds = p[j] * (dp[j] - dot) / sqrt((double)dh);
+            const float *kj = c->qkv + (first + j) * in + k;
+            for (int64_t d = 0; d < dh; d++) {
+                dqkv[i * in + q + d] += ds * (double)kj[d];
+                dqkv[(first + j) * in + k + d] += ds * (double)qi[d];
+            }
+        }
+    }
+    mem_free(p);
+    mem_free(dp);
+}
+
+/* Signal-to-noise ratios of out and dqkv against double precision. */
+static void compare_with_plain(head_case *c, double *out_db, double *dqkv_db)
+{
+    const int64_t n = c->seq.tokens * attention_out_width(&c->at);
+    const int64_t m = c->seq.tokens * attention_in_width(&c->at);
+    double *out = test_alloc(n, sizeof *out), *dqkv = test_alloc(m, sizeof *dqkv);
+    float *expected = test_floats(n > m ? n : m);
+    for (int64_t i = 0; i < n; i++)
+        out[i] = 0.0;
+    for (int64_t i = 0; i < m; i++)
+        dqkv[i] = 0.0;
+    for (int64_t e = 0; e < c->seq.count; e++)
+        for (int64_t h = 0; h < c->at.heads; h++)
+            plain_head(c, e, h, out, dqkv);
+    run(c);
+    for (int64_t i = 0; i < n; i++)
+        expected[i] = (float)out[i];
+    *out_db = test_snr_db(c->out, expected, n);
+    for (int64_t i = 0; i < m; i++)
+        expected[i] = (float)dqkv[i];
+    *dqkv_db = test_snr_db(c->dqkv, expected, m);
+    mem_free(out);
+    mem_free(dqkv);
+    mem_free(expected);
+}
+
+/* Heads that share keys and values, and rows that see what is before them, in blocks and not. */
+static void shared_and_causal(void **state)
+{
+    static const int64_t lengths[] = {5, 1, 150, 128, 300};
+    static const struct shape {
+        int64_t heads, kv_heads;
+        bool causal;
+    } shapes[] = {{4, 2, false}, {3, 1, false}, {4, 4, true}, {6, 2, true}, {3, 1, true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int bits = 0; bits <= 16; bits += bits == 0 ? 8 : 4) {
+            const attention at = {.name = "the attention",
+                                  .id = 4,
+                                  .heads = shapes[i].heads,
+                                  .kv_heads = shapes[i].kv_heads,
+                                  .head_dim = 20,
+                                  .causal = shapes[i].causal};
+            const num_format format = bits == 0 ? test_format_float(FORMAT_FP32)
+                                                : test_format_dfp(bits, GROUP_ROW, false);
+            double out, dqkv;
+            head_case c;
+            case_init_for(&c, &format, 2, &at, lengths, MAX_SEQUENCES);
+            compare_with_plain(&c, &out, &dqkv);
+            printf("  %lld heads of %lld, %s, %d bits\n", (long long)at.heads,
+                   (long long)at.kv_heads, at.causal ? "causal" : "all", bits);
+            test_assert_at_least("out", out, bits == 0 ? 110.0 : 31.0 + 6.02 * (bits - 8), "dB");
+            test_assert_at_least("dqkv", dqkv, bits == 0 ? 110.0 : 19.5 + 6.02 * (bits - 8), "dB");
+            case_deinit(&c);
+        }
 }
 
 /* Mixed rounding: out has the bits of nearest rounding in every step, the gradients are drawn. */
@@ -446,7 +565,7 @@ int main(void)
         cmocka_unit_test(mixed_gradients), cmocka_unit_test(peaked_row),
         cmocka_unit_test(bfloat16),        cmocka_unit_test(long_bfloat16),
         cmocka_unit_test(threads),         cmocka_unit_test(own_draws),
-        cmocka_unit_test(anomalies),
+        cmocka_unit_test(anomalies),       cmocka_unit_test(shared_and_causal),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

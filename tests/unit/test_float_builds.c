@@ -162,6 +162,35 @@ static void run_add(const float_kernels *fk, numbers *v, int64_t n, int variant)
     fk->add(variant == 0 ? v->y : v->x, v->x, v->z, n);
 }
 
+static void run_multiply(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->multiply(variant == 0 ? v->y : v->x, v->x, v->z, n);
+}
+
+/* cos and sin need not be of one angle here */
+static void run_rotate(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->rotate(v->x, v->y, v->z, n / 2);
+}
+
+static void run_rotate_back(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    fk->rotate_back(v->x, v->y, v->z, n / 2);
+}
+
+static void run_rmsnorm_forward(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    (void)variant;
+    v->scalars[0] = (double)fk->rmsnorm_forward(v->y, v->w, v->x, v->z, n, 1e-5f);
+}
+
+static void run_rmsnorm_backward(const float_kernels *fk, numbers *v, int64_t n, int variant)
+{
+    fk->rmsnorm_backward(variant == 0 ? v->y : v->x, v->x, v->w, v->z, 0.7f, n);
+}
+
 static void run_dropout(const float_kernels *fk, numbers *v, int64_t n, int variant)
 {
     fk->dropout(variant == 0 ? v->y : v->x, v->x, n, 0.3f, key, 4294967290u);
@@ -342,6 +371,11 @@ static const struct entry {
     {"tile_add", run_tile_add, 6},
     {"tile_join", run_tile_join, 2},
     {"add", run_add, 2},
+    {"multiply", run_multiply, 2},
+    {"rotate", run_rotate, 1},
+    {"rotate_back", run_rotate_back, 1},
+    {"rmsnorm_forward", run_rmsnorm_forward, 1},
+    {"rmsnorm_backward", run_rmsnorm_backward, 2},
     {"dropout", run_dropout, 2},
     {"activation_forward", run_activation_forward, 10},
     {"activation_slope", run_activation_slope, 10},

@@ -210,6 +210,13 @@ void FK(add)(float *y, const float *a, const float *b, int64_t n)
         y[i] = a[i] + b[i];
 }
 
+void FK(multiply)(float *y, const float *a, const float *b, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        y[i] = a[i] * b[i];
+}
+
 void FK(accumulate)(float *restrict y, const float *restrict x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)

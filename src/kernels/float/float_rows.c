@@ -89,6 +89,50 @@ void FK(layernorm_backward)(float *dx, const float *dy, const float *xhat, const
         dx[i] = rstd * (dy[i] * gamma[i] - m1 - xhat[i] * m2);
 }
 
+float FK(rmsnorm_forward)(float *y, float *xhat, const float *x, const float *gamma, int64_t n,
+                          float epsilon)
+{
+    float squares;
+    LANES_SUM(squares, n, x[i] * x[i]);
+    const float rstd = 1.0f / sqrtf(squares / (float)n + epsilon);
+    for (int64_t i = 0; i < n; i++) {
+        float h = x[i] * rstd;
+        xhat[i] = h;
+        y[i] = gamma[i] * h;
+    }
+    return rstd;
+}
+
+void FK(rmsnorm_backward)(float *dx, const float *dy, const float *xhat, const float *gamma,
+                          float rstd, int64_t n)
+{
+    float h2;
+    LANES_SUM(h2, n, dy[i] * gamma[i] * xhat[i]);
+    const float m2 = h2 / (float)n;
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        dx[i] = rstd * (dy[i] * gamma[i] - xhat[i] * m2);
+}
+
+void FK(rotate)(float *restrict x, const float *restrict cos, const float *restrict sin, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float a = x[i], b = x[n + i];
+        x[i] = a * cos[i] - b * sin[i];
+        x[n + i] = b * cos[i] + a * sin[i];
+    }
+}
+
+void FK(rotate_back)(float *restrict x, const float *restrict cos, const float *restrict sin,
+                     int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float a = x[i], b = x[n + i];
+        x[i] = a * cos[i] + b * sin[i];
+        x[n + i] = b * cos[i] - a * sin[i];
+    }
+}
+
 void FK(norm_sums)(norm_sums *sums, const int16_t *q, int64_t n)
 {
     int64_t a = 0, b = 0;
