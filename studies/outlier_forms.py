@@ -6,12 +6,13 @@
 
 A simulation in PyTorch: the inputs and weights of all linear layers but the output are mapped to
 dynamic fixed point, rounded to nearest, the rest is fp32.  Weights have exponents by row.  For the
-inputs: exponents by tensor or by row (token); and
+inputs: exponents by tensor, by row (token) or by block (64 x 64); and
 
   plain    nothing is told apart
   feature  features whose largest magnitude is over THRESHOLD times the median feature's
   static   the same, found in --calibrate other rows and kept
   element  elements over THRESHOLD times the mean magnitude of their row (tensor)
+  both     static with a threshold of 5, and of the rest elements over THRESHOLD times the mean
 
 Outliers have BITS and exponents of their own.  Printed for each: the difference of the loss to
 fp32's, the share of features (of elements) that are outliers, on average and in the worst layer, and
@@ -32,6 +33,8 @@ FORMS += [(group, form, 5.0, 12) for group in ("tensor", "row")
 FORMS += [("row", form, threshold, 12) for form in ("static", "element")
           for threshold in (3.0, 8.0, 16.0)]
 FORMS += [("row", "static", 5.0, bits) for bits in (9, 10, 11, 13, 14)]
+FORMS += [("block", "plain", 0.0, 0), ("block", "static", 5.0, 12), ("row", "static", 2.0, 12)]
+FORMS += [("row", "both", threshold, 12) for threshold in (8.0, 16.0, 32.0)]
 
 
 def parse():
@@ -41,6 +44,7 @@ def parse():
     for name, default in (("rows", 12), ("length", 256), ("calibrate", 8), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--out")
+    parser.add_argument("--forms", default="", help="only those whose text has this, e.g. block")
     return parser.parse_args()
 
 
@@ -50,6 +54,14 @@ def mapped(x, bits, dim):
     unit = torch.exp2(torch.floor(torch.log2(largest.clamp_min(2.0 ** -100))) - (bits - 2))
     limit = 2 ** (bits - 1) - 1
     return (x / unit).round().clamp(-limit, limit) * unit
+
+
+def mapped_blocks(x, bits):
+    """The same with one exponent for each 64 x 64."""
+    rows, cols = x.shape
+    padded = torch.nn.functional.pad(x, (0, -cols % PIECE, 0, -rows % PIECE))
+    tiles = padded.view(padded.shape[0] // PIECE, PIECE, padded.shape[1] // PIECE, PIECE)
+    return mapped(tiles, bits, (1, 3)).reshape(padded.shape)[:rows, :cols]
 
 
 class Input:
@@ -69,8 +81,12 @@ class Input:
         if form == "element":
             typical = x.abs().mean(1, keepdim=True) if group == "row" else x.abs().mean()
             return x.abs() > threshold * typical
-        largest = self.largest if form == "static" else x.abs().amax(0)
-        return (largest > threshold * largest.median()).expand_as(x)
+        largest = x.abs().amax(0) if form == "feature" else self.largest
+        listed = largest > (5.0 if form == "both" else threshold) * largest.median()
+        if form != "both":
+            return listed.expand_as(x)
+        rest = x.abs().masked_fill(listed, 0)
+        return listed | (rest > threshold * rest.mean(1, keepdim=True))
 
     def __call__(self, x):
         flat = x.reshape(-1, self.features)
@@ -81,15 +97,18 @@ class Input:
             value = flat
         else:
             group, form, _, bits = self.form
-            dim = 1 if group == "row" else (0, 1)
+            def to_format(part, width):
+                if group == "block":
+                    return mapped_blocks(part, width)
+                return mapped(part, width, 1 if group == "row" else (0, 1))
             if form == "plain":
-                value = mapped(flat, 8, dim)
+                value = to_format(flat, 8)
             else:
                 out = self.outliers(flat)
                 self.shares.append(out.float().mean().item())
                 self.gathered += [piece.any(0).float().mean().item() for piece in out.split(PIECE)]
-                value = mapped(flat.masked_fill(out, 0), 8, dim)
-                value = value + mapped(flat.masked_fill(~out, 0), bits, dim)
+                value = to_format(flat.masked_fill(out, 0), 8)
+                value = value + to_format(flat.masked_fill(~out, 0), bits)
         weight = self.exact if self.form in (None, "watch") else self.weight
         return torch.nn.functional.linear(value, weight, self.bias).view(*x.shape[:-1], -1)
 
@@ -130,6 +149,8 @@ def main():
     print(f"| exponents | form | threshold | bits | loss - fp32 | outliers, % | worst layer, % | "
           f"features to gather, % |\n|---|---|---|---|---|---|---|---|")
     for form in FORMS:
+        if o.forms not in f"{form[0]} {form[1]} {form[2]:g} {form[3]}":
+            continue
         use(form)
         line = {"model": o.gguf, "text": os.path.basename(o.text), "rows": o.rows,
                 "length": o.length, "fp32": exact, "group": form[0], "form": form[1],

@@ -35,6 +35,7 @@ const head_class head_classification = {
     .architecture = "ForSequenceClassification",
     .target = TARGET_CLASS,
     .unit = HEAD_PER_ROW,
+    .needs = HEAD_NEEDS_FIRST_TOKEN,
     .width = first_token_width,
     .create = first_token_create,
     .declare = first_token_declare,

@@ -5,7 +5,8 @@
 
 #include "heads/heads.h"
 
-static const head_class *const classes[] = {&head_classification, &head_regression, &head_spans};
+static const head_class *const classes[] = {&head_classification, &head_regression, &head_spans,
+                                            &head_next_token};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
@@ -34,6 +35,12 @@ const head_class *head_class_of_config(const model_config *cfg)
         if (ends_in(cfg->architecture, classes[i]->architecture))
             return classes[i];
     return of_text;
+}
+
+bool head_fits(const head_class *class, const model_class *of)
+{
+    return (class->needs != HEAD_NEEDS_FIRST_TOKEN || of->first_token.out != NULL) &&
+           (class->needs != HEAD_NEEDS_WORDS || of->words != NULL);
 }
 
 int64_t head_units(const head_class *class, const model_input *in)

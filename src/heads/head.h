@@ -19,10 +19,18 @@ typedef struct head {
     const model_class *model; /* of the model below: names of parameters follow it */
     const model_config *cfg;  /* borrowed */
     float dropout;            /* dropout_rates.classifier */
+    bool uses_words;          /* set by declare: it shares the model's table of words */
 } head;
 
 /* Of what a head gives outputs. */
 typedef enum head_unit { HEAD_PER_ROW, HEAD_PER_TOKEN } head_unit;
+
+/* What of the model's class it is made for. */
+typedef enum head_need {
+    HEAD_NEEDS_NOTHING,
+    HEAD_NEEDS_FIRST_TOKEN, /* model_class.first_token */
+    HEAD_NEEDS_WORDS,       /* model_class.words */
+} head_need;
 
 struct head_class {
     const char *name; /* as tasks ask for it: "classification" */
@@ -30,6 +38,7 @@ struct head_class {
         *architecture; /* behind the model's name in config.json: "ForSequenceClassification" */
     target_kind target;
     head_unit unit;
+    head_need needs;
 
     /* The number of outputs of each unit. */
     int64_t (*width)(const model_config *cfg);
@@ -54,6 +63,9 @@ const head_class *head_class_find(const char *name);
 /* The head of a fine-tuned model folder, by "architectures" and "problem_type" of its config.json;
  * where these do not say it, that for a class or a score of a text. */
 const head_class *head_class_of_config(const model_config *cfg);
+
+/* Whether a model of that class can have the head. */
+bool head_fits(const head_class *class, const model_class *of);
 
 /* Units of a batch: rows or tokens. */
 int64_t head_units(const head_class *class, const model_input *in);

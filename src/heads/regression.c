@@ -32,6 +32,7 @@ const head_class head_regression = {
     .architecture = "ForSequenceClassification",
     .target = TARGET_SCORE,
     .unit = HEAD_PER_ROW,
+    .needs = HEAD_NEEDS_FIRST_TOKEN,
     .width = first_token_width,
     .create = first_token_create,
     .declare = first_token_declare,

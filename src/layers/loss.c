@@ -52,6 +52,15 @@ double loss_cross_entropy(const exec *ex, float *dz, const float *z, const int32
     return count == 0 ? 0.0 : total / (double)count;
 }
 
+double loss_of_probabilities(float *p, int64_t index, int64_t classes, float weight)
+{
+    const double loss = -log((double)p[index]);
+    p[index] -= 1.0f;
+    for (int64_t c = 0; c < classes; c++)
+        p[c] *= weight;
+    return loss;
+}
+
 double loss_squared_error(const exec *ex, float *dz, const float *z, const float *y, int64_t n,
                           float scale)
 {

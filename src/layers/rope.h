@@ -8,7 +8,7 @@
  * The halves are those of transformers ("rotate_half"); a file with neighbouring pairs has its rows
  * reordered when it is read.  Scaling of the frequencies (rope_scaling of config.json):
  *   linear   every frequency divided by factor
- *   llama3   low ones divided by factor, high ones not, in between a straight line  [Llama3 model]
+ *   llama3   low ones divided by factor, high ones not, in between a straight line      [Dubey2024]
  *
  * Angles, sine and cosine are computed in double by fixed operations, so that tables are the same
  * on every machine; the rotation is float.  The backward turns the other way.

@@ -10,8 +10,6 @@
 
 #include "layers/dropout.h"
 
-enum { LEAST_PIECE = 32, PIECES_PER_THREAD = 4 };
-
 void bert_layer_bind_output(const bert *b, exec *ex, bert_layer *layer, const sequences *seq,
                             arena *kept)
 {
@@ -36,26 +34,6 @@ void bert_layer_bind_inner(const bert *b, exec *ex, bert_layer *layer, const seq
     linear_input_bind(ex, &layer->h1, kept, tokens, d);
     nonlinearity_state_bind(ex, &layer->act_state, kept, tokens * f);
     linear_input_bind(ex, &layer->g, kept, tokens, f);
-}
-
-/* -------------------------------------------------------------------------------- pieces ---- */
-
-/* Whether a piece of the rows can be computed without the others. */
-static bool rows_are_independent(const exec *ex)
-{
-    return ex->format.kind == FORMAT_DFP && ex->format.group != GROUP_TENSOR;
-}
-
-/* Rows of one piece: a multiple of the panels of every kernel and of the blocks of exponents. */
-static int64_t rows_of_piece(const exec *ex, int64_t tokens)
-{
-    if (!rows_are_independent(ex))
-        return tokens;
-    const int64_t least = ex->format.group == GROUP_BLOCK ? GROUP_BLOCK_SIZE : LEAST_PIECE;
-    int64_t rows = ex->family->piece_rows;
-    while (ex->threads > 1 && rows > least && tokens < rows * PIECES_PER_THREAD * ex->threads)
-        rows /= 2;
-    return rows;
 }
 
 /* ------------------------------------------------------------------------------- forward ---- */
@@ -131,7 +109,7 @@ void bert_rows_forward(bert_forward_rows *job, exec *ex, int64_t tokens)
     }
     if (job->before >= 0)
         linear_prepare(ex, &b->layers[job->before].qkv);
-    exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens), forward_piece, job);
+    exec_parallel_fork(ex, tokens, model_piece_rows(ex, tokens), forward_piece, job);
 }
 
 void bert_layer_again(bert *b, exec *ex, int64_t index, float *h, float *mixed, float *qkv,
@@ -242,7 +220,7 @@ static void backward_piece(void *arg, exec *ex, int64_t begin, int64_t end)
 void bert_rows_backward(bert *b, exec *ex, int64_t index, const bert_gradients *g, int64_t tokens)
 {
     backward_rows job = {b, index, g};
-    exec_parallel_fork(ex, tokens, rows_of_piece(ex, tokens), backward_piece, &job);
+    exec_parallel_fork(ex, tokens, model_piece_rows(ex, tokens), backward_piece, &job);
     if (index + 1 < b->base.cfg->num_hidden_layers) {
         const bert_layer *above = &b->layers[index + 1];
         linear_backward_params(ex, &g->of_qkv, g->qkv, &above->x, &above->qkv);

@@ -8,8 +8,9 @@
 #include "base/json_util.h"
 #include "base/utf8.h"
 #include "models/bert.h"
+#include "models/decoder.h"
 
-static const model_class *const classes[] = {&bert_class};
+static const model_class *const classes[] = {&bert_class, &decoder_class};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
@@ -59,7 +60,27 @@ cleanup:
 
 mts_status model_load_config(mts_ctx *ctx, const char *dir, model_config *cfg)
 {
-    return model_config_load(ctx, dir, check_architecture, cfg);
+    mts_status st = MTS_OK;
+    const model_class *class;
+    MTS_TRY(model_config_load(ctx, dir, check_architecture, cfg));
+    class = model_class_of_config(cfg);
+    if (class->complete != NULL)
+        class->complete(cfg);
+cleanup:
+    return st;
+}
+
+enum { LEAST_PIECE = 32, PIECES_PER_THREAD = 4 };
+
+int64_t model_piece_rows(const exec *ex, int64_t tokens)
+{
+    if (ex->format.kind != FORMAT_DFP || ex->format.group == GROUP_TENSOR)
+        return tokens;
+    const int64_t least = ex->format.group == GROUP_BLOCK ? GROUP_BLOCK_SIZE : LEAST_PIECE;
+    int64_t rows = ex->family->piece_rows;
+    while (ex->threads > 1 && rows > least && tokens < rows * PIECES_PER_THREAD * ex->threads)
+        rows /= 2;
+    return rows;
 }
 
 activation_kind model_act_kind(model_act act)

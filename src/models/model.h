@@ -36,6 +36,8 @@ typedef struct model {
     const model_class *class;
     const model_config *cfg; /* borrowed */
     model_options options;
+    bool words_shared; /* the head's backward, which is before, writes the gradient of the table of
+                          words: the model's adds to it */
 } model;
 
 /* Numbers of random streams: an architecture has those from MODEL_STREAM_FIRST on for what is there
@@ -53,10 +55,15 @@ struct model_class {
     const char *name;               /* as in class names of transformers: "Bert" + "ForX" */
     const char *const *model_types; /* of config.json; NULL behind the last */
     const char *prefix;             /* of parameter names, "bert.": files may lack it */
-    first_token_names first_token;
+    const char *words;              /* name of the table of words, which a head over the vocabulary
+                                       may share; NULL: no such head */
+    first_token_names first_token;  /* names NULL: no such head */
 
     /* Refuse a config.json of these types that would load, but compute something else. */
     model_config_check_fn *check;
+    /* Set what this architecture means by keys that are absent, or has other keys for; may be NULL.
+     */
+    void (*complete)(model_config *cfg);
     /* *out: a model for cfg, without memory for numbers.  MTS_ERR_MEMORY. */
     mts_status (*create)(mts_ctx *ctx, const model_config *cfg, const model_options *options,
                          model **out);
@@ -83,6 +90,11 @@ MTS_NODISCARD mts_status model_load_config(mts_ctx *ctx, const char *dir, model_
 
 /* The class for a configuration, by its model_type, or NULL. */
 const model_class *model_class_of_config(const model_config *cfg);
+
+/* Rows of one piece, for layers that run piece by piece over the rows between two attentions: a
+ * multiple of the panels of every kernel and of the blocks of exponents; all of them where they
+ * share an exponent, and in the float formats. */
+int64_t model_piece_rows(const exec *ex, int64_t tokens);
 
 /* The activation function that config.json's hidden_act names. */
 activation_kind model_act_kind(model_act act);

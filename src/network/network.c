@@ -164,10 +164,14 @@ static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
     const model_class *class = model_class_of_config(&net->cfg);
     MTS_CHECK(class != NULL, MTS_ERR_UNSUPPORTED,
               "config.json: model_type: this architecture is not supported");
+    MTS_CHECK(head_fits(kind, class), MTS_ERR_UNSUPPORTED,
+              "config.json: a model of type \"%s\" has no head for %s here",
+              model_config_type(&net->cfg), kind->name);
     MTS_TRY(class->create(ctx, &net->cfg, options, &net->body));
     MTS_TRY(head_create(ctx, kind, class, &net->cfg, options->dropout.classifier, &net->head));
     class->declare(net->body, &net->params);
     kind->declare(net->head, &net->params);
+    net->body->words_shared = net->head->uses_words;
     MTS_CHECK(net->params.status == MTS_OK, net->params.status, "out of memory: parameters");
 cleanup:
     return st;

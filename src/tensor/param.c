@@ -1,6 +1,7 @@
 /* Parameters: declaring and allocating.  See param.h. */
 #include "tensor/param.h"
 
+#include <string.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -52,6 +53,14 @@ void param_freeze(param *p)
 {
     if (p != NULL)
         p->trained = false;
+}
+
+param *param_list_find(const param_list *list, const char *name)
+{
+    for (int64_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i]->name, name) == 0)
+            return list->items[i];
+    return NULL;
 }
 
 int64_t param_list_trained_elements(const param_list *list)

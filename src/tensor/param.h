@@ -69,6 +69,9 @@ static inline int64_t param_size(const param *p)
 param *param_declare(param_list *list, param_role role, int64_t rows, int64_t cols,
                      const char *name, ...) MTS_PRINTF(5, 6);
 
+/* The parameter of that name, or NULL. */
+param *param_list_find(const param_list *list, const char *name);
+
 /* Elements of all trained parameters. */
 int64_t param_list_trained_elements(const param_list *list);
 

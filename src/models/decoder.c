@@ -1,0 +1,189 @@
+/* A decoder from token ids to hidden states, and back to the gradients.  See decoder.h. */
+#include "models/decoder.h"
+
+#include <jansson.h>
+
+#include "models/decoder_internal.h"
+
+static const char *const model_types[] = {"llama", "mistral", "qwen2", NULL};
+
+static mts_status check(mts_ctx *ctx, const char *file, json_t *json)
+{
+    decoder_config ignored;
+    return decoder_config_read(ctx, file, json, &ignored);
+}
+
+/* There is no dropout but that of attention, which has another key; every position is one type. */
+static void complete(model_config *cfg)
+{
+    const json_t *p = json_object_get(cfg->json, "attention_dropout");
+    cfg->hidden_dropout_prob = 0.0;
+    cfg->attention_probs_dropout_prob = json_is_number(p) ? json_number_value(p) : 0.0;
+}
+
+const model_class decoder_class = {
+    .name = "Llama",
+    .model_types = model_types,
+    .prefix = "model.",
+    .words = "model.embed_tokens.weight",
+    .check = check,
+    .complete = complete,
+    .create = decoder_create,
+    .destroy = decoder_destroy,
+    .declare = decoder_declare,
+    .bind = decoder_bind,
+    .bind_batch = decoder_bind_batch,
+    .forward = decoder_forward,
+    .backward = decoder_backward,
+};
+
+/* ----------------------------------------------------------------------------- a batch ------- */
+
+/* What the next layer's forward reads while the present one's is still needed in the backward. */
+static void bind_input(exec *ex, decoder_layer *layer, const sequences *seq, arena *kept)
+{
+    const int64_t t = seq->tokens, w = layer->qkv.in;
+    linear_input_bind(ex, &layer->x, kept, t, w);
+    layernorm_state_bind(ex, &layer->norm1_state, kept, t, w);
+    attention_state_bind(ex, &layer->attention_state, kept, &layer->attention, t, seq->count);
+}
+
+static void bind_inner(exec *ex, decoder_layer *layer, const sequences *seq, arena *kept)
+{
+    const int64_t t = seq->tokens, w = layer->qkv.in, f = layer->gated.n;
+    linear_input_bind(ex, &layer->context, kept, t, layer->out.in);
+    layernorm_state_bind(ex, &layer->norm2_state, kept, t, w);
+    linear_input_bind(ex, &layer->y, kept, t, w);
+    gated_state_bind(ex, &layer->gated_state, kept, &layer->gated, t);
+    linear_input_bind(ex, &layer->g, kept, t, f);
+}
+
+/* Bind one part of what the layers keep, in `places` places that the layers use in turn. */
+static void bind_part(decoder *d, exec *ex, const sequences *seq, arena *kept, int64_t places,
+                      void (*bind)(exec *, decoder_layer *, const sequences *, arena *))
+{
+    const size_t start = kept->used;
+    size_t end = start;
+    for (int64_t l = 0; l < d->base.cfg->num_hidden_layers; l++) {
+        if (l % places == 0)
+            kept->used = start;
+        bind(ex, &d->layers[l], seq, kept);
+        end = kept->used > end ? kept->used : end;
+    }
+    kept->used = end;
+}
+
+void decoder_bind_batch(model *m, exec *ex, const model_input *in, arena *kept)
+{
+    decoder *d = (decoder *)m;
+    const int64_t layers = m->cfg->num_hidden_layers, t = in->seq.tokens, w = m->cfg->hidden_size;
+    const bool again = ex->training && m->options.recompute;
+    const bool keep = ex->training && !again;
+    rope_table_bind(&d->rope, kept, &d->config.rope, in->seq.max_length);
+    layernorm_state_bind(ex, &d->final_norm_state, kept, t, w);
+    d->inputs = again ? arena_take(kept, (size_t)(layers * t * w), sizeof(float)) : NULL;
+    bind_part(d, ex, &in->seq, kept, keep ? layers : 2, bind_input);
+    bind_part(d, ex, &in->seq, kept, keep ? layers : 1, bind_inner);
+}
+
+/* Turn q and k of qkv[tokens][in width], or their gradients back. */
+static void turn(const decoder *d, exec *ex, float *qkv, const model_input *in, bool backward)
+{
+    const attention *a = &d->layers[0].attention;
+    rope_apply(ex, &d->rope, qkv, attention_in_width(a), a->heads + a->kv_heads, a->head_dim,
+               in->positions, in->seq.tokens, backward);
+}
+
+/* Where the input of layer l is kept for recomputation, or NULL. */
+static float *input_of(const decoder *d, const model_input *in, int64_t l)
+{
+    return d->inputs == NULL ? NULL : d->inputs + l * in->seq.tokens * d->base.cfg->hidden_size;
+}
+
+/* The attention of layer l, from the projections at rows->qkv; where its output goes. */
+static void attend(decoder *d, exec *ex, decoder_forward_rows *rows, int64_t l, float *mixed,
+                   const model_input *in)
+{
+    decoder_layer *layer = &d->layers[l];
+    float *context = linear_input_source(&layer->context, mixed);
+    turn(d, ex, rows->qkv, in, false);
+    attention_forward(ex, context, rows->qkv, &in->seq, &layer->attention, &layer->attention_state);
+    rows->mixed = context;
+}
+
+void decoder_forward(model *m, exec *ex, const model_input *in, float *h)
+{
+    decoder *d = (decoder *)m;
+    const int64_t layers = m->cfg->num_hidden_layers, t = in->seq.tokens;
+    const size_t mark = exec_mark(ex);
+    float *mixed = exec_take(ex, t * d->layers[0].out.in, sizeof(float));
+    float *qkv = exec_take(ex, t * d->layers[0].qkv.out, sizeof(float));
+    decoder_forward_rows rows = {.model = d, .after = -1, .before = 0, .h = h};
+    rope_table_fill(ex, &d->rope, &d->config.rope);
+    embedding_forward(ex, h, in->ids, t, &d->word, false);
+    rows.qkv = attention_source(&d->layers[0].attention_state, qkv);
+    rows.input = input_of(d, in, 0);
+    decoder_rows_forward(&rows, ex, t);
+    for (int64_t l = 0; l < layers; l++) {
+        attend(d, ex, &rows, l, mixed, in);
+        rows.after = l;
+        rows.before = l + 1 < layers ? l + 1 : -1;
+        if (l + 1 < layers) {
+            rows.qkv = attention_source(&d->layers[l + 1].attention_state, qkv);
+            rows.input = input_of(d, in, l + 1);
+        }
+        decoder_rows_forward(&rows, ex, t);
+    }
+    layernorm_forward(ex, h, h, t, &d->final_norm, &d->final_norm_state);
+    exec_release(ex, mark);
+}
+
+/* What layer l did not keep, from its input.  Gradients of the layer above that serve as scratch
+ * are not needed any more. */
+static void recompute_layer(decoder *d, exec *ex, int64_t l, const decoder_gradients *g,
+                            const model_input *in)
+{
+    const int64_t t = in->seq.tokens;
+    const size_t mark = exec_mark(ex);
+    float *h = exec_take(ex, t * d->base.cfg->hidden_size, sizeof(float));
+    float *qkv = exec_take(ex, t * d->layers[l].qkv.out, sizeof(float));
+    decoder_forward_rows rows = {.model = d, .after = -1, .before = l, .h = h};
+    exec_copy(ex, h, input_of(d, in, l), (size_t)(t * d->base.cfg->hidden_size) * sizeof(float));
+    rows.qkv = attention_source(&d->layers[l].attention_state, qkv);
+    decoder_rows_forward(&rows, ex, t);
+    attend(d, ex, &rows, l, g->mixed, in);
+    rows.after = l;
+    rows.before = -1;
+    rows.again = true;
+    decoder_rows_forward(&rows, ex, t);
+    exec_release(ex, mark);
+}
+
+void decoder_backward(model *m, exec *ex, const model_input *in, float *dh)
+{
+    decoder *d = (decoder *)m;
+    const int64_t t = in->seq.tokens, w = m->cfg->hidden_size;
+    const size_t mark = exec_mark(ex);
+    decoder_gradients g;
+    embedding_gradient words;
+    /* forward: out = RMS(h) */
+    layernorm_backward(ex, dh, dh, t, &d->final_norm, &d->final_norm_state);
+    decoder_gradients_take(d, ex, &g, dh, t);
+    for (int64_t l = m->cfg->num_hidden_layers - 1; l >= 0; l--) {
+        decoder_layer *layer = &d->layers[l];
+        if (m->options.recompute)
+            recompute_layer(d, ex, l, &g, in);
+        decoder_rows_backward(d, ex, l, &g, t);
+        attention_backward(ex, g.qkv, g.mixed, &in->seq, &layer->attention,
+                           &layer->attention_state);
+        turn(d, ex, g.qkv, in, true);
+    }
+    decoder_rows_backward(d, ex, -1, &g, t);
+    /* forward: h = word */
+    const bool accumulate = ex->accumulate_grads;
+    ex->accumulate_grads = accumulate || m->words_shared;
+    embedding_map_gradient(ex, &words, dh, t, w, &d->word);
+    embedding_backward(ex, &words, in->ids, &d->word);
+    ex->accumulate_grads = accumulate;
+    exec_release(ex, mark);
+}
