@@ -58,6 +58,8 @@ struct model_class {
     const char *words;              /* name of the table of words, which a head over the vocabulary
                                        may share; NULL: no such head */
     first_token_names first_token;  /* names NULL: no such head */
+    const char *usual_head; /* name of the head that training takes where nothing else is said;
+                               NULL: the task decides */
 
     /* Refuse a config.json of these types that would load, but compute something else. */
     model_config_check_fn *check;

@@ -4,11 +4,13 @@
 #include <math.h>
 
 #include "base/json_util.h"
+#include "tasks/language_modeling.h"
 #include "tasks/question_answering.h"
 #include "tasks/text_classification.h"
 
 /* The first that the options want is taken; the last one takes what no other does. */
-static const task_class *const classes[] = {&question_answering_class, &text_classification_class};
+static const task_class *const classes[] = {&question_answering_class, &language_modeling_class,
+                                            &text_classification_class};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 

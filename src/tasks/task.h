@@ -80,7 +80,8 @@ struct task_class {
 
     /*
      * Whether these options ask for this task.  head: name of the head of the model that is
-     * evaluated, NULL before training.  The first class of the table that says so is taken.
+     * evaluated; before training that which such a model has usually, or NULL.  The first class of
+     * the table that says so is taken.
      */
     bool (*wanted)(const mts_options *o, const char *head);
 
@@ -134,8 +135,8 @@ struct task_class {
 /*
  * *out: the task that the options ask for, owned by the caller (task_close).
  *
- * head    of the model that is evaluated or predicts ("classification", ...), NULL before training
- *         or where it is not known.
+ * head    of the model that is evaluated or predicts ("classification", ...); before training the
+ *         one that such a model has usually (model_class.usual_head), or NULL
  * stored  what `store` put into the folder of that model; borrowed for the call; NULL: nothing, or
  *         before training.
  * MTS_ERR_ARGUMENT: unknown names, nothing to read, options that contradict each other;

@@ -346,7 +346,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     r->origin.model_dir =
         r->origin.resume_dir != NULL ? r->origin.resume_dir : o->model_name_or_path;
     MTS_TRY(model_load_config(ctx, r->origin.model_dir, &cfg));
-    known = purpose.train ? NULL : head_class_of_config(&cfg)->name;
+    known = purpose.train ? model_class_of_config(&cfg)->usual_head
+                          : head_class_of_config(&cfg)->name;
     r->max_seq_length = settings_max_length(o, &cfg, known);
     MTS_TRY(tokenizer_open(ctx, r->origin.model_dir, &r->tokenizer));
     if (o->do_lower_case >= 0)
