@@ -69,8 +69,8 @@ void attention_state_bind(const exec *ex, attention_state *state, arena *a, cons
  */
 float *attention_source(const attention_state *state, float *scratch);
 
-/* out[tokens][out width] from qkv[tokens][in width] (Q, K, V side by side); overwritten.  In the float
- * formats qkv must be state->qkv. */
+/* out[tokens][out width] from qkv[tokens][in width] (Q, K, V side by side); overwritten.  In the
+ * float formats qkv must be state->qkv. */
 void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,
                        const attention *attn, attention_state *state);
 /* dqkv[tokens][in width] from dout[tokens][out width]; overwritten. */

@@ -22,9 +22,9 @@ typedef struct linear {
     const char *name; /* borrowed */
     int id;           /* of its random streams */
     int64_t out, in;
-    param *weight,
-        *bias; /* bias may be NULL; weight->value[out][in]; several parameters may follow each other in
-                             memory and act as one matrix (query, key, value) */
+    param *weight; /* value[out][in]; several parameters may follow each other in memory and act as
+                      one matrix (query, key, value) */
+    param *bias;   /* or NULL */
     gemm_operand straight, transposed; /* the packed weight; in the model's arena, as the next */
     float *row_scale;                  /* of the weight's rows, for folding (row group) */
     uint16_t *bf16;                    /* the weight in bf16 */

@@ -10,7 +10,7 @@
  * TinyLlama, Mistral (without a window), Qwen2, Qwen2.5.
  * Documents lie one behind the other without seeing each other: a sequence of the batch is one.
  *
- * Path: network_learn -> decoder_forward / decoder_backward (by decoder_class) -> linear_forward ...
+ * Path: network_learn -> decoder_forward / decoder_backward (decoder_class) -> linear_forward ...
  */
 #ifndef MTS_MODELS_DECODER_H
 #define MTS_MODELS_DECODER_H

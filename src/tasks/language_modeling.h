@@ -16,8 +16,8 @@
  *     question, answer         the same: the prompt is the question and a line end (GSM8K)
  *
  * A row of a prompt and an answer is tokenised as one text, and the prompt by itself, to find where
- * the answer begins.  Rows of which nothing is learned, for the prompt alone is as long as a row may
- * be, are left out and counted.
+ * the answer begins.  Rows of which nothing is learned, because the prompt alone is as long as a
+ * row may be, are left out and counted.
  */
 #ifndef MTS_TASKS_LANGUAGE_MODELING_H
 #define MTS_TASKS_LANGUAGE_MODELING_H
