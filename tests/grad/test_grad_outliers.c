@@ -377,8 +377,8 @@ static double error_of(const num_format *format, bool listed)
     return sqrt(sum / (ROWS * OUT));
 }
 
-/* What the lists are for.  With 8-bit weights, what is left is the rounding of the weights that meet
- * the large features; with wider ones it is that of the other features. */
+/* What the lists are for.  With 8-bit weights, what is left is the rounding of the weights that
+ * meet the large features; with wider ones it is that of the other features. */
 static void use(void **state)
 {
     static const struct {
