@@ -469,6 +469,8 @@ static void test_items_of_a_checkpoint(void **state)
     static const char *const of_integers[] = {"activation_bits", "attention_bits", "exponent_group",
                                               "gradient_bits",   "norm_bits",      "rounding",
                                               "weight_bits"};
+    static const char *const of_outliers[] = {"outliers", "outlier_bits", "outlier_threshold",
+                                              "outlier_update"};
     const size_t count = sizeof names / sizeof names[0];
     const run_path out = run_folder_path("items"), from = run_folder_path("items/checkpoint-1");
     const run_path file = run_folder_path("items/checkpoint-1/trainer_state.json");
@@ -496,6 +498,19 @@ static void test_items_of_a_checkpoint(void **state)
     o.output_dir = out.text;
     assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_ERR_BAD_FILE);
     assert_non_null(strstr(mts_error_text(ctx), "--later 1, this run nothing"));
+    json_decref(root);
+
+    o = run_folder_options();
+    o.max_steps = 1;
+    o.outliers = "feature";
+    o.overwrite_output_dir = true;
+    train(&o, out.text);
+    root = load_json(from.text, "trainer_state.json");
+    callbacks = json_object_get(root, "stateful_callbacks");
+    items = json_object_get(json_object_get(callbacks, "mantissa"), "run");
+    assert_int_equal(json_object_size(items), count + 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_non_null(json_object_get(items, of_outliers[i]));
     json_decref(root);
 
     o = run_folder_options();
