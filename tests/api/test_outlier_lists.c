@@ -1,6 +1,6 @@
 /*
- * Lists of outlier features in folders (--outliers feature): a training finds those of its model and
- * keeps them, evaluation and prediction go by them; folders without lists, and hostile ones.
+ * Lists of outlier features in folders (--outliers feature): a training finds those of its model
+ * and keeps them, evaluation and prediction go by them; folders without lists, and hostile ones.
  */
 #include <stdarg.h>
 #include <stddef.h>

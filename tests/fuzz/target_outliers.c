@@ -1,5 +1,5 @@
-/* network/network_outliers: the lists of outlier features of a config.json are refused, or are lists
- * of this network that are read again as they are stored. */
+/* network/network_outliers: the lists of outlier features of a config.json are refused, or are
+ * lists of this network that are read again as they are stored. */
 #include "fuzz/fuzz_target.h"
 
 #include <jansson.h>
