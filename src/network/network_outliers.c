@@ -117,10 +117,11 @@ cleanup:
     return st;
 }
 
-mts_status network_take_outliers(mts_ctx *ctx, network *net, const char *file, bool *found)
+mts_status network_take_outliers(mts_ctx *ctx, network *net, const json_t *config, const char *file,
+                                 bool *found)
 {
     mts_status st = MTS_OK;
-    const json_t *settings = json_object_get(net->cfg.json, MODEL_CONFIG_SETTINGS);
+    const json_t *settings = json_object_get(config, MODEL_CONFIG_SETTINGS);
     const json_t *lists = json_object_get(settings, lists_key);
     *found = false;
     if (lists == NULL || !network_has_outliers(net))

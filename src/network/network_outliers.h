@@ -41,9 +41,10 @@ outlier_totals network_outlier_totals(const network *net);
  * MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status network_store_outliers(mts_ctx *ctx, network *net);
 
-/* Set the lists to those of net->cfg.json; *found: there are some.  file: for texts.
- * MTS_ERR_BAD_FILE: not what network_store_outliers writes for such a network. */
-MTS_NODISCARD mts_status network_take_outliers(mts_ctx *ctx, network *net, const char *file,
+/* Set the lists to those of a config.json, the object `config`; *found: there are some.  file: for
+ * texts.  MTS_ERR_BAD_FILE: not what network_store_outliers writes for such a network. */
+MTS_NODISCARD mts_status network_take_outliers(mts_ctx *ctx, network *net,
+                                               const struct json_t *config, const char *file,
                                                bool *found);
 
 #endif

@@ -215,6 +215,16 @@ cleanup:
     return st;
 }
 
+static mts_status check_outliers(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(is(o->outliers, "none") || options_tell_outliers(o), MTS_ERR_ARGUMENT,
+              "--outliers %s needs an integer --precision, found %s", o->outliers, o->precision);
+
+cleanup:
+    return st;
+}
+
 static mts_status check_steps(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
@@ -294,6 +304,7 @@ mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
     MTS_TRY(check_optimizer(ctx, options));
     MTS_TRY(check_data(ctx, options));
     MTS_TRY(check_question_answering(ctx, options));
+    MTS_TRY(check_outliers(ctx, options));
     MTS_TRY(check_limits(ctx, options));
     MTS_TRY(check_steps(ctx, options));
     MTS_TRY(check_schedule(ctx, options));

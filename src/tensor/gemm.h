@@ -59,6 +59,8 @@ typedef struct gemm_operand {
     uint8_t *data;
     float *scale;         /* [scale_chunks][rows]: of each row, by chunk in block mode */
     int64_t scale_chunks; /* 1, or chunks in block mode */
+    bool by_block;        /* scales change every chunk of the depth */
+    int64_t depth_room;   /* the depth that its storage is for */
 } gemm_operand;
 
 /* Give op its shape and storage from the arena (which keeps owning it). */

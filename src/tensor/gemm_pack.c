@@ -22,7 +22,8 @@ static gemm_operand shape_operand(const gemm_plan *plan, gemm_side side, int64_t
 {
     const int width = side_width(plan, side);
     assert(depth < GEMM_DEPTH_MAX);
-    gemm_operand op = {.plan = *plan, .side = side, .rows = rows, .depth = depth};
+    gemm_operand op = {
+        .plan = *plan, .side = side, .rows = rows, .depth = depth, .by_block = by_block};
     op.panels = (rows + width - 1) / width;
     op.chunks = (depth + plan->chunk - 1) / plan->chunk;
     op.panel_bytes = side_panel_bytes(plan, side, depth < plan->chunk ? depth : plan->chunk);
@@ -40,19 +41,19 @@ void gemm_operand_bind(gemm_operand *op, arena *a, const gemm_plan *plan, gemm_s
                        int64_t rows, int64_t depth, bool by_block)
 {
     *op = shape_operand(plan, side, rows, depth, by_block);
+    op->depth_room = depth;
     op->data = arena_take(a, (size_t)op->plan.pieces[op->side], piece_bytes(op));
     op->scale = arena_take(a, (size_t)(op->scale_chunks * op->rows), sizeof(float));
 }
 
 void gemm_operand_shorten(gemm_operand *op, int64_t depth)
 {
-    uint8_t *data = op->data;
-    float *scale = op->scale;
-    assert(depth <= op->depth);
-    const gemm_plan plan = op->plan;
-    *op = shape_operand(&plan, op->side, op->rows, depth, op->scale_chunks > 1);
-    op->data = data;
-    op->scale = scale;
+    const gemm_operand old = *op;
+    assert(depth <= old.depth_room);
+    *op = shape_operand(&old.plan, old.side, old.rows, depth, old.by_block);
+    op->depth_room = old.depth_room;
+    op->data = old.data;
+    op->scale = old.scale;
 }
 
 typedef struct pack_job {

@@ -7,12 +7,12 @@
 
 #include "tensor/qmatrix.h"
 
-enum { LEAST_CAPACITY = 8, CAPACITY_SHARE = 16, GATHER_GRAIN = 64 };
+enum { CAPACITY_STEP = 8, CAPACITY_SHARE = 16, GATHER_GRAIN = 64 };
 
 int64_t outlier_capacity(int64_t cols)
 {
-    const int64_t share = (cols / CAPACITY_SHARE + LEAST_CAPACITY - 1) / LEAST_CAPACITY;
-    const int64_t n = share < 1 ? LEAST_CAPACITY : share * LEAST_CAPACITY;
+    const int64_t share = CAPACITY_SHARE * CAPACITY_STEP;
+    const int64_t n = (cols + share - 1) / share * CAPACITY_STEP;
     return n < cols ? n : cols;
 }
 
@@ -76,6 +76,21 @@ void outlier_list_set(outlier_list *list, const int32_t *feature, int64_t count)
     list->version++;
 }
 
+/* The capacity ends among features of this magnitude: of those, `room` are kept. */
+typedef struct capacity_cut {
+    uint32_t bits;
+    int64_t room;
+} capacity_cut;
+
+static capacity_cut cut_of(const outlier_list *list)
+{
+    const uint32_t *end = list->sorted + list->cols;
+    capacity_cut cut = {*(end - list->capacity), 0};
+    for (int64_t i = 1; i <= list->capacity; i++)
+        cut.room += *(end - i) == cut.bits;
+    return cut;
+}
+
 void outlier_list_find(outlier_list *list, float threshold)
 {
     const int64_t n = list->cols;
@@ -84,12 +99,13 @@ void outlier_list_find(outlier_list *list, float threshold)
     memcpy(list->sorted, list->max_bits, (size_t)n * sizeof(uint32_t));
     qsort(list->sorted, (size_t)n, sizeof(uint32_t), compare_bits);
     const float typical = float_of(list->sorted[(n - 1) / 2]);
-    const uint32_t first_cut = list->capacity < n ? list->sorted[n - 1 - list->capacity] : 0;
+    capacity_cut cut = cut_of(list);
     list->found = 0;
     for (int64_t k = 0; k < n; k++) {
-        const bool over = typical > 0.0f && float_of(list->max_bits[k]) > threshold * typical;
+        const uint32_t bits = list->max_bits[k];
+        const bool over = typical > 0.0f && float_of(bits) > threshold * typical;
         list->found += over;
-        if (over && list->max_bits[k] > first_cut)
+        if (over && (bits > cut.bits || (bits == cut.bits && cut.room-- > 0)))
             feature[count++] = (int32_t)k;
     }
     outlier_list_set(list, feature, count);

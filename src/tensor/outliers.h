@@ -7,7 +7,7 @@
  *
  *     max[k]  = max over tokens of |x[t][k]|
  *     typical = the median of max over the features, the lower one of two
- *     feature k is an outlier if max[k] > threshold * typical
+ *     feature k is an outlier if max[k] > threshold * typical > 0
  *
  * The list of an input stays the same while a model is trained, evaluated and used: outliers keep
  * their features during a fine-tuning [Huang2025], and what a row becomes does not depend on the
@@ -34,7 +34,8 @@ typedef struct outlier_list {
     struct outlier_list *next; /* of ex->outliers */
 } outlier_list;
 
-/* Outliers that an input of so many features can have: a sixteenth of them, at least 8. */
+/* Outliers that an input of so many features can have: a sixteenth of them, rounded up to a
+ * multiple of 8. */
 int64_t outlier_capacity(int64_t cols);
 
 /* An empty list for an input, with storage from the arena (which keeps owning it), into
@@ -48,7 +49,7 @@ int64_t outlier_count(const exec *ex, const outlier_list *list);
 void outlier_list_watch(const exec *ex, outlier_list *list, const float *x, int64_t rows);
 
 /* Make the list of what was watched since outlier_list_forget; of more features than it can hold,
- * the largest. */
+ * the largest, of equal ones the first. */
 void outlier_list_find(outlier_list *list, float threshold);
 void outlier_list_forget(outlier_list *list);
 

@@ -1,9 +1,11 @@
 /* Lists of outlier features of a run.  See outlier_lists.h. */
 #include "train/outlier_lists.h"
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "base/file.h"
+#include "base/json_util.h"
 #include "data/sampler.h"
 #include "network/network_outliers.h"
 
@@ -61,13 +63,31 @@ mts_status outlier_lists_prepare(mts_ctx *ctx, network *net, batch *b, const out
         return MTS_OK;
     if (source->keep) {
         MTS_TRY(path_join(ctx, &file, source->dir, "config.json"));
-        MTS_TRY(network_take_outliers(ctx, net, file, &found));
+        MTS_TRY(network_take_outliers(ctx, net, net->cfg.json, file, &found));
     }
     if (!found) {
         MTS_TRY(calibrate(ctx, net, b, source));
         *calibrated = true;
     }
 cleanup:
+    mem_free(file);
+    return st;
+}
+
+mts_status outlier_lists_load(mts_ctx *ctx, network *net, const char *dir)
+{
+    mts_status st = MTS_OK;
+    char *file = NULL;
+    json_t *config = NULL;
+    bool found = false;
+    if (!network_has_outliers(net))
+        return MTS_OK;
+    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+    MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &config));
+    MTS_TRY(network_take_outliers(ctx, net, config, file, &found));
+    MTS_CHECK(found, MTS_ERR_BAD_FILE, "%s: expected mantissa.%s", file, MODEL_CONFIG_OUTLIERS);
+cleanup:
+    json_decref(config);
     mem_free(file);
     return st;
 }

@@ -30,6 +30,10 @@ typedef struct outlier_source {
 MTS_NODISCARD mts_status outlier_lists_prepare(mts_ctx *ctx, network *net, batch *b,
                                                const outlier_source *source, bool *calibrated);
 
+/* The lists of a checkpoint of this run; nothing if the format tells none apart.
+ * MTS_ERR_NOT_FOUND, MTS_ERR_BAD_FILE, MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status outlier_lists_load(mts_ctx *ctx, network *net, const char *dir);
+
 /* text: what the lists hold, for a note. */
 void outlier_lists_describe(const network *net, char *text, size_t bytes);
 

@@ -1,6 +1,7 @@
 /* Predicting with a fine-tuned folder.  See predictor.h. */
 #include "train/predictor.h"
 
+#include "base/file.h"
 #include "network/network_io.h"
 #include "network/network_outliers.h"
 #include "train/outlier_lists.h"
@@ -22,6 +23,7 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
                              .max_tokens = options.limits.eval_tokens,
                              .max_len = options.limits.max_length};
     network_load_report report;
+    char *file = NULL;
     bool listed = false;
     MTS_CHECK(p->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
               "option --max_seq_length: the model has %lld positions, found %lld: give at most "
@@ -38,10 +40,12 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     MTS_TRY(network_check_weights(ctx, cfg, options.head, o->model_name_or_path, HEAD_NEEDED));
     MTS_TRY(network_create(ctx, cfg, &options, &p->net));
     MTS_TRY(network_load(ctx, p->net, o->model_name_or_path, HEAD_NEEDED, &report));
-    MTS_TRY(network_take_outliers(ctx, p->net, o->model_name_or_path, &listed));
+    MTS_TRY(path_join(ctx, &file, o->model_name_or_path, "config.json"));
+    MTS_TRY(network_take_outliers(ctx, p->net, p->net->cfg.json, file, &listed));
     p->calibrate = network_has_outliers(p->net) && !listed;
     MTS_TRY(batch_init(ctx, &p->batch, &plan));
 cleanup:
+    mem_free(file);
     return st;
 }
 

@@ -248,7 +248,8 @@ cleanup:
     return st;
 }
 
-/* Lists of outliers: a training that begins finds its own. */
+/* Lists of outliers: a training that begins finds its own, one that is resumed has those of its
+ * checkpoint. */
 static mts_status prepare_outliers(run *r)
 {
     mts_status st = MTS_OK;
@@ -256,7 +257,7 @@ static mts_status prepare_outliers(run *r)
     const run_data *d = &r->data;
     const outlier_source source = {
         .dir = r->origin.model_dir,
-        .keep = !r->training || r->origin.resume_dir != NULL,
+        .keep = !r->training,
         .rows = r->training        ? &d->train
                 : d->eval_sets > 0 ? &d->eval[0]
                                    : &d->test[0],
@@ -265,6 +266,8 @@ static mts_status prepare_outliers(run *r)
         .seed = (uint64_t)r->o->seed,
     };
     bool calibrated = false;
+    if (r->origin.resume_dir != NULL)
+        return outlier_lists_load(r->ctx, r->net, r->origin.resume_dir);
     MTS_TRY(outlier_lists_prepare(r->ctx, r->net, &r->data.batch, &source, &calibrated));
     if (calibrated && !r->training)
         run_note(r, "%s has no lists of outliers: they are found in the rows of this run",
@@ -365,9 +368,9 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     mem_trim();
     MTS_TRY(create_model(r, &cfg));
     MTS_TRY(load_weights(r));
-    MTS_TRY(prepare_outliers(r));
     if (purpose.train)
         MTS_TRY(prepare_training(r));
+    MTS_TRY(prepare_outliers(r));
 cleanup:
     model_config_deinit(&cfg);
     return st;

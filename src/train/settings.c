@@ -103,13 +103,10 @@ mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t, mod
 {
     mts_status st = MTS_OK;
     const mts_options effective = settings_effective(o, cfg);
-    json_t *object = json_object(), *lists = NULL;
+    json_t *object = json_object();
     MTS_CHECK(object != NULL, MTS_ERR_MEMORY, "out of memory: settings");
     MTS_TRY(options_put_json(ctx, &effective, OPTION_STORED, t->class->answers, object));
     MTS_TRY(t->class->store(ctx, t, object));
-    lists = json_object_get(json_object_get(cfg->json, SETTINGS_KEY), MODEL_CONFIG_OUTLIERS);
-    if (lists != NULL)
-        MTS_TRY(json_util_set(ctx, object, MODEL_CONFIG_OUTLIERS, json_incref(lists)));
     MTS_TRY(json_util_set(ctx, cfg->json, SETTINGS_KEY, json_incref(object)));
 cleanup:
     json_decref(object);

@@ -26,7 +26,7 @@ mts_options settings_effective(const mts_options *o, const model_config *cfg);
  * know of its training (OPTION_STORED), and what the task keeps beside them. */
 #define SETTINGS_KEY MODEL_CONFIG_SETTINGS
 
-/* Put them into cfg, the effective ones; lists of outliers that are there stay. */
+/* Put them into cfg, the effective ones. */
 MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, const task *t,
                                         model_config *cfg);
 

@@ -12,6 +12,7 @@
 #include "train/checkpoint_folder.h"
 #include "train/disk_space.h"
 #include "train/evaluate.h"
+#include "train/outlier_lists.h"
 #include "train/results.h"
 #include "train/train_log.h"
 #include "train/train_state.h"
@@ -197,7 +198,7 @@ cleanup:
     return st;
 }
 
-/* The weights of the best checkpoint, if that is wanted. */
+/* The weights of the best checkpoint, if that is wanted, and its lists of outliers. */
 static mts_status load_best(run *r)
 {
     mts_status st = MTS_OK;
@@ -205,6 +206,7 @@ static mts_status load_best(run *r)
     if (!r->o->load_best_model_at_end || r->state.best_checkpoint == NULL)
         return MTS_OK;
     MTS_TRY(network_load(r->ctx, r->net, r->state.best_checkpoint, HEAD_NEEDED, &report));
+    MTS_TRY(outlier_lists_load(r->ctx, r->net, r->state.best_checkpoint));
     run_note(r, "loaded the best model, %s", r->state.best_checkpoint);
 cleanup:
     return st;

@@ -68,25 +68,29 @@ typedef struct resume_case {
     double momentum, epochs;
     int64_t accumulation, batch;
     bool grouped, regression, stochastic;
+    const char *outlier_update; /* NULL: outliers are not told apart */
 } resume_case;
 
 static const resume_case resume_cases[] = {
-    {"adamw", "adamw", "int8", "cosine", 0, 0.5, 1, 4, false, false, false},
-    {"adamw_8bit", "adamw_8bit", "int8", "cosine", 0, 0.5, 1, 4, false, false, false},
-    {"sgd", "sgd", "int12", "linear", 0.9, 0.5, 1, 4, false, false, false},
-    {"sgd_int16", "sgd_int16", "int8", "linear", 0.9, 0.5, 1, 4, false, false, false},
-    {"sgd_int16 plain", "sgd_int16", "int16", "constant", 0, 0.5, 1, 4, false, false, false},
-    {"remainder", "adamw", "int8", "linear", 0, 2, 3, 8, false, false, false},
-    {"grouped", "adamw", "int10", "linear", 0, 1.2, 1, 8, true, false, false},
-    {"regression", "adamw", "int8", "linear", 0, 0.7, 1, 4, false, true, false},
-    {"fp32", "adamw", "fp32", "linear", 0, 0.5, 1, 4, false, false, false},
-    {"bf16", "sgd", "bf16", "linear", 0.5, 0.5, 1, 4, false, false, false},
-    {"stochastic", "adamw", "int8", "linear", 0, 0.5, 1, 4, false, false, true},
+    {"adamw", "adamw", "int8", "cosine", 0, 0.5, 1, 4, false, false, false, NULL},
+    {"adamw_8bit", "adamw_8bit", "int8", "cosine", 0, 0.5, 1, 4, false, false, false, NULL},
+    {"sgd", "sgd", "int12", "linear", 0.9, 0.5, 1, 4, false, false, false, NULL},
+    {"sgd_int16", "sgd_int16", "int8", "linear", 0.9, 0.5, 1, 4, false, false, false, NULL},
+    {"sgd_int16 plain", "sgd_int16", "int16", "constant", 0, 0.5, 1, 4, false, false, false, NULL},
+    {"remainder", "adamw", "int8", "linear", 0, 2, 3, 8, false, false, false, NULL},
+    {"grouped", "adamw", "int10", "linear", 0, 1.2, 1, 8, true, false, false, NULL},
+    {"regression", "adamw", "int8", "linear", 0, 0.7, 1, 4, false, true, false, NULL},
+    {"fp32", "adamw", "fp32", "linear", 0, 0.5, 1, 4, false, false, false, NULL},
+    {"bf16", "sgd", "bf16", "linear", 0.5, 0.5, 1, 4, false, false, false, NULL},
+    {"stochastic", "adamw", "int8", "linear", 0, 0.5, 1, 4, false, false, true, NULL},
+    {"outliers", "adamw", "int8", "linear", 0, 0.5, 1, 4, false, false, false, "once"},
+    {"outliers by step", "sgd", "int8", "linear", 0.5, 0.7, 2, 4, false, false, true, "step"},
 };
 
 static void resume_everywhere(const resume_case *c)
 {
     const run_path score = run_folder_path("score.tsv"), whole = run_folder_path("whole");
+    const run_path planted = run_folder_path("outliers");
     mts_options o = run_folder_options();
     o.optim = c->optim;
     o.precision = c->precision;
@@ -98,6 +102,12 @@ static void resume_everywhere(const resume_case *c)
     o.group_by_length = c->grouped;
     o.rounding = c->stochastic ? "stochastic" : o.rounding;
     o.save_steps = 1;
+    if (c->outlier_update != NULL) {
+        o.model_name_or_path = planted.text;
+        o.outliers = "feature";
+        o.outlier_threshold = 2.5; /* near some features, which come and go */
+        o.outlier_update = c->outlier_update;
+    }
     if (c->regression) {
         o.do_regression = true;
         o.train_file = o.validation_file = score.text;
@@ -189,10 +199,13 @@ static int64_t best_step(const char *dir, const char *key, bool greater, int64_t
 }
 
 /* A learning rate that does not learn: the best evaluation is not the last. */
-static void keep_best(const char *metric, bool greater, int64_t *best)
+static void keep_best(const char *metric, bool greater, bool outliers, int64_t *best)
 {
     const run_path out = run_folder_path("best");
     mts_options o = run_folder_options();
+    o.outliers = outliers ? "feature" : "none";
+    o.outlier_threshold = 1.6; /* near many features */
+    o.outlier_update = "step";
     o.max_steps = 12;
     o.learning_rate = 0.05;
     o.eval_strategy = o.save_strategy = "steps";
@@ -207,6 +220,7 @@ static void keep_best(const char *metric, bool greater, int64_t *best)
     *best = best_step(out.text, key, greater, 12);
     const run_path kept = run_folder_path("best/checkpoint-%d", (int)*best);
     run_folder_assert_same(out.text, kept.text, "model.safetensors");
+    run_folder_assert_same(out.text, kept.text, "config.json"); /* its outliers, too */
     assert_true(dir_exists(run_folder_path("best/checkpoint-12").text));
     assert_int_equal(run_folder_count(out.text, "checkpoint-"), *best == 12 ? 1 : 2);
     json_t *root = load_json(out.text, "trainer_state.json");
@@ -224,12 +238,15 @@ static void keep_best(const char *metric, bool greater, int64_t *best)
 static void test_best_model_is_kept(void **state)
 {
     (void)state;
-    int64_t by_loss, by_accuracy;
-    keep_best(NULL, false, &by_loss);
-    keep_best("accuracy", true, &by_accuracy);
-    printf("best by loss: step %d, by accuracy: step %d\n", (int)by_loss, (int)by_accuracy);
+    int64_t by_loss, by_accuracy, with_outliers;
+    keep_best(NULL, false, false, &by_loss);
+    keep_best("accuracy", true, false, &by_accuracy);
+    keep_best(NULL, false, true, &with_outliers);
+    printf("best by loss: step %d, by accuracy: step %d, with outliers: step %d\n", (int)by_loss,
+           (int)by_accuracy, (int)with_outliers);
     assert_int_not_equal(by_loss, 12);
     assert_int_not_equal(by_accuracy, 12);
+    assert_int_not_equal(with_outliers, 12);
 }
 
 /* Of evaluations without a checkpoint none can be loaded: the best of the others is. */
@@ -452,6 +469,8 @@ static void test_items_of_a_checkpoint(void **state)
     static const char *const of_integers[] = {"activation_bits", "attention_bits", "exponent_group",
                                               "gradient_bits",   "norm_bits",      "rounding",
                                               "weight_bits"};
+    static const char *const of_outliers[] = {"outliers", "outlier_bits", "outlier_threshold",
+                                              "outlier_update"};
     const size_t count = sizeof names / sizeof names[0];
     const run_path out = run_folder_path("items"), from = run_folder_path("items/checkpoint-1");
     const run_path file = run_folder_path("items/checkpoint-1/trainer_state.json");
@@ -479,6 +498,19 @@ static void test_items_of_a_checkpoint(void **state)
     o.output_dir = out.text;
     assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_ERR_BAD_FILE);
     assert_non_null(strstr(mts_error_text(ctx), "--later 1, this run nothing"));
+    json_decref(root);
+
+    o = run_folder_options();
+    o.max_steps = 1;
+    o.outliers = "feature";
+    o.overwrite_output_dir = true;
+    train(&o, out.text);
+    root = load_json(from.text, "trainer_state.json");
+    callbacks = json_object_get(root, "stateful_callbacks");
+    items = json_object_get(json_object_get(callbacks, "mantissa"), "run");
+    assert_int_equal(json_object_size(items), count + 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_non_null(json_object_get(items, of_outliers[i]));
     json_decref(root);
 
     o = run_folder_options();

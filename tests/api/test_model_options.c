@@ -75,6 +75,28 @@ static void widths(void **state)
     assert_int_equal(read.norm_bits, 12);
 }
 
+/* Outliers: what evaluation needs to know of them, and only where they are told apart. */
+static void outliers(void **state)
+{
+    const run_path out = run_folder_path("outlying");
+    mts_options o = run_folder_options(), read;
+    (void)state;
+    o.outliers = "feature";
+    o.outlier_bits = 14;
+    o.outlier_threshold = 3.25;
+    o.outlier_update = "step";
+    o.max_steps = 1;
+    o.output_dir = out.text;
+    assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_OK);
+    mts_options_default(&read);
+    assert_string_equal(read.outliers, "none");
+    assert_int_equal(mts_options_from_model(ctx, &read, out.text), MTS_OK);
+    assert_string_equal(read.outliers, "feature");
+    assert_int_equal(read.outlier_bits, 14);
+    assert_true(read.outlier_threshold == 3.25);
+    assert_string_equal(read.outlier_update, "once"); /* of training alone */
+}
+
 /* What is not said, or not known here, changes nothing. */
 static void absent(void **state)
 {
@@ -108,6 +130,13 @@ static void hostile(void **state)
         {"{\"mantissa\": {\"exponent_group\": \"\"}}", "expected one of"},
         {"{\"mantissa\": {\"precision\": \"fp32\", \"weight_bits\": 8}}", "weight_bits"},
         {"{\"mantissa\": {\"weight_bits\": 3}}", "weight_bits"},
+        {"{\"mantissa\": {\"outliers\": \"yes\"}}", "expected one of"},
+        {"{\"mantissa\": {\"outliers\": 1}}", "outliers"},
+        {"{\"mantissa\": {\"outlier_bits\": 8}}", "outlier_bits"},
+        {"{\"mantissa\": {\"outlier_bits\": 12.5}}", "outlier_bits"},
+        {"{\"mantissa\": {\"outlier_threshold\": 0}}", "outlier_threshold"},
+        {"{\"mantissa\": {\"precision\": \"fp32\", \"outliers\": \"feature\"}}",
+         "needs an integer"},
         {"{\"mantissa\": {\"max_seq_length\": 60000}}", "at most max_position_embeddings 512"},
         {"{\"max_position_embeddings\": 64, \"mantissa\": {\"max_seq_length\": 65}}",
          "at most max_position_embeddings 64, found 65"},
@@ -171,6 +200,10 @@ static void answers(void **state)
     assert_int_equal(options_put_json(ctx, &o, OPTION_STORED, true, kept), MTS_OK);
     assert_int_equal(json_object_size(kept), stored + 5);
     assert_int_equal(json_integer_value(json_object_get(kept, "doc_stride")), 64);
+    o.outliers = "feature";
+    json_object_clear(other);
+    assert_int_equal(options_put_json(ctx, &o, OPTION_STORED, false, other), MTS_OK);
+    assert_int_equal(json_object_size(other), stored + 3); /* they, their width and threshold */
     assert_true(json_is_true(json_object_get(kept, "version_2_with_negative")));
     o.precision = "bf16";
     json_object_clear(kept);
@@ -184,7 +217,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(absent),     cmocka_unit_test(hostile), cmocka_unit_test(beside_others),
-        cmocka_unit_test(round_trip), cmocka_unit_test(widths),  cmocka_unit_test(answers),
+        cmocka_unit_test(round_trip), cmocka_unit_test(widths),  cmocka_unit_test(outliers),
+        cmocka_unit_test(answers),
     };
     return cmocka_run_group_tests(tests, run_folder_open, run_folder_close);
 }

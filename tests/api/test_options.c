@@ -197,6 +197,11 @@ static void test_refused_values(void **state)
     refuse("learning_rate", "5,5", "expected a number");
     refuse("learning_rate", "-1", "expected 0 to 1000");
     refuse("weight_bits", "17", "expected 0 to 16, found 17");
+    refuse("outlier_bits", "8", "expected 9 to 15, found 8");
+    refuse("outlier_bits", "16", "expected 9 to 15, found 16");
+    refuse("outlier_threshold", "0.9", "expected 1 to 1000000000");
+    refuse("outliers", "features", "expected one of none|feature");
+    refuse("outlier_update", "epoch", "expected one of once|step");
     refuse("precision", "int7", "fp32|bf16|int16|int12|int10|int8");
     refuse("precision", "int", "expected one of");
     refuse("precision", "", "expected one of");
@@ -326,6 +331,11 @@ static void test_combinations(void **state)
     combine("--norm_bits needs an integer --precision, found bf16", "precision", "bf16",
             "norm_bits", "8", NULL);
     combine(NULL, "precision", "int16", "weight_bits", "8", "activation_bits", "12", NULL);
+    combine("--outliers feature needs an integer --precision, found fp32", "precision", "fp32",
+            "outliers", "feature", NULL);
+    combine("found bf16", "outliers", "feature", "precision", "bf16", NULL);
+    combine(NULL, "outliers", "feature", "precision", "int12", "outlier_bits", "15", NULL);
+    combine(NULL, "outliers", "none", "precision", "fp32", NULL);
     combine("not both", "task_name", "rte", "data_dir", "d", "train_file", "a.csv", NULL);
     combine("needs --data_dir", "task_name", "rte", NULL);
     combine("needs --task_name", "data_dir", "d", NULL);

@@ -50,44 +50,50 @@ static bool same_model(const char *a, const char *b)
     return run_folder_same(path_a, path_b);
 }
 
-/* An option, another value of it, and what the refusal of a checkpoint names. */
+/* An option, another value of it, and what the refusal of a checkpoint names; beside outliers of a
+ * model that has some, or not. */
 typedef struct option_case {
     const char *optim, *name, *text, *item;
+    const char *outliers; /* NULL: none */
 } option_case;
 
 static const option_case acting[] = {
-    {"adamw", "seed", "43", "--seed "},
-    {"adamw", "data_seed", "7", "--data_seed "},
-    {"adamw", "optim", "sgd", "--optim "},
-    {"adamw", "learning_rate", "2e-3", "--learning_rate "},
-    {"adamw", "weight_decay", "0.1", "--weight_decay "},
-    {"adamw", "adam_beta1", "0.8", "--adam_beta1 "},
-    {"adamw", "adam_beta2", "0.9", "--adam_beta2 "},
-    {"adamw", "adam_epsilon", "1e-3", "--adam_epsilon "},
-    {"sgd", "sgd_momentum", "0.5", "--sgd_momentum "},
-    {"sgd", "max_grad_norm", "0.1", "--max_grad_norm "},
-    {"adamw", "lr_scheduler_type", "cosine", "--lr_scheduler_type "},
-    {"adamw", "warmup_ratio", "0.5", "--warmup_ratio "},
-    {"adamw", "warmup_steps", "2", "--warmup_steps "},
-    {"adamw", "max_train_samples", "30", "train_samples"},
-    {"adamw", "max_seq_length", "12", "train_tokens"},
-    {"adamw", "do_lower_case", "false", "train_checksum"},
-    {"adamw", "per_device_train_batch_size", "5", "--per_device_train_batch_size "},
-    {"adamw", "gradient_accumulation_steps", "2", "--gradient_accumulation_steps "},
-    {"adamw", "group_by_length", "true", "--group_by_length "},
-    {"adamw", "train_sampling_strategy", "group_by_length", "--group_by_length "},
-    {"adamw", "train_sampling_strategy", "sequential", "--train_sampling_strategy "},
-    {"adamw", "precision", "int12", "--precision "},
-    {"adamw", "weight_bits", "7", "--weight_bits "},
-    {"adamw", "activation_bits", "7", "--activation_bits "},
-    {"adamw", "gradient_bits", "7", "--gradient_bits "},
-    {"adamw", "attention_bits", "7", "--attention_bits "},
-    {"adamw", "norm_bits", "8", "--norm_bits "},
-    {"adamw", "rounding", "nearest", "--rounding "},
-    {"adamw", "exponent_group", "tensor", "--exponent_group "},
-    {"adamw", "hidden_dropout", "0.3", "--hidden_dropout "},
-    {"adamw", "attention_dropout", "0.3", "--attention_dropout "},
-    {"adamw", "classifier_dropout", "0.3", "--classifier_dropout "},
+    {"adamw", "seed", "43", "--seed ", NULL},
+    {"adamw", "data_seed", "7", "--data_seed ", NULL},
+    {"adamw", "optim", "sgd", "--optim ", NULL},
+    {"adamw", "learning_rate", "2e-3", "--learning_rate ", NULL},
+    {"adamw", "weight_decay", "0.1", "--weight_decay ", NULL},
+    {"adamw", "adam_beta1", "0.8", "--adam_beta1 ", NULL},
+    {"adamw", "adam_beta2", "0.9", "--adam_beta2 ", NULL},
+    {"adamw", "adam_epsilon", "1e-3", "--adam_epsilon ", NULL},
+    {"sgd", "sgd_momentum", "0.5", "--sgd_momentum ", NULL},
+    {"sgd", "max_grad_norm", "0.1", "--max_grad_norm ", NULL},
+    {"adamw", "lr_scheduler_type", "cosine", "--lr_scheduler_type ", NULL},
+    {"adamw", "warmup_ratio", "0.5", "--warmup_ratio ", NULL},
+    {"adamw", "warmup_steps", "2", "--warmup_steps ", NULL},
+    {"adamw", "max_train_samples", "30", "train_samples", NULL},
+    {"adamw", "max_seq_length", "12", "train_tokens", NULL},
+    {"adamw", "do_lower_case", "false", "train_checksum", NULL},
+    {"adamw", "per_device_train_batch_size", "5", "--per_device_train_batch_size ", NULL},
+    {"adamw", "gradient_accumulation_steps", "2", "--gradient_accumulation_steps ", NULL},
+    {"adamw", "group_by_length", "true", "--group_by_length ", NULL},
+    {"adamw", "train_sampling_strategy", "group_by_length", "--group_by_length ", NULL},
+    {"adamw", "train_sampling_strategy", "sequential", "--train_sampling_strategy ", NULL},
+    {"adamw", "precision", "int12", "--precision ", NULL},
+    {"adamw", "weight_bits", "7", "--weight_bits ", NULL},
+    {"adamw", "activation_bits", "7", "--activation_bits ", NULL},
+    {"adamw", "gradient_bits", "7", "--gradient_bits ", NULL},
+    {"adamw", "attention_bits", "7", "--attention_bits ", NULL},
+    {"adamw", "norm_bits", "8", "--norm_bits ", NULL},
+    {"adamw", "rounding", "nearest", "--rounding ", NULL},
+    {"adamw", "exponent_group", "tensor", "--exponent_group ", NULL},
+    {"adamw", "outliers", "none", "--outlier_bits ", "feature"}, /* its first item */
+    {"adamw", "outlier_threshold", "1.5", "--outlier_threshold ", "feature"},
+    {"adamw", "outlier_bits", "9", "--outlier_bits ", "feature"},
+    {"adamw", "outlier_update", "step", "--outlier_update ", "feature"},
+    {"adamw", "hidden_dropout", "0.3", "--hidden_dropout ", NULL},
+    {"adamw", "attention_dropout", "0.3", "--attention_dropout ", NULL},
+    {"adamw", "classifier_dropout", "0.3", "--classifier_dropout ", NULL},
 };
 
 /* Another value, another model: with the first ones in a run, and refused in the middle of one. */
@@ -96,10 +102,17 @@ static void test_each_option_acts(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof acting / sizeof acting[0]; i++) {
         const option_case *c = &acting[i];
-        const run_path plain = run_folder_path("%s", c->optim), out = run_folder_path("other");
-        const run_path from = run_folder_path("%s/checkpoint-2", c->optim);
+        const char *kind = c->outliers == NULL ? "" : "-outliers";
+        const run_path plain = run_folder_path("%s%s", c->optim, kind);
+        const run_path from = run_folder_path("%s%s/checkpoint-2", c->optim, kind);
+        const run_path planted = run_folder_path("outliers"), out = run_folder_path("other");
         mts_options o = short_run();
         o.optim = c->optim;
+        if (c->outliers != NULL) {
+            o.model_name_or_path = planted.text;
+            o.outliers = c->outliers;
+            o.outlier_threshold = 3;
+        }
         if (!dir_exists(plain.text))
             train(&o, plain.text);
         set(&o, c->name, c->text);
@@ -130,6 +143,10 @@ static void test_other_options_do_not(void **state)
         {"do_eval", "false"},
         {"adam_epsilon", "1e-8"},
         {"norm_bits", "16"},
+        {"outliers", "none"},
+        {"outlier_threshold", "1.5"},
+        {"outlier_bits", "9"},
+        {"outlier_update", "step"},
         {"hidden_dropout", "0.1"},
         {"attention_dropout", "0.1"},
         {"classifier_dropout", "0.1"},

@@ -47,11 +47,19 @@ cases=("int8" "int12" "int16" "int8 --exponent_group tensor" "int12 --exponent_g
     "int8 --optim adamw_8bit"
     "int10 --gradient_accumulation_steps 2 --group_by_length"
     "int8 --gradient_checkpointing --gradient_accumulation_steps 2"
-    "questions int8 --gradient_checkpointing" "questions int16")
-if sanitized; then cases=("int8" "int16 --exponent_group block" "questions int8"); fi
+    "int8 --outliers feature" "int8 --outliers feature --outlier_update step --exponent_group tensor"
+    "int12 --outliers feature --outlier_threshold 2 --outlier_bits 15 --exponent_group block"
+    "int8 --outliers feature --outlier_update step --outlier_threshold 2 --rounding stochastic"
+    "questions int8 --gradient_checkpointing" "questions int16"
+    "questions int8 --outliers feature")
+if sanitized; then
+    cases=("int8" "int16 --exponent_group block" "questions int8"
+        "int8 --outliers feature --outlier_update step --outlier_threshold 2")
+fi
 for case in "${cases[@]}"; do
     data=("${tiny[@]}")
     [ "$case" = "${case#questions }" ] || data=("${tiny_questions[@]}")
+    [[ "$case" != *--outliers* ]] || data+=(--model_name_or_path "$task/outliers")
     read -ra words <<<"--precision ${case#questions }"
     run 0 train "${data[@]}" --output_dir "$work/reference" "${words[@]}"
     for threads in 1 3; do
@@ -69,6 +77,14 @@ for case in "${cases[@]}"; do
             fail "$case: another model with --gradient_checkpointing $checkpointing"
         rm -rf "$work/other"
         count=$((count + 1))
+    fi
+    # There are outliers to be told apart: without them it is another run.
+    if [[ "$case" = *--outliers* ]]; then
+        run 0 train "${data[@]}" --output_dir "$work/other" "${words[@]}" --outliers none
+        if cmp -s "$work/reference/model.safetensors" "$work/other/model.safetensors"; then
+            fail "$case: the same model without outliers"
+        fi
+        rm -rf "$work/other"
     fi
     # The comparison can fail: another seed is another run.
     run 0 train "${data[@]}" --output_dir "$work/other" "${words[@]}" --seed 43

@@ -75,12 +75,17 @@ kill_three_times() { # FOLDER REFERENCE WORDS...
 killed=0 killed_in_save=0 limit=0
 cases=("int8" "int12" "int16" "int8 --optim sgd --sgd_momentum 0.9 --group_by_length"
     "int8 --optim sgd_int16 --sgd_momentum 0.9 --gradient_accumulation_steps 2"
-    "int8 --optim adamw_8bit --gradient_checkpointing" "questions int8"
+    "int8 --optim adamw_8bit --gradient_checkpointing" "int8 --outliers feature"
+    "int8 --outliers feature --outlier_update step --outlier_threshold 2" "questions int8"
     "questions int16 --gradient_checkpointing")
-if sanitized; then cases=("int8" "int12 --optim sgd_int16 --sgd_momentum 0.9"); fi
+if sanitized; then
+    cases=("int8" "int12 --optim sgd_int16 --sgd_momentum 0.9"
+        "int8 --outliers feature --outlier_update step --outlier_threshold 2")
+fi
 for case in "${cases[@]}"; do
     data=("${tiny[@]}")
     [ "$case" = "${case#questions }" ] || data=("${tiny_questions[@]}")
+    [[ "$case" != *--outliers* ]] || data+=(--model_name_or_path "$task/outliers")
     read -ra words <<<"--precision ${case#questions } --save_steps 1"
     run 0 train "${data[@]}" --output_dir "$work/whole" "${words[@]}"
     kill_three_times "$work/parts" "$work/whole" "${words[@]}" --save_total_limit "$limit"

@@ -51,6 +51,9 @@ static const fuzz_bytes seeds[] = {
                "false\0report_to\0none"),
     FUZZ_BYTES("precision\0int12\0weight_bits\0"
                "12\0exponent_group\0row\0rounding\0nearest"),
+    FUZZ_BYTES("outliers\0feature\0outlier_bits\0"
+               "12\0outlier_threshold\0"
+               "5\0outlier_update\0step"),
     FUZZ_BYTES("do_eval\0"
                "1\0warmup_steps\0"
                ".1\0save_strategy\0epoch\0output_dir\0out"),
@@ -99,6 +102,8 @@ static const char *const words[] = {"1",
                                     "optim",
                                     "bf16",
                                     "block",
+                                    "outlier_",
+                                    "feature",
                                     NULL};
 
 const fuzz_target fuzz_target_options = {

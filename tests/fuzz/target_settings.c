@@ -28,6 +28,8 @@ static const fuzz_bytes seeds[] = {
                "\"attention_bits\":8,\"norm_bits\":16,\"exponent_group\":\"row\","
                "\"max_seq_length\":128},\"max_position_embeddings\":512}"),
     FUZZ_BYTES("{\"mantissa\":{\"precision\":\"fp32\",\"max_seq_length\":24},\"x\":null}"),
+    FUZZ_BYTES("{\"mantissa\":{\"precision\":\"int8\",\"outliers\":\"feature\",\"outlier_bits\":12,"
+               "\"outlier_threshold\":5.0,\"outlier_features\":{\"pooler.dense\":[1,7]}}}"),
     FUZZ_BYTES("{\"hidden_size\":384}"),
 };
 
@@ -60,6 +62,8 @@ static const char *const words[] = {"{",
                                     "\"block\"",
                                     "\"tensor\"",
                                     "\"weight_bits\":8,",
+                                    "\"outliers\":\"feature\",",
+                                    "\"outlier_bits\":",
                                     "\"max_seq_length\":",
                                     "\xff",
                                     "9223372036854775807",

@@ -4,8 +4,10 @@
  */
 #include "support/test_copy.h"
 #include "support/test_folder.h"
+#include "support/test_model.h"
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,8 @@
 #include "base/memory.h"
 #include "models/model.h"
 #include "io/safetensors.h"
+#include "network/network_outliers.h"
+#include "tensor/outliers.h"
 
 enum { TEXT_MAX = 4096 };
 
@@ -77,6 +81,36 @@ static void failing_configs(void **state)
     assert_int_equal(file_make_dirs(&ctx, folder_at("b")), MTS_OK);
     fail_each_allocation(load_label_save, 15, 15);
     assert_int_equal(file_remove_tree(&ctx, folder_at("b")), MTS_OK);
+}
+
+static network *net;
+
+/* Lists of outlier features, to and from the configuration. */
+static mts_status keep_lists(void)
+{
+    mts_status st = MTS_OK;
+    bool found = false;
+    MTS_TRY(network_store_outliers(&ctx, net));
+    MTS_TRY(network_take_outliers(&ctx, net, net->cfg.json, "config.json", &found));
+    assert_true(found);
+cleanup:
+    return st;
+}
+
+static void failing_lists(void **state)
+{
+    test_bert t;
+    num_format format = test_format_dfp(8, GROUP_ROW, false);
+    (void)state;
+    format.outlier_bits = 12;
+    test_bert_init(&t, &(test_shape){0}, &format, 1, NULL);
+    net = t.net;
+    test_set_outliers(&net->ex, 5);
+    assert_int_equal(json_object_set_new(net->cfg.json, MODEL_CONFIG_SETTINGS, json_object()), 0);
+    fail_each_allocation(keep_lists, 9, 60); /* ten lists of five numbers */
+    for (const outlier_list *list = net->ex.outliers; list != NULL; list = list->next)
+        assert_int_equal(list->count, 5);
+    test_bert_deinit(&t);
 }
 
 /* All of base/file that allocates. */
@@ -165,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(failing_configs, folder_open, folder_close),
+        cmocka_unit_test(failing_lists),
         cmocka_unit_test_setup_teardown(failing_files, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(failing_writes, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(failing_opens, folder_open, folder_close),

@@ -8,6 +8,8 @@
  *   mean      of dW and dX over many steps of stochastic rounding: the fp32 gradient
  *   mixed     rounding: Y as of nearest rounding, bit for bit; the mean of dW and dX is that of
  *             the rounded X and W
+ *
+ * With outlier features, too; what they add is in test_grad_outliers.c.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,112 +21,66 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "layers/linear.h"
-#include "support/test_model.h"
+#include "support/linear_case.h"
 
 enum { STEPS = 2000, WIDTH = 15 }; /* of the test of the mean */
 
-/* A layer with an input, an output gradient, and what comes of them. */
-typedef struct layer_case {
-    exec ex;
-    int64_t rows, out, in;
-    param weight, bias;
-    linear lin;
-    linear_input act;
-    arena storage;
-    float *x, *y, *dy, *dx; /* dy is also C of L = sum C Y */
-} layer_case;
-
-static void bind(void *arg)
+/* A format that tells outliers apart. */
+static num_format with_outliers(num_format format)
 {
-    layer_case *c = arg;
-    linear_bind(&c->ex, &c->lin, &c->storage, "the layer", 5, &c->weight, &c->bias, c->out, c->in);
-    c->act = (linear_input){.where = "the layer", .id = 6};
-    linear_input_bind(&c->ex, &c->act, &c->storage, c->rows, c->in);
+    format.outlier_bits = 12;
+    return format;
 }
 
-static void forward(layer_case *c)
+/* Some outlier features, where the format tells them apart. */
+static void set_some_outliers(linear_case *c)
 {
-    float *source = linear_input_source(&c->act, c->x);
-    if (source != c->x)
-        exec_copy(&c->ex, source, c->x, (size_t)(c->rows * c->in) * sizeof(float));
-    linear_input_set(&c->ex, &c->act, source);
-    linear_forward(&c->ex, c->y, &c->act, &c->lin);
-}
-
-static void run(void *arg)
-{
-    layer_case *c = arg;
-    forward(c);
-    linear_backward(&c->ex, c->dx, c->dy, &c->act, &c->lin);
-}
-
-static void case_init(layer_case *c, const num_format *format, int64_t rows, int64_t out,
-                      int64_t in)
-{
-    test_random r = test_random_make("linear");
-    *c = (layer_case){.rows = rows, .out = out, .in = in};
-    test_exec_init(&c->ex, format, 1);
-    test_param_init(&r, &c->weight, out, in, 0.0, 0.5);
-    test_param_init(&r, &c->bias, 1, out, 0.0, 0.5);
-    c->x = test_floats(rows * in);
-    c->dx = test_floats(rows * in);
-    c->y = test_floats(rows * out);
-    c->dy = test_floats(rows * out);
-    test_fill_normal(&r, c->x, rows * in, 0.2, 1.0);
-    test_fill_normal(&r, c->dy, rows * out, 0.0, 1e-3);
-    test_exec_plan(&c->ex, &c->storage, bind, run, c);
-}
-
-static void case_deinit(layer_case *c)
-{
-    assert_string_equal(c->ex.anomaly, "");
-    test_param_deinit(&c->weight);
-    test_param_deinit(&c->bias);
-    test_arena_deinit(&c->storage);
-    mem_free(c->x);
-    mem_free(c->dx);
-    mem_free(c->y);
-    mem_free(c->dy);
-    test_exec_deinit(&c->ex);
+    static const int32_t feature[] = {0, 3, 13};
+    if (c->ex.format.outlier_bits > 0)
+        linear_case_set_outliers(c, feature, 3);
 }
 
 static double loss(void *arg)
 {
-    layer_case *c = arg;
-    forward(c);
+    linear_case *c = arg;
+    linear_case_forward(c);
     return test_dot(c->y, c->dy, c->rows * c->out);
 }
 
 static void differences(void **state)
 {
-    layer_case c;
+    linear_case c;
     const num_format format = test_format_float(FORMAT_FP32);
     (void)state;
-    case_init(&c, &format, 9, 13, 21);
+    linear_case_init(&c, NULL, &format, 9, 13, 21);
     test_random r = test_random_make("large gradient");
     test_fill_normal(&r, c.dy, c.rows * c.out, 0.0, 1.0);
-    run(&c);
+    linear_case_run(&c);
     test_assert_gradient("dX", loss, &c, c.x, c.dx, c.rows * c.in, 0.25f, 1e-4, 2e-5);
     test_assert_gradient("dW", loss, &c, c.weight.value, c.weight.grad, c.out * c.in, 0.25f, 1e-4,
                          2e-5);
     test_assert_gradient("db", loss, &c, c.bias.value, c.bias.grad, c.out, 0.25f, 1e-4, 2e-5);
-    case_deinit(&c);
+    linear_case_deinit(&c);
 }
 
 /* Parameter gradients of a second micro-batch are added; dX may be unwanted. */
 static void accumulation(void **state)
 {
-    const num_format formats[] = {test_format_float(FORMAT_FP32), test_format_float(FORMAT_BF16),
+    const num_format formats[] = {test_format_float(FORMAT_FP32),
+                                  test_format_float(FORMAT_BF16),
                                   test_format_dfp(12, GROUP_TENSOR, false),
                                   test_format_dfp(12, GROUP_ROW, false),
-                                  test_format_dfp(12, GROUP_BLOCK, false)};
+                                  test_format_dfp(12, GROUP_BLOCK, false),
+                                  with_outliers(test_format_dfp(8, GROUP_TENSOR, false)),
+                                  with_outliers(test_format_dfp(8, GROUP_ROW, false)),
+                                  with_outliers(test_format_dfp(8, GROUP_BLOCK, false))};
     (void)state;
     for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++) {
-        layer_case c;
-        case_init(&c, &formats[f], 70, 67, 130);
+        linear_case c;
+        linear_case_init(&c, NULL, &formats[f], 70, 67, 130);
+        set_some_outliers(&c);
         const int64_t n = c.out * c.in;
-        run(&c);
+        linear_case_run(&c);
         float *once = test_floats(n), *once_b = test_floats(c.out);
         memcpy(once, c.weight.grad, (size_t)n * sizeof *once);
         memcpy(once_b, c.bias.grad, (size_t)c.out * sizeof *once_b);
@@ -137,7 +93,7 @@ static void accumulation(void **state)
             assert_true(c.bias.grad[i] == 2.0f * once_b[i]);
         mem_free(once);
         mem_free(once_b);
-        case_deinit(&c);
+        linear_case_deinit(&c);
     }
 }
 
@@ -145,24 +101,26 @@ static void accumulation(void **state)
  * bits as if it were, in a second batch too. */
 static void frozen(void **state)
 {
-    const num_format formats[] = {test_format_float(FORMAT_FP32), test_format_float(FORMAT_BF16),
-                                  test_format_dfp(8, GROUP_TENSOR, true),
-                                  test_format_dfp(8, GROUP_ROW, true),
-                                  test_format_dfp(8, GROUP_BLOCK, true)};
+    const num_format formats[] = {
+        test_format_float(FORMAT_FP32),         test_format_float(FORMAT_BF16),
+        test_format_dfp(8, GROUP_TENSOR, true), test_format_dfp(8, GROUP_ROW, true),
+        test_format_dfp(8, GROUP_BLOCK, true),  with_outliers(test_format_dfp(8, GROUP_ROW, true))};
     (void)state;
     for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++)
         for (int which = 1; which <= 3; which++) {
-            layer_case a, b;
-            case_init(&a, &formats[f], 70, 67, 66);
-            case_init(&b, &formats[f], 70, 67, 66);
+            linear_case a, b;
+            linear_case_init(&a, NULL, &formats[f], 70, 67, 66);
+            linear_case_init(&b, NULL, &formats[f], 70, 67, 66);
+            set_some_outliers(&a);
+            set_some_outliers(&b);
             float *weight = b.weight.grad, *bias = b.bias.grad;
             b.weight.trained = (which & 1) == 0;
             b.bias.trained = (which & 2) == 0;
             b.weight.grad = b.weight.trained ? weight : NULL;
             b.bias.grad = b.bias.trained ? bias : NULL;
             for (int batch = 0; batch < 2; batch++) {
-                run(&a);
-                run(&b);
+                linear_case_run(&a);
+                linear_case_run(&b);
                 test_assert_same("dX", b.dx, a.dx, 70 * 66);
                 if (b.weight.grad != NULL)
                     test_assert_same("dW", weight, a.weight.grad, 67 * 66);
@@ -177,8 +135,8 @@ static void frozen(void **state)
                 assert_true(bias[i] == 0.0f);
             b.weight.grad = weight;
             b.bias.grad = bias;
-            case_deinit(&a);
-            case_deinit(&b);
+            linear_case_deinit(&a);
+            linear_case_deinit(&b);
         }
 }
 
@@ -189,16 +147,16 @@ typedef struct snr {
 static snr measure(const num_format *format, int64_t rows, int64_t out, int64_t in)
 {
     const num_format fp32 = test_format_float(FORMAT_FP32);
-    layer_case a, b;
-    case_init(&a, format, rows, out, in);
-    case_init(&b, &fp32, rows, out, in);
-    run(&a);
-    run(&b);
+    linear_case a, b;
+    linear_case_init(&a, NULL, format, rows, out, in);
+    linear_case_init(&b, NULL, &fp32, rows, out, in);
+    linear_case_run(&a);
+    linear_case_run(&b);
     const snr s = {test_snr_db(a.y, b.y, rows * out), test_snr_db(a.dx, b.dx, rows * in),
                    test_snr_db(a.weight.grad, b.weight.grad, out * in)};
     test_assert_same("db", a.bias.grad, b.bias.grad, out); /* sums the floats in every format */
-    case_deinit(&a);
-    case_deinit(&b);
+    linear_case_deinit(&a);
+    linear_case_deinit(&b);
     return s;
 }
 
@@ -293,7 +251,7 @@ static void keep_off_the_limit(float *x, int64_t n)
     }
 }
 
-static void keep_case_off_the_limit(layer_case *c)
+static void keep_case_off_the_limit(linear_case *c)
 {
     keep_off_the_limit(c->x, c->rows * c->in);
     keep_off_the_limit(c->dy, c->rows * c->out);
@@ -301,15 +259,15 @@ static void keep_case_off_the_limit(layer_case *c)
 }
 
 /* E[dW] and E[dX] over steps are those of `expected`, in fp32. */
-static void check_means(layer_case *c, layer_case *expected)
+static void check_means(linear_case *c, linear_case *expected)
 {
     moments dw, dx;
-    run(expected);
+    linear_case_run(expected);
     moments_init(&dw, c->out * c->in);
     moments_init(&dx, c->rows * c->in);
     for (int step = 0; step < STEPS; step++) {
         c->ex.step = c->ex.weight_version = (uint64_t)step;
-        run(c);
+        linear_case_run(c);
         moments_add(&dw, c->weight.grad);
         moments_add(&dx, c->dx);
     }
@@ -326,16 +284,18 @@ static void unbiased(void **state)
     static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
     const num_format fp32 = test_format_float(FORMAT_FP32);
     (void)state;
-    for (size_t g = 0; g < 3; g++) {
-        layer_case a, b;
-        const num_format f = test_format_dfp(4, groups[g], true);
-        case_init(&a, &f, 13, WIDTH, WIDTH);
-        case_init(&b, &fp32, 13, WIDTH, WIDTH);
+    for (int g = 0; g < 6; g++) {
+        linear_case a, b;
+        num_format f = test_format_dfp(4, groups[g % 3], true);
+        f.outlier_bits = g < 3 ? 0 : 9;
+        linear_case_init(&a, NULL, &f, 13, WIDTH, WIDTH);
+        linear_case_init(&b, NULL, &fp32, 13, WIDTH, WIDTH);
+        set_some_outliers(&a);
         keep_case_off_the_limit(&a);
         keep_case_off_the_limit(&b);
         check_means(&a, &b);
-        case_deinit(&a);
-        case_deinit(&b);
+        linear_case_deinit(&a);
+        linear_case_deinit(&b);
     }
 }
 
@@ -364,12 +324,12 @@ static void mixed_draws(void **state)
     (void)state;
     for (int bits = 8; bits <= 12; bits += 4)
         for (size_t g = 0; g < 3; g++) {
-            layer_case c[3]; /* nearest; mixed in two steps */
+            linear_case c[3]; /* nearest; mixed in two steps */
             num_format f = test_format_dfp(bits, groups[g], false);
             for (int i = 0; i < 3; i++) {
-                case_init(&c[i], &f, 70, 67, 66);
+                linear_case_init(&c[i], NULL, &f, 70, 67, 66);
                 c[i].ex.step = c[i].ex.weight_version = i == 2;
-                run(&c[i]);
+                linear_case_run(&c[i]);
                 test_assert_same("Y", c[i].y, c[0].y, 70 * 67);
                 for (int k = 0; k < i; k++) {
                     assert_memory_not_equal(c[i].dx, c[k].dx, 70 * 66 * sizeof(float));
@@ -379,7 +339,7 @@ static void mixed_draws(void **state)
                 f.rounding = ROUNDING_MIXED;
             }
             for (int i = 0; i < 3; i++)
-                case_deinit(&c[i]);
+                linear_case_deinit(&c[i]);
         }
 }
 
@@ -390,18 +350,18 @@ static void mixed_unbiased(void **state)
     const num_format fp32 = test_format_float(FORMAT_FP32);
     (void)state;
     for (size_t g = 0; g < 3; g++) {
-        layer_case a, b;
+        linear_case a, b;
         num_format f = test_format_dfp(4, groups[g], false);
         f.rounding = ROUNDING_MIXED;
-        case_init(&a, &f, 13, WIDTH, WIDTH);
-        case_init(&b, &fp32, 13, WIDTH, WIDTH);
+        linear_case_init(&a, NULL, &f, 13, WIDTH, WIDTH);
+        linear_case_init(&b, NULL, &fp32, 13, WIDTH, WIDTH);
         keep_case_off_the_limit(&a);
         keep_case_off_the_limit(&b);
         round_to_nearest(&b.ex, b.x, 13, WIDTH, groups[g]);
         round_to_nearest(&b.ex, b.weight.value, WIDTH, WIDTH, groups[g]);
         check_means(&a, &b);
-        case_deinit(&a);
-        case_deinit(&b);
+        linear_case_deinit(&a);
+        linear_case_deinit(&b);
     }
 }
 
@@ -413,21 +373,23 @@ static void anomalies(void **state)
                                         "NaN or infinity in the input of the layer",
                                         "NaN or infinity in the output gradient of the layer"};
     (void)state;
-    for (size_t g = 0; g < 3; g++)
+    for (int g = 0; g < 6; g++)
         for (int where = 0; where < 3; where++) {
-            layer_case c;
-            const num_format f = test_format_dfp(8, groups[g], true);
-            case_init(&c, &f, 70, 67, 66);
+            linear_case c;
+            num_format f = test_format_dfp(8, groups[g % 3], true);
+            f.outlier_bits = g < 3 ? 0 : 12;
+            linear_case_init(&c, NULL, &f, 70, 67, 66);
+            set_some_outliers(&c);
             float *target = where == 0 ? c.weight.value : where == 1 ? c.x : c.dy;
             target[1234] = where == 1 ? -INFINITY : NAN;
-            run(&c);
+            linear_case_run(&c);
             assert_string_equal(c.ex.anomaly, texts[where]);
             c.ex.anomaly[0] = '\0';
             for (int64_t i = 0; i < c.rows * c.out; i++)
                 assert_true(isfinite(c.y[i]));
             for (int64_t i = 0; i < c.out * c.in; i++)
                 assert_true(isfinite(c.weight.grad[i]));
-            case_deinit(&c);
+            linear_case_deinit(&c);
         }
 }
 

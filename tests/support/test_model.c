@@ -387,6 +387,7 @@ void test_bert_init(test_bert *t, const test_shape *shape, const num_format *for
     t->outputs = network_outputs(t->net, &t->in);
     t->logits = test_floats(t->outputs);
     fill_parameters(&t->net->params);
+    test_set_outliers(&t->net->ex, 3);
 }
 
 void test_bert_deinit(test_bert *t)

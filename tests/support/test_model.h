@@ -121,7 +121,8 @@ typedef struct test_bert {
 test_shape test_shape_full(const test_shape *shape);
 void test_config_init(model_config *cfg, const test_shape *shape);
 
-/* A model and a batch of exactly this shape; the same numbers for each format and thread count. */
+/* A model and a batch of exactly this shape; the same numbers for each format and thread count.
+ * Where the format tells outliers apart, the first three features of each input are some. */
 void test_bert_init(test_bert *t, const test_shape *shape, const num_format *format, int threads,
                     const dropout_rates *dropout);
 void test_bert_deinit(test_bert *t);

@@ -120,9 +120,20 @@ static void fill_parameters(const param_list *list)
     }
 }
 
-static mts_status write_model(mts_ctx *ctx, const char *dir)
+/* Two outlier features behind each layer norm. */
+static void plant_outliers(const param_list *list)
+{
+    for (int64_t i = 0; i < list->count; i++)
+        if (strstr(list->items[i]->name, "LayerNorm.bias") != NULL) {
+            list->items[i]->value[5] = 25.0f;
+            list->items[i]->value[40] = -25.0f;
+        }
+}
+
+static mts_status write_model(mts_ctx *ctx, const char *dir, const char *name, bool planted)
 {
     mts_status st = MTS_OK;
+    char *folder = NULL;
     const network_options options = {
         .head = head_class_find("classification"),
         .format = {.kind = FORMAT_FP32},
@@ -132,9 +143,11 @@ static mts_status write_model(mts_ctx *ctx, const char *dir)
     };
     model_config cfg = {0};
     network *net = NULL;
+    MTS_TRY(path_join(ctx, &folder, dir, name));
+    MTS_TRY(file_make_dirs(ctx, folder));
     MTS_TRY(model_config_init(ctx, &cfg));
     MTS_TRY(model_config_set_labels(ctx, &cfg, NULL, 2, false));
-    MTS_TRY(write_vocab(ctx, dir, &cfg.vocab_size));
+    MTS_TRY(write_vocab(ctx, folder, &cfg.vocab_size));
     cfg.hidden_size = 48;
     cfg.num_hidden_layers = 2;
     cfg.num_attention_heads = 4;
@@ -142,24 +155,24 @@ static mts_status write_model(mts_ctx *ctx, const char *dir)
     cfg.max_position_embeddings = 32;
     MTS_TRY(network_create(ctx, &cfg, &options, &net));
     fill_parameters(&net->params);
-    MTS_TRY(network_save(ctx, net, dir));
+    if (planted)
+        plant_outliers(&net->params);
+    MTS_TRY(network_save(ctx, net, folder));
 cleanup:
     network_destroy(net);
     model_config_deinit(&cfg);
+    mem_free(folder);
     return st;
 }
 
 mts_status tiny_task_write(mts_ctx *ctx, const char *dir)
 {
     mts_status st = MTS_OK;
-    char *folder = NULL;
-    MTS_TRY(path_join(ctx, &folder, dir, "model"));
-    MTS_TRY(file_make_dirs(ctx, folder));
-    MTS_TRY(write_model(ctx, folder));
+    MTS_TRY(write_model(ctx, dir, "model", false));
+    MTS_TRY(write_model(ctx, dir, "outliers", true));
     MTS_TRY(write_rows(ctx, dir, "train.tsv", 0, 60, false));
     MTS_TRY(write_rows(ctx, dir, "dev.tsv", 100, 20, false));
     MTS_TRY(write_rows(ctx, dir, "score.tsv", 200, 40, true));
 cleanup:
-    mem_free(folder);
     return st;
 }

@@ -12,6 +12,8 @@
  * Into the folder dir (made if missing; same bytes each time):
  *   model/      config.json, model.safetensors (no head), vocab.txt: width 48, 4 heads, 2 layers,
  *               intermediate 100, 32 positions, dropout 0.1; no size is a multiple of 64
+ *   outliers/   the same, but in the output of each layer norm the features 5 and 40 are far larger
+ *               than the others
  *   train.tsv   60 rows "text<TAB>label" of 3 classes, 3 to 13 words, some of them in more than one
  *               piece
  *   dev.tsv     20 rows of the same kind

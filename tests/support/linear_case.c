@@ -1,0 +1,81 @@
+/* A linear layer alone.  See linear_case.h. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "support/linear_case.h"
+
+static void bind(void *arg)
+{
+    linear_case *c = arg;
+    linear_bind(&c->ex, &c->lin, &c->storage, "the layer", LINEAR_CASE_ID, &c->weight, &c->bias,
+                c->out, c->in);
+    c->act = (linear_input){0};
+    linear_input_name(&c->act, &c->lin, LINEAR_CASE_INPUT_ID);
+    c->input_mark = c->storage.used;
+    linear_input_bind(&c->ex, &c->act, &c->storage, c->rows, c->in);
+}
+
+void linear_case_forward(linear_case *c)
+{
+    float *source = linear_input_source(&c->act, c->x);
+    if (source != c->x)
+        exec_copy(&c->ex, source, c->x, (size_t)(c->rows * c->in) * sizeof(float));
+    linear_input_set(&c->ex, &c->act, source);
+    linear_forward(&c->ex, c->y, &c->act, &c->lin);
+}
+
+static void run(void *arg)
+{
+    linear_case *c = arg;
+    linear_case_forward(c);
+    linear_backward(&c->ex, c->dx, c->dy, &c->act, &c->lin);
+}
+
+void linear_case_run(linear_case *c)
+{
+    run(c);
+}
+
+void linear_case_init(linear_case *c, const gemm_family *family, const num_format *format,
+                      int64_t rows, int64_t out, int64_t in)
+{
+    test_random r = test_random_make("linear");
+    *c = (linear_case){.rows = rows, .out = out, .in = in};
+    test_exec_init(&c->ex, format, 1);
+    if (family != NULL) {
+        c->ex.family = family;
+        c->ex.fk = float_kernels_for(family);
+    }
+    test_param_init(&r, &c->weight, out, in, 0.0, 0.5);
+    test_param_init(&r, &c->bias, 1, out, 0.0, 0.5);
+    c->x = test_floats(rows * in);
+    c->dx = test_floats(rows * in);
+    c->y = test_floats(rows * out);
+    c->dy = test_floats(rows * out);
+    test_fill_normal(&r, c->x, rows * in, 0.2, 1.0);
+    test_fill_normal(&r, c->dy, rows * out, 0.0, 1e-3);
+    test_exec_plan(&c->ex, &c->storage, bind, run, c);
+}
+
+void linear_case_set_outliers(linear_case *c, const int32_t *feature, int64_t count)
+{
+    outlier_list_set(&c->lin.outliers, feature, count);
+    c->storage.used = c->input_mark; /* the next batch is bound for the list */
+    linear_input_bind(&c->ex, &c->act, &c->storage, c->rows, c->in);
+}
+
+void linear_case_deinit(linear_case *c)
+{
+    assert_string_equal(c->ex.anomaly, "");
+    test_param_deinit(&c->weight);
+    test_param_deinit(&c->bias);
+    test_arena_deinit(&c->storage);
+    mem_free(c->x);
+    mem_free(c->dx);
+    mem_free(c->y);
+    mem_free(c->dy);
+    test_exec_deinit(&c->ex);
+}
