@@ -325,6 +325,9 @@ static void test_combinations(void **state)
     combine("expected 0 or 4 to 16, found 3", "weight_bits", "3", NULL);
     combine("--norm_bits needs an integer --precision, found bf16", "precision", "bf16",
             "norm_bits", "8", NULL);
+    combine("--log_formats needs an integer --precision, found bf16", "precision", "bf16",
+            "log_formats", "true", NULL);
+    combine(NULL, "precision", "int12", "log_formats", "true", NULL);
     combine(NULL, "precision", "int16", "weight_bits", "8", "activation_bits", "12", NULL);
     combine("not both", "task_name", "rte", "data_dir", "d", "train_file", "a.csv", NULL);
     combine("needs --data_dir", "task_name", "rte", NULL);
