@@ -173,6 +173,9 @@ typedef struct mts_options {
                                    feature's; default 5 */
     int64_t outlier_bits;       /* 9 to 15; default 12 */
     const char *outlier_update; /* once: found before training; step: anew in each step */
+
+    bool log_formats; /* a line of metrics_file beside each log line of training: how well every
+                         linear layer's numbers were mapped; of integer precisions */
 } mts_options;
 
 typedef enum mts_option_type {

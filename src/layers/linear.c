@@ -14,6 +14,9 @@ void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, para
     *lin = (linear){.name = name, .id = id, .out = out, .in = in, .weight = weight, .bias = bias};
     if (ex->arithmetic->linear->weight_bind != NULL)
         ex->arithmetic->linear->weight_bind(ex, lin, a);
+    if (ex->watch != NULL)
+        format_watch_add(ex->watch, &lin->watch, name, out,
+                         lin->outliers.capacity > 0 ? &lin->outliers : NULL);
 }
 
 void linear_input_name(linear_input *in, linear *lin, int id)
@@ -21,15 +24,24 @@ void linear_input_name(linear_input *in, linear *lin, int id)
     in->where = lin->name;
     in->id = id;
     in->outliers = lin->outliers.capacity > 0 ? &lin->outliers : NULL;
+    in->watch = &lin->watch;
+}
+
+/* Whether the packed weight is that of now. */
+static bool is_packed(const exec *ex, const linear *lin)
+{
+    return lin->version == ex->weight_version + 1 &&
+           lin->outlier_version == lin->outliers.version &&
+           lin->version_stochastic == exec_stochastic_values(ex);
 }
 
 void linear_prepare(exec *ex, linear *lin)
 {
-    if (ex->arithmetic->linear->weight_set == NULL)
+    const bool seen = ex->watch == NULL || lin->watch.weight_seen;
+    if (ex->arithmetic->linear->weight_set == NULL || (is_packed(ex, lin) && seen))
         return;
-    if (lin->version == ex->weight_version + 1 && lin->outlier_version == lin->outliers.version &&
-        lin->version_stochastic == exec_stochastic_values(ex))
-        return;
+    if (!seen)
+        lin->watch.weight_seen = true; /* an evaluation may have packed it: again, to the same */
     lin->outlier_version = lin->outliers.version;
     lin->version = ex->weight_version + 1;
     lin->version_stochastic = exec_stochastic_values(ex);

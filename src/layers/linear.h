@@ -15,6 +15,7 @@
 #define MTS_LAYERS_LINEAR_H
 
 #include "layers/linear_input.h"
+#include "tensor/format_watch.h"
 #include "tensor/gemm.h"
 #include "tensor/param.h"
 
@@ -33,6 +34,7 @@ typedef struct linear {
     outlier_list outliers;       /* of its input; capacity 0: not told apart */
     gemm_operand outlier_weight; /* their columns of the weight */
     uint64_t outlier_version;    /* of the list that was packed */
+    layer_watch watch;           /* how well its matrices are mapped */
 } linear;
 
 /* Storage for the packed weight comes from a, which keeps owning it.  bias NULL: none. */
@@ -42,8 +44,8 @@ void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, para
 /* Say of which layer `in` is the input; id: of its random streams. */
 void linear_input_name(linear_input *in, linear *lin, int id);
 
-/* Map and pack the weight, once per change.  linear_forward does it where it was not done;
- * needed before a forward of several threads. */
+/* Map and pack the weight, once per change (and once more to be watched).  linear_forward does it
+ * where it was not done; needed before a forward of several threads. */
 void linear_prepare(exec *ex, linear *lin);
 
 /* y[rows][out] = x W^T + b; overwritten. */

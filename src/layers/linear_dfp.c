@@ -29,6 +29,7 @@ static void input_set(exec *ex, linear_input *in, const float *x)
         .stochastic = exec_stochastic_values(ex),
         .what = "the input",
         .where = in->where,
+        .record = layer_record(in->watch, WATCHED_INPUT),
     };
     qmatrix_map(ex, &in->q, x, in->cols, &args);
     linear_outliers_input_set(ex, in, x);
@@ -55,6 +56,7 @@ static void weight_set(exec *ex, linear *lin)
         .stochastic = exec_stochastic_values(ex),
         .what = "the weight",
         .where = lin->name,
+        .record = layer_record(&lin->watch, WATCHED_WEIGHT),
     };
     qmatrix w;
     qmatrix_bind(&w, &ex->scratch, lin->out, lin->in, f->weight_bits, f->group);
@@ -98,13 +100,14 @@ static map_args gradient_args(const exec *ex, const linear_input *x, const linea
     };
 }
 
-/* The gradient as dX = G W takes it. */
+/* The gradient as dX = G W takes it; which: the product that it is for. */
 static void map_for_input(exec *ex, qmatrix *q, const float *dy, const linear_input *x,
-                          const linear *lin)
+                          const linear *lin, watched_matrix which)
 {
     const num_format *f = &ex->format;
     map_args args = gradient_args(ex, x, lin, RNG_ROUND_GRADIENT_DX);
     args.col_mul = folds_rows(f) ? lin->row_scale : NULL;
+    args.record = layer_record(&lin->watch, which);
     qmatrix_bind(q, &ex->scratch, x->rows, lin->out, f->gradient_bits, f->group);
     qmatrix_map(ex, q, dy, lin->out, &args);
 }
@@ -114,12 +117,13 @@ static void map_for_params(exec *ex, qmatrix *q, const linear_gradient *g, const
                            const linear_input *x, const linear *lin)
 {
     if (!folds_rows(&ex->format)) {
-        map_for_input(ex, q, dy, x, lin);
+        map_for_input(ex, q, dy, x, lin, WATCHED_GRADIENT_WEIGHT);
         return;
     }
     map_args args = gradient_args(ex, x, lin, RNG_ROUND_GRADIENT_DW);
     args.row_mul = x->q.scale;
     args.col_max = g->col_max;
+    args.record = layer_record(&lin->watch, WATCHED_GRADIENT_WEIGHT);
     qmatrix_bind(q, &ex->scratch, x->rows, lin->out, ex->format.gradient_bits, GROUP_COLUMN);
     qmatrix_map(ex, q, dy, lin->out, &args);
 }
@@ -129,7 +133,7 @@ static void input_gradient(exec *ex, float *dx, const float *dy, const linear_in
 {
     qmatrix q;
     gemm_operand a;
-    map_for_input(ex, &q, dy, x, lin);
+    map_for_input(ex, &q, dy, x, lin, WATCHED_GRADIENT_INPUT);
     gemm_pack(ex, &a, &ex->scratch, &lin->transposed.plan, GEMM_A, &q, false);
     gemm_run(ex, dx, lin->in, &a, &lin->transposed, NULL, false);
 }

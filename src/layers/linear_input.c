@@ -7,8 +7,12 @@
 
 void linear_input_bind(const exec *ex, linear_input *in, arena *a, int64_t rows, int64_t cols)
 {
-    *in = (linear_input){
-        .where = in->where, .id = in->id, .outliers = in->outliers, .rows = rows, .cols = cols};
+    *in = (linear_input){.where = in->where,
+                         .id = in->id,
+                         .outliers = in->outliers,
+                         .watch = in->watch,
+                         .rows = rows,
+                         .cols = cols};
     ex->arithmetic->linear->input_bind(ex, in, a);
 }
 

@@ -52,6 +52,7 @@ void linear_outliers_input_set(exec *ex, linear_input *in, const float *x)
         .stochastic = exec_stochastic_values(ex),
         .what = "the input",
         .where = in->where,
+        .record = layer_record(in->watch, WATCHED_OUTLIERS),
     };
     const int64_t n = in->outlier.cols;
     float *o = exec_take(ex, in->rows * n, sizeof(float));

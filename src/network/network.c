@@ -48,7 +48,10 @@ double network_learn(network *net, const network_pass *pass, const model_input *
     net->ex.training = true;
     net->ex.step = pass->step;
     net->ex.accumulate_grads = pass->accumulate;
-    return learn(net, &net->ex, &net->kept, in, t, scale);
+    const double loss = learn(net, &net->ex, &net->kept, in, t, scale);
+    if (net->ex.watch != NULL)
+        format_watch_gather(net->ex.watch);
+    return loss;
 }
 
 double network_forward(network *net, const network_pass *pass, const model_input *in,
@@ -227,6 +230,23 @@ cleanup:
     return st;
 }
 
+/* Layers get their parameters and memory, and register to be watched. */
+static mts_status bind_parts(mts_ctx *ctx, network *net)
+{
+    mts_status st = MTS_OK;
+    const network_options *o = &net->options;
+    if (o->watch_formats)
+        MTS_TRY(mem_calloc(ctx, &net->watch, 1, sizeof *net->watch, "network"));
+    net->ex.watch = net->watch;
+    net->body->class->bind(net->body, &net->ex, &net->packed);
+    net->head->class->bind(net->head, &net->ex, &net->packed);
+    net->ex.watch = NULL;
+    if (o->watch_formats)
+        MTS_TRY(format_watch_allocate(ctx, net->watch, o->limits.train_tokens));
+cleanup:
+    return st;
+}
+
 mts_status network_create(mts_ctx *ctx, model_config *cfg, const network_options *options,
                           network **out)
 {
@@ -242,8 +262,7 @@ mts_status network_create(mts_ctx *ctx, model_config *cfg, const network_options
     MTS_TRY(arena_init(ctx, &net->packed, plan.packed_weights, "packed weights"));
     MTS_TRY(arena_init(ctx, &net->kept, plan.activations, "activations"));
     MTS_TRY(arena_init(ctx, &net->ex.scratch, plan.scratch, "scratch"));
-    net->body->class->bind(net->body, &net->ex, &net->packed);
-    net->head->class->bind(net->head, &net->ex, &net->packed);
+    MTS_TRY(bind_parts(ctx, net));
     *cfg = (model_config){0};
     *out = net;
     net = NULL;
@@ -262,6 +281,9 @@ void network_destroy(network *net)
         net->body->class->destroy(net->body);
     head_destroy(net->head);
     param_list_deinit(&net->params);
+    if (net->watch != NULL)
+        format_watch_deinit(net->watch);
+    mem_free(net->watch);
     arena_deinit(&net->packed);
     arena_deinit(&net->kept);
     arena_deinit(&net->ex.scratch);

@@ -13,6 +13,7 @@
 #define MTS_NETWORK_NETWORK_H
 
 #include "heads/head.h"
+#include "tensor/format_watch.h"
 
 /* The largest batches it must be ready for. */
 typedef struct network_limits {
@@ -30,6 +31,7 @@ typedef struct network_options {
     uint64_t seed;
     model_options model;
     network_limits limits;
+    bool watch_formats; /* memory for network_formats.h, beside the plan */
 } network_options;
 
 /* Bytes by part. */
@@ -51,6 +53,7 @@ typedef struct network {
     head *head;
     param_list params;
     arena packed, kept;
+    format_watch *watch; /* with options.watch_formats; owned */
 } network;
 
 /* Declare the parameters of such a network into an empty list, without making one; *prefix: of the

@@ -293,6 +293,16 @@ cleanup:
     return st;
 }
 
+static mts_status check_formats(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(!o->log_formats || options_precision_bits(o) > 0, MTS_ERR_ARGUMENT,
+              "--log_formats needs an integer --precision, found %s", o->precision);
+
+cleanup:
+    return st;
+}
+
 mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
 {
     mts_status st = MTS_OK;
@@ -309,6 +319,7 @@ mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
     MTS_TRY(check_steps(ctx, options));
     MTS_TRY(check_schedule(ctx, options));
     MTS_TRY(check_strategies(ctx, options));
+    MTS_TRY(check_formats(ctx, options));
 
 cleanup:
     return st;

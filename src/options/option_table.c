@@ -230,6 +230,10 @@ static const option_row rows[] = {
     TEXT(resume_from_checkpoint, TRAIN, "a checkpoint folder, or: last"),
     SWITCH(overwrite_output_dir, "false", TRAIN, "write over the run that is in the output folder"),
     TEXT(metrics_file, TRAIN, "JSON lines [metrics.jsonl in the output folder]"),
+    SWITCH(
+        log_formats, "false", TRAIN,
+        "beside each log line, another in the metrics file: how well every linear layer's input, "
+        "weight and gradients were mapped to integers (docs/FORMATS.md 14)"),
 #undef GROUP
 
 #define GROUP "Machine"

@@ -13,6 +13,7 @@ void exec_dry(exec *dry, const exec *ex)
     *dry = *ex;
     dry->dry = true;
     dry->outliers = NULL;
+    dry->watch = NULL;
     arena_measure(&dry->scratch);
 }
 

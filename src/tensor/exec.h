@@ -17,6 +17,7 @@
 #include "tensor/format.h"
 
 struct outlier_list;
+struct format_watch;
 
 typedef struct exec {
     const gemm_family *family;
@@ -33,9 +34,10 @@ typedef struct exec {
     arena scratch;           /* a stack: take, use, release to a mark */
     struct outlier_list *outliers; /* of all inputs, as they were bound; tensor/outliers.h */
     bool watch_outliers;           /* inputs note the largest magnitude of each feature */
-    struct exec *owner; /* of a fork (exec_parallel_fork): whom to report to; else NULL */
-    bool thread_ready;  /* the family's thread_begin was called (in a fork) */
-    char anomaly[192];  /* "" or the first NaN / infinity met: what and where */
+    struct format_watch *watch; /* layers note how well they map: tensor/format_watch.h; or NULL */
+    struct exec *owner;         /* of a fork (exec_parallel_fork): whom to report to; else NULL */
+    bool thread_ready;          /* the family's thread_begin was called (in a fork) */
+    char anomaly[192];          /* "" or the first NaN / infinity met: what and where */
 } exec;
 
 /* *dry: ex for a dry run.  Its scratch measures: dry->scratch.peak is what the run takes. */

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "tensor/format_watch.h"
+
 enum { ROW_GRAIN_ELEMENTS = 1 << 14 };
 
 static int64_t blocks_of(int64_t n)
@@ -287,6 +289,8 @@ void qmatrix_map(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_ar
         exec_parallel(ex, m->rows, GROUP_BLOCK_SIZE, block_map_rows, &job);
         break;
     }
+    if (ex->watch != NULL && args->record != NULL)
+        format_watch_note(ex, m, x, ldx, args);
 }
 
 void qmatrix_map_serial(exec *ex, qmatrix *m, const float *x, int64_t ldx, const map_args *args)

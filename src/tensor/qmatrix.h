@@ -10,6 +10,8 @@
 
 #include "tensor/exec.h"
 
+struct format_record;
+
 typedef struct qmatrix {
     int64_t rows, cols;
     int bits; /* 4..16 */
@@ -39,7 +41,9 @@ typedef struct map_args {
     rng_key key;             /* draw of element (i, j): (first_row + i) * cols + j */
     int64_t first_row;       /* of x within the matrix it is a part of */
     bool stochastic;
-    const char *what, *where; /* for the report of NaN or infinity */
+    const char *what, *where;           /* for the report of NaN or infinity */
+    const struct format_record *record; /* where qmatrix_map notes how well it went, if ex->watch
+                                           says so (format_watch.h); or NULL */
 } map_args;
 
 /*

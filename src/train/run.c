@@ -28,6 +28,11 @@ double run_epoch(const run *r)
     return (double)r->state.global_step / (double)r->steps.per_epoch;
 }
 
+bool run_logs_step(const run *r, int64_t step)
+{
+    return step % r->steps.logging == 0 || step == r->steps.total;
+}
+
 bool run_emit(run *r, const mts_event *event)
 {
     if (r->callbacks == NULL || r->callbacks->on_event == NULL)
@@ -193,6 +198,7 @@ static mts_status create_model(run *r, model_config *cfg)
         .seed = (uint64_t)r->o->seed,
         .model = {.dropout = settings_dropout(r->o, cfg),
                   .recompute = r->training && r->o->gradient_checkpointing},
+        .watch_formats = r->training && r->o->log_formats,
     };
     const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
     MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",

@@ -114,6 +114,9 @@ MTS_NODISCARD mts_status run_note_failure(run *r, mts_status st, const char *wha
 /* Seconds on a monotonic clock. */
 double run_clock(void);
 
+/* Whether there is a line in the log after this optimizer step, counted from 1. */
+bool run_logs_step(const run *r, int64_t step);
+
 /* Passes over the training data done. */
 double run_epoch(const run *r);
 

@@ -180,24 +180,57 @@ void train_log_close(run *r)
     r->log.open = false;
 }
 
-mts_status train_log_add(run *r, const json_t *values)
+/* *out: a copy of an object, with the present step and epoch. */
+static mts_status stamp(const run *r, const json_t *values, json_t **out)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    char *line = NULL;
-    json_t *object = json_copy((json_t *)(uintptr_t)values); /* shallow: numbers and texts */
+    json_t *object = json_copy((json_t *)(uintptr_t)values); /* shallow: nobody changes the rest */
     MTS_CHECK(object != NULL, MTS_ERR_MEMORY, "out of memory: training log");
     MTS_TRY(json_util_set(ctx, object, "epoch", json_real(run_epoch(r))));
     MTS_TRY(json_util_set(ctx, object, "step", json_integer(r->state.global_step)));
-    MTS_CHECK(json_array_append(r->state.log_history, object) == 0, MTS_ERR_MEMORY,
-              "out of memory: training log");
-    MTS_TRY(dump_line(ctx, object, &line));
+    *out = json_incref(object);
+cleanup:
+    json_decref(object);
+    return st;
+}
+
+/* A line of the metrics file. */
+static mts_status write_line(run *r, const json_t *object)
+{
+    mts_status st = MTS_OK;
+    char *line = NULL;
+    MTS_TRY(dump_line(r->ctx, object, &line));
     if (r->log.special)
         MTS_TRY(write_special(r, line));
     else
         append_to_file(r, line);
 cleanup:
     mem_free(line);
+    return st;
+}
+
+mts_status train_log_add(run *r, const json_t *values)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    json_t *object = NULL;
+    MTS_TRY(stamp(r, values, &object));
+    MTS_CHECK(json_array_append(r->state.log_history, object) == 0, MTS_ERR_MEMORY,
+              "out of memory: training log");
+    MTS_TRY(write_line(r, object));
+cleanup:
+    json_decref(object);
+    return st;
+}
+
+mts_status train_log_show(run *r, const json_t *values)
+{
+    mts_status st = MTS_OK;
+    json_t *object = NULL;
+    MTS_TRY(stamp(r, values, &object));
+    MTS_TRY(write_line(r, object));
+cleanup:
     json_decref(object);
     return st;
 }

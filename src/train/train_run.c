@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/json_util.h"
+#include "network/network_formats.h"
 #include "network/network_io.h"
 #include "train/checkpoint.h"
 #include "train/checkpoint_folder.h"
@@ -81,6 +82,23 @@ cleanup:
     return st;
 }
 
+/* How the numbers of the step were mapped: in the metrics file only, for readers of log_history
+ * expect numbers and texts. */
+static mts_status log_formats(run *r)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    json_t *line = json_object(), *formats = NULL;
+    MTS_CHECK(line != NULL, MTS_ERR_MEMORY, "out of memory: training log");
+    MTS_TRY(network_describe_formats(ctx, r->net, &formats));
+    MTS_TRY(json_util_set(ctx, line, "formats", json_incref(formats)));
+    MTS_TRY(train_log_show(r, line));
+cleanup:
+    json_decref(formats);
+    json_decref(line);
+    return st;
+}
+
 static mts_status log_step(run *r, const step_result *step, const pace *speed)
 {
     mts_status st = MTS_OK;
@@ -96,6 +114,8 @@ static mts_status log_step(run *r, const step_result *step, const pace *speed)
     r->state.loss_sum = 0.0;
     r->state.loss_count = 0;
     MTS_TRY(train_log_add(r, line));
+    if (r->o->log_formats)
+        MTS_TRY(log_formats(r));
 cleanup:
     json_decref(line);
     return st;
@@ -161,7 +181,7 @@ static mts_status after_step(run *r, const step_result *step, const pace *speed)
         .seconds_left = speed->seconds * (double)(r->steps.total - r->state.global_step),
     };
     run_emit(r, &event);
-    if (r->state.global_step % r->steps.logging == 0 || r->state.global_step == r->steps.total)
+    if (run_logs_step(r, r->state.global_step))
         MTS_TRY(log_step(r, step, speed));
     if (r->data.eval_sets > 0 && is_due(r, o->eval_strategy, r->steps.eval))
         MTS_TRY(evaluate_or_defer(r));

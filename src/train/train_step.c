@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "network/network_formats.h"
 #include "network/network_outliers.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
@@ -39,6 +40,7 @@ mts_status train_step(run *r, step_result *result)
     if (in_epoch == 0 || r->data.sampler_stale)
         sampler_set_epoch(&r->data.sampler, r->state.global_step / r->steps.per_epoch);
     r->data.sampler_stale = false;
+    network_watch_formats(net, run_logs_step(r, r->state.global_step + 1));
     for (int64_t i = 0; i < count; i++) {
         int64_t n;
         double loss;
@@ -65,5 +67,6 @@ mts_status train_step(run *r, step_result *result)
     MTS_TRY(run_check_numeric(r, result->loss)); /* what the optimizer met */
     r->state.global_step++;
 cleanup:
+    network_watch_formats(net, false);
     return st;
 }

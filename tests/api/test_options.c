@@ -330,6 +330,9 @@ static void test_combinations(void **state)
     combine("expected 0 or 4 to 16, found 3", "weight_bits", "3", NULL);
     combine("--norm_bits needs an integer --precision, found bf16", "precision", "bf16",
             "norm_bits", "8", NULL);
+    combine("--log_formats needs an integer --precision, found bf16", "precision", "bf16",
+            "log_formats", "true", NULL);
+    combine(NULL, "precision", "int12", "log_formats", "true", NULL);
     combine(NULL, "precision", "int16", "weight_bits", "8", "activation_bits", "12", NULL);
     combine("--outliers feature needs an integer --precision, found fp32", "precision", "fp32",
             "outliers", "feature", NULL);

@@ -151,6 +151,7 @@ static void test_other_options_do_not(void **state)
         {"attention_dropout", "0.1"},
         {"classifier_dropout", "0.1"},
         {"warmup_ratio", "0"},
+        {"log_formats", "true"},
     };
     const run_path plain = run_folder_path("adamw"), out = run_folder_path("idle");
     const run_path from = run_folder_path("adamw/checkpoint-2");

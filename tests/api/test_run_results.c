@@ -212,6 +212,86 @@ static void test_log_of_several_steps(void **state)
     }
 }
 
+/* The lines of metrics.jsonl with "formats", one behind the other; *steps: theirs as digits.  Each
+ * follows the line of the same step that has the loss. */
+static char *read_formats(const char *dir, char steps[16])
+{
+    char path[RUN_PATH_BYTES + 32], *text = NULL, *lines = NULL, *rest = NULL;
+    size_t bytes = 0, used = 0, count = 0;
+    json_int_t loss_step = 0;
+    snprintf(path, sizeof path, "%s/metrics.jsonl", dir);
+    run_folder_require(file_read_all(ctx, path, FILE_BYTES, &text, &bytes));
+    run_folder_require(mem_calloc(ctx, &lines, bytes + 1, 1, "lines"));
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        json_t *object = json_loads(line, 0, NULL);
+        const json_t *formats = json_object_get(object, "formats");
+        const json_int_t step = json_integer_value(json_object_get(object, "step"));
+        assert_non_null(object);
+        if (json_object_get(object, "loss") != NULL)
+            loss_step = step;
+        if (formats != NULL) {
+            assert_int_equal(json_object_size(object), 3); /* and step, epoch */
+            assert_int_equal(json_object_size(formats), 10);
+            assert_int_equal(step, loss_step);
+            steps[count++] = (char)('0' + step);
+            used += (size_t)snprintf(lines + used, bytes - used, "%s\n", line);
+        }
+        json_decref(object);
+    }
+    steps[count] = '\0';
+    mem_free(text);
+    return lines;
+}
+
+/* --log_formats: a line of its own for each line of the log, not in log_history; the model is the
+ * same, and the numbers are from any number of threads, and of a run that is resumed. */
+static void test_formats_in_the_log(void **state)
+{
+    const run_path plain = run_folder_path("unwatched"), one = run_folder_path("watched");
+    const run_path three = run_folder_path("watched-3"), rest = run_folder_path("watched-rest");
+    const run_path from = run_folder_path("watched/checkpoint-3");
+    mts_options o = run_folder_options();
+    char steps[16], *a, *b;
+    (void)state;
+    o.max_steps = 7;
+    o.logging_steps = 2;
+    o.save_steps = 3;
+    o.eval_strategy = "steps"; /* packs the weights between two steps */
+    o.eval_steps = 1;
+    o.gradient_accumulation_steps = 2;
+    train(&o, plain.text);
+    a = read_formats(plain.text, steps);
+    assert_string_equal(steps, "");
+    mem_free(a);
+    o.log_formats = true;
+    train(&o, one.text);
+    o.num_threads = 3;
+    train(&o, three.text);
+    a = read_formats(one.text, steps);
+    assert_string_equal(steps, "2467");
+    b = read_formats(three.text, steps);
+    assert_string_equal(a, b);
+    mem_free(b);
+    o.resume_from_checkpoint = from.text;
+    train(&o, rest.text);
+    b = read_formats(rest.text, steps);
+    assert_string_equal(steps, "467");
+    assert_string_equal(strchr(a, '\n') + 1, b);
+    mem_free(b);
+    mem_free(a);
+    const run_path *const watched[] = {&one, &three, &rest};
+    for (int i = 0; i < 3; i++) {
+        run_folder_assert_same(plain.text, watched[i]->text, "model.safetensors");
+        json_t *root = load_json(watched[i]->text, "trainer_state.json");
+        const json_t *history = json_object_get(root, "log_history");
+        assert_true(json_array_size(history) >= 12);
+        for (size_t k = 0; k < json_array_size(history); k++)
+            assert_null(json_object_get(json_array_get(history, k), "formats"));
+        json_decref(root);
+    }
+}
+
 /* all_results.json is the union of the other result files; both have the epoch. */
 static void test_all_results(void **state)
 {
@@ -434,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_predictions),
         cmocka_unit_test(test_lower_case_of_a_prediction),
         cmocka_unit_test(test_log_of_several_steps),
+        cmocka_unit_test(test_formats_in_the_log),
         cmocka_unit_test(test_all_results),
         cmocka_unit_test(test_by_epoch),
         cmocka_unit_test(test_undefined_metric_is_never_the_best),

@@ -427,6 +427,7 @@ static mts_status shortest_run(const char *out)
     o.do_predict = true;
     o.test_file = test.text;
     o.load_best_model_at_end = true;
+    o.log_formats = true;
     if (strcmp(out, run_folder_path("start").text) != 0) {
         o.resume_from_checkpoint = from.text;
         o.save_total_limit = 1;

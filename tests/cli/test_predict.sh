@@ -184,8 +184,9 @@ for text in "a cat sleeps" "a saw is made of steel"; do
 done
 printf 'a cat' >&"${answers[1]}" # no line yet, and the last one needs no line end
 pid=$answers_PID
+exec {last}<&"${answers[0]}" # bash forgets answers when the process has ended
 exec {answers[1]}>&-
-read -r -t 60 answer <&"${answers[0]}" || fail "no answer to a last line without end"
+read -r -t 60 answer <&"$last" || fail "no answer to a last line without end"
 wait "$pid" || fail "exit status $? at the end of the input"
 
 # Lines longer than any buffer, NUL bytes, no line end at all.

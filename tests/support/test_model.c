@@ -377,6 +377,7 @@ void test_bert_init(test_bert *t, const test_shape *shape, const num_format *for
         .seed = seed,
         .model = {.recompute = s.recompute},
         .limits = {train, t->offset[train], s.sequences, t->in.seq.tokens, t->in.seq.max_length},
+        .watch_formats = s.watch_formats,
     };
     if (dropout != NULL)
         options.model.dropout = *dropout;

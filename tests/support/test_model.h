@@ -101,6 +101,7 @@ typedef struct test_shape {
     int64_t lengths[8];                                                   /* [7, 1, 5] */
     int64_t train_sequences; /* largest training batch: the first so many [all]; -1: no training */
     bool recompute;          /* model_options.recompute */
+    bool watch_formats;      /* network_options.watch_formats */
     const char *head;        /* [classification, or regression with 1 label] */
     const gemm_family *family; /* [as kernels_select says] */
 } test_shape;

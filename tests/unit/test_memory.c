@@ -248,6 +248,7 @@ static void create_without_memory(void **state)
         int64_t n = 0;
         options.format = format[f];
         options.head = head_class_find(heads[f % 2]);
+        options.watch_formats = f % 3 == 2;
         for (;; n++) {
             model_config cfg;
             network *net = (network *)&ctx;
