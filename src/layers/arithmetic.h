@@ -29,13 +29,13 @@ typedef struct linear_arithmetic {
     /* y = x W^T + b */
     void (*forward)(exec *ex, float *y, const linear_input *x, const linear *lin);
     /* What is to be collected of dy for weight_gradient (nothing: NULL). */
-    void (*gradient_take)(exec *ex, linear_gradient *g, int64_t out);
+    void (*gradient_take)(exec *ex, linear_sums *g, int64_t out);
     /* dx = dy W */
     void (*input_gradient)(exec *ex, float *dx, const float *dy, const linear_input *x,
                            const linear *lin);
     /* dW = dy^T x, added to the weight's gradient if ex->accumulate_grads */
-    void (*weight_gradient)(exec *ex, const linear_gradient *g, const float *dy,
-                            const linear_input *x, const linear *lin);
+    void (*weight_gradient)(exec *ex, const linear_sums *g, const float *dy, const linear_input *x,
+                            const linear *lin);
 } linear_arithmetic;
 
 extern const linear_arithmetic linear_fp32, linear_bf16, linear_dfp;

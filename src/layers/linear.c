@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "layers/arithmetic.h"
+#include "layers/low_rank.h"
 
 enum { STRIP = 256 }; /* columns of one piece of the bias gradient */
 
@@ -12,11 +13,25 @@ void linear_bind(exec *ex, linear *lin, arena *a, const char *name, int id, para
                  param *bias, int64_t out, int64_t in)
 {
     *lin = (linear){.name = name, .id = id, .out = out, .in = in, .weight = weight, .bias = bias};
+    lin->listed = &lin->outliers;
     if (ex->arithmetic->linear->weight_bind != NULL)
         ex->arithmetic->linear->weight_bind(ex, lin, a);
     if (ex->watch != NULL)
         format_watch_add(ex->watch, &lin->watch, name, out,
                          lin->outliers.capacity > 0 ? &lin->outliers : NULL);
+}
+
+void linear_bind_like(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
+                      int64_t out, int64_t in, const linear *like)
+{
+    if (like == NULL) {
+        linear_bind(ex, lin, a, name, id, weight, NULL, out, in);
+        return;
+    }
+    *lin = (linear){.name = name, .id = id, .out = out, .in = in, .weight = weight};
+    lin->listed = like->listed;
+    if (ex->arithmetic->linear->weight_bind != NULL)
+        ex->arithmetic->linear->weight_bind(ex, lin, a);
 }
 
 void linear_input_name(linear_input *in, linear *lin, int id)
@@ -25,24 +40,26 @@ void linear_input_name(linear_input *in, linear *lin, int id)
     in->id = id;
     in->outliers = lin->outliers.capacity > 0 ? &lin->outliers : NULL;
     in->watch = &lin->watch;
+    in->low_rank = lin->low_rank;
 }
 
 /* Whether the packed weight is that of now. */
 static bool is_packed(const exec *ex, const linear *lin)
 {
-    return lin->version == ex->weight_version + 1 &&
-           lin->outlier_version == lin->outliers.version &&
+    return lin->version == ex->weight_version + 1 && lin->outlier_version == lin->listed->version &&
            lin->version_stochastic == exec_stochastic_values(ex);
 }
 
 void linear_prepare(exec *ex, linear *lin)
 {
     const bool seen = ex->watch == NULL || lin->watch.weight_seen;
+    if (lin->low_rank != NULL)
+        low_rank_prepare(ex, lin->low_rank);
     if (ex->arithmetic->linear->weight_set == NULL || (is_packed(ex, lin) && seen))
         return;
     if (!seen)
         lin->watch.weight_seen = true; /* an evaluation may have packed it: again, to the same */
-    lin->outlier_version = lin->outliers.version;
+    lin->outlier_version = lin->listed->version;
     lin->version = ex->weight_version + 1;
     lin->version_stochastic = exec_stochastic_values(ex);
     ex->arithmetic->linear->weight_set(ex, lin);
@@ -54,6 +71,8 @@ void linear_forward(exec *ex, float *y, const linear_input *x, linear *lin)
     linear_prepare(ex, lin);
     ex->arithmetic->linear->forward(ex, y, x, lin);
     exec_release(ex, mark);
+    if (lin->low_rank != NULL)
+        low_rank_forward(ex, y, x, lin);
 }
 
 /* ------------------------------------------------------------------------------ backward ---- */
@@ -63,16 +82,24 @@ static int64_t sums_of(int64_t rows)
     return (rows + LINEAR_SUM_ROWS - 1) / LINEAR_SUM_ROWS;
 }
 
-void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, int64_t out)
+void linear_sums_take(exec *ex, linear_sums *sums, int64_t rows, const linear *lin)
 {
-    *g = (linear_gradient){.bias_sums = exec_take(ex, sums_of(rows) * out, sizeof(float))};
+    *sums = (linear_sums){.bias_sums = exec_take(ex, sums_of(rows) * lin->out, sizeof(float))};
     if (ex->arithmetic->linear->gradient_take != NULL)
-        ex->arithmetic->linear->gradient_take(ex, g, out);
+        ex->arithmetic->linear->gradient_take(ex, sums, lin->out);
+}
+
+void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, const linear *lin)
+{
+    *g = (linear_gradient){.dt = NULL};
+    linear_sums_take(ex, &g->sums, rows, lin);
+    if (lin->low_rank != NULL)
+        low_rank_gradient_take(ex, g, rows, lin);
 }
 
 typedef struct collect_job {
     const exec *ex;
-    const linear_gradient *g;
+    const linear_sums *g;
     const float *dy;
     const linear_input *x;
     const linear *lin;
@@ -100,26 +127,31 @@ static void collect_rows(void *arg, int64_t begin, int64_t end)
                            job->x->q.scale + begin);
 }
 
-void linear_collect(exec *ex, const linear_gradient *g, const float *dy, const linear_input *x,
-                    const linear *lin)
+void linear_sums_collect(exec *ex, const linear_sums *sums, const float *dy, const linear_input *x,
+                         const linear *lin)
 {
-    collect_job job = {ex, g, dy, x, lin};
+    collect_job job = {ex, sums, dy, x, lin};
     assert(x->first_row % LINEAR_SUM_ROWS == 0);
-    exec_parallel(ex, x->rows, LINEAR_SUM_ROWS, collect_rows, &job);
+    if (has_trained_bias(lin) || lin->weight->trained)
+        exec_parallel(ex, x->rows, LINEAR_SUM_ROWS, collect_rows, &job);
 }
 
-void linear_backward_input(exec *ex, float *dx, const float *dy, const linear_input *x,
-                           const linear *lin)
+void linear_backward_rows(exec *ex, float *dx, const float *dy, const linear_input *x,
+                          const linear *lin, const linear_gradient *g)
 {
     const size_t mark = exec_mark(ex);
+    linear_sums_collect(ex, &g->sums, dy, x, lin);
     /* forward: y = x W^T + b */
-    ex->arithmetic->linear->input_gradient(ex, dx, dy, x, lin);
+    if (dx != NULL)
+        ex->arithmetic->linear->input_gradient(ex, dx, dy, x, lin);
     exec_release(ex, mark);
+    if (lin->low_rank != NULL)
+        low_rank_backward_rows(ex, dx, dy, x, lin, g);
 }
 
 typedef struct sum_job {
     const exec *ex;
-    const linear_gradient *g;
+    const linear_sums *g;
     float *grad;
     int64_t sums, cols;
 } sum_job;
@@ -138,7 +170,7 @@ static void add_sums(void *arg, int64_t begin, int64_t end)
 }
 
 /* forward: y = x W^T + b */
-static void bias_gradient(exec *ex, const linear_gradient *g, int64_t rows, const linear *lin)
+static void bias_gradient(exec *ex, const linear_sums *g, int64_t rows, const linear *lin)
 {
     sum_job job = {ex, g, lin->bias->grad, sums_of(rows), lin->out};
     exec_parallel(ex, lin->out, STRIP, add_sums, &job);
@@ -150,9 +182,11 @@ void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
     const size_t mark = exec_mark(ex);
     /* forward: y = x W^T + b */
     if (lin->weight->trained)
-        ex->arithmetic->linear->weight_gradient(ex, g, dy, x, lin);
+        ex->arithmetic->linear->weight_gradient(ex, &g->sums, dy, x, lin);
     if (has_trained_bias(lin))
-        bias_gradient(ex, g, x->rows, lin);
+        bias_gradient(ex, &g->sums, x->rows, lin);
+    if (lin->low_rank != NULL)
+        low_rank_backward_params(ex, g, dy, x, lin);
     exec_release(ex, mark);
 }
 
@@ -160,10 +194,8 @@ void linear_backward(exec *ex, float *dx, const float *dy, const linear_input *x
 {
     linear_gradient g;
     const size_t mark = exec_mark(ex);
-    linear_gradient_take(ex, &g, x->rows, lin->out);
-    linear_collect(ex, &g, dy, x, lin);
-    if (dx != NULL)
-        linear_backward_input(ex, dx, dy, x, lin);
+    linear_gradient_take(ex, &g, x->rows, lin);
+    linear_backward_rows(ex, dx, dy, x, lin, &g);
     linear_backward_params(ex, &g, dy, x, lin);
     exec_release(ex, mark);
 }

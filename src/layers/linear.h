@@ -19,6 +19,10 @@
 #include "tensor/gemm.h"
 #include "tensor/param.h"
 
+struct low_rank;
+
+enum { LOW_RANK_PARTS = 3 }; /* the most matrices that one layer's weight is made of */
+
 typedef struct linear {
     const char *name; /* borrowed */
     int id;           /* of its random streams */
@@ -33,8 +37,10 @@ typedef struct linear {
     bool version_stochastic;
     outlier_list outliers;       /* of its input; capacity 0: not told apart */
     gemm_operand outlier_weight; /* their columns of the weight */
-    uint64_t outlier_version;    /* of the list that was packed */
-    layer_watch watch;           /* how well its matrices are mapped */
+    const outlier_list *listed; /* the list that counts: that, or of the layer whose input it has */
+    uint64_t outlier_version;   /* of the list that was packed */
+    struct low_rank *low_rank;  /* its adapter, layers/low_rank.h; NULL: none */
+    layer_watch watch;          /* how well its matrices are mapped */
 } linear;
 
 /* Storage for the packed weight comes from a, which keeps owning it.  bias NULL: none. */
@@ -53,36 +59,49 @@ void linear_forward(exec *ex, float *y, const linear_input *x, linear *lin);
 
 /*
  * Backward in two parts, since the parameters need all rows and the input does not.  Whoever makes
- * dy collects beside it, piece by piece, what the second part must know of all rows.
+ * dy gives it to linear_backward_rows piece by piece, which collects beside dx what the second part
+ * must know of all rows.
  */
-typedef struct linear_gradient {
+typedef struct linear_sums {
     float *bias_sums;  /* [ceil(rows / LINEAR_SUM_ROWS)][out]: sums over so many rows, in order */
     uint32_t *col_max; /* exponents by row: bits of the largest |dy[i][j] 2^eX[i]|; else NULL */
+} linear_sums;
+
+typedef struct linear_gradient {
+    linear_sums sums;
+    /* of an adapter, layers/low_rank.h */
+    float *dt; /* [rows][rank of all parts] */
+    linear_sums down, up[LOW_RANK_PARTS];
 } linear_gradient;
 
 enum { LINEAR_SUM_ROWS = 32 };
 
-/* Storage from ex->scratch, ready for linear_collect. */
-void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, int64_t out);
+/* Storage from ex->scratch for gradients of lin and of layers of its shape and adapter, ready for
+ * linear_backward_rows. */
+void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, const linear *lin);
 
-/* Collect dy[x->rows][out]; x->first_row is a multiple of LINEAR_SUM_ROWS.  Each row once; several
- * threads may share g. */
-void linear_collect(exec *ex, const linear_gradient *g, const float *dy, const linear_input *x,
-                    const linear *lin);
-
-/* dx[x->rows][in] = dy W; overwritten.  x is the input of the forward (its place and shape count).
- */
-void linear_backward_input(exec *ex, float *dx, const float *dy, const linear_input *x,
-                           const linear *lin);
+/* dx[x->rows][in] = dy W, overwritten (NULL: not wanted); dy[x->rows][out] is collected in g.  x is
+ * the input of the forward, or rows of it from a multiple of LINEAR_SUM_ROWS on; each row once;
+ * several threads may share g. */
+void linear_backward_rows(exec *ex, float *dx, const float *dy, const linear_input *x,
+                          const linear *lin, const linear_gradient *g);
 
 /* Weight and bias gradients from all of dy[x->rows][out] and what was collected of it; overwritten
  * or accumulated as ex->accumulate_grads says.  A parameter that is not trained is passed over.  g
- * is ready for the next linear_collect then. */
+ * is ready for the next linear_backward_rows then. */
 void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
                             const linear_input *x, const linear *lin);
 
 /* All of it; dx NULL: not wanted. */
 void linear_backward(exec *ex, float *dx, const float *dy, const linear_input *x,
                      const linear *lin);
+
+/* For adapters: linear_bind without a bias, for the same input as `like` (NULL: one of its own); the
+ * parts of linear_gradient_take and linear_backward_rows. */
+void linear_bind_like(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
+                      int64_t out, int64_t in, const linear *like);
+void linear_sums_take(exec *ex, linear_sums *sums, int64_t rows, const linear *lin);
+void linear_sums_collect(exec *ex, const linear_sums *sums, const float *dy, const linear_input *x,
+                         const linear *lin);
 
 #endif

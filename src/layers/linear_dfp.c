@@ -81,7 +81,7 @@ static void forward(exec *ex, float *y, const linear_input *x, const linear *lin
 /* ------------------------------------------------------------------------------ backward ---- */
 
 /* With exponents by row: the maxima of the columns of the gradient, for the map of dW = G^T X. */
-static void gradient_take(exec *ex, linear_gradient *g, int64_t out)
+static void gradient_take(exec *ex, linear_sums *g, int64_t out)
 {
     if (!folds_rows(&ex->format))
         return;
@@ -113,7 +113,7 @@ static void map_for_input(exec *ex, qmatrix *q, const float *dy, const linear_in
 }
 
 /* The gradient as dW = G^T X takes it: one map for both products but in exponents by row. */
-static void map_for_params(exec *ex, qmatrix *q, const linear_gradient *g, const float *dy,
+static void map_for_params(exec *ex, qmatrix *q, const linear_sums *g, const float *dy,
                            const linear_input *x, const linear *lin)
 {
     if (!folds_rows(&ex->format)) {
@@ -138,8 +138,8 @@ static void input_gradient(exec *ex, float *dx, const float *dy, const linear_in
     gemm_run(ex, dx, lin->in, &a, &lin->transposed, NULL, false);
 }
 
-static void weight_gradient(exec *ex, const linear_gradient *g, const float *dy,
-                            const linear_input *x, const linear *lin)
+static void weight_gradient(exec *ex, const linear_sums *g, const float *dy, const linear_input *x,
+                            const linear *lin)
 {
     const num_format *f = &ex->format;
     const gemm_plan plan = plan_for(ex, f->gradient_bits, f->activation_bits);

@@ -62,7 +62,7 @@ static void input_gradient_fp32(exec *ex, float *dx, const float *dy, const line
                lin->in, lin->out, false);
 }
 
-static void weight_gradient_fp32(exec *ex, const linear_gradient *g, const float *dy,
+static void weight_gradient_fp32(exec *ex, const linear_sums *g, const float *dy,
                                  const linear_input *x, const linear *lin)
 {
     (void)g;
@@ -125,7 +125,7 @@ static void input_gradient_bf16(exec *ex, float *dx, const float *dy, const line
     bf16_gemm(ex, dx, g, false, lin->bf16, false, x->rows, lin->in, lin->out, false);
 }
 
-static void weight_gradient_bf16(exec *ex, const linear_gradient *sums, const float *dy,
+static void weight_gradient_bf16(exec *ex, const linear_sums *sums, const float *dy,
                                  const linear_input *x, const linear *lin)
 {
     (void)sums;

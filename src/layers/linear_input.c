@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "layers/arithmetic.h"
+#include "layers/low_rank.h"
 
 void linear_input_bind(const exec *ex, linear_input *in, arena *a, int64_t rows, int64_t cols)
 {
@@ -11,9 +12,12 @@ void linear_input_bind(const exec *ex, linear_input *in, arena *a, int64_t rows,
                          .id = in->id,
                          .outliers = in->outliers,
                          .watch = in->watch,
+                         .low_rank = in->low_rank,
                          .rows = rows,
                          .cols = cols};
     ex->arithmetic->linear->input_bind(ex, in, a);
+    if (in->low_rank != NULL)
+        low_rank_input_bind(ex, in->low_rank, a, rows);
 }
 
 linear_input linear_input_rows(const linear_input *in, int64_t begin, int64_t end)

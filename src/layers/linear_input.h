@@ -12,10 +12,11 @@
 #include "tensor/qmatrix.h"
 
 typedef struct linear_input {
-    const char *where;        /* name for reports; borrowed */
-    int id;                   /* of its random streams */
-    outlier_list *outliers;   /* of the layer that it is the input of; NULL: not told apart */
-    const layer_watch *watch; /* of that layer, or NULL */
+    const char *where;         /* name for reports; borrowed */
+    int id;                    /* of its random streams */
+    outlier_list *outliers;    /* of the layer that it is the input of; NULL: not told apart */
+    const layer_watch *watch;  /* of that layer, or NULL */
+    struct low_rank *low_rank; /* its adapter, or NULL */
     int64_t rows, cols;
     int64_t first_row; /* of a part (linear_input_rows), within the whole */
     qmatrix outlier;   /* [rows][outliers]: what q leaves out; q NULL: there are none */
@@ -25,8 +26,7 @@ typedef struct linear_input {
     float *f;       /* fp32 */
 } linear_input;
 
-/* Its shape, and storage from a, which keeps owning it; where, id, outliers and watch
- * stay. */
+/* Its shape, and storage from a, which keeps owning it; what linear_input_name set stays. */
 void linear_input_bind(const exec *ex, linear_input *in, arena *a, int64_t rows, int64_t cols);
 
 /* Rows [begin, end) of in, in its storage; in block groups begin is a multiple of the block. */

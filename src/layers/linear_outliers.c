@@ -15,8 +15,9 @@ void linear_outliers_bind(exec *ex, linear *lin, arena *a)
     if (f->outlier_bits == 0)
         return;
     const gemm_plan plan = plan_for(ex, f->weight_bits);
-    outlier_list_bind(ex, &lin->outliers, a, lin->name, lin->in);
-    gemm_operand_bind(&lin->outlier_weight, a, &plan, GEMM_B, lin->out, lin->outliers.capacity,
+    if (lin->listed == &lin->outliers)
+        outlier_list_bind(ex, &lin->outliers, a, lin->name, lin->in);
+    gemm_operand_bind(&lin->outlier_weight, a, &plan, GEMM_B, lin->out, lin->listed->capacity,
                       f->group == GROUP_BLOCK);
 }
 
@@ -66,7 +67,7 @@ void linear_outliers_input_set(exec *ex, linear_input *in, const float *x)
 void linear_outliers_weight_set(exec *ex, linear *lin)
 {
     const num_format *f = &ex->format;
-    const int64_t n = f->outlier_bits > 0 ? outlier_count(ex, &lin->outliers) : 0;
+    const int64_t n = f->outlier_bits > 0 ? outlier_count(ex, lin->listed) : 0;
     const size_t mark = exec_mark(ex);
     const map_args args = {
         .key =
@@ -79,7 +80,7 @@ void linear_outliers_weight_set(exec *ex, linear *lin)
     if (n == 0)
         return;
     float *columns = exec_take(ex, lin->out * n, sizeof(float));
-    outlier_list_gather(ex, &lin->outliers, columns, lin->weight->value, lin->out);
+    outlier_list_gather(ex, lin->listed, columns, lin->weight->value, lin->out);
     qmatrix_bind(&w, &ex->scratch, lin->out, n, f->weight_bits, f->group);
     qmatrix_map(ex, &w, columns, n, &args);
     gemm_operand_shorten(&lin->outlier_weight, n);

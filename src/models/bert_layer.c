@@ -139,10 +139,10 @@ void bert_gradients_take(const bert *b, exec *ex, bert_gradients *g, float *out,
     g->a = exec_take(ex, tokens * d, sizeof(float));
     g->mixed = exec_take(ex, tokens * d, sizeof(float));
     g->qkv = exec_take(ex, tokens * 3 * d, sizeof(float));
-    linear_gradient_take(ex, &g->of_qkv, tokens, 3 * d);
-    linear_gradient_take(ex, &g->of_out, tokens, d);
-    linear_gradient_take(ex, &g->of_up, tokens, f);
-    linear_gradient_take(ex, &g->of_down, tokens, d);
+    linear_gradient_take(ex, &g->of_qkv, tokens, &b->layers[0].qkv);
+    linear_gradient_take(ex, &g->of_out, tokens, &b->layers[0].out);
+    linear_gradient_take(ex, &g->of_up, tokens, &b->layers[0].up);
+    linear_gradient_take(ex, &g->of_down, tokens, &b->layers[0].down);
     layernorm_gradient_take(ex, &g->norm1, tokens, d);
     layernorm_gradient_take(ex, &g->norm2, tokens, d);
     g->norm1.dy = g->h1;
@@ -155,8 +155,7 @@ static void before_attention_backward(exec *ex, const bert_layer *layer, const b
 {
     const int64_t n = end - begin, d = layer->qkv.in, start = begin * d;
     const linear_input x = linear_input_rows(&layer->x, begin, end);
-    linear_collect(ex, &g->of_qkv, g->qkv + 3 * start, &x, &layer->qkv);
-    linear_backward_input(ex, g->out + start, g->qkv + 3 * start, &x, &layer->qkv);
+    linear_backward_rows(ex, g->out + start, g->qkv + 3 * start, &x, &layer->qkv, &g->of_qkv);
     matrix_add(ex, g->out + start, g->out + start, g->sum1 + start, n * d);
 }
 
@@ -184,11 +183,9 @@ static void after_attention_backward(exec *ex, const bert *b, int64_t index,
     layernorm_backward_input(ex, sum2, g->out + start, n, &layer->norm2, &norm2, &g2);
     dropout_apply(ex, g->down + start, sum2, n * d, start, p, bert_stream(index, STREAM_DROPOUT2));
     /* forward: f = gelu(u) Wdown + b, u = h1 Wup + b */
-    linear_collect(ex, &g->of_down, g->down + start, &x2, &layer->down);
-    linear_backward_input(ex, up, g->down + start, &x2, &layer->down);
+    linear_backward_rows(ex, up, g->down + start, &x2, &layer->down, &g->of_down);
     nonlinearity_backward(ex, up, up, n * f, &layer->act, &act);
-    linear_collect(ex, &g->of_up, up, &x1, &layer->up);
-    linear_backward_input(ex, dh1, up, &x1, &layer->up);
+    linear_backward_rows(ex, dh1, up, &x1, &layer->up, &g->of_up);
     matrix_add(ex, h1, dh1, sum2, n * d);
 
     /* forward: h1 = LN(dropout(a) + h) */
@@ -196,8 +193,7 @@ static void after_attention_backward(exec *ex, const bert *b, int64_t index,
     dropout_apply(ex, g->a + start, g->sum1 + start, n * d, start, p,
                   bert_stream(index, STREAM_DROPOUT1));
     /* forward: a = mixed Wo + b */
-    linear_collect(ex, &g->of_out, g->a + start, &context, &layer->out);
-    linear_backward_input(ex, g->mixed + start, g->a + start, &context, &layer->out);
+    linear_backward_rows(ex, g->mixed + start, g->a + start, &context, &layer->out, &g->of_out);
     exec_release(ex, mark);
 }
 

@@ -105,10 +105,10 @@ void decoder_gradients_take(const decoder *d, exec *ex, decoder_gradients *g, fl
     layernorm_gradient_take(ex, &g->of_norm2, tokens, w);
     g->of_norm1.dy = g->norm1;
     g->of_norm2.dy = g->norm2;
-    linear_gradient_take(ex, &g->of_qkv, tokens, layer->qkv.out);
-    linear_gradient_take(ex, &g->of_out, tokens, w);
-    linear_gradient_take(ex, &g->of_gate_up, tokens, 2 * f);
-    linear_gradient_take(ex, &g->of_down, tokens, w);
+    linear_gradient_take(ex, &g->of_qkv, tokens, &layer->qkv);
+    linear_gradient_take(ex, &g->of_out, tokens, &layer->out);
+    linear_gradient_take(ex, &g->of_gate_up, tokens, &layer->gate_up);
+    linear_gradient_take(ex, &g->of_down, tokens, &layer->down);
 }
 
 /* Where a piece's gradient of a norm's output goes: it must stay in the float formats. */
@@ -129,8 +129,7 @@ static void before_attention_backward(exec *ex, const decoder_layer *layer,
     const layernorm_gradient of_norm = layernorm_gradient_rows(&g->of_norm1, w, begin);
     float *dx = norm_gradient(ex, g->norm1, begin, n, w);
     float *dh = exec_take(ex, n * w, sizeof(float));
-    linear_collect(ex, &g->of_qkv, dqkv, &x, &layer->qkv);
-    linear_backward_input(ex, dx, dqkv, &x, &layer->qkv);
+    linear_backward_rows(ex, dx, dqkv, &x, &layer->qkv, &g->of_qkv);
     layernorm_backward_input(ex, dh, dx, n, &layer->norm1, &norm, &of_norm);
     matrix_add(ex, g->h + begin * w, g->h + begin * w, dh, n * w);
     exec_release(ex, mark);
@@ -154,19 +153,17 @@ static void after_attention_backward(exec *ex, const decoder_layer *layer,
 
     /* forward: h += g Wdown + b */
     exec_copy(ex, down, h, (size_t)(n * w) * sizeof(float));
-    linear_collect(ex, &g->of_down, down, &gate, &layer->down);
-    linear_backward_input(ex, dg, down, &gate, &layer->down);
+    linear_backward_rows(ex, dg, down, &gate, &layer->down, &g->of_down);
     /* forward: g = act(u) * v, u and v = y Wgate, y Wup */
     gated_backward(ex, duv, dg, n, &layer->gated, &kept);
-    linear_collect(ex, &g->of_gate_up, duv, &y, &layer->gate_up);
-    linear_backward_input(ex, dy, duv, &y, &layer->gate_up);
+    linear_backward_rows(ex, dy, duv, &y, &layer->gate_up, &g->of_gate_up);
     /* forward: y = RMS(h) */
     layernorm_backward_input(ex, dh, dy, n, &layer->norm2, &norm, &of_norm);
     matrix_add(ex, h, h, dh, n * w);
     /* forward: h += mixed Wo + b */
     exec_copy(ex, out, h, (size_t)(n * w) * sizeof(float));
-    linear_collect(ex, &g->of_out, out, &context, &layer->out);
-    linear_backward_input(ex, g->mixed + begin * layer->out.in, out, &context, &layer->out);
+    linear_backward_rows(ex, g->mixed + begin * layer->out.in, out, &context, &layer->out,
+                         &g->of_out);
     exec_release(ex, mark);
 }
 

@@ -134,7 +134,7 @@ static const struct {
     {"{\"a\": NaN," SIZES "}", MTS_ERR_BAD_FILE, "invalid token"},
     {"{\"hidden_dropout_prob\":1e999," SIZES "}", MTS_ERR_BAD_FILE, "real number overflow"},
     {"{\"model_type\":\"roberta\"," SIZES "}", MTS_ERR_UNSUPPORTED,
-     "model_type: expected \"bert\", found \"roberta\""},
+     "model_type: expected \"bert\", \"llama\", \"mistral\", \"qwen2\", found \"roberta\""},
     {"{\"model_type\":7," SIZES "}", MTS_ERR_BAD_FILE,
      "model_type: expected a string, found an int"},
     {"{\"position_embedding_type\":\"relative_key\"," SIZES "}", MTS_ERR_UNSUPPORTED, "absolute"},
