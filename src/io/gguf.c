@@ -301,13 +301,13 @@ static uint64_t load_u64(const uint8_t *data)
     return value;
 }
 
-/* The text behind its length at `place` of the header, copied to *to, which moves behind it. */
+/* The text behind its length at `place` of the header, copied to *to, which is zeroed and moves
+ * behind it and its NUL. */
 static const char *copy_text(const gguf *file, uint64_t place, char **to)
 {
     const size_t n = (size_t)load_u64(file->header + place);
     char *text = *to;
     memcpy(text, file->header + place + sizeof(uint64_t), n);
-    text[n] = '\0';
     *to += n + 1;
     return text;
 }

@@ -148,6 +148,7 @@ static void refuses_other_types_of_value(void **state)
                  "element 1: expected an integer 0..9, found -3");
     assert_fails(gguf_find_ints(&ctx, file, "x.i32", 0, 9, &array), MTS_ERR_BAD_FILE, "found -1");
     assert_fails(gguf_find_reals(&ctx, file, "x.ints", &array), MTS_ERR_BAD_FILE, "array of flo");
+    assert_fails(gguf_find_reals(&ctx, file, "x.f64", &array), MTS_ERR_BAD_FILE, "found 0.1");
     assert_fails(gguf_find_texts(&ctx, file, "x.ints", &array), MTS_ERR_BAD_FILE, "array of text");
     assert_fails(gguf_find_texts(&ctx, file, "x.text", &array), MTS_ERR_BAD_FILE, "found a text");
     assert_fails(gguf_require_key(&ctx, file, "gone"), MTS_ERR_BAD_FILE,
