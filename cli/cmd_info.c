@@ -1,11 +1,12 @@
 /*
  * mantissa info: the processor and the kernel family in use; of a model folder its architecture,
- * parameters and the memory of a training run.
+ * parameters and the memory of a training run; of a GGUF file what is in it.
  *
  * The model's JSON comes from mts_model_describe; this file only lays it out.
  */
 #include "cli.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -42,14 +43,15 @@ static void print_value(const char *key, const json_t *value)
     }
 }
 
-/* "total_bytes" as "total": the value comes with its unit. */
+/* "total_bytes" as "total": the value comes with its unit.  Names that begin with a capital, as
+ * "Q4_1", are no words of ours and stay. */
 static void format_name(char *name, size_t bytes, const char *key)
 {
     const size_t n = strlen(key);
     const bool unit = n > 6 && strcmp(key + n - 6, "_bytes") == 0;
     snprintf(name, bytes, "%.*s", (int)(unit ? n - 6 : n), key);
     for (char *p = name; *p != '\0'; p++)
-        if (*p == '_')
+        if (*p == '_' && islower((unsigned char)name[0]))
             *p = ' ';
 }
 
@@ -129,13 +131,14 @@ static const cli_flag flags[] = {
 
 const cli_command command_info = {
     .name = "info",
-    .usage = "info [DIR] [options]",
+    .usage = "info [DIR|FILE.gguf] [options]",
     .summary = "show the processor, and a model's size and memory needs",
     .about = "Shows processor features and the integer kernel family in use; for a model folder "
              "DIR (or\n--model_name_or_path) the architecture, parameters, labels, what it was "
-             "trained with, and the memory\nthat a training run with these options needs. The "
-             "whole line of a 'mantissa train' may be given: its\noptions that are not listed "
-             "here do not change the memory, and are read and passed over.",
+             "trained with, and the memory\nthat a training run with these options needs; for a "
+             "GGUF file its sizes, tokenizer and tensors.\nThe whole line of a 'mantissa train' "
+             "may be given: its options that are not listed here do not\nchange the memory, and "
+             "are read and passed over.",
     .use = MTS_USE_INFO,
     .reads = MTS_USE_TRAIN,
     .takes_model = true,

@@ -419,7 +419,8 @@ MTS_NODISCARD MTS_API mts_status mts_cpu_describe(mts_ctx *ctx, char *text, size
 /*
  * A model folder in JSON: architecture, parameters, labels, what it was trained with, bytes on
  * disk, and the planned memory of a training run with these options (by part, and for which batch,
- * length and format).  Free with mts_string_free.
+ * length and format).  Of a GGUF file, given in place of the folder: version, architecture, sizes,
+ * tokenizer, and its tensors by element type.  Free with mts_string_free.
  */
 MTS_NODISCARD MTS_API mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options,
                                                     char **json);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "options/options.h"
+#include "api/describe_gguf.h"
 #include "base/file.h"
 #include "base/json_util.h"
 #include "cpu/cpu_features.h"
@@ -190,6 +191,11 @@ mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **j
     root = json_object();
     memory = json_object();
     MTS_CHECK(root != NULL && memory != NULL, MTS_ERR_MEMORY, "out of memory: description");
+    if (describe_gguf_is_file(options->model_name_or_path)) {
+        MTS_TRY(describe_gguf(ctx, options->model_name_or_path, root));
+        MTS_TRY(json_util_dump(ctx, root, 0, false, json));
+        goto cleanup;
+    }
     MTS_TRY(model_load_config(ctx, options->model_name_or_path, &cfg));
     MTS_TRY(describe_config(ctx, &cfg, root));
     MTS_TRY(describe_training(ctx, options->model_name_or_path, &cfg, root));

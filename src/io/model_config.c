@@ -424,6 +424,11 @@ mts_status model_config_check_dir(mts_ctx *ctx, const char *dir)
 {
     if (dir_exists(dir))
         return MTS_OK;
+    if (file_exists(dir))
+        return status_set(ctx, MTS_ERR_UNSUPPORTED,
+                          "%s: expected a model folder, found a file; a GGUF file can be described "
+                          "by 'mantissa info', but not be trained or used yet",
+                          dir);
     return status_set(
         ctx, MTS_ERR_NOT_FOUND,
         "%s: no such folder; a model is read from a local folder, nothing is downloaded", dir);

@@ -1,14 +1,12 @@
 /*
  * One tensor of a safetensors file: element types, size, conversion to float32.  See safetensors.h.
- *
- * bfloat16 is the upper half of a float32.  float16 (IEEE 754 binary16: sign, 5 bits of exponent
- * with bias 15, 10 bits of mantissa) fits into float32 without rounding: a normal number keeps its
- * mantissa and moves its exponent by 127 - 15; a subnormal one is mantissa * 2^-24.
  */
 #include "io/safetensors.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+#include "base/half.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "safetensors data is little-endian; this code reads and writes it without conversion"
@@ -52,29 +50,11 @@ mts_status safetensors_measure(mts_ctx *ctx, st_tensor *tensor)
     return MTS_OK;
 }
 
-static float float_of_bits(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static uint32_t load16(const uint8_t *data, int64_t i)
 {
     uint16_t half;
     memcpy(&half, data + 2 * i, sizeof half);
     return half;
-}
-
-/* Finite float16 only. */
-static float float_of_half(uint32_t half)
-{
-    uint32_t sign = (half & 0x8000u) << 16, exponent = half >> 10 & 31u, mantissa = half & 1023u;
-    if (exponent == 0) {
-        float magnitude = (float)mantissa * 0x1p-24f;
-        return sign != 0 ? -magnitude : magnitude;
-    }
-    return float_of_bits(sign | (exponent + 127 - 15) << 23 | mantissa << 13);
 }
 
 /* Convert; the index of the first element that is NaN or infinite, or count. */
@@ -84,7 +64,7 @@ static int64_t convert_f16(const uint8_t *data, float *out, int64_t count)
         uint32_t half = load16(data, i);
         if ((half & 0x7c00u) == 0x7c00u)
             return i;
-        out[i] = float_of_half(half);
+        out[i] = float_of_f16(half);
     }
     return count;
 }
@@ -95,7 +75,7 @@ static int64_t convert_bf16(const uint8_t *data, float *out, int64_t count)
         uint32_t half = load16(data, i);
         if ((half & 0x7f80u) == 0x7f80u)
             return i;
-        out[i] = float_of_bits(half << 16);
+        out[i] = float_of_bf16(half);
     }
     return count;
 }

@@ -2,6 +2,7 @@
  * Whatever allocation fails in the readers and writers of model files, or in base/file: an error
  * that says so, and nothing leaks (with a sanitizer).
  */
+#include "support/gguf_bytes.h"
 #include "support/test_copy.h"
 #include "support/test_folder.h"
 #include "support/test_model.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/describe_gguf.h"
 #include "base/file.h"
 #include "base/json_memory.h"
 #include "base/memory.h"
@@ -195,6 +197,28 @@ static void failing_opens(void **state)
     fail_each_allocation(open_shards, 15, 15);
 }
 
+/* --------------------------------------------------------------------------------- GGUF ---- */
+
+/* What 'mantissa info' does with a GGUF file. */
+static mts_status describe_file(void)
+{
+    json_t *out = json_object();
+    if (out == NULL)
+        return status_set(&ctx, MTS_ERR_MEMORY, "out of memory: test");
+    const mts_status st = describe_gguf(&ctx, folder_at("f.gguf"), out);
+    json_decref(out);
+    return st;
+}
+
+static void failing_gguf(void **state)
+{
+    (void)state;
+    static gguf_bytes bytes;
+    gguf_make_valid(&bytes, 3);
+    folder_put("f.gguf", bytes.data, bytes.size);
+    fail_each_allocation(describe_file, 6, 15);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +227,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(failing_files, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(failing_writes, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(failing_opens, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(failing_gguf, folder_open, folder_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
