@@ -176,6 +176,16 @@ typedef struct mts_options {
 
     bool log_formats; /* a line of metrics_file beside each log line of training: how well every
                          linear layer's numbers were mapped; of integer precisions */
+
+    /* low-rank adapters (LoRA) beside a frozen model; of language models */
+    const char *method;         /* what is trained: full | lora */
+    int64_t lora_r;             /* rank; default 8 */
+    double lora_alpha;          /* the adapter's output is scaled by alpha / rank; default 16 */
+    bool use_rslora;            /* by alpha / sqrt(rank) instead */
+    const char *target_modules; /* ends of names of linear layers, separated by commas; default
+                                   all-linear */
+    const char *adapter_name_or_path; /* a folder of an adapter (PEFT's): training goes on from it,
+                                         evaluation uses it; NULL: none */
 } mts_options;
 
 typedef enum mts_option_type {

@@ -26,6 +26,7 @@ const model_class decoder_class = {
     .model_types = model_types,
     .prefix = "model.",
     .words = "model.embed_tokens.weight",
+    .adapts = true,
     .usual_head = "next token",
     .check = check,
     .complete = complete,

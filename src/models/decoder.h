@@ -18,7 +18,7 @@
 #include "layers/embedding.h"
 #include "layers/gated.h"
 #include "layers/layernorm.h"
-#include "layers/linear.h"
+#include "layers/low_rank.h"
 #include "models/decoder_config.h"
 
 extern const model_class decoder_class;
@@ -35,6 +35,7 @@ typedef struct decoder_layer_params {
 typedef struct decoder_layer {
     decoder_layer_params params;
     linear qkv, out, gate_up, down;
+    low_rank qkv_adapter, out_adapter, gate_up_adapter, down_adapter; /* count 0: none */
     layernorm norm1, norm2;
     gated gated;
     attention attention;

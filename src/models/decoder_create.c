@@ -1,6 +1,7 @@
 /* Making a decoder: its parameters, and layers bound to them.  See decoder.h. */
 #include "models/decoder_internal.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum { NAME_BYTES = 64, NAMES_PER_LAYER = 8 };
@@ -82,6 +83,52 @@ static void declare_layer(const decoder *d, int64_t l, decoder_layer_params *p, 
     p->norm2_gamma = declare_norm(list, l, "post_attention_layernorm", w);
 }
 
+/* The adapter of a layer whose weight is made of these modules, each with so many outputs: a part
+ * for each that is a target; a's behind each other, then b's. */
+static void declare_adapter(const decoder *d, int64_t l, low_rank *lr, const char *const *modules,
+                            const int64_t *outs, int count, int64_t in, param_list *list)
+{
+    const adapter_options *o = &d->base.options.adapter;
+    const param_part before = list->part;
+    const char *name[LOW_RANK_PARTS];
+    int64_t first = 0;
+    *lr = (low_rank){.rank = o->rank, .scale = o->scale};
+    for (int i = 0; i < count && o->rank > 0; first += outs[i++]) {
+        if (!model_adapts_module(o, modules[i]))
+            continue;
+        name[lr->count] = modules[i];
+        lr->part[lr->count++] = (low_rank_part){.first = first, .out = outs[i]};
+    }
+    list->part = PARAM_ADAPTER;
+    for (int p = 0; p < lr->count; p++) {
+        lr->part[p].a = param_declare(list, PARAM_WEIGHT, o->rank, in,
+                                      "model.layers.%lld.%s.lora_A.weight", (long long)l, name[p]);
+        if (lr->part[p].a != NULL)
+            lr->part[p].a->init_bound = 1.0f / sqrtf((float)in);
+    }
+    for (int p = 0; p < lr->count; p++)
+        lr->part[p].b = param_declare(list, PARAM_WEIGHT, lr->part[p].out, o->rank,
+                                      "model.layers.%lld.%s.lora_B.weight", (long long)l, name[p]);
+    list->part = before;
+}
+
+static void declare_adapters(decoder *d, int64_t l, param_list *list)
+{
+    static const char *const qkv[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"};
+    static const char *const out[] = {"self_attn.o_proj"};
+    static const char *const gate_up[] = {"mlp.gate_proj", "mlp.up_proj"};
+    static const char *const down[] = {"mlp.down_proj"};
+    const model_config *cfg = d->base.cfg;
+    decoder_layer *layer = &d->layers[l];
+    const int64_t w = cfg->hidden_size, f = cfg->intermediate_size;
+    const int64_t q = cfg->num_attention_heads * d->config.head_dim;
+    const int64_t kv = d->config.kv_heads * d->config.head_dim;
+    declare_adapter(d, l, &layer->qkv_adapter, qkv, (const int64_t[]){q, kv, kv}, 3, w, list);
+    declare_adapter(d, l, &layer->out_adapter, out, &w, 1, q, list);
+    declare_adapter(d, l, &layer->gate_up_adapter, gate_up, (const int64_t[]){f, f}, 2, w, list);
+    declare_adapter(d, l, &layer->down_adapter, down, &w, 1, f, list);
+}
+
 void decoder_declare(model *m, param_list *list)
 {
     decoder *d = (decoder *)m;
@@ -91,6 +138,8 @@ void decoder_declare(model *m, param_list *list)
     for (int64_t l = 0; l < cfg->num_hidden_layers; l++)
         declare_layer(d, l, &d->layers[l].params, list);
     d->final_gamma = param_declare(list, PARAM_NORM, 0, cfg->hidden_size, "model.norm.weight");
+    for (int64_t l = 0; l < cfg->num_hidden_layers; l++)
+        declare_adapters(d, l, list);
 }
 
 /* --------------------------------------------------------------------------------- layers ---- */
@@ -102,6 +151,12 @@ static const char *make_name(decoder *d, int64_t *used, int64_t layer, const cha
     *used += 1;
     snprintf(name, NAME_BYTES, "layers.%lld.%s", (long long)layer, what);
     return name;
+}
+
+static void bind_adapter(exec *ex, low_rank *lr, linear *lin, arena *packed, int first_id)
+{
+    if (lr->count > 0)
+        low_rank_bind(ex, lr, lin, packed, first_id);
 }
 
 static void bind_layer(decoder *d, exec *ex, arena *packed, int64_t l, int64_t *used)
@@ -140,6 +195,14 @@ static void bind_layer(decoder *d, exec *ex, arena *packed, int64_t l, int64_t *
                 .act_id = decoder_stream(l, DECODER_STREAM_ACT),
                 .gate_id = decoder_stream(l, DECODER_STREAM_GATE),
                 .n = f};
+    bind_adapter(ex, &layer->qkv_adapter, &layer->qkv, packed,
+                 decoder_stream(l, DECODER_STREAM_QKV_ADAPTER));
+    bind_adapter(ex, &layer->out_adapter, &layer->out, packed,
+                 decoder_stream(l, DECODER_STREAM_OUT_ADAPTER));
+    bind_adapter(ex, &layer->gate_up_adapter, &layer->gate_up, packed,
+                 decoder_stream(l, DECODER_STREAM_GATE_UP_ADAPTER));
+    bind_adapter(ex, &layer->down_adapter, &layer->down, packed,
+                 decoder_stream(l, DECODER_STREAM_DOWN_ADAPTER));
     linear_input_name(&layer->x, &layer->qkv, decoder_stream(l, DECODER_STREAM_X));
     linear_input_name(&layer->context, &layer->out, decoder_stream(l, DECODER_STREAM_CONTEXT));
     linear_input_name(&layer->y, &layer->gate_up, decoder_stream(l, DECODER_STREAM_Y));

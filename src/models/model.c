@@ -83,6 +83,28 @@ int64_t model_piece_rows(const exec *ex, int64_t tokens)
     return rows;
 }
 
+/* Whether the module's name is, or ends behind a point in, this word. */
+static bool ends_in_word(const char *module, const char *word, size_t n)
+{
+    const size_t all = strlen(module);
+    return n > 0 && n <= all && strncmp(module + all - n, word, n) == 0 &&
+           (n == all || module[all - n - 1] == '.');
+}
+
+bool model_adapts_module(const adapter_options *o, const char *module)
+{
+    if (strcmp(o->targets, "all-linear") == 0)
+        return true;
+    for (const char *word = o->targets; *word != '\0';) {
+        const size_t n = strcspn(word, ", ");
+        if (ends_in_word(module, word, n))
+            return true;
+        word += n;
+        word += strspn(word, ", ");
+    }
+    return false;
+}
+
 activation_kind model_act_kind(model_act act)
 {
     switch (act) {

@@ -22,9 +22,17 @@ typedef struct dropout_rates {
     float hidden, attention, classifier;
 } dropout_rates;
 
+/* Low-rank adapters beside the linear layers, layers/low_rank.h. */
+typedef struct adapter_options {
+    int64_t rank; /* 0: none, and all parameters are trained */
+    float scale;
+    const char *targets; /* ends of names of modules ("q_proj,v_proj"), or "all-linear"; borrowed */
+} adapter_options;
+
 /* What a model is made for. */
 typedef struct model_options {
     dropout_rates dropout;
+    adapter_options adapter;
     bool recompute; /* keep only the layers' inputs, compute the rest again in the backward
                        ("gradient checkpointing" [Chen2016]): the same bits, less memory */
 } model_options;
@@ -58,6 +66,7 @@ struct model_class {
     const char *words;              /* name of the table of words, which a head over the vocabulary
                                        may share; NULL: no such head */
     first_token_names first_token;  /* names NULL: no such head */
+    bool adapts;                    /* its layers can have adapters */
     const char *usual_head; /* name of the head that training takes where nothing else is said;
                                NULL: the task decides */
 
@@ -97,6 +106,9 @@ const model_class *model_class_of_config(const model_config *cfg);
  * multiple of the panels of every kernel and of the blocks of exponents; all of them where they
  * share an exponent, and in the float formats. */
 int64_t model_piece_rows(const exec *ex, int64_t tokens);
+
+/* Whether a linear layer of this name ("self_attn.q_proj") is among the targets of adapters. */
+bool model_adapts_module(const adapter_options *o, const char *module);
 
 /* The activation function that config.json's hidden_act names. */
 activation_kind model_act_kind(model_act act);

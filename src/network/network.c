@@ -159,6 +159,22 @@ static void measure(network *net, network_plan *plan)
 
 /* --------------------------------------------------------------------------------- life ------ */
 
+/* With an adapter the model's own parameters are as they are. */
+static void freeze_body(param_list *params)
+{
+    for (int64_t i = 0; i < params->count; i++)
+        if (params->items[i]->part == PARAM_BODY)
+            param_freeze(params->items[i]);
+}
+
+static bool has_adapter(const param_list *params)
+{
+    for (int64_t i = 0; i < params->count; i++)
+        if (params->items[i]->part == PARAM_ADAPTER)
+            return true;
+    return params->status != MTS_OK; /* that failure is told */
+}
+
 /* The model, the head and their parameters, without memory for numbers.  net->cfg is set. */
 static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
                              const model_options *options)
@@ -170,10 +186,20 @@ static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
     MTS_CHECK(head_fits(kind, class), MTS_ERR_UNSUPPORTED,
               "config.json: a model of type \"%s\" has no head for %s here",
               model_config_type(&net->cfg), kind->name);
+    MTS_CHECK(options->adapter.rank == 0 || class->adapts, MTS_ERR_UNSUPPORTED,
+              "config.json: a model of type \"%s\" has no adapters here",
+              model_config_type(&net->cfg));
     MTS_TRY(class->create(ctx, &net->cfg, options, &net->body));
     MTS_TRY(head_create(ctx, kind, class, &net->cfg, options->dropout.classifier, &net->head));
     class->declare(net->body, &net->params);
     kind->declare(net->head, &net->params);
+    if (options->adapter.rank > 0)
+        freeze_body(&net->params);
+    MTS_CHECK(
+        options->adapter.rank == 0 || has_adapter(&net->params), MTS_ERR_ARGUMENT,
+        "option --target_modules: expected all-linear or ends of names of linear layers, found "
+        "\"%s\", which none ends in",
+        options->adapter.targets);
     net->body->words_shared = net->head->uses_words;
     MTS_CHECK(net->params.status == MTS_OK, net->params.status, "out of memory: parameters");
 cleanup:

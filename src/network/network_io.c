@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/rng.h"
+#include "io/peft.h"
 #include "io/safetensors.h"
 #include "network/network_outliers.h"
 
@@ -65,6 +66,10 @@ static mts_status choose_tensor(mts_ctx *ctx, const weight_source *from, const p
 {
     mts_status st = MTS_OK;
     const bool in_head = p->part != PARAM_BODY;
+    if (p->part == PARAM_ADAPTER) { /* in a folder of its own */
+        *tensor = NULL;
+        return MTS_OK;
+    }
     const st_tensor *t = find_tensor(from, p->name);
     const bool fits = t != NULL && has_shape(t, p);
     *tensor = fits ? t : NULL;
@@ -118,6 +123,14 @@ static void initialize(const network *net, param *p)
     }
 }
 
+/* As PEFT does: A uniform ("Kaiming" with a slope of sqrt 5), B zero. */
+static void initialize_adapter(const network *net, param *p)
+{
+    const rng_key key = rng_make_key(net->ex.seed, 0, (uint64_t)p->index, RNG_INIT);
+    for (int64_t i = 0; i < param_size(p); i++)
+        p->value[i] = (2.0f * rng_uniform(key, (uint32_t)i) - 1.0f) * p->init_bound;
+}
+
 static void report_unused(const weight_source *from, network_load_report *report)
 {
     static const char buffer[] = "position_ids";
@@ -140,6 +153,10 @@ static mts_status load_param(mts_ctx *ctx, const network *net, const weight_sour
     const char **first =
         p->part == PARAM_OUTPUT ? &report->initialized_output : &report->initialized_head;
     const st_tensor *t = NULL;
+    if (p->part == PARAM_ADAPTER) {
+        initialize_adapter(net, p);
+        return MTS_OK;
+    }
     MTS_TRY(choose_tensor(ctx, from, p, &t));
     if (t != NULL && !leave)
         return safetensors_read_f32(ctx, t, p->value, param_size(p));
@@ -175,27 +192,85 @@ cleanup:
     return st;
 }
 
-mts_status network_save(mts_ctx *ctx, network *net, const char *dir)
+/* Tensors in the folder of an adapter. */
+static int64_t count_written(const network *net)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < net->params.count; i++)
+        n += net->params.items[i]->part != PARAM_BODY;
+    return n;
+}
+
+/* model.safetensors with all parameters; of a network with an adapter adapter_model.safetensors with
+ * those of the adapter. */
+static mts_status save_weights(mts_ctx *ctx, const network *net, const char *dir)
 {
     mts_status st = MTS_OK;
-    char *path = NULL;
-    char architecture[128];
+    const bool adapter = network_has_adapter(net);
+    char *path = NULL, name[PARAM_NAME_BYTES + 32];
     safetensors_writer *w = NULL;
-    MTS_TRY(path_join(ctx, &path, dir, "model.safetensors"));
+    MTS_TRY(path_join(ctx, &path, dir, adapter ? PEFT_WEIGHTS : "model.safetensors"));
     MTS_TRY(safetensors_writer_open(ctx, path, &w));
     for (int64_t i = 0; i < net->params.count; i++) {
         const param *p = net->params.items[i];
         const int64_t shape[2] = {p->rows, p->cols};
-        MTS_TRY(safetensors_writer_add(w, p->name, ST_DTYPE_F32, p->vector ? 1 : 2,
+        if (adapter && p->part == PARAM_BODY)
+            continue;
+        snprintf(name, sizeof name, "%s%s", adapter ? PEFT_PREFIX : "", p->name);
+        MTS_TRY(safetensors_writer_add(w, name, ST_DTYPE_F32, p->vector ? 1 : 2,
                                        p->vector ? shape + 1 : shape, p->value));
     }
     MTS_TRY(safetensors_writer_commit(w));
+cleanup:
+    safetensors_writer_close(w);
+    mem_free(path);
+    return st;
+}
+
+mts_status network_save(mts_ctx *ctx, network *net, const char *dir)
+{
+    mts_status st = MTS_OK;
+    char architecture[128];
+    MTS_TRY(save_weights(ctx, net, dir));
     MTS_TRY(network_store_outliers(ctx, net));
     snprintf(architecture, sizeof architecture, "%s%s", net->body->class->name,
              net->options.head->architecture);
     MTS_TRY(model_config_save(ctx, &net->cfg, net->body->class->model_types[0], architecture, dir));
 cleanup:
-    safetensors_writer_close(w);
+    return st;
+}
+
+bool network_has_adapter(const network *net)
+{
+    return net->options.model.adapter.rank > 0;
+}
+
+mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir)
+{
+    mts_status st = MTS_OK;
+    char *path = NULL, name[PARAM_NAME_BYTES + 32];
+    safetensors *file = NULL;
+    MTS_TRY(path_join(ctx, &path, dir, PEFT_WEIGHTS));
+    MTS_TRY(safetensors_open_file(ctx, path, &file));
+    for (int64_t i = 0; i < net->params.count; i++) {
+        param *p = net->params.items[i];
+        if (p->part == PARAM_BODY)
+            continue;
+        snprintf(name, sizeof name, "%s%s", PEFT_PREFIX, p->name);
+        const st_tensor *t = safetensors_find(file, name);
+        MTS_CHECK(t != NULL, MTS_ERR_BAD_FILE, "%s: no tensor %s", path, name);
+        MTS_CHECK(has_shape(t, p), MTS_ERR_BAD_FILE,
+                  "%s: tensor %s: expected shape [%lld, %lld], found %d dimensions, the first %lld",
+                  path, name, (long long)p->rows, (long long)p->cols, t->ndim,
+                  (long long)(t->ndim > 0 ? t->shape[0] : 0));
+        MTS_TRY(safetensors_read_f32(ctx, t, p->value, param_size(p)));
+    }
+    MTS_CHECK((int64_t)safetensors_count(file) == count_written(net), MTS_ERR_BAD_FILE,
+              "%s: expected %lld tensors, found %zu", path, (long long)count_written(net),
+              safetensors_count(file));
+    network_weights_changed(net);
+cleanup:
+    safetensors_close(file);
     mem_free(path);
     return st;
 }

@@ -46,8 +46,15 @@ MTS_NODISCARD mts_status network_check_weights(mts_ctx *ctx, const model_config 
 MTS_NODISCARD mts_status network_load(mts_ctx *ctx, network *net, const char *dir,
                                       head_source source, network_load_report *report);
 
-/* Write dir/model.safetensors and dir/config.json, each atomically; the lists of outliers go into
- * the latter.  dir exists. */
+/* Whether it has adapters: then only these, and a head, are trained and written. */
+bool network_has_adapter(const network *net);
+
+/* Fill the parameters of the adapter, and of the head beside it, from the folder of one (PEFT's
+ * adapter_model.safetensors).  MTS_ERR_NOT_FOUND, _IO, _MEMORY; _BAD_FILE: of another adapter. */
+MTS_NODISCARD mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir);
+
+/* Write dir/model.safetensors (with an adapter PEFT's adapter_model.safetensors) and
+ * dir/config.json, each atomically; the lists of outliers go into the latter.  dir exists. */
 MTS_NODISCARD mts_status network_save(mts_ctx *ctx, network *net, const char *dir);
 
 #endif

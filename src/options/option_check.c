@@ -215,6 +215,17 @@ cleanup:
     return st;
 }
 
+static mts_status check_adapter(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(!o->do_train || o->adapter_name_or_path == NULL || is(o->method, "lora"),
+              MTS_ERR_ARGUMENT, "--adapter_name_or_path needs --method lora, found %s", o->method);
+    MTS_CHECK(o->target_modules == NULL || o->target_modules[0] != '\0', MTS_ERR_ARGUMENT,
+              "option --target_modules: expected all-linear or names, found nothing");
+cleanup:
+    return st;
+}
+
 static mts_status check_outliers(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
@@ -315,6 +326,7 @@ mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
     MTS_TRY(check_data(ctx, options));
     MTS_TRY(check_question_answering(ctx, options));
     MTS_TRY(check_outliers(ctx, options));
+    MTS_TRY(check_adapter(ctx, options));
     MTS_TRY(check_limits(ctx, options));
     MTS_TRY(check_steps(ctx, options));
     MTS_TRY(check_schedule(ctx, options));

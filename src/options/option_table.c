@@ -19,6 +19,7 @@
 #define ANSWERS OPTION_ANSWERS
 #define STEPS OPTION_STEPS
 #define OUTLIERS OPTION_OUTLIERS
+#define ADAPTER OPTION_ADAPTER
 #define BELOW_ONE OPTION_BELOW_ONE
 
 /* marks: a set of mts_use and of option_mark. */
@@ -68,6 +69,7 @@
 #define GROUPS(_) "tensor" _ "row" _ "block"
 #define OUTLIER_KINDS(_) "none" _ "feature"
 #define OUTLIER_UPDATES(_) "once" _ "step"
+#define METHODS(_) "full" _ "lora"
 #define SAMPLINGS(_) "random" _ "sequential" _ "group_by_length"
 #define STRATEGIES(_) "no" _ "epoch" _ "steps"
 
@@ -207,6 +209,24 @@ static const option_row rows[] = {
         "with --outliers: their width, more than that of the other activations"),
     CHOICE(outlier_update, "once", OUTLIER_UPDATES, TRAIN | RESUMED | OUTLIERS,
            "with --outliers: find them once, before training, or anew in each step, for the next"),
+#undef GROUP
+
+#define GROUP "Adapter"
+    CHOICE(
+        method, "full", METHODS, TRAIN | RESUMED | ADAPTER,
+        "full: all parameters are trained; lora: low-rank adapters beside a frozen model, written "
+        "as PEFT's (adapter_model.safetensors); of language models"),
+    INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora: the rank"),
+    REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
+         "with --method lora: the adapter's output is scaled by alpha / rank"),
+    SWITCH(use_rslora, "false", TRAIN | RESUMED | ADAPTER,
+           "with --method lora: by alpha / sqrt(rank) instead"),
+    TEXT(target_modules, TRAIN | RESUMED | ADAPTER,
+         "with --method lora: the linear layers that get one, ends of their names separated by "
+         "commas, e.g. q_proj,v_proj [all-linear]"),
+    TEXT(adapter_name_or_path, TRAIN | EVAL,
+         "folder of an adapter: train goes on from it (with --method lora, and its rank, alpha and "
+         "targets), eval uses it"),
 #undef GROUP
 
 #define GROUP "Evaluation, logging, checkpoints"

@@ -21,6 +21,7 @@ typedef enum option_mark {
     OPTION_INTEGER = 0x400,    /* has a meaning for integer precisions only */
     OPTION_ANSWERS = 0x800,    /* has a meaning for question answering only */
     OPTION_STEPS = 0x1000,     /* a whole number, or below 1 a part of all steps */
+    OPTION_ADAPTER = 0x8000,   /* has a meaning for adapters only */
     OPTION_OUTLIERS = 0x4000,  /* has a meaning where outliers are told apart only */
     OPTION_BELOW_ONE = 0x2000, /* below 1; where the range begins at -1: that, or 0 and more */
 } option_mark;
@@ -103,8 +104,8 @@ int64_t options_precision_bits(const mts_options *options);
 
 /*
  * Put the options with this mark into object, each under its name: those for integers only where
- * the precision is one, those for outliers where these are told apart, those for question answering
- * only if answers.  A number of steps is an
+ * the precision is one, those for outliers where these are told apart, those for adapters where one
+ * is trained, those for question answering only if answers.  A number of steps is an
  * integer where it is one; a string that is not given is left out.  MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status options_put_json(mts_ctx *ctx, const mts_options *options,

@@ -23,9 +23,11 @@ typedef enum param_role {
 
 /* Where a parameter comes from when training begins. */
 typedef enum param_part {
-    PARAM_BODY,   /* from the model's file, or it is an error */
-    PARAM_HEAD,   /* from the file if it has it, else initialised */
-    PARAM_OUTPUT, /* likewise, but only where the outputs mean the same as those of the file */
+    PARAM_BODY,    /* from the model's file, or it is an error */
+    PARAM_HEAD,    /* from the file if it has it, else initialised */
+    PARAM_OUTPUT,  /* likewise, but only where the outputs mean the same as those of the file */
+    PARAM_ADAPTER, /* beside the model's, which are frozen: from a folder of an adapter, else
+                      initialised; only these are written */
 } param_part;
 
 enum { PARAM_NAME_BYTES = 128 };
@@ -38,9 +40,10 @@ typedef struct param {
     bool decay;   /* weight decay applies; from the role */
     bool trained; /* else frozen: no gradient, no optimizer state, not in checkpoints */
     param_part part;
-    int64_t index; /* among all parameters, from 0: key of initial values */
-    float *value;  /* [rows][cols]; owned by the list */
-    float *grad;   /* the same; NULL without training, or frozen */
+    float init_bound; /* PARAM_ADAPTER: initial values are uniform between -init_bound and this */
+    int64_t index;    /* among all parameters, from 0: key of initial values */
+    float *value;     /* [rows][cols]; owned by the list */
+    float *grad;      /* the same; NULL without training, or frozen */
 } param;
 
 /* Owns the parameters; their addresses stay as they are while others are declared. */

@@ -197,7 +197,7 @@ cleanup:
 static mts_status write_files(const run *r, const char *dir)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(network_save(r->ctx, r->net, dir));
+    MTS_TRY(run_save_weights(r, dir));
     MTS_TRY(tokenizer_files_write(r->ctx, &r->tokenizer_files, dir));
     MTS_TRY(save_optimizer(r, dir));
     MTS_TRY(train_state_save(r, dir));

@@ -36,6 +36,8 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               o->model_name_or_path, (long long)cfg->type_vocab_size);
+    MTS_CHECK(options.head->needs != HEAD_NEEDS_WORDS, MTS_ERR_UNSUPPORTED,
+              "%s: a language model gives no labels or answers to predict", o->model_name_or_path);
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
     MTS_TRY(network_check_weights(ctx, cfg, options.head, o->model_name_or_path, HEAD_NEEDED));
     MTS_TRY(network_create(ctx, cfg, &options, &p->net));

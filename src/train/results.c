@@ -99,7 +99,7 @@ static mts_status write_files(const run *r, const char *temporary)
 {
     mts_status st = MTS_OK;
     MTS_TRY(tokenizer_files_write(r->ctx, &r->tokenizer_files, temporary));
-    MTS_TRY(network_save(r->ctx, r->net, temporary));
+    MTS_TRY(run_save_weights(r, temporary));
     MTS_TRY(train_state_save(r, temporary));
 cleanup:
     return st;

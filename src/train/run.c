@@ -187,6 +187,32 @@ static head_source wanted_head(const run *r)
     return r->task->other_labels ? HEAD_NEW : HEAD_IF_THERE;
 }
 
+/* The adapter that is trained or evaluated, if one is. */
+static mts_status prepare_adapter(run *r)
+{
+    mts_status st = MTS_OK;
+    const mts_options *o = r->o;
+    if (o->adapter_name_or_path != NULL)
+        return peft_config_load(r->ctx, o->adapter_name_or_path, &r->adapter);
+    if (!r->training || strcmp(o->method, "lora") != 0)
+        return MTS_OK;
+    r->adapter = (peft_config){.rank = o->lora_r, .alpha = o->lora_alpha, .rslora = o->use_rslora};
+    MTS_TRY(mem_strdup(r->ctx, &r->adapter.targets,
+                       o->target_modules == NULL ? "all-linear" : o->target_modules));
+cleanup:
+    return st;
+}
+
+mts_status run_save_weights(const run *r, const char *dir)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(network_save(r->ctx, r->net, dir));
+    if (r->adapter.rank > 0)
+        MTS_TRY(peft_config_save(r->ctx, &r->adapter, r->o->model_name_or_path, "CAUSAL_LM", dir));
+cleanup:
+    return st;
+}
+
 static mts_status create_model(run *r, model_config *cfg)
 {
     mts_status st = MTS_OK;
@@ -200,6 +226,9 @@ static mts_status create_model(run *r, model_config *cfg)
                   .recompute = r->training && r->o->gradient_checkpointing},
         .watch_formats = r->training && r->o->log_formats,
     };
+    if (r->adapter.rank > 0)
+        options.model.adapter =
+            (adapter_options){r->adapter.rank, (float)peft_scale(&r->adapter), r->adapter.targets};
     const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
     MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
               r->task->head);
@@ -250,6 +279,10 @@ static mts_status load_weights(run *r)
     if (report.unused > 0)
         run_note(r, "%s: %lld tensor%s of the file not used, the first is %s", r->origin.model_dir,
                  (long long)report.unused, report.unused == 1 ? "" : "s", report.first_unused);
+    if (r->adapter.rank > 0 && r->origin.resume_dir != NULL)
+        MTS_TRY(network_load_adapter(r->ctx, r->net, r->origin.resume_dir));
+    else if (r->o->adapter_name_or_path != NULL)
+        MTS_TRY(network_load_adapter(r->ctx, r->net, r->o->adapter_name_or_path));
 cleanup:
     return st;
 }
@@ -352,11 +385,13 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     r->training = purpose.train;
     if (purpose.train)
         MTS_TRY(checkpoint_find_resume(r));
-    r->origin.model_dir =
-        r->origin.resume_dir != NULL ? r->origin.resume_dir : o->model_name_or_path;
+    MTS_TRY(prepare_adapter(r));
+    r->origin.model_dir = r->origin.resume_dir != NULL && r->adapter.rank == 0
+                              ? r->origin.resume_dir
+                              : o->model_name_or_path;
     MTS_TRY(model_load_config(ctx, r->origin.model_dir, &cfg));
-    known = purpose.train ? model_class_of_config(&cfg)->usual_head
-                          : head_class_of_config(&cfg)->name;
+    known =
+        purpose.train ? model_class_of_config(&cfg)->usual_head : head_class_of_config(&cfg)->name;
     r->max_seq_length = settings_max_length(o, &cfg, known);
     MTS_TRY(tokenizer_open(ctx, r->origin.model_dir, &r->tokenizer));
     if (o->do_lower_case >= 0)
@@ -396,6 +431,7 @@ void run_deinit(run *r)
     sampler_deinit(&r->data.sampler);
     sampler_deinit(&r->data.eval_sampler);
     network_destroy(r->net);
+    peft_config_deinit(&r->adapter);
     optimizer_destroy(r->opt);
     mem_free(r->outputs);
     mem_free(r->state.best_checkpoint);

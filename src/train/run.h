@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "data/batch.h"
 #include "data/sampler.h"
+#include "io/peft.h"
 #include "network/network.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
@@ -76,6 +77,7 @@ typedef struct run {
     tokenizer_files tokenizer_files;
     run_data data;
 
+    peft_config adapter; /* rank 0: none */
     network *net;
     optimizer *opt;
     schedule schedule;
@@ -110,6 +112,9 @@ void run_note(run *r, const char *fmt, ...) MTS_PRINTF(2, 3);
 /* A failure the run can do without: the note "what: <error text>" and MTS_OK; but MTS_ERR_MEMORY
  * stays. */
 MTS_NODISCARD mts_status run_note_failure(run *r, mts_status st, const char *what);
+
+/* Write the weights into dir: of the model, or of its adapter with its configuration. */
+MTS_NODISCARD mts_status run_save_weights(const run *r, const char *dir);
 
 /* Seconds on a monotonic clock. */
 double run_clock(void);

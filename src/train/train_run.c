@@ -225,7 +225,10 @@ static mts_status load_best(run *r)
     network_load_report report;
     if (!r->o->load_best_model_at_end || r->state.best_checkpoint == NULL)
         return MTS_OK;
-    MTS_TRY(network_load(r->ctx, r->net, r->state.best_checkpoint, HEAD_NEEDED, &report));
+    if (r->adapter.rank > 0)
+        MTS_TRY(network_load_adapter(r->ctx, r->net, r->state.best_checkpoint));
+    else
+        MTS_TRY(network_load(r->ctx, r->net, r->state.best_checkpoint, HEAD_NEEDED, &report));
     MTS_TRY(outlier_lists_load(r->ctx, r->net, r->state.best_checkpoint));
     run_note(r, "loaded the best model, %s", r->state.best_checkpoint);
 cleanup:

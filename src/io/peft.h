@@ -1,0 +1,39 @@
+/*
+ * The folder of a low-rank adapter as PEFT reads and writes it: adapter_config.json beside
+ * adapter_model.safetensors.                                                         [Hu2022]
+ *
+ * Path: results_save_model -> peft_config_save; run_prepare, predictor_open -> peft_config_load.
+ * Tensors are named PEFT_PREFIX + the module's name + ".lora_A.weight" or ".lora_B.weight".
+ * Not done: other kinds of adapters, dropout, biases, patterns of ranks: refused.
+ */
+#ifndef MTS_IO_PEFT_H
+#define MTS_IO_PEFT_H
+
+#include "base/status.h"
+
+#define PEFT_CONFIG "adapter_config.json"
+#define PEFT_WEIGHTS "adapter_model.safetensors"
+#define PEFT_PREFIX "base_model.model."
+
+/* Owns targets; freed by peft_config_deinit. */
+typedef struct peft_config {
+    int64_t rank; /* 1..4096 */
+    double alpha; /* the scale is alpha / rank, or alpha / sqrt(rank) with rslora */
+    bool rslora;
+    char *targets; /* names separated by commas, or "all-linear" */
+} peft_config;
+
+/* The factor of x A^T B^T. */
+double peft_scale(const peft_config *c);
+
+/* *out: of dir/adapter_config.json.  MTS_ERR_NOT_FOUND, _IO, _MEMORY; _BAD_FILE: a type or range;
+ * _UNSUPPORTED: what would be computed otherwise. */
+MTS_NODISCARD mts_status peft_config_load(mts_ctx *ctx, const char *dir, peft_config *out);
+void peft_config_deinit(peft_config *c);
+
+/* Write dir/adapter_config.json atomically.  base: the model's folder, as PEFT is to find it;
+ * task_type: "CAUSAL_LM", ... */
+MTS_NODISCARD mts_status peft_config_save(mts_ctx *ctx, const peft_config *c, const char *base,
+                                          const char *task_type, const char *dir);
+
+#endif
