@@ -352,7 +352,7 @@ static mts_status read_template(mts_ctx *ctx, const bpe *b, const json_t *proces
         const char *id = "";
         int64_t type = 0;
         MTS_TRY(json_util_string(ctx, NULL, given, "id", &id));
-        MTS_TRY(json_util_int(ctx, NULL, given, "type_id", 0, INT32_MAX, &type));
+        MTS_TRY(json_util_int(ctx, NULL, given, "type_id", 0, 1, &type));
         if (special != NULL) {
             MTS_TRY(push_special(ctx, b, processor, id, type, row));
             continue;
