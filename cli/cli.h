@@ -28,6 +28,8 @@ typedef struct cli_args {
     const char *output; /* NULL: standard output */
     const char *format; /* tsv | jsonl */
     int64_t max_length; /* 0: no limit */
+    bool decode;        /* ids to text, not text to ids */
+    bool skip_special;  /* of what is decoded, special tokens are left out */
     bool json;
     bool assumed_precision; /* neither given nor stored in the model's folder; likewise below */
     bool assumed_length;

@@ -1,6 +1,8 @@
-/* mantissa tokenize: text lines in; their tokens, ids and byte offsets out. */
+/* mantissa tokenize: text lines in; their tokens, ids and byte offsets out.  Or ids in, text out. */
 #include "cli.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "escape.h"
@@ -48,6 +50,98 @@ static void print_jsonl(FILE *file, const mts_tokenizer *tokenizer, const mts_en
     for (int64_t i = 0; i < e->length; i++)
         fprintf(file, "%s[%d, %d]", i > 0 ? ", " : "", e->begin[i], e->end[i]);
     fputs("]}\n", file);
+}
+
+/* Ids of lines, in an array that grows. */
+typedef struct id_list {
+    int32_t *ids;
+    size_t count, room;
+} id_list;
+
+static bool push_id(id_list *list, int32_t id)
+{
+    if (list->count == list->room) {
+        const size_t room = 2 * list->room + 64;
+        int32_t *more = realloc(list->ids, room * sizeof *more);
+        if (more == NULL) {
+            cli_error("no memory for %zu ids", room);
+            return false;
+        }
+        list->ids = more;
+        list->room = room;
+    }
+    list->ids[list->count++] = id;
+    return true;
+}
+
+/* The ids of a line, with blanks between.  False: the error was printed. */
+static bool read_ids(const line_reader *reader, id_list *list)
+{
+    static const char blanks[] = " \t";
+    const char *at = reader->line + strspn(reader->line, blanks);
+    list->count = 0;
+    while (*at != '\0') {
+        char *end = NULL;
+        errno = 0;
+        const long long id = strtoll(at, &end, 10);
+        if (end == at || strchr(" \t", *end) == NULL || errno != 0 || id < 0 || id > INT32_MAX) {
+            cli_error("%s:%lld: expected token ids with blanks between", reader->name,
+                      (long long)reader->number);
+            return false;
+        }
+        if (!push_id(list, (int32_t)id))
+            return false;
+        at = end + strspn(end, blanks);
+    }
+    return true;
+}
+
+/* The text of the ids of a line.  The exit status. */
+static int decode_line(cli_args *args, mts_tokenizer *tokenizer, const line_reader *reader,
+                       id_list *list, FILE *file)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    if (!read_ids(reader, list))
+        return EXIT_FAILED;
+    const mts_status st = mts_tokenizer_decode(tokenizer, list->ids, (int64_t)list->count,
+                                               args->skip_special, &text, &bytes);
+    if (st != MTS_OK)
+        return cli_report(args->ctx, st);
+    if (strcmp(args->format, "tsv") == 0) {
+        fprintf(file, "%lld\t", (long long)reader->number);
+        escape_tsv_bytes(file, text, bytes);
+        fputc('\n', file);
+    } else {
+        fputs("{\"text\": ", file);
+        escape_json_bytes(file, text, bytes);
+        fputs("}\n", file);
+    }
+    mts_string_free(text);
+    return EXIT_OK;
+}
+
+static int decode_lines(cli_args *args, mts_tokenizer *tokenizer, line_reader *reader, FILE *file)
+{
+    id_list list = {NULL, 0, 0};
+    line_result read = LINE_END;
+    int code = EXIT_OK;
+    if (strcmp(args->format, "tsv") == 0)
+        fputs("line\ttext\n", file);
+    while (code == EXIT_OK) {
+        if (!lines_ready(reader))
+            fflush(file);
+        read = lines_next(reader);
+        if (read != LINE_READ)
+            break;
+        code = decode_line(args, tokenizer, reader, &list, file);
+        if (code == EXIT_OK && interrupt_asked())
+            code = EXIT_INTERRUPTED;
+    }
+    free(list.ids);
+    if (code == EXIT_OK && read == LINE_FAILED)
+        code = interrupt_asked() ? EXIT_INTERRUPTED : EXIT_FAILED;
+    return code;
 }
 
 /* All lines of the reader.  The exit status; errors were printed. */
@@ -102,7 +196,8 @@ static int run_tokenize(cli_args *args)
     if (st != MTS_OK)
         code = cli_report(args->ctx, st);
     else if (lines_open(&reader, args->input) && output_open(&out, args->output)) {
-        code = tokenize_lines(args, tokenizer, &reader, out.file);
+        code = args->decode ? decode_lines(args, tokenizer, &reader, out.file)
+                            : tokenize_lines(args, tokenizer, &reader, out.file);
         if (code == EXIT_OK && !output_commit(&out))
             code = EXIT_FAILED;
     }
@@ -134,6 +229,14 @@ static const cli_flag flags[] = {
      .placeholder = "N",
      .help = "cut to so many tokens, the longer text of a pair first; 0: do not [0]",
      .offset = offsetof(cli_args, max_length)},
+    {.name = "decode",
+     .type = CLI_FLAG_SWITCH,
+     .help = "lines of token ids in, with blanks between; their text out",
+     .offset = offsetof(cli_args, decode)},
+    {.name = "skip_special_tokens",
+     .type = CLI_FLAG_SWITCH,
+     .help = "with --decode: leave out special tokens",
+     .offset = offsetof(cli_args, skip_special)},
     {.name = NULL},
 };
 
@@ -142,7 +245,7 @@ const cli_command command_tokenize = {
     .usage = "tokenize DIR [--input FILE] [--output FILE] [options]",
     .summary = "show the tokens of texts",
     .about = "Shows the tokens, ids and byte offsets of lines of text, as the model folder DIR "
-             "(or\n--model_name_or_path) makes them.",
+             "(or\n--model_name_or_path) makes them; with --decode, the text of lines of ids.",
     .takes_model = true,
     .flags = flags,
     .run = run_tokenize,

@@ -60,7 +60,7 @@ static size_t put_escaped(FILE *file, const char *text)
     return bytes;
 }
 
-void escape_tsv(FILE *file, const char *text)
+static void put_tsv(FILE *file, const char *text)
 {
     static const char plain[] = "\t\n\r\\", letters[] = "tnr\\";
     while (*text != '\0') {
@@ -74,13 +74,47 @@ void escape_tsv(FILE *file, const char *text)
     }
 }
 
-void escape_json(FILE *file, const char *text)
+static void put_json(FILE *file, const char *text)
 {
-    fputc('"', file);
     while (*text != '\0') {
         if (*text == '"' || *text == '\\')
             fputc('\\', file);
         text += put_escaped(file, text);
     }
+}
+
+/* text[bytes], with a NUL behind, in pieces between its NUL bytes. */
+static void put_all(FILE *file, const char *text, size_t bytes,
+                    void (*put)(FILE *file, const char *text))
+{
+    const char *end = text + bytes;
+    for (;; text++) {
+        put(file, text);
+        text += strlen(text);
+        if (text >= end)
+            break;
+        fputs("\\u0000", file);
+    }
+}
+
+void escape_tsv_bytes(FILE *file, const char *text, size_t bytes)
+{
+    put_all(file, text, bytes, put_tsv);
+}
+
+void escape_tsv(FILE *file, const char *text)
+{
+    put_tsv(file, text);
+}
+
+void escape_json_bytes(FILE *file, const char *text, size_t bytes)
+{
     fputc('"', file);
+    put_all(file, text, bytes, put_json);
+    fputc('"', file);
+}
+
+void escape_json(FILE *file, const char *text)
+{
+    escape_json_bytes(file, text, strlen(text));
 }

@@ -21,6 +21,9 @@ void escape_text(FILE *file, const char *text);
 /* One TSV field: tabs, line ends and backslashes as \t, \n, \r, \\; other control characters as in
  * JSON, \u001b; what is not UTF-8 as U+FFFD. */
 void escape_tsv(FILE *file, const char *text);
+/* The same of a text with NUL bytes in it, which are \u0000; likewise escape_json_bytes. */
+void escape_tsv_bytes(FILE *file, const char *text, size_t bytes);
+void escape_json_bytes(FILE *file, const char *text, size_t bytes);
 /* One JSON string with its quotes; what is not UTF-8 as U+FFFD. */
 void escape_json(FILE *file, const char *text);
 

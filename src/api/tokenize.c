@@ -53,6 +53,18 @@ void mts_encoding_free(mts_encoding *encoding)
     tokenizer_free_encoding(encoding);
 }
 
+mts_status mts_tokenizer_decode(mts_tokenizer *tok, const int32_t *ids, int64_t count,
+                                bool skip_special, char **text, size_t *bytes)
+{
+    if (tok == NULL)
+        return MTS_ERR_ARGUMENT;
+    if (count < 0 || (ids == NULL && count > 0) || text == NULL || bytes == NULL)
+        return status_set(tok->ctx, MTS_ERR_ARGUMENT,
+                          "mts_tokenizer_decode: ids, text and bytes must be given, count not "
+                          "negative");
+    return tokenizer_decode(tok->ctx, tok->impl, ids, count, skip_special, text, bytes);
+}
+
 const char *mts_tokenizer_token(const mts_tokenizer *tok, int32_t id)
 {
     return tok == NULL ? NULL : tokenizer_token(tok->impl, id);

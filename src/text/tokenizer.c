@@ -9,6 +9,7 @@
 /* To add a tokenizer: a row here. */
 static const tokenizer_class *const classes[] = {
     &wordpiece_class,
+    &bpe_class,
 };
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
@@ -64,6 +65,19 @@ mts_status tokenizer_set_lower_case(mts_ctx *ctx, tokenizer *tok, bool lower_cas
 mts_status tokenizer_write_rules(mts_ctx *ctx, const tokenizer *tok, tokenizer_files *files)
 {
     return tok->class->write_rules(ctx, tok, files);
+}
+
+mts_status tokenizer_decode(mts_ctx *ctx, const tokenizer *tok, const int32_t *ids, int64_t count,
+                            bool skip_special, char **text, size_t *bytes)
+{
+    mts_status st = MTS_OK;
+    *text = NULL;
+    *bytes = 0;
+    MTS_CHECK(tok->class->decode != NULL, MTS_ERR_UNSUPPORTED,
+              "a tokenizer of type %s does not decode", tok->class->name);
+    MTS_TRY(tok->class->decode(ctx, tok, ids, count, skip_special, text, bytes));
+cleanup:
+    return st;
 }
 
 const char *tokenizer_token(const tokenizer *tok, int32_t id)

@@ -91,6 +91,21 @@ MTS_NODISCARD mts_status tokenizer_windows(mts_ctx *ctx, const tokenizer *tok, c
                                            token_windows *out);
 void token_windows_deinit(token_windows *windows);
 
+/*
+ * The text that ids stand for.
+ *
+ * ids           in   [count], count >= 0.
+ * skip_special  leave out the special tokens.
+ * text, bytes   out  UTF-8, bytes of it and a NUL behind; bytes that do not make up UTF-8 are
+ *               U+FFFD.  It may hold NUL bytes.  Freed with mem_free.
+ *
+ * MTS_ERR_UNSUPPORTED: this kind of tokenizer, or the decoder of these files, is not reproduced.
+ * MTS_ERR_ARGUMENT: an id out of range; MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD mts_status tokenizer_decode(mts_ctx *ctx, const tokenizer *tok, const int32_t *ids,
+                                          int64_t count, bool skip_special, char **text,
+                                          size_t *bytes);
+
 /* The text of an id as the vocabulary has it; NULL if out of range; owned by tok. */
 const char *tokenizer_token(const tokenizer *tok, int32_t id);
 /* Greatest id + 1, added tokens included: the rows that an embedding needs. */

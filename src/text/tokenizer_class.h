@@ -64,6 +64,10 @@ typedef struct tokenizer_class {
     mts_status (*split)(mts_ctx *ctx, const tokenizer *tok, const char *text, int64_t most,
                         token_list *out);
 
+    /* See tokenizer_decode; NULL: this kind does not decode. */
+    mts_status (*decode)(mts_ctx *ctx, const tokenizer *tok, const int32_t *ids, int64_t count,
+                         bool skip_special, char **text, size_t *bytes);
+
     const char *(*token)(const tokenizer *tok, int32_t id);
     int64_t (*vocab_size)(const tokenizer *tok);
 
@@ -79,5 +83,6 @@ struct tokenizer {
 
 /* The rows of the table in tokenizer.c. */
 extern const tokenizer_class wordpiece_class;
+extern const tokenizer_class bpe_class;
 
 #endif

@@ -14,8 +14,7 @@ static const uint32_t hash_begin = 1;
 
 static const uint32_t prime = 0x7fffffff;
 
-/* An argument for the hash that nobody knows beforehand. */
-static uint32_t draw_argument(const void *place)
+uint32_t vocab_draw_argument(const void *place)
 {
     uint64_t bits = 0;
     if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t)sizeof bits) {
@@ -138,7 +137,7 @@ mts_status vocab_finish(mts_ctx *ctx, vocab *v, const char *prefix)
     char quoted[UTF8_QUOTE_BYTES];
 
     v->prefix_bytes = strlen(prefix);
-    v->argument = draw_argument(v);
+    v->argument = vocab_draw_argument(v);
     MTS_CHECK(v->count > 0, MTS_ERR_BAD_FILE, "the vocabulary is empty");
     MTS_TRY(create_table(ctx, &v->whole, v->count));
     MTS_TRY(create_table(ctx, &v->rest, v->count));

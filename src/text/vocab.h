@@ -66,6 +66,9 @@ MTS_NODISCARD mts_status vocab_finish(mts_ctx *ctx, vocab *v, const char *prefix
 
 void vocab_deinit(vocab *v);
 
+/* An argument for such a hash that nobody knows beforehand, 256..2^31 - 2; place: any address. */
+uint32_t vocab_draw_argument(const void *place);
+
 /* Id of the token with this text, -1 if there is none.  After vocab_finish. */
 int32_t vocab_find(const vocab *v, const char *text, size_t n);
 

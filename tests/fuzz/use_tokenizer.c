@@ -54,7 +54,7 @@ static void require_parts(const token_windows *w, const mts_encoding *whole)
     for (int64_t k = 0; k < w->count; k++) {
         const token_window *item = &w->items[k];
         const int64_t first = item->first_b, from = first + item->skipped_b;
-        FUZZ_REQUIRE(from + item->count_b < whole->length + (w->count == 1));
+        FUZZ_REQUIRE(from + item->count_b <= whole->length);
         FUZZ_REQUIRE(memcmp(item->row.ids, whole->ids, (size_t)first * one) == 0);
         FUZZ_REQUIRE(
             memcmp(item->row.ids + first, whole->ids + from, (size_t)item->count_b * one) == 0);
@@ -112,5 +112,6 @@ void use_tokenizer(const tokenizer *tok, const char *a, const char *b)
     if (room > 0)
         FUZZ_REQUIRE(encode(tok, a, b, room) == (pair < room ? pair : room));
     encode_windows(tok, a, b, room + 4, (int64_t)strlen(b) % 4);
-    encode_windows(tok, a, b, pair, 0);
+    if (pair > 0) /* a tokenizer without special tokens, and two empty texts: no length is 0 */
+        encode_windows(tok, a, b, pair, 0);
 }
