@@ -326,7 +326,6 @@ mts_status mts_options_check(mts_ctx *ctx, const mts_options *options)
     MTS_TRY(check_data(ctx, options));
     MTS_TRY(check_question_answering(ctx, options));
     MTS_TRY(check_outliers(ctx, options));
-    MTS_TRY(check_adapter(ctx, options));
     MTS_TRY(check_limits(ctx, options));
     MTS_TRY(check_steps(ctx, options));
     MTS_TRY(check_schedule(ctx, options));
@@ -385,6 +384,7 @@ mts_status options_check_train(mts_ctx *ctx, const mts_options *options)
     mts_status st = MTS_OK;
     const bool task = options != NULL && options->data_dir != NULL;
     MTS_TRY(mts_options_check(ctx, options));
+    MTS_TRY(check_adapter(ctx, options));
     MTS_CHECK(
         options->do_train || options->do_eval == 1 || options->do_predict, MTS_ERR_ARGUMENT,
         "nothing to do: --do_train is false, and neither --do_eval nor --do_predict is given");
