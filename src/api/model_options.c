@@ -7,6 +7,7 @@
 #include "options/options.h"
 #include "base/file.h"
 #include "base/json_util.h"
+#include "io/gguf_model.h"
 #include "train/settings.h"
 
 /* What no training run stores: settings that contradict each other, more tokens than positions. */
@@ -50,6 +51,9 @@ mts_status mts_options_from_model(mts_ctx *ctx, mts_options *options, const char
     MTS_CHECK(dir != NULL, MTS_ERR_ARGUMENT, "mts_options_from_model: dir must be given");
     MTS_TRY(options_take(ctx, options, &own));
     MTS_TRY(model_config_check_dir(ctx, dir));
+    MTS_TRY(gguf_model_find(ctx, dir, &file));
+    if (file != NULL) /* it says nothing of a training */
+        goto cleanup;
     MTS_TRY(path_join(ctx, &file, dir, "config.json"));
     MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &root));
     stored = json_object_get(root, SETTINGS_KEY);

@@ -27,7 +27,7 @@ static bool ends_in(const char *name, const char *end)
 static bool is_model_file(const char *name)
 {
     return output_files_has_name(name) || ends_in(name, ".safetensors") ||
-           ends_in(name, ".safetensors.index.json");
+           ends_in(name, ".safetensors.index.json") || ends_in(name, ".gguf");
 }
 
 /* *out: where writing path makes a file: behind links that lead to nothing yet. */
@@ -139,6 +139,8 @@ mts_status mts_check_output(mts_ctx *ctx, const mts_options *options, const char
     MTS_TRY(output_check_data(ctx, &own, path));
     if (own.model_name_or_path != NULL && dir_exists(own.model_name_or_path))
         MTS_TRY(check_model(ctx, path, own.model_name_or_path));
+    else if (own.model_name_or_path != NULL && file_is_same(own.model_name_or_path, path))
+        st = refuse(ctx, path, own.model_name_or_path);
 cleanup:
     return st;
 }

@@ -4,7 +4,7 @@
  * Path: cli/cmd_tokenize.c -> mts_tokenizer_encode -> tokenizer_encode.
  */
 #include "base/memory.h"
-#include "text/tokenizer.h"
+#include "train/model_tokenizer.h"
 
 struct mts_tokenizer {
     mts_ctx *ctx; /* borrowed: where error texts go */
@@ -20,7 +20,7 @@ mts_status mts_tokenizer_open(mts_ctx *ctx, const char *model_dir, mts_tokenizer
     *out = NULL;
     MTS_TRY(mem_calloc(ctx, &tok, 1, sizeof *tok, "tokenizer"));
     tok->ctx = ctx;
-    MTS_TRY(tokenizer_open(ctx, model_dir, &tok->impl));
+    MTS_TRY(model_tokenizer_open(ctx, model_dir, &tok->impl, NULL));
     *out = tok;
     tok = NULL;
 

@@ -14,6 +14,7 @@
 #include "base/json_util.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "io/gguf_model.h"
 
 enum { LABELS_MAX = 65536, LABEL_TEXT_BYTES = 32 };
 
@@ -422,16 +423,29 @@ cleanup:
 
 mts_status model_config_check_dir(mts_ctx *ctx, const char *dir)
 {
-    if (dir_exists(dir))
+    if (dir_exists(dir) || file_exists(dir))
         return MTS_OK;
-    if (file_exists(dir))
-        return status_set(ctx, MTS_ERR_UNSUPPORTED,
-                          "%s: expected a model folder, found a file; a GGUF file can be described "
-                          "by 'mantissa info', but not be trained or used yet",
-                          dir);
     return status_set(
         ctx, MTS_ERR_NOT_FOUND,
         "%s: no such folder; a model is read from a local folder, nothing is downloaded", dir);
+}
+
+/* *json: config.json of a folder, or what a GGUF file says in its place; *file: where it is from. */
+static mts_status load_object(mts_ctx *ctx, const char *dir, char **file, json_t **json)
+{
+    mts_status st = MTS_OK;
+    gguf_model model = {0};
+    MTS_TRY(model_config_check_dir(ctx, dir));
+    MTS_TRY(gguf_model_find(ctx, dir, file));
+    if (*file == NULL) {
+        MTS_TRY(path_join(ctx, file, dir, "config.json"));
+        return json_util_load_wide(ctx, *file, JSON_UTIL_CONFIG_BYTES, json);
+    }
+    MTS_TRY(gguf_model_open(ctx, *file, &model));
+    MTS_TRY(gguf_model_config(ctx, &model, json));
+cleanup:
+    gguf_model_close(&model);
+    return st;
 }
 
 mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_check_fn *check,
@@ -442,9 +456,7 @@ mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_check_f
     json_t *json = NULL;
     const json_t *quantized;
     MTS_TRY(model_config_init(ctx, cfg));
-    MTS_TRY(model_config_check_dir(ctx, dir));
-    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
-    MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
+    MTS_TRY(load_object(ctx, dir, &file, &json));
     json_decref(cfg->json);
     cfg->json = json;
     if (check != NULL)

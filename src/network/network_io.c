@@ -9,12 +9,13 @@
 #include "io/peft.h"
 #include "io/safetensors.h"
 #include "network/network_outliers.h"
+#include "network/weight_file.h"
 
 enum { IRWIN_HALL_TERMS = 12 }; /* the variance of the sum of 12 uniforms is 1 */
 
 /* Where weights come from. */
 typedef struct weight_source {
-    const safetensors *file;
+    const weight_file *file;
     const char *dir; /* for texts, as is the head */
     const char *head;
     const char *prefix; /* of names, which the file may lack */
@@ -22,70 +23,41 @@ typedef struct weight_source {
     bool *used; /* by number of tensor: a parameter has its name; may be NULL */
 } weight_source;
 
-/* If name ends in `from`, write it to out with `to` instead. */
-static bool replace_ending(char *out, size_t bytes, const char *name, const char *from,
-                           const char *to)
-{
-    const size_t n = strlen(name), f = strlen(from);
-    if (n < f || strcmp(name + n - f, from) != 0)
-        return false;
-    snprintf(out, bytes, "%.*s%s", (int)(n - f), name, to);
-    return true;
-}
-
-/* The tensor of a parameter under any of its names; NULL if there is none. */
-static const st_tensor *find_tensor(const weight_source *from, const char *name)
-{
-    char old[PARAM_NAME_BYTES + 16];
-    const bool has_old =
-        replace_ending(old, sizeof old, name, "LayerNorm.weight", "LayerNorm.gamma") ||
-        replace_ending(old, sizeof old, name, "LayerNorm.bias", "LayerNorm.beta");
-    const char *names[2] = {name, has_old ? old : NULL};
-    const size_t prefix = strlen(from->prefix);
-    for (int i = 0; i < 2 && names[i] != NULL; i++) {
-        const st_tensor *t = safetensors_find(from->file, names[i]);
-        if (t == NULL && strncmp(names[i], from->prefix, prefix) == 0)
-            t = safetensors_find(from->file, names[i] + prefix);
-        if (t != NULL)
-            return t;
-    }
-    return NULL;
-}
-
-static bool has_shape(const st_tensor *t, const param *p)
+static bool has_shape(int ndim, const int64_t *shape, const param *p)
 {
     if (p->vector)
-        return t->ndim == 1 && t->shape[0] == p->cols;
-    return t->ndim == 2 && t->shape[0] == p->rows && t->shape[1] == p->cols;
+        return ndim == 1 && shape[0] == p->cols;
+    return ndim == 2 && shape[0] == p->rows && shape[1] == p->cols;
 }
 
-/* *tensor: the one of a parameter, of its shape; NULL if there is none and the source allows that.
- */
+/* *tensor: the one of a parameter, of its shape; *fits false: there is none, and the source allows
+ * that. */
 static mts_status choose_tensor(mts_ctx *ctx, const weight_source *from, const param *p,
-                                const st_tensor **tensor)
+                                weight_tensor *tensor, bool *fits)
 {
     mts_status st = MTS_OK;
     const bool in_head = p->part != PARAM_BODY;
-    if (p->part == PARAM_ADAPTER) { /* in a folder of its own */
-        *tensor = NULL;
+    *fits = false;
+    if (p->part == PARAM_ADAPTER) /* in a folder of its own */
         return MTS_OK;
-    }
-    const st_tensor *t = find_tensor(from, p->name);
-    const bool fits = t != NULL && has_shape(t, p);
-    *tensor = fits ? t : NULL;
-    if (t != NULL && from->used != NULL)
-        from->used[t - safetensors_at(from->file, 0)] = true;
-    if (fits || (in_head && from->source != HEAD_NEEDED))
+    const bool there = weight_file_find(from->file, p->name, from->prefix, tensor);
+    *fits = there && has_shape(tensor->ndim, tensor->shape, p);
+    if (there && from->used != NULL)
+        from->used[tensor->index] = true;
+    if (*fits)
+        return weight_file_check(ctx, from->file, tensor);
+    if (in_head && from->source != HEAD_NEEDED)
         return MTS_OK;
-    MTS_CHECK(t != NULL || !in_head, MTS_ERR_BAD_FILE,
+    MTS_CHECK(there || !in_head, MTS_ERR_BAD_FILE,
               "%s: no %s head: there is no tensor %s; fine-tuning (mantissa train) makes one",
               from->dir, from->head, p->name);
-    MTS_CHECK(t != NULL, MTS_ERR_BAD_FILE, "%s: no tensor %s", from->dir, p->name);
-    MTS_CHECK(fits, MTS_ERR_BAD_FILE,
-              "%s: tensor %s: config.json asks for shape [%lld, %lld], the file has %d "
-              "dimensions, the first %lld",
-              t->file, p->name, (long long)p->rows, (long long)p->cols, t->ndim,
-              (long long)(t->ndim > 0 ? t->shape[0] : 0));
+    MTS_CHECK(there, MTS_ERR_BAD_FILE, "%s: no tensor %s", from->dir, p->name);
+    MTS_CHECK(false, MTS_ERR_BAD_FILE,
+              "%s: tensor %s: %s asks for shape [%lld, %lld], the file has %d dimensions, the "
+              "first %lld",
+              tensor->file, p->name, from->file->folder != NULL ? "config.json" : "its metadata",
+              (long long)p->rows, (long long)p->cols, tensor->ndim,
+              (long long)(tensor->ndim > 0 ? tensor->shape[0] : 0));
 cleanup:
     return st;
 }
@@ -94,18 +66,18 @@ mts_status network_check_weights(mts_ctx *ctx, const model_config *cfg, const he
                                  const char *dir, head_source source)
 {
     mts_status st = MTS_OK;
-    safetensors *file = NULL;
+    weight_file file = {0};
     param_list params = {0};
-    weight_source from = {.dir = dir, .head = kind->name, .source = source};
+    weight_source from = {.file = &file, .dir = dir, .head = kind->name, .source = source};
     MTS_TRY(network_declare(ctx, cfg, kind, &params, &from.prefix));
-    MTS_TRY(safetensors_open_dir(ctx, dir, &file));
-    from.file = file;
+    MTS_TRY(weight_file_open(ctx, dir, &file));
     for (int64_t i = 0; i < params.count; i++) {
-        const st_tensor *t;
-        MTS_TRY(choose_tensor(ctx, &from, params.items[i], &t));
+        weight_tensor t;
+        bool fits;
+        MTS_TRY(choose_tensor(ctx, &from, params.items[i], &t, &fits));
     }
 cleanup:
-    safetensors_close(file);
+    weight_file_close(&file);
     param_list_deinit(&params);
     return st;
 }
@@ -133,14 +105,12 @@ static void initialize_adapter(const network *net, param *p)
 
 static void report_unused(const weight_source *from, network_load_report *report)
 {
-    static const char buffer[] = "position_ids";
-    for (size_t i = 0; i < safetensors_count(from->file); i++) {
-        const st_tensor *t = safetensors_at(from->file, i);
-        const size_t n = strlen(t->name), b = sizeof buffer - 1;
-        if (from->used[i] || (n >= b && strcmp(t->name + n - b, buffer) == 0))
+    for (size_t i = 0; i < weight_file_count(from->file); i++) {
+        const weight_tensor t = weight_file_at(from->file, i);
+        if (from->used[i] || weight_file_is_buffer(from->file, &t))
             continue;
         if (report->unused++ == 0)
-            snprintf(report->first_unused, sizeof report->first_unused, "%s", t->name);
+            snprintf(report->first_unused, sizeof report->first_unused, "%s", t.name);
     }
 }
 
@@ -152,16 +122,17 @@ static mts_status load_param(mts_ctx *ctx, const network *net, const weight_sour
     const bool leave = p->part == PARAM_OUTPUT && from->source == HEAD_NEW;
     const char **first =
         p->part == PARAM_OUTPUT ? &report->initialized_output : &report->initialized_head;
-    const st_tensor *t = NULL;
+    weight_tensor t;
+    bool fits = false;
     if (p->part == PARAM_ADAPTER) {
         initialize_adapter(net, p);
         return MTS_OK;
     }
-    MTS_TRY(choose_tensor(ctx, from, p, &t));
-    if (t != NULL && !leave)
-        return safetensors_read_f32(ctx, t, p->value, param_size(p));
+    MTS_TRY(choose_tensor(ctx, from, p, &t, &fits));
+    if (fits && !leave)
+        return weight_file_read(ctx, from->file, &t, p->value, param_size(p));
     initialize(net, p);
-    report->output_left = report->output_left || t != NULL;
+    report->output_left = report->output_left || fits;
     if (*first == NULL)
         *first = p->name;
 cleanup:
@@ -172,23 +143,23 @@ mts_status network_load(mts_ctx *ctx, network *net, const char *dir, head_source
                         network_load_report *report)
 {
     mts_status st = MTS_OK;
-    safetensors *file = NULL;
-    weight_source from = {.dir = dir,
+    weight_file file = {0};
+    weight_source from = {.file = &file,
+                          .dir = dir,
                           .head = net->options.head->name,
                           .prefix = net->body->class->prefix,
                           .source = source};
     *report = (network_load_report){0};
-    MTS_TRY(safetensors_open_dir(ctx, dir, &file));
-    from.file = file;
-    MTS_TRY(
-        mem_calloc(ctx, &from.used, safetensors_count(file), sizeof *from.used, "list of tensors"));
+    MTS_TRY(weight_file_open(ctx, dir, &file));
+    MTS_TRY(mem_calloc(ctx, &from.used, weight_file_count(&file), sizeof *from.used,
+                       "list of tensors"));
     for (int64_t i = 0; i < net->params.count; i++)
         MTS_TRY(load_param(ctx, net, &from, net->params.items[i], report));
     report_unused(&from, report);
     network_weights_changed(net);
 cleanup:
     mem_free(from.used);
-    safetensors_close(file);
+    weight_file_close(&file);
     return st;
 }
 
@@ -259,7 +230,7 @@ mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir)
         snprintf(name, sizeof name, "%s%s", PEFT_PREFIX, p->name);
         const st_tensor *t = safetensors_find(file, name);
         MTS_CHECK(t != NULL, MTS_ERR_BAD_FILE, "%s: no tensor %s", path, name);
-        MTS_CHECK(has_shape(t, p), MTS_ERR_BAD_FILE,
+        MTS_CHECK(has_shape(t->ndim, t->shape, p), MTS_ERR_BAD_FILE,
                   "%s: tensor %s: expected shape [%lld, %lld], found %d dimensions, the first %lld",
                   path, name, (long long)p->rows, (long long)p->cols, t->ndim,
                   (long long)(t->ndim > 0 ? t->shape[0] : 0));

@@ -1,9 +1,9 @@
 /*
- * Weights of a network between a transformers folder and its parameters.
+ * Weights of a network between a transformers folder, or a GGUF file, and its parameters.
  *
- * Reading accepts names with and without the architecture's prefix ("bert."), and gamma / beta for
+ * Reading a folder accepts names with and without the architecture's prefix ("bert."), and gamma / beta for
  * a layer norm's weight and bias (early files); F32, F16 and BF16.  Writing uses transformers'
- * present names, F32.
+ * present names, F32.  A GGUF file is only read (io/gguf_model.h).
  */
 #ifndef MTS_NETWORK_NETWORK_IO_H
 #define MTS_NETWORK_NETWORK_IO_H
@@ -20,7 +20,7 @@ typedef enum head_source {
 /*
  * Which parameters got initial values: weights normal with the configuration's initializer_range (a
  * sum of 12 uniforms, keyed by the seed), biases zero.  And which tensors of the file the network
- * has no place for; not counted: position_ids, which are no weights.
+ * has no place for; not counted: position_ids and rope_freqs.weight, which are no weights.
  */
 typedef struct network_load_report {
     const char

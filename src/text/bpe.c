@@ -35,7 +35,7 @@ static mts_status open_bpe(mts_ctx *ctx, const tokenizer_folder *folder, tokeniz
     MTS_TRY(mem_calloc(ctx, &b, 1, sizeof *b, "tokenizer"));
     b->base.class = &bpe_class;
     if ((st = bpe_json_read(ctx, folder->json, b)) != MTS_OK) {
-        status_prefix(ctx, "%s/tokenizer.json", folder->dir);
+        status_prefix(ctx, "%s", folder->source);
         goto cleanup;
     }
     *out = &b->base;

@@ -27,25 +27,38 @@ static mts_status refuse(mts_ctx *ctx, const tokenizer_folder *folder)
     for (size_t i = 0, n = 0; i < CLASSES && n < sizeof names; i++)
         n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i > 0 ? ", " : "",
                               classes[i]->name);
-    return status_set(ctx, MTS_ERR_UNSUPPORTED,
-                      "%s/tokenizer.json: model: type %s is not supported, only %s", folder->dir,
-                      utf8_quote(quoted, sizeof quoted, type), names);
+    return status_set(ctx, MTS_ERR_UNSUPPORTED, "%s: model: type %s is not supported, only %s",
+                      folder->source, utf8_quote(quoted, sizeof quoted, type), names);
+}
+
+static mts_status open_folder(mts_ctx *ctx, const tokenizer_folder *folder, tokenizer **out)
+{
+    for (int i = 0; i < CLASSES; i++)
+        if (classes[i]->claims(folder))
+            return classes[i]->open(ctx, folder, out);
+    return refuse(ctx, folder);
 }
 
 mts_status tokenizer_open(mts_ctx *ctx, const char *model_dir, tokenizer **out)
 {
     mts_status st = MTS_OK;
     tokenizer_folder folder = {0};
-    const tokenizer_class *class = NULL;
-
     *out = NULL;
     MTS_TRY(tokenizer_folder_read(ctx, model_dir, &folder));
-    for (int i = 0; i < CLASSES && class == NULL; i++)
-        class = classes[i]->claims(&folder) ? classes[i] : NULL;
-    if (class == NULL)
-        MTS_TRY(refuse(ctx, &folder));
-    else
-        MTS_TRY(class->open(ctx, &folder, out));
+    MTS_TRY(open_folder(ctx, &folder, out));
+cleanup:
+    tokenizer_folder_deinit(&folder);
+    return st;
+}
+
+mts_status tokenizer_open_json(mts_ctx *ctx, const char *source, json_t *json, json_t *config,
+                               tokenizer **out)
+{
+    mts_status st = MTS_OK;
+    tokenizer_folder folder = {0};
+    *out = NULL;
+    MTS_TRY(tokenizer_folder_make(ctx, source, json, config, &folder));
+    MTS_TRY(open_folder(ctx, &folder, out));
 cleanup:
     tokenizer_folder_deinit(&folder);
     return st;

@@ -22,6 +22,7 @@
 #include "base/status.h"
 
 typedef struct tokenizer tokenizer;
+struct json_t;
 
 /*
  * *out: the tokenizer of a model folder, owned by the caller (tokenizer_close).
@@ -29,6 +30,10 @@ typedef struct tokenizer tokenizer;
  * MTS_ERR_UNSUPPORTED (none of the classes cuts text as these files say), MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status tokenizer_open(mts_ctx *ctx, const char *model_dir, tokenizer **out);
+/* The same of what tokenizer.json and tokenizer_config.json (may be NULL) would hold; source: the
+ * file that they were made from, for error texts. */
+MTS_NODISCARD mts_status tokenizer_open_json(mts_ctx *ctx, const char *source, struct json_t *json,
+                                             struct json_t *config, tokenizer **out);
 void tokenizer_close(tokenizer *tok);
 
 /*

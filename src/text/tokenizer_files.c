@@ -17,14 +17,21 @@ const char *const *tokenizer_file_names(int *count)
     return names;
 }
 
+mts_status tokenizer_files_init(mts_ctx *ctx, tokenizer_files *out)
+{
+    int count;
+    (void)tokenizer_file_names(&count);
+    *out = (tokenizer_files){0};
+    return mem_calloc(ctx, &out->items, (size_t)count, sizeof *out->items, "tokenizer files");
+}
+
 mts_status tokenizer_files_read(mts_ctx *ctx, tokenizer_files *out, const char *dir)
 {
     mts_status st = MTS_OK;
     char *path = NULL;
     int count;
     const char *const *names = tokenizer_file_names(&count);
-    *out = (tokenizer_files){0};
-    MTS_TRY(mem_calloc(ctx, &out->items, (size_t)count, sizeof *out->items, "tokenizer files"));
+    MTS_TRY(tokenizer_files_init(ctx, out));
     for (int i = 0; i < count; i++) {
         tokenizer_file *file = &out->items[out->count];
         mem_free(path);

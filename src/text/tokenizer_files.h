@@ -30,6 +30,9 @@ typedef struct tokenizer_files {
 /* Names of the files that make up a tokenizer of any kind; constant. */
 const char *const *tokenizer_file_names(int *count);
 
+/* *out: none yet, with room for all.  MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status tokenizer_files_init(mts_ctx *ctx, tokenizer_files *out);
+
 /* *out: those of tokenizer_file_names that are in dir.  deinit is safe after failure.
  * MTS_ERR_IO, MTS_ERR_MEMORY; MTS_ERR_BAD_FILE: larger than any tokenizer. */
 MTS_NODISCARD mts_status tokenizer_files_read(mts_ctx *ctx, tokenizer_files *out, const char *dir);

@@ -44,7 +44,7 @@ static mts_status find_model(mts_ctx *ctx, tokenizer_folder *folder)
         status_prefix(ctx, "model");
 cleanup:
     if (st != MTS_OK)
-        status_prefix(ctx, "%s/tokenizer.json", folder->dir);
+        status_prefix(ctx, "%s", folder->source);
     return st;
 }
 
@@ -68,6 +68,7 @@ mts_status tokenizer_folder_read(mts_ctx *ctx, const char *dir, tokenizer_folder
     *out = (tokenizer_folder){.dir = dir};
     MTS_TRY(path_join(ctx, &path, dir, "vocab.txt"));
     out->has_vocab_txt = file_exists(path);
+    MTS_TRY(path_join(ctx, &out->source, dir, "tokenizer.json"));
     MTS_TRY(tokenizer_folder_load(ctx, dir, "tokenizer.json", &out->json));
     MTS_TRY(find_model(ctx, out));
     MTS_TRY(tokenizer_folder_load(ctx, dir, "tokenizer_config.json", &out->config));
@@ -79,8 +80,22 @@ cleanup:
     return st;
 }
 
+mts_status tokenizer_folder_make(mts_ctx *ctx, const char *source, json_t *json, json_t *config,
+                                 tokenizer_folder *out)
+{
+    mts_status st = MTS_OK;
+    *out =
+        (tokenizer_folder){.dir = source, .json = json_incref(json), .config = json_incref(config)};
+    MTS_TRY(mem_strdup(ctx, &out->source, source));
+    MTS_TRY(find_model(ctx, out));
+    MTS_TRY(find_class(ctx, out, out->config, "tokenizer_config.json"));
+cleanup:
+    return st;
+}
+
 void tokenizer_folder_deinit(tokenizer_folder *folder)
 {
+    mem_free(folder->source);
     json_decref(folder->json);
     json_decref(folder->config);
     json_decref(folder->model_config);

@@ -14,6 +14,7 @@ enum { TOKENIZER_FILE_BYTES_MAX = 256 * 1024 * 1024 };
 
 typedef struct tokenizer_folder {
     const char *dir;        /* borrowed */
+    char *source;           /* of json, for error texts: DIR/tokenizer.json */
     json_t *json;           /* tokenizer.json; NULL: not there */
     json_t *config;         /* tokenizer_config.json; NULL: not there */
     json_t *model_config;   /* config.json; NULL: not there */
@@ -29,6 +30,11 @@ typedef struct tokenizer_folder {
  * MTS_ERR_IO, MTS_ERR_BAD_FILE, MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status tokenizer_folder_read(mts_ctx *ctx, const char *dir,
                                                tokenizer_folder *out);
+/* The same of a tokenizer that is in another file, `source`, which must outlive it: json and config
+ * (may be NULL) are what tokenizer.json and tokenizer_config.json would hold.  References are added.
+ */
+MTS_NODISCARD mts_status tokenizer_folder_make(mts_ctx *ctx, const char *source, json_t *json,
+                                               json_t *config, tokenizer_folder *out);
 void tokenizer_folder_deinit(tokenizer_folder *folder);
 
 /* *out: the JSON object in dir/name, NULL if there is no such file; drop with json_decref.

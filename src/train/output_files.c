@@ -121,7 +121,8 @@ cleanup:
     return st;
 }
 
-/* metrics_file is not one of the files of folder, by whatever name, and no new one in it. */
+/* metrics_file is not the model at `folder`, nor one of its files, by whatever name, and no new one
+ * in it. */
 static mts_status check_metrics_outside(const run *r, const char *folder)
 {
     mts_status st = MTS_OK;
@@ -129,6 +130,10 @@ static mts_status check_metrics_outside(const run *r, const char *folder)
     const char *given = r->o->metrics_file;
     file_list list = {0};
     char *path = NULL, *parent = NULL;
+    MTS_CHECK(!file_is_same(folder, given), MTS_ERR_ARGUMENT,
+              "option --metrics_file: %s is the model: give another file", given);
+    if (!dir_exists(folder))
+        return MTS_OK;
     MTS_TRY(path_parent(ctx, &parent, given));
     MTS_CHECK(!file_is_same(parent, folder), MTS_ERR_ARGUMENT,
               "option --metrics_file: %s is in the model folder: give a file elsewhere", given);
@@ -178,7 +183,7 @@ mts_status output_files_check_inputs(const run *r)
     MTS_TRY(check_metrics_name(r));
     if (!file_is_same(r->origin.model_dir, o->output_dir))
         MTS_TRY(check_metrics_outside(r, r->origin.model_dir));
-    if (dir_exists(o->model_name_or_path) && !file_is_same(o->model_name_or_path, o->output_dir))
+    if (!file_is_same(o->model_name_or_path, o->output_dir))
         MTS_TRY(check_metrics_outside(r, o->model_name_or_path));
 cleanup:
     return st;

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "network/network_io.h"
 #include "network/network_outliers.h"
+#include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
 #include "train/settings.h"
 
@@ -63,7 +64,7 @@ mts_status predictor_open(mts_ctx *ctx, const mts_options *o, predictor **out)
     p->threads = settings_threads(o);
     MTS_TRY(model_load_config(ctx, o->model_name_or_path, &cfg));
     p->max_seq_length = settings_max_length(o, &cfg, head_class_of_config(&cfg)->name);
-    MTS_TRY(tokenizer_open(ctx, o->model_name_or_path, &p->tokenizer));
+    MTS_TRY(model_tokenizer_open(ctx, o->model_name_or_path, &p->tokenizer, NULL));
     if (o->do_lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, p->tokenizer, o->do_lower_case == 1));
     mem_trim();

@@ -11,6 +11,7 @@
 #include "network/network_io.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
 #include "train/output_files.h"
 #include "train/settings.h"
@@ -393,11 +394,10 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     known =
         purpose.train ? model_class_of_config(&cfg)->usual_head : head_class_of_config(&cfg)->name;
     r->max_seq_length = settings_max_length(o, &cfg, known);
-    MTS_TRY(tokenizer_open(ctx, r->origin.model_dir, &r->tokenizer));
+    MTS_TRY(model_tokenizer_open(ctx, r->origin.model_dir, &r->tokenizer,
+                                 purpose.train ? &r->tokenizer_files : NULL));
     if (o->do_lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, r->tokenizer, o->do_lower_case == 1));
-    if (purpose.train)
-        MTS_TRY(tokenizer_files_read(ctx, &r->tokenizer_files, r->origin.model_dir));
     if (purpose.train)
         MTS_TRY(tokenizer_write_rules(ctx, r->tokenizer, &r->tokenizer_files));
     stored = purpose.train ? NULL : json_object_get(cfg.json, SETTINGS_KEY);

@@ -1,0 +1,128 @@
+/* The tensors that a model is read from.  See weight_file.h. */
+#include "network/weight_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+enum { NAME_BYTES = 512 };
+
+mts_status weight_file_open(mts_ctx *ctx, const char *path, weight_file *out)
+{
+    mts_status st = MTS_OK;
+    *out = (weight_file){0};
+    MTS_TRY(gguf_model_find(ctx, path, &out->path));
+    if (out->path == NULL)
+        return safetensors_open_dir(ctx, path, &out->folder);
+    MTS_TRY(gguf_model_open(ctx, out->path, &out->gguf));
+cleanup:
+    return st;
+}
+
+void weight_file_close(weight_file *f)
+{
+    safetensors_close(f->folder);
+    gguf_model_close(&f->gguf);
+    mem_free(f->path);
+    *f = (weight_file){0};
+}
+
+size_t weight_file_count(const weight_file *f)
+{
+    return f->folder != NULL ? safetensors_count(f->folder) : gguf_tensor_count(f->gguf.file);
+}
+
+weight_tensor weight_file_at(const weight_file *f, size_t index)
+{
+    if (f->folder != NULL) {
+        const st_tensor *t = safetensors_at(f->folder, index);
+        return (weight_tensor){index, t->name, t->file, t->ndim, t->shape};
+    }
+    const gguf_tensor *t = gguf_tensor_at(f->gguf.file, index);
+    return (weight_tensor){index, t->name, t->file, t->ndim, t->shape};
+}
+
+/* ------------------------------------------------------------------------------- names -------- */
+
+/* If name ends in `from`, write it to out with `to` instead. */
+static bool replace_ending(char out[NAME_BYTES], const char *name, const char *from, const char *to)
+{
+    const size_t n = strlen(name), f = strlen(from);
+    if (n < f || strcmp(name + n - f, from) != 0)
+        return false;
+    snprintf(out, NAME_BYTES, "%.*s%s", (int)(n - f), name, to);
+    return true;
+}
+
+/* Under any of its names. */
+static const st_tensor *find_in_folder(const safetensors *file, const char *name,
+                                       const char *prefix)
+{
+    char old[NAME_BYTES];
+    const bool has_old = replace_ending(old, name, "LayerNorm.weight", "LayerNorm.gamma") ||
+                         replace_ending(old, name, "LayerNorm.bias", "LayerNorm.beta");
+    const char *names[2] = {name, has_old ? old : NULL};
+    const size_t n = strlen(prefix);
+    for (int i = 0; i < 2 && names[i] != NULL; i++) {
+        const st_tensor *t = safetensors_find(file, names[i]);
+        if (t == NULL && strncmp(names[i], prefix, n) == 0)
+            t = safetensors_find(file, names[i] + n);
+        if (t != NULL)
+            return t;
+    }
+    return NULL;
+}
+
+bool weight_file_find(const weight_file *f, const char *parameter, const char *prefix,
+                      weight_tensor *out)
+{
+    char name[GGUF_MODEL_NAME_BYTES];
+    if (f->folder != NULL) {
+        const st_tensor *t = find_in_folder(f->folder, parameter, prefix);
+        if (t != NULL)
+            *out = weight_file_at(f, (size_t)(t - safetensors_at(f->folder, 0)));
+        return t != NULL;
+    }
+    const gguf_tensor *t =
+        gguf_model_name(parameter, name) ? gguf_find_tensor(f->gguf.file, name) : NULL;
+    if (t != NULL)
+        *out = weight_file_at(f, (size_t)(t - gguf_tensor_at(f->gguf.file, 0)));
+    return t != NULL;
+}
+
+bool weight_file_is_buffer(const weight_file *f, const weight_tensor *t)
+{
+    static const char positions[] = "position_ids";
+    const size_t n = strlen(t->name), p = sizeof positions - 1;
+    if (f->folder == NULL) /* read into the configuration */
+        return strcmp(t->name, GGUF_MODEL_FREQUENCIES) == 0;
+    return n >= p && strcmp(t->name + n - p, positions) == 0;
+}
+
+mts_status weight_file_check(mts_ctx *ctx, const weight_file *f, const weight_tensor *t)
+{
+    mts_status st = MTS_OK;
+    const gguf_type *type = f->folder != NULL ? NULL : gguf_tensor_at(f->gguf.file, t->index)->type;
+    MTS_CHECK(type == NULL || type->decode != NULL, MTS_ERR_UNSUPPORTED,
+              "%s: tensor %.200s: expected " GGUF_TYPES_DECODED ", found %s", t->file, t->name,
+              type->name);
+cleanup:
+    return st;
+}
+
+mts_status weight_file_read(mts_ctx *ctx, const weight_file *f, const weight_tensor *t, float *out,
+                            int64_t n)
+{
+    mts_status st = MTS_OK;
+    const gguf_tensor *in_gguf;
+    if (f->folder != NULL)
+        return safetensors_read_f32(ctx, safetensors_at(f->folder, t->index), out, n);
+    in_gguf = gguf_tensor_at(f->gguf.file, t->index);
+    MTS_CHECK(in_gguf->rows * in_gguf->cols == n, MTS_ERR_BAD_FILE,
+              "%s: tensor %.200s: expected %lld values, found %lld", t->file, t->name, (long long)n,
+              (long long)(in_gguf->rows * in_gguf->cols));
+    MTS_TRY(gguf_model_read(ctx, &f->gguf, in_gguf, out));
+cleanup:
+    return st;
+}

@@ -1,0 +1,48 @@
+/*
+ * The tensors that a model is read from: of a transformers folder, or of a GGUF file.
+ *
+ * Path: network_check_weights, network_load -> here -> io/safetensors.h, io/gguf_model.h.
+ * Parameters are asked for by their names in transformers.
+ */
+#ifndef MTS_NETWORK_WEIGHT_FILE_H
+#define MTS_NETWORK_WEIGHT_FILE_H
+
+#include "io/gguf_model.h"
+#include "io/safetensors.h"
+
+/* One of the two is open. */
+typedef struct weight_file {
+    safetensors *folder;
+    gguf_model gguf; /* file NULL: not this */
+    char *path;      /* of the GGUF file */
+} weight_file;
+
+typedef struct weight_tensor {
+    size_t index; /* of the file's tensors, in byte order of names */
+    const char *name;
+    const char *file; /* it is in, its path */
+    int ndim;
+    const int64_t *shape;
+} weight_tensor;
+
+/* Open what the model at path has.  In every case give *out to weight_file_close.  The errors of
+ * safetensors_open_dir, gguf_model_find and gguf_model_open. */
+MTS_NODISCARD mts_status weight_file_open(mts_ctx *ctx, const char *path, weight_file *out);
+void weight_file_close(weight_file *f);
+
+size_t weight_file_count(const weight_file *f);
+weight_tensor weight_file_at(const weight_file *f, size_t index);
+/* *out: the tensor of a parameter; prefix: what names in a folder may lack.  False: none. */
+bool weight_file_find(const weight_file *f, const char *parameter, const char *prefix,
+                      weight_tensor *out);
+/* Whether the tensor is no weight of any model, and nobody misses it. */
+bool weight_file_is_buffer(const weight_file *f, const weight_tensor *t);
+
+/* MTS_ERR_UNSUPPORTED: its values are of a type that cannot be read. */
+MTS_NODISCARD mts_status weight_file_check(mts_ctx *ctx, const weight_file *f,
+                                           const weight_tensor *t);
+/* out[n]: its values, n of them.  The errors of safetensors_read_f32 and gguf_model_read. */
+MTS_NODISCARD mts_status weight_file_read(mts_ctx *ctx, const weight_file *f,
+                                          const weight_tensor *t, float *out, int64_t n);
+
+#endif
