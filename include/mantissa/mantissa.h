@@ -86,7 +86,7 @@ typedef struct mts_options {
     bool do_predict; /* label the test data into predict_results.txt of output_dir */
 
     /* model and data */
-    const char *model_name_or_path; /* folder of the model to start from, or that is used */
+    const char *model_name_or_path; /* folder, or GGUF file, of the model to start from or use */
     const char *output_dir;         /* folder to write; made if it is not there */
     const char *task_name;          /* cola | mnli | ... | wnli | squad | squad_v2 */
     const char *data_dir;           /* folder with the task's files, or the one above it */
@@ -407,7 +407,8 @@ typedef struct mts_encoding {
     bool cut; /* the texts have more tokens than max_length has room for */
 } mts_encoding;
 
-/* model_dir holds vocab.txt and/or tokenizer.json, tokenizer_config.json; no model is needed.  ctx must outlive it. */
+/* model_dir holds vocab.txt and/or tokenizer.json, tokenizer_config.json; no model is needed.  Or it
+ * is, or holds, a GGUF file.  ctx must outlive it. */
 MTS_NODISCARD MTS_API mts_status mts_tokenizer_open(mts_ctx *ctx, const char *model_dir,
                                                     mts_tokenizer **out);
 MTS_API void mts_tokenizer_close(mts_tokenizer *tokenizer);

@@ -10,11 +10,15 @@
 #include "api/describe_gguf.h"
 #include "base/file.h"
 #include "base/json_util.h"
+#include "base/memory.h"
+#include "base/utf8.h"
 #include "cpu/cpu_features.h"
+#include "io/gguf_model.h"
 #include "io/safetensors.h"
-#include "network/network.h"
+#include "network/network_io.h"
 #include "optim/optimizer.h"
 #include "tensor/float_gemm.h"
+#include "train/model_tokenizer.h"
 #include "train/settings.h"
 
 mts_status mts_cpu_describe(mts_ctx *ctx, char *text, size_t text_bytes)
@@ -175,12 +179,51 @@ cleanup:
     return st;
 }
 
+/* Whether the file can be trained. */
+static mts_status try_gguf(mts_ctx *ctx, const char *path, model_config *cfg)
+{
+    mts_status st = MTS_OK;
+    tokenizer *tok = NULL;
+    MTS_TRY(model_load_config(ctx, path, cfg));
+    MTS_TRY(network_check_weights(ctx, cfg, head_class_of_config(cfg), path, HEAD_NEEDED));
+    MTS_TRY(model_tokenizer_open(ctx, path, &tok, NULL));
+cleanup:
+    tokenizer_close(tok);
+    return st;
+}
+
+/* A GGUF file: what it holds, and the memory of its training or why there is none. */
+static mts_status describe_gguf_model(mts_ctx *ctx, const mts_options *o, const char *path,
+                                      json_t *out, json_t *memory)
+{
+    mts_status st = MTS_OK;
+    model_config cfg = {0};
+    char reason[512], text[sizeof reason + 8] = "yes";
+    MTS_TRY(describe_gguf(ctx, path, out));
+    st = try_gguf(ctx, path, &cfg);
+    if (st == MTS_ERR_MEMORY)
+        goto cleanup;
+    if (st != MTS_OK) {
+        snprintf(text, sizeof text, "no: %s", utf8_quote(reason, sizeof reason, ctx->error));
+        ctx->error[0] = '\0';
+    }
+    MTS_TRY(json_util_set(ctx, out, "training", json_string(text)));
+    if (strcmp(text, "yes") != 0)
+        goto cleanup;
+    MTS_TRY(describe_memory(ctx, o, &cfg, memory));
+    MTS_TRY(json_util_set(ctx, out, "training_memory", json_incref(memory)));
+cleanup:
+    model_config_deinit(&cfg);
+    return st;
+}
+
 mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **json)
 {
     mts_status st = MTS_OK;
     model_config cfg = {0};
     mts_options own;
     json_t *root = NULL, *memory = NULL;
+    char *file = NULL;
     MTS_CHECK(json != NULL, MTS_ERR_ARGUMENT, "mts_model_describe: json must be given");
     *json = NULL;
     MTS_TRY(options_take(ctx, options, &own));
@@ -191,8 +234,10 @@ mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **j
     root = json_object();
     memory = json_object();
     MTS_CHECK(root != NULL && memory != NULL, MTS_ERR_MEMORY, "out of memory: description");
-    if (describe_gguf_is_file(options->model_name_or_path)) {
-        MTS_TRY(describe_gguf(ctx, options->model_name_or_path, root));
+    MTS_TRY(gguf_model_find(ctx, options->model_name_or_path, &file));
+    if (file != NULL || describe_gguf_is_file(options->model_name_or_path)) {
+        MTS_TRY(describe_gguf_model(ctx, options, file != NULL ? file : options->model_name_or_path,
+                                    root, memory));
         MTS_TRY(json_util_dump(ctx, root, 0, false, json));
         goto cleanup;
     }
@@ -204,6 +249,7 @@ mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **j
     MTS_TRY(json_util_set(ctx, root, "training_memory", json_incref(memory)));
     MTS_TRY(json_util_dump(ctx, root, 0, false, json));
 cleanup:
+    mem_free(file);
     json_decref(memory);
     json_decref(root);
     model_config_deinit(&cfg);

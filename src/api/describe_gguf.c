@@ -209,8 +209,6 @@ mts_status describe_gguf(mts_ctx *ctx, const char *path, json_t *out)
     MTS_TRY(describe_sizes(ctx, file, architecture, out));
     MTS_TRY(describe_tokenizer(ctx, file, out));
     MTS_TRY(describe_tensors(ctx, file, out));
-    MTS_TRY(json_util_set(ctx, out, "training",
-                          json_string("not yet: a GGUF file can be described only")));
 cleanup:
     gguf_close(file);
     return st;

@@ -88,7 +88,8 @@ static const option_row rows[] = {
 
 #define GROUP "Model and data"
     TEXT(model_name_or_path, RUN | INFO,
-         "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json"),
+         "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json; or a GGUF "
+         "file of a language model"),
     TEXT(output_dir, TRAIN | EVAL, "folder to write; eval: for eval_results.json"),
     CHOICE(
         task_name, NULL, TASKS, RUN,

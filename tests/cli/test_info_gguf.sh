@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# info of a GGUF file: what it says, also of files that are cut or none; and that a GGUF file is not
-# taken for a model folder.
+# info of a GGUF file: what it says, also of files that are cut or none; and that a file which is not
+# a whole model is refused by every command, and never written over.
 # shellcheck source=tests/cli/expect.sh
 . "$(dirname "$0")/expect.sh"
 
@@ -83,14 +83,15 @@ for part in '"layers": 2' '"hidden_size": 64' '"heads": 4' '"key_value_heads": 2
     '"tokenizer": "gpt2", "tokenizer_kind": "byte-level BPE", "tokenizer_splits_as": "smollm"' \
     '"files_of_the_model": 3' '"parameters": 512, "tensors": 3, "bytes_on_disk": 540' \
     '"Q4_0": {"tensors": 1, "bytes": 108, "can_be_read": true}' \
-    '"Q5_K": {"tensors": 1, "bytes": 176, "can_be_read": false}' '"training": "not yet'; do
+    '"Q5_K": {"tensors": 1, "bytes": 176, "can_be_read": false}' '"training": "no: '; do
     has out "$part"
 done
 run 0 info "$small"
 has out "name                             Tiny "
 ! grep -q $'\033' "$work/out" || fail "a control character of the file reached the terminal"
 grep -qE '^  Q4_0$' "$work/out" || fail "the name of a type is changed"
-grep -qE '^training +not yet: a GGUF file can be described only$' "$work/out" || fail "no training"
+grep -qE '^training +no: .*/small.gguf: one of 3 files of a model: only models in one file' \
+    "$work/out" || fail "no training"
 # the ending does not matter, nor the options of a run
 cp "$small" "$work/renamed"
 run 0 info --model_name_or_path "$work/renamed" --per_device_train_batch_size 4
@@ -115,11 +116,26 @@ refuse 1 "$work/folder.gguf/config.json: cannot open" info "$work/folder.gguf"
 echo '{"model_type": "bert"}' >"$work/config.json"
 refuse 1 'expected a GGUF file, which begins with "GGUF", found "{"mo"' info "$work/config.json"
 
-# ---- it is no model folder yet
+# ---- it is no whole model
 printf 'text\tlabel\na\tb\n' >"$work/rows.tsv"
-no_folder="$small: expected a model folder, found a file; a GGUF file can be described"
-refuse 1 "$no_folder" train --model_name_or_path "$small" --train_file "$work/rows.tsv" \
+part="$small: one of 3 files of a model: only models in one file are supported"
+refuse 1 "$part" train --model_name_or_path "$small" --train_file "$work/rows.tsv" \
     --output_dir "$work/new"
-refuse 1 "$no_folder" eval --model_name_or_path "$small" --validation_file "$work/rows.tsv"
-refuse 1 "$no_folder" predict "$small"
+refuse 1 "$part" eval --model_name_or_path "$small" --validation_file "$work/rows.tsv"
+refuse 1 "$part" predict "$small"
+refuse 1 "$small: key tokenizer.ggml.merges: expected, but absent" tokenize "$small"
 [ ! -e "$work/new/config.json" ] || fail "a refused run wrote a model"
+
+# ---- the file is not written over
+cp "$small" "$work/same"
+echo text >"$work/texts"
+refuse 1 "the result would be written over $small, which is read" \
+    tokenize "$small" --input "$work/texts" --output "$small"
+cmp -s "$small" "$work/same" || fail "a model file was changed"
+mkdir "$work/two"
+cp "$small" "$work/two/a.gguf"
+cp "$small" "$work/two/b.gguf"
+refuse 1 "$work/two: expected config.json or one GGUF file, found several" info "$work/two"
+rm "$work/two/b.gguf"
+run 0 info "$work/two"
+has out "architecture                     llama"
