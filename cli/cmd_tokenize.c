@@ -1,4 +1,5 @@
-/* mantissa tokenize: text lines in; their tokens, ids and byte offsets out.  Or ids in, text out. */
+/* mantissa tokenize: text lines in; their tokens, ids and byte offsets out.  Or ids in, text out.
+ */
 #include "cli.h"
 
 #include <errno.h>

@@ -397,7 +397,8 @@ MTS_API const char *const *mts_test_rows_ids(const mts_test_rows *rows);
 
 typedef struct mts_tokenizer mts_tokenizer;
 
-/* One encoded text or pair, in BERT [CLS] a [SEP] (b [SEP]).  Arrays of `length`, owned by the struct. */
+/* One encoded text or pair, of BERT [CLS] a [SEP] (b [SEP]).  Arrays of `length`, owned by the
+ * struct. */
 typedef struct mts_encoding {
     int64_t length;
     int32_t *ids;
@@ -407,7 +408,8 @@ typedef struct mts_encoding {
     bool cut; /* the texts have more tokens than max_length has room for */
 } mts_encoding;
 
-/* model_dir holds vocab.txt and/or tokenizer.json, tokenizer_config.json; no model is needed.  ctx must outlive it. */
+/* model_dir holds vocab.txt and/or tokenizer.json, tokenizer_config.json; no model need be there.
+ * ctx must outlive it. */
 MTS_NODISCARD MTS_API mts_status mts_tokenizer_open(mts_ctx *ctx, const char *model_dir,
                                                     mts_tokenizer **out);
 MTS_API void mts_tokenizer_close(mts_tokenizer *tokenizer);
@@ -417,8 +419,8 @@ MTS_NODISCARD MTS_API mts_status mts_tokenizer_encode(mts_tokenizer *tokenizer, 
                                                       mts_encoding *out);
 MTS_API void mts_encoding_free(mts_encoding *encoding);
 /*
- * *text: what ids[count] stand for, UTF-8 of `bytes` bytes with a NUL behind; it may hold NUL bytes,
- * and what does not make up UTF-8 is U+FFFD.  Free with mts_string_free.  skip_special: special
+ * *text: what ids[count] stand for, UTF-8 of `bytes` bytes with a NUL behind; it may hold NUL, and
+ * what does not make up UTF-8 is U+FFFD.  Free with mts_string_free.  skip_special: special
  * tokens are left out.  MTS_ERR_UNSUPPORTED: a tokenizer of this kind does not decode (WordPiece);
  * MTS_ERR_ARGUMENT: an id out of range; MTS_ERR_MEMORY.
  */
