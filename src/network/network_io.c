@@ -201,8 +201,8 @@ static int64_t count_written(const network *net)
     return n;
 }
 
-/* model.safetensors with all parameters; of a network with an adapter adapter_model.safetensors with
- * those of the adapter. */
+/* model.safetensors with all parameters; of a network with an adapter adapter_model.safetensors
+ * with those of the adapter. */
 static mts_status save_weights(mts_ctx *ctx, const network *net, const char *dir)
 {
     mts_status st = MTS_OK;
