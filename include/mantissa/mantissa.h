@@ -178,7 +178,7 @@ typedef struct mts_options {
                          linear layer's numbers were mapped; of integer precisions */
 
     /* low-rank adapters (LoRA) beside a frozen model; of language models */
-    const char *method;         /* what is trained: full | lora */
+    const char *method;         /* what is trained: full | lora | dylora */
     int64_t lora_r;             /* rank; default 8 */
     double lora_alpha;          /* the adapter's output is scaled by alpha / rank; default 16 */
     bool use_rslora;            /* by alpha / sqrt(rank) instead */
@@ -186,6 +186,10 @@ typedef struct mts_options {
                                    all-linear */
     const char *adapter_name_or_path; /* a folder of an adapter (PEFT's): training goes on from it,
                                          evaluation uses it; NULL: none */
+    const char *dylora_update; /* the ranks that a step of dylora trains, having drawn b: all | last
+                                  (of 1 to b, or the b-th) */
+    int64_t rank; /* evaluation uses the first so many ranks of the adapter, scaled by alpha / rank;
+                     0: all */
 } mts_options;
 
 typedef enum mts_option_type {

@@ -57,6 +57,7 @@ typedef struct columns_job {
     float *to;
     const float *from;
     int64_t ldto, ldfrom, cols;
+    int64_t used; /* scale_rows: columns behind these become zero */
     float scale;
 } columns_job;
 
@@ -71,9 +72,12 @@ static void copy_rows(void *arg, int64_t begin, int64_t end)
 static void scale_rows(void *arg, int64_t begin, int64_t end)
 {
     const columns_job *job = arg;
-    for (int64_t i = begin; i < end; i++)
-        for (int64_t j = 0; j < job->cols; j++)
+    for (int64_t i = begin; i < end; i++) {
+        for (int64_t j = 0; j < job->used; j++)
             job->to[i * job->ldto + j] = job->from[i * job->ldfrom + j] * job->scale;
+        for (int64_t j = job->used; j < job->cols; j++)
+            job->to[i * job->ldto + j] = 0.0f;
+    }
 }
 
 static void add_rows(void *arg, int64_t begin, int64_t end)
@@ -99,6 +103,16 @@ static const float *part_columns(exec *ex, const float *dy, int64_t rows, const 
                        .cols = part->out};
     exec_parallel(ex, rows, ROW_GRAIN, copy_rows, &job);
     return own;
+}
+
+static int64_t used_ranks(const exec *ex, const low_rank *lr)
+{
+    return ex->rank > 0 && ex->rank < lr->rank ? ex->rank : lr->rank;
+}
+
+static float used_scale(const exec *ex, const low_rank *lr)
+{
+    return ex->rank > 0 ? lr->alpha / (float)used_ranks(ex, lr) : lr->scale;
 }
 
 /* ------------------------------------------------------------------------------- forward ---- */
@@ -128,7 +142,8 @@ void low_rank_forward(exec *ex, float *y, const linear_input *x, const linear *l
                            .ldto = r,
                            .ldfrom = r * lr->count,
                            .cols = r,
-                           .scale = lr->scale};
+                           .used = used_ranks(ex, lr),
+                           .scale = used_scale(ex, lr)};
         exec_parallel(ex, n, ROW_GRAIN, scale_rows, &job);
         linear_input_set(ex, &in, t);
         linear_forward(ex, add, &in, &part->up);
@@ -174,7 +189,8 @@ void low_rank_backward_rows(exec *ex, float *dx, const float *dy, const linear_i
                            .ldto = r * lr->count,
                            .ldfrom = r,
                            .cols = r,
-                           .scale = lr->scale};
+                           .used = used_ranks(ex, lr),
+                           .scale = used_scale(ex, lr)};
         /* forward: y += t B^T, t = s x A^T */
         linear_sums_collect(ex, &g->up[p], own, &in, &part->up);
         ex->arithmetic->linear->input_gradient(ex, part_dt, own, &in, &part->up);

@@ -10,6 +10,9 @@
  * A and B have maps of their own.  A layer whose weight is several matrices one behind the other
  * (query, key, value) has a part for each that is adapted: A and B of its own.
  *
+ * With ex->rank b > 0 only the first b ranks are used, with s = alpha / b [Valipour2023]: the others'
+ * columns of t and dt are zero, and so are their gradients.
+ *
  * Path: linear_forward -> low_rank_forward -> linear_forward of A and B.
  */
 #ifndef MTS_LAYERS_LOW_RANK_H
@@ -26,8 +29,9 @@ typedef struct low_rank_part {
 
 typedef struct low_rank {
     int64_t rank;
-    float scale;
-    int count; /* parts; 0: no adapter */
+    float scale; /* s */
+    float alpha; /* of which s is made anew where only the first b ranks are used: alpha / b */
+    int count;   /* parts; 0: no adapter */
     low_rank_part part[LOW_RANK_PARTS];
     linear down; /* to t of all parts: their a's, which lie behind each other in memory */
 } low_rank;

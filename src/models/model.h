@@ -24,8 +24,8 @@ typedef struct dropout_rates {
 
 /* Low-rank adapters beside the linear layers, layers/low_rank.h. */
 typedef struct adapter_options {
-    int64_t rank; /* 0: none, and all parameters are trained */
-    float scale;
+    int64_t rank;        /* 0: none, and all parameters are trained */
+    float scale, alpha;  /* see low_rank.h */
     const char *targets; /* ends of names of modules ("q_proj,v_proj"), or "all-linear"; borrowed */
 } adapter_options;
 

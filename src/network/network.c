@@ -80,6 +80,16 @@ int64_t network_max_outputs(const network *net)
     return network_outputs(net, &in);
 }
 
+void network_use_ranks(network *net, int64_t rank, int64_t first)
+{
+    net->ex.rank = rank;
+    for (int64_t i = 0; i < net->params.count; i++) {
+        param *p = net->params.items[i];
+        p->first_rank = first;
+        p->end_rank = p->ranks == PARAM_RANKS_NONE ? 0 : rank;
+    }
+}
+
 void network_set_version(network *net, uint64_t version)
 {
     net->ex.weight_version = version;
