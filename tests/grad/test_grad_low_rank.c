@@ -2,7 +2,7 @@
  * A linear layer with a low-rank adapter, forward and backward.
  *
  *   formulas  fp32 against plain double sums: Y, dX, dA, dB, of one part, of three, of some of them
- *             and of one in the middle of the output
+ *             and of one in the middle of the output; of the first ranks only
  *   noise     bf16 and integers: signal-to-noise ratio against fp32; each bit is worth 6.02 dB
  *   outliers  with features 100 times as large as the others on a list: the same bounds, for the
  *             product with A sees them, too
@@ -37,6 +37,26 @@ enum { ADAPTERS = sizeof adapters / sizeof adapters[0] };
 
 static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
 
+static const struct format_case {
+    int bits; /* 0: fp32, 1: bf16 */
+    group_kind group;
+    int outlier_bits;
+} format_cases[] = {
+    {0, GROUP_ROW, 0},     {1, GROUP_ROW, 0},   {8, GROUP_TENSOR, 0},
+    {8, GROUP_ROW, 0},     {8, GROUP_BLOCK, 0}, {12, GROUP_ROW, 0},
+    {8, GROUP_TENSOR, 12}, {8, GROUP_ROW, 12},  {8, GROUP_BLOCK, 12},
+};
+
+enum { FORMAT_CASES = sizeof format_cases / sizeof format_cases[0] };
+
+static num_format format_of(const struct format_case *f, bool stochastic)
+{
+    num_format format = f->bits < 2 ? test_format_float(f->bits == 0 ? FORMAT_FP32 : FORMAT_BF16)
+                                    : test_format_dfp(f->bits, f->group, stochastic);
+    format.outlier_bits = f->outlier_bits;
+    return format;
+}
+
 static void init(linear_case *c, const num_format *f, const linear_case_adapter *adapter)
 {
     linear_case_init_adapted(c, NULL, f, ROWS, OUT, IN, adapter);
@@ -67,6 +87,17 @@ typedef struct formula {
     double *y, *dx, *da, *db[LOW_RANK_PARTS];
 } formula;
 
+/* The ranks that are used, and their scale. */
+static int64_t used_ranks(const linear_case *c)
+{
+    return c->ex.rank > 0 ? c->ex.rank : c->adapter.rank;
+}
+
+static double used_scale(const linear_case *c)
+{
+    return (double)(c->ex.rank > 0 ? c->adapter.alpha / (float)c->ex.rank : c->adapter.scale);
+}
+
 /* c[i][j] += s sum_k a(i, k) b(k, j) of row-major matrices, which may be read transposed. */
 static void product(double *c, int64_t ldc, double s, const double *a, int64_t lda, bool turn_a,
                     const double *b, int64_t ldb, bool turn_b, int64_t m, int64_t n, int64_t depth)
@@ -89,7 +120,8 @@ static double *doubles(const float *x, int64_t n)
 static void formula_init(formula *f, const linear_case *c)
 {
     const int64_t n = c->rows, out = c->out, in = c->in, r = c->adapter.rank;
-    const double s = (double)c->adapter.scale;
+    const int64_t used = used_ranks(c);
+    const double s = used_scale(c);
     double *x = doubles(c->x, n * in), *w = doubles(c->weight.value, out * in);
     double *dy = doubles(c->dy, n * out);
     f->y = doubles(NULL, n * out);
@@ -104,10 +136,10 @@ static void formula_init(formula *f, const linear_case *c)
         double *a = doubles(c->a[p].value, r * in), *b = doubles(c->b[p].value, cols * r);
         double *t = doubles(NULL, n * r), *dt = doubles(NULL, n * r);
         f->db[p] = doubles(NULL, cols * r);
-        product(t, r, s, x, in, false, a, in, true, n, r, in);
+        product(t, r, s, x, in, false, a, in, true, n, used, in);
         product(f->y + first, out, 1.0, t, r, false, b, r, true, n, cols, r);
         product(f->db[p], r, 1.0, dy + first, out, true, t, r, false, cols, r, n);
-        product(dt, r, s, dy + first, out, false, b, r, false, n, r, cols);
+        product(dt, r, s, dy + first, out, false, b, r, false, n, used, cols);
         product(f->da + p * r * in, in, 1.0, dt, r, true, x, in, false, r, in, n);
         product(f->dx, in, 1.0, dt, r, false, a, in, false, n, in, r);
         mem_free(a);
@@ -146,25 +178,53 @@ static void assert_close(const char *what, const float *x, const double *y, int6
     assert_true(worst < 1e-5);
 }
 
+static void check_formulas(linear_case *c)
+{
+    formula f = {0};
+    linear_case_run(c);
+    formula_init(&f, c);
+    assert_close("Y", c->y, f.y, ROWS * OUT);
+    assert_close("dX", c->dx, f.dx, ROWS * IN);
+    assert_close("dA", c->down.grad, f.da, c->down.rows * IN);
+    for (int p = 0; p < c->adapter.count; p++)
+        assert_close("dB", c->b[p].grad, f.db[p], param_size(&c->b[p]));
+    formula_deinit(&f);
+}
+
 static void formulas(void **state)
 {
     const num_format fp32 = test_format_float(FORMAT_FP32);
     (void)state;
     for (int i = 0; i < ADAPTERS; i++) {
         linear_case c;
-        formula f = {0};
         init(&c, &fp32, &adapters[i]);
-        linear_case_run(&c);
-        formula_init(&f, &c);
         printf("  adapter %d\n", i);
-        assert_close("Y", c.y, f.y, ROWS * OUT);
-        assert_close("dX", c.dx, f.dx, ROWS * IN);
-        assert_close("dA", c.down.grad, f.da, c.down.rows * IN);
-        for (int p = 0; p < c.adapter.count; p++)
-            assert_close("dB", c.b[p].grad, f.db[p], param_size(&c.b[p]));
-        formula_deinit(&f);
+        check_formulas(&c);
         linear_case_deinit(&c);
     }
+}
+
+/* The first ranks only; the gradients of the others are zeros, in every format. */
+static void first_ranks(void **state)
+{
+    (void)state;
+    for (int64_t rank = 1; rank <= RANK; rank += 3)
+        for (int i = 0; i < FORMAT_CASES; i++) {
+            linear_case c;
+            const num_format f = format_of(&format_cases[i], true);
+            init(&c, &f, &adapters[1]);
+            c.ex.rank = rank;
+            if (f.kind == FORMAT_FP32)
+                check_formulas(&c);
+            else
+                linear_case_run(&c);
+            for (int64_t k = 0; k < param_size(&c.down); k++)
+                assert_true(k / IN % RANK < rank || c.down.grad[k] == 0.0f);
+            for (int p = 0; p < 3; p++)
+                for (int64_t k = 0; k < param_size(&c.b[p]); k++)
+                    assert_true(k % RANK < rank || c.b[p].grad[k] == 0.0f);
+            linear_case_deinit(&c);
+        }
 }
 
 /* ---------------------------------------------------------------------------------- noise ---- */
@@ -276,26 +336,6 @@ static void outliers(void **state)
 }
 
 /* --------------------------------------------------------------------- frozen and batches ---- */
-
-static const struct format_case {
-    int bits; /* 0: fp32, 1: bf16 */
-    group_kind group;
-    int outlier_bits;
-} format_cases[] = {
-    {0, GROUP_ROW, 0},     {1, GROUP_ROW, 0},   {8, GROUP_TENSOR, 0},
-    {8, GROUP_ROW, 0},     {8, GROUP_BLOCK, 0}, {12, GROUP_ROW, 0},
-    {8, GROUP_TENSOR, 12}, {8, GROUP_ROW, 12},  {8, GROUP_BLOCK, 12},
-};
-
-enum { FORMAT_CASES = sizeof format_cases / sizeof format_cases[0] };
-
-static num_format format_of(const struct format_case *f, bool stochastic)
-{
-    num_format format = f->bits < 2 ? test_format_float(f->bits == 0 ? FORMAT_FP32 : FORMAT_BF16)
-                                    : test_format_dfp(f->bits, f->group, stochastic);
-    format.outlier_bits = f->outlier_bits;
-    return format;
-}
 
 /* The weight and the bias under an adapter: no gradient, in memory that may be absent. */
 static void frozen(void **state)
@@ -590,6 +630,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formulas),
+        cmocka_unit_test(first_ranks),
         cmocka_unit_test(noise),
         cmocka_unit_test(bfloat16),
         cmocka_unit_test(outliers),

@@ -46,8 +46,10 @@ static void adapter_init(linear_case *c, const linear_case_adapter *adapter)
 {
     test_random r = test_random_make("adapter");
     const int64_t size = adapter->rank * c->in;
-    c->adapter =
-        (low_rank){.rank = adapter->rank, .scale = adapter->scale, .count = adapter->count};
+    c->adapter = (low_rank){.rank = adapter->rank,
+                            .scale = adapter->scale,
+                            .count = adapter->count,
+                            .alpha = adapter->scale * (float)adapter->rank};
     test_param_init(&r, &c->down, adapter->count * adapter->rank, c->in, 0.0, 0.5);
     for (int p = 0; p < adapter->count; p++) {
         low_rank_part *part = &c->adapter.part[p];
