@@ -57,6 +57,9 @@ void linear_prepare(exec *ex, linear *lin);
 /* y[rows][out] = x W^T + b; overwritten. */
 void linear_forward(exec *ex, float *y, const linear_input *x, linear *lin);
 
+/* What the backward needs of a forward whose y is not wanted again: an adapter keeps something. */
+void linear_forward_again(exec *ex, const linear_input *x, linear *lin);
+
 /*
  * Backward in two parts, since the parameters need all rows and the input does not.  Whoever makes
  * dy gives it to linear_backward_rows piece by piece, which collects beside dx what the second part

@@ -123,36 +123,49 @@ static linear_input rows_of_t(const low_rank_part *part, const linear_input *x)
     return linear_input_rows(&part->t, x->first_row, x->first_row + x->rows);
 }
 
+/* t of a part, which the backward needs too, from x A^T of all parts; *in: its rows. */
+static void make_t(exec *ex, linear_input *in, const float *all, const linear_input *x,
+                   const low_rank *lr, int p)
+{
+    const int64_t r = lr->rank;
+    const size_t mark = exec_mark(ex);
+    *in = rows_of_t(&lr->part[p], x);
+    float *t = linear_input_source(in, exec_take(ex, x->rows * r, sizeof(float)));
+    columns_job job = {.ex = ex,
+                       .to = t,
+                       .from = all + p * r,
+                       .ldto = r,
+                       .ldfrom = r * lr->count,
+                       .cols = r,
+                       .used = used_ranks(ex, lr),
+                       .scale = used_scale(ex, lr)};
+    exec_parallel(ex, x->rows, ROW_GRAIN, scale_rows, &job);
+    linear_input_set(ex, in, t);
+    exec_release(ex, mark);
+}
+
 void low_rank_forward(exec *ex, float *y, const linear_input *x, const linear *lin)
 {
     low_rank *lr = lin->low_rank;
-    const int64_t n = x->rows, r = lr->rank;
+    const int64_t n = x->rows;
     const size_t mark = exec_mark(ex);
-    float *all = exec_take(ex, n * r * lr->count, sizeof(float));
+    float *all = exec_take(ex, n * lr->rank * lr->count, sizeof(float));
     linear_forward(ex, all, x, &lr->down);
     for (int p = 0; p < lr->count; p++) {
         low_rank_part *part = &lr->part[p];
+        linear_input in;
+        make_t(ex, &in, all, x, lr, p);
+        if (y == NULL)
+            continue;
         const size_t inner = exec_mark(ex);
-        linear_input in = rows_of_t(part, x);
-        float *t = linear_input_source(&in, exec_take(ex, n * r, sizeof(float)));
         float *add = exec_take(ex, n * part->out, sizeof(float));
         columns_job job = {.ex = ex,
-                           .to = t,
-                           .from = all + p * r,
-                           .ldto = r,
-                           .ldfrom = r * lr->count,
-                           .cols = r,
-                           .used = used_ranks(ex, lr),
-                           .scale = used_scale(ex, lr)};
-        exec_parallel(ex, n, ROW_GRAIN, scale_rows, &job);
-        linear_input_set(ex, &in, t);
+                           .to = y + part->first,
+                           .from = add,
+                           .ldto = lin->out,
+                           .ldfrom = part->out,
+                           .cols = part->out};
         linear_forward(ex, add, &in, &part->up);
-        job = (columns_job){.ex = ex,
-                            .to = y + part->first,
-                            .from = add,
-                            .ldto = lin->out,
-                            .ldfrom = part->out,
-                            .cols = part->out};
         exec_parallel(ex, n, ROW_GRAIN, add_rows, &job);
         exec_release(ex, inner);
     }
