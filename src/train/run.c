@@ -198,6 +198,11 @@ static mts_status prepare_adapter(run *r)
         MTS_CHECK(r->training || o->rank <= r->adapter.rank, MTS_ERR_ARGUMENT,
                   "option --rank: %s has %lld ranks, found %lld", o->adapter_name_or_path,
                   (long long)r->adapter.rank, (long long)o->rank);
+        MTS_CHECK(!r->adapter.rslora || (o->rank == 0 && strcmp(o->method, "dylora") != 0),
+                  MTS_ERR_UNSUPPORTED,
+                  "%s: use_rslora: a part of the ranks is scaled by alpha / rank, this adapter is "
+                  "not",
+                  o->adapter_name_or_path);
         return MTS_OK;
     }
     MTS_CHECK(r->training || o->rank == 0, MTS_ERR_ARGUMENT,
