@@ -74,11 +74,15 @@ static mts_status fit(mts_ctx *ctx, task *base, const char *model_dir, model_con
     t->base.head = "next token";
     if (json_is_array(end))
         end = json_array_get(end, 0);
-    t->end = json_is_integer(end) ? (int32_t)json_integer_value(end) : -1;
-    MTS_CHECK(!json_is_integer(end) ||
-                  (json_integer_value(end) >= 0 && json_integer_value(end) < cfg->vocab_size),
+    if (end == NULL || json_is_null(end))
+        return MTS_OK;
+    MTS_CHECK(json_is_integer(end), MTS_ERR_BAD_FILE,
+              "%s: config.json: eos_token_id: expected an integer or a list of integers, found %s",
+              model_dir, json_util_type_name(end));
+    MTS_CHECK(json_integer_value(end) >= 0 && json_integer_value(end) < cfg->vocab_size,
               MTS_ERR_BAD_FILE, "%s: config.json: eos_token_id: expected 0 to %lld, found %lld",
               model_dir, (long long)cfg->vocab_size - 1, (long long)json_integer_value(end));
+    t->end = (int32_t)json_integer_value(end);
 cleanup:
     return st;
 }
