@@ -10,8 +10,8 @@
  * A and B have maps of their own.  A layer whose weight is several matrices one behind the other
  * (query, key, value) has a part for each that is adapted: A and B of its own.
  *
- * With ex->rank b > 0 only the first b ranks are used, with s = alpha / b [Valipour2023]: the columns of t
- * and dt of the others are zero, and so are their gradients.
+ * With ex->rank b > 0 only the first b ranks are used, with s = alpha / b [Valipour2023]: the
+ * columns of t and dt of the others are zero, and so are their gradients.
  *
  * Path: linear_forward -> low_rank_forward -> linear_forward of A and B.
  */

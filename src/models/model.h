@@ -110,6 +110,11 @@ int64_t model_piece_rows(const exec *ex, int64_t tokens);
 /* Whether a linear layer of this name ("self_attn.q_proj") is among the targets of adapters. */
 bool model_adapts_module(const adapter_options *o, const char *module);
 
+/* The first name at or behind `targets`, of *bytes; NULL: none is left. */
+const char *model_next_target(const char *targets, size_t *bytes);
+/* Whether a declared adapter has this name as its target. */
+bool model_target_is_met(const param_list *params, const char *word, size_t bytes);
+
 /* The activation function that config.json's hidden_act names. */
 activation_kind model_act_kind(model_act act);
 
