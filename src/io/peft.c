@@ -57,18 +57,29 @@ cleanup:
 static mts_status check_rest(mts_ctx *ctx, const char *file, const json_t *json)
 {
     static const char *const off[] = {
-        "use_dora",        "rank_pattern",        "alpha_pattern",
-        "modules_to_save", "layers_to_transform", "layer_replication",
-        "lora_bias",       "use_bdlora",          "alora_invocation_tokens",
-        "fan_in_fan_out"};
+        "use_dora",          "rank_pattern",        "alpha_pattern",
+        "modules_to_save",   "layers_to_transform", "layer_replication",
+        "lora_bias",         "use_bdlora",          "alora_invocation_tokens",
+        "fan_in_fan_out",    "use_qalora",          "kasa_config",
+        "monteclora_config", "velora_config",       "arrow_config"};
     mts_status st = MTS_OK;
-    const char *type = "LORA", *bias = "none";
+    const char *type = "LORA", *bias = "none", *init = "gaussian";
+    const json_t *given = json_object_get(json, "init_lora_weights");
     MTS_TRY(json_util_string(ctx, file, json, "peft_type", &type));
     MTS_CHECK(strcmp(type, "LORA") == 0, MTS_ERR_UNSUPPORTED,
               "%s: peft_type: expected LORA, found \"%.40s\"", file, type);
     MTS_TRY(json_util_string(ctx, file, json, "bias", &bias));
     MTS_CHECK(strcmp(bias, "none") == 0, MTS_ERR_UNSUPPORTED,
               "%s: bias: expected none, found \"%.40s\"", file, bias);
+    /* the others, like pissa, change the model's own weights when PEFT opens the adapter */
+    if (json_is_string(given))
+        init = json_string_value(given);
+    MTS_CHECK(strcmp(init, "gaussian") == 0 || strcmp(init, "orthogonal") == 0 ||
+                  strcmp(init, "eva") == 0,
+              MTS_ERR_UNSUPPORTED,
+              "%s: init_lora_weights: expected true, false, gaussian, orthogonal or eva, found "
+              "\"%.40s\"",
+              file, init);
     for (size_t i = 0; i < sizeof off / sizeof off[0]; i++) {
         const json_t *value = json_object_get(json, off[i]);
         const bool empty = value == NULL || json_is_null(value) || json_is_false(value) ||

@@ -4,7 +4,8 @@
  *
  * Path: results_save_model -> peft_config_save; run_prepare, predictor_open -> peft_config_load.
  * Tensors are named PEFT_PREFIX + the module's name + ".lora_A.weight" or ".lora_B.weight".
- * Not done: other kinds of adapters, dropout, biases, patterns of ranks: refused.
+ * Not done: other kinds of adapters, biases, patterns of ranks, initial weights that change the
+ * model's (PiSSA, OLoRA): refused.  lora_dropout of a file is not applied.
  */
 #ifndef MTS_IO_PEFT_H
 #define MTS_IO_PEFT_H
