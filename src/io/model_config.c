@@ -526,7 +526,7 @@ cleanup:
 }
 
 mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *model_type,
-                             const char *architecture, const char *dir)
+                             const char *architecture, const char *dir, const char *name)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
@@ -543,7 +543,7 @@ mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *
         MTS_TRY(json_util_set(ctx, json, "torch_dtype", json_string("float32")));
     if (plain || !torch)
         MTS_TRY(json_util_set(ctx, json, "dtype", json_string("float32")));
-    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+    MTS_TRY(path_join(ctx, &file, dir, name));
     MTS_TRY(json_util_save(ctx, json, file));
 cleanup:
     json_decref(json);

@@ -91,10 +91,12 @@ static void declare_adapter(const decoder *d, int64_t l, low_rank *lr, const cha
     const adapter_options *o = &d->base.options.adapter;
     const param_part before = list->part;
     const char *name[LOW_RANK_PARTS];
+    char full[PARAM_NAME_BYTES];
     int64_t first = 0;
     *lr = (low_rank){.rank = o->rank, .scale = o->scale, .alpha = o->alpha};
     for (int i = 0; i < count && o->rank > 0; first += outs[i++]) {
-        if (!model_adapts_module(o, modules[i]))
+        snprintf(full, sizeof full, "model.layers.%lld.%s", (long long)l, modules[i]);
+        if (!model_adapts_module(o, full))
             continue;
         name[lr->count] = modules[i];
         lr->part[lr->count++] = (low_rank_part){.first = first, .out = outs[i]};

@@ -107,7 +107,8 @@ const model_class *model_class_of_config(const model_config *cfg);
  * share an exponent, and in the float formats. */
 int64_t model_piece_rows(const exec *ex, int64_t tokens);
 
-/* Whether a linear layer of this name ("self_attn.q_proj") is among the targets of adapters. */
+/* Whether a linear layer of this whole name ("model.layers.3.self_attn.q_proj") is among the
+ * targets of adapters as in PEFT: is one, or ends in one behind a point. */
 bool model_adapts_module(const adapter_options *o, const char *module);
 
 /* The first name at or behind `targets`, of *bytes; NULL: none is left. */

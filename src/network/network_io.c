@@ -249,9 +249,15 @@ mts_status network_save(mts_ctx *ctx, network *net, const char *dir)
     MTS_TRY(save_weights(ctx, net, dir));
     MTS_TRY(network_store_outliers(ctx, net));
     make_architecture(net, architecture, sizeof architecture);
-    MTS_TRY(model_config_save(ctx, &net->cfg, net->body->class->model_types[0], architecture, dir));
+    MTS_TRY(model_config_save(ctx, &net->cfg, net->body->class->model_types[0], architecture, dir,
+                              network_config_name(net)));
 cleanup:
     return st;
+}
+
+const char *network_config_name(const network *net)
+{
+    return network_has_adapter(net) ? NETWORK_ADAPTER_CONFIG : "config.json";
 }
 
 bool network_has_adapter(const network *net)

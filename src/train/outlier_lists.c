@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json_util.h"
 #include "data/sampler.h"
+#include "network/network_io.h"
 #include "network/network_outliers.h"
 
 /* A forward of the batch, for what the inputs are. */
@@ -82,7 +83,7 @@ mts_status outlier_lists_load(mts_ctx *ctx, network *net, const char *dir)
     bool found = false;
     if (!network_has_outliers(net))
         return MTS_OK;
-    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+    MTS_TRY(path_join(ctx, &file, dir, network_config_name(net)));
     MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &config));
     MTS_TRY(network_take_outliers(ctx, net, config, file, &found));
     MTS_CHECK(found, MTS_ERR_BAD_FILE, "%s: expected mantissa.%s", file, MODEL_CONFIG_OUTLIERS);
