@@ -42,6 +42,8 @@ static mts_status open_task(mts_ctx *ctx, const mts_options *o, const json_t *st
     bool any = false;
     (void)stored;
     *out = NULL;
+    MTS_CHECK(o->test_file == NULL, MTS_ERR_ARGUMENT,
+              "option --test_file: a language model gives no labels or answers to predict");
     MTS_TRY(mem_calloc(ctx, &t, 1, sizeof *t, "task"));
     t->base.class = &language_modeling_class;
     t->end = -1;

@@ -313,6 +313,7 @@ static mts_status prepare_outliers(run *r)
     const run_data *d = &r->data;
     const outlier_source source = {
         .dir = r->origin.model_dir,
+        .adapter_dir = r->o->adapter_name_or_path,
         .keep = !r->training,
         .rows = r->training        ? &d->train
                 : d->eval_sets > 0 ? &d->eval[0]
