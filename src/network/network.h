@@ -92,8 +92,8 @@ int64_t network_outputs(const network *net, const model_input *in);
 int64_t network_max_outputs(const network *net);
 
 /*
- * Of an adapter the first `rank` ranks are used from now on, with a scale of alpha / rank (0: all of
- * them, as it was made), and steps train ranks [first, rank) only.
+ * Of an adapter the first `rank` ranks are used from now on, with a scale of alpha / rank (0: all
+ * of them, as it was made), and steps train ranks [first, rank) only.
  */
 void network_use_ranks(network *net, int64_t rank, int64_t first);
 

@@ -321,8 +321,8 @@ cleanup:
 
 /*
  * Tokens for the symbols of a merged word.  Their places are those of the word's bytes in the
- * piece.  Where the word lacks characters that were dropped, or has bytes before something unknown that
- * waited, these are not where the symbols came from; but so are the offsets of tokenizers.
+ * piece.  Where the word lacks characters that were dropped, or has bytes before something unknown
+ * that waited, these are not where the symbols came from; but so are the offsets of tokenizers.
  */
 static mts_status push_word(mts_ctx *ctx, splitter *s, const bert_char *chars)
 {

@@ -1,5 +1,6 @@
 /*
- * models/model: which linear layers the names of --target_modules and of PEFT's target_modules mean.
+ * models/model: which linear layers the names of --target_modules and of PEFT's target_modules
+ * mean.
  */
 #include "support/test_check.h"
 
