@@ -273,12 +273,13 @@ static void copy_field(mts_options *to, const mts_options *from, const mts_optio
 }
 
 /* The folder that says how the numbers of `given` were trained: the adapter's, if it was made here
- * (PEFT's own has no config.json), else the model's. */
+ * (PEFT's own has no such file), else the model's. */
 static const char *trained_folder(const mts_options *given)
 {
     char path[PATH_BYTES];
     const char *adapter = given->adapter_name_or_path;
-    const int n = adapter == NULL ? 0 : snprintf(path, sizeof path, "%s/config.json", adapter);
+    const int n =
+        adapter == NULL ? 0 : snprintf(path, sizeof path, "%s/mantissa_config.json", adapter);
     const bool says = n > 0 && n < PATH_BYTES && access(path, F_OK) == 0;
     return says ? adapter : given->model_name_or_path;
 }

@@ -248,10 +248,11 @@ static inline void mts_options_default(mts_options *options)
 MTS_NODISCARD MTS_API mts_status mts_options_set(mts_ctx *ctx, mts_options *options,
                                                  const char *name, const char *text);
 /*
- * Set what the fine-tuned folder dir was trained with, as its config.json says: the options for
- * which mts_option_is_stored is true (precision and widths, max_seq_length, those of question
- * answering).  What it does not say stays as it is.  On failure nothing is set.  MTS_ERR_NOT_FOUND,
- * MTS_ERR_IO, MTS_ERR_BAD_FILE: also settings that contradict each other or the model.
+ * Set what the fine-tuned folder dir was trained with, as its config.json (of an adapter's folder
+ * mantissa_config.json) says: the options for which mts_option_is_stored is true (precision and
+ * widths, max_seq_length, those of question answering).  What it does not say stays as it is.  On
+ * failure nothing is set.  MTS_ERR_NOT_FOUND, MTS_ERR_IO, MTS_ERR_BAD_FILE: also settings that
+ * contradict each other or the model.
  */
 MTS_NODISCARD MTS_API mts_status mts_options_from_model(mts_ctx *ctx, mts_options *options,
                                                         const char *dir);

@@ -53,13 +53,13 @@ cleanup:
     return st;
 }
 
-/* *found: an adapter's folder has lists, which are taken.  (PEFT's own has no config.json.) */
+/* *found: an adapter's folder has lists, which are taken.  (PEFT's own has no such file.) */
 static mts_status take_of_adapter(mts_ctx *ctx, network *net, const char *dir, bool *found)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
     json_t *config = NULL;
-    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+    MTS_TRY(path_join(ctx, &file, dir, NETWORK_ADAPTER_CONFIG));
     if (file_exists(file)) {
         MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &config));
         MTS_TRY(network_take_outliers(ctx, net, config, file, found));

@@ -66,6 +66,7 @@ run 0 train "${lora[@]}" --output_dir "$work/lora"
 falls "$work/lora" 0.8
 base_stays "after lora"
 [ ! -e "$work/lora/model.safetensors" ] || fail "lora wrote the model"
+[ ! -e "$work/lora/config.json" ] || fail "transformers would take the folder for a whole model"
 for text in '"peft_type": "LORA"' '"r": 4' '"lora_alpha": 8' '"task_type": "CAUSAL_LM"' \
     '"use_rslora": false' "\"base_model_name_or_path\": \"$base\""; do
     has "$work/lora/adapter_config.json" "$text"
@@ -99,7 +100,7 @@ done <<'END'
 END
 [ "$(evaluated)" != "$(evaluated --adapter_name_or_path "$work/lora")" ] ||
     fail "the adapter makes no difference"
-rm "$work/eval1/config.json" # as a folder of PEFT itself
+rm "$work/eval1/mantissa_config.json" # as a folder of PEFT itself
 run 0 eval "$base" --validation_file "$work/dev.jsonl" --adapter_name_or_path "$work/eval1"
 has err "does not say how it was trained"
 
