@@ -10,8 +10,9 @@
  * behind it, gradient checkpointing, with +adam8, 8-bit AdamW (int8+gc+adam8), with +outliers, one
  * outlier among each 100 features of every input, with +none, outliers told apart but none there.
  * Weights are random, and so are tokens, unless FILE has them: int32 [batch][length].  Sequences
- * have their full length.  Prints one JSON line per format: medians, quartiles, parts of the step, the ratio
- * to the first; and beside them, from loops that run in between, how long the products would take
+ * have their full length.  Prints one JSON line per format: medians, quartiles, parts of the step,
+ * the ratio to the first; and beside them, from loops that run in between, how long the products
+ * would take
  * at the peak of their instruction, what share of the step that is, a roofline (step_cost.h).
  *
  * --serve: one format.  Says in one line of JSON that it is ready; then a step, and a line of JSON

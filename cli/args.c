@@ -11,10 +11,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "report.h"
 
 #define NAME_BYTES 128
+#define PATH_BYTES 4096
 
 /* One flag taken apart: its name with underscores, and the value after '=' if there is one. */
 typedef struct word {
@@ -270,6 +272,18 @@ static void copy_field(mts_options *to, const mts_options *from, const mts_optio
     memcpy((char *)to + info->offset, (const char *)from + info->offset, bytes);
 }
 
+/* The folder that says how the numbers of `given` were trained: the adapter's, if it was made here
+ * (PEFT's own has no such file), else the model's. */
+static const char *trained_folder(const mts_options *given)
+{
+    char path[PATH_BYTES];
+    const char *adapter = given->adapter_name_or_path;
+    const int n =
+        adapter == NULL ? 0 : snprintf(path, sizeof path, "%s/mantissa_config.json", adapter);
+    const bool says = n > 0 && n < PATH_BYTES && access(path, F_OK) == 0;
+    return says ? adapter : given->model_name_or_path;
+}
+
 /*
  * Defaults where the model's training decides: what its folder says, unless it was given.  A
  * --precision that is given is another number format, of which the folder says nothing; the rest
@@ -282,7 +296,7 @@ static args_result take_training(cli_args *args, const mts_options *given)
     const char *number_format = mts_option_find("precision")->group;
     stored.precision = NULL;
     stored.max_seq_length = 0;
-    const mts_status st = mts_options_from_model(args->ctx, &stored, o->model_name_or_path);
+    const mts_status st = mts_options_from_model(args->ctx, &stored, trained_folder(given));
     if (cli_report(args->ctx, st) != EXIT_OK)
         return ARGS_FAILED;
     args->assumed_precision = given->precision == NULL && stored.precision == NULL;

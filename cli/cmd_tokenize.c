@@ -1,4 +1,5 @@
-/* mantissa tokenize: text lines in; their tokens, ids and byte offsets out.  Or ids in, text out. */
+/* mantissa tokenize: text lines in; their tokens, ids and byte offsets out.  Or ids in, text out.
+ */
 #include "cli.h"
 
 #include <errno.h>
@@ -231,10 +232,12 @@ static const cli_flag flags[] = {
      .offset = offsetof(cli_args, max_length)},
     {.name = "decode",
      .type = CLI_FLAG_SWITCH,
+     .placeholder = "",
      .help = "lines of token ids in, with blanks between; their text out",
      .offset = offsetof(cli_args, decode)},
     {.name = "skip_special_tokens",
      .type = CLI_FLAG_SWITCH,
+     .placeholder = "",
      .help = "with --decode: leave out special tokens",
      .offset = offsetof(cli_args, skip_special)},
     {.name = NULL},

@@ -178,7 +178,7 @@ typedef struct mts_options {
                          linear layer's numbers were mapped; of integer precisions */
 
     /* low-rank adapters (LoRA) beside a frozen model; of language models */
-    const char *method;         /* what is trained: full | lora */
+    const char *method;         /* what is trained: full | lora | dylora */
     int64_t lora_r;             /* rank; default 8 */
     double lora_alpha;          /* the adapter's output is scaled by alpha / rank; default 16 */
     bool use_rslora;            /* by alpha / sqrt(rank) instead */
@@ -186,6 +186,10 @@ typedef struct mts_options {
                                    all-linear */
     const char *adapter_name_or_path; /* a folder of an adapter (PEFT's): training goes on from it,
                                          evaluation uses it; NULL: none */
+    const char *dylora_update; /* the ranks that a step of dylora trains, having drawn b: all | last
+                                  (of 1 to b, or the b-th) */
+    int64_t rank; /* evaluation uses the first so many ranks of the adapter, scaled by alpha / rank;
+                     0: all */
 } mts_options;
 
 typedef enum mts_option_type {
@@ -244,10 +248,11 @@ static inline void mts_options_default(mts_options *options)
 MTS_NODISCARD MTS_API mts_status mts_options_set(mts_ctx *ctx, mts_options *options,
                                                  const char *name, const char *text);
 /*
- * Set what the fine-tuned folder dir was trained with, as its config.json says: the options for
- * which mts_option_is_stored is true (precision and widths, max_seq_length, those of question
- * answering).  What it does not say stays as it is.  On failure nothing is set.  MTS_ERR_NOT_FOUND,
- * MTS_ERR_IO, MTS_ERR_BAD_FILE: also settings that contradict each other or the model.
+ * Set what the fine-tuned folder dir was trained with, as its config.json (of an adapter's folder
+ * mantissa_config.json) says: the options for which mts_option_is_stored is true (precision and
+ * widths, max_seq_length, those of question answering).  What it does not say stays as it is.  On
+ * failure nothing is set.  MTS_ERR_NOT_FOUND, MTS_ERR_IO, MTS_ERR_BAD_FILE: also settings that
+ * contradict each other or the model.
  */
 MTS_NODISCARD MTS_API mts_status mts_options_from_model(mts_ctx *ctx, mts_options *options,
                                                         const char *dir);
@@ -397,7 +402,8 @@ MTS_API const char *const *mts_test_rows_ids(const mts_test_rows *rows);
 
 typedef struct mts_tokenizer mts_tokenizer;
 
-/* One encoded text or pair, in BERT [CLS] a [SEP] (b [SEP]).  Arrays of `length`, owned by the struct. */
+/* One encoded text or pair, of BERT [CLS] a [SEP] (b [SEP]).  Arrays of `length`, owned by the
+ * struct. */
 typedef struct mts_encoding {
     int64_t length;
     int32_t *ids;
@@ -418,8 +424,8 @@ MTS_NODISCARD MTS_API mts_status mts_tokenizer_encode(mts_tokenizer *tokenizer, 
                                                       mts_encoding *out);
 MTS_API void mts_encoding_free(mts_encoding *encoding);
 /*
- * *text: what ids[count] stand for, UTF-8 of `bytes` bytes with a NUL behind; it may hold NUL bytes,
- * and what does not make up UTF-8 is U+FFFD.  Free with mts_string_free.  skip_special: special
+ * *text: what ids[count] stand for, UTF-8 of `bytes` bytes with a NUL behind; it may hold NUL, and
+ * what does not make up UTF-8 is U+FFFD.  Free with mts_string_free.  skip_special: special
  * tokens are left out.  MTS_ERR_UNSUPPORTED: a tokenizer of this kind does not decode (WordPiece);
  * MTS_ERR_ARGUMENT: an id out of range; MTS_ERR_MEMORY.
  */

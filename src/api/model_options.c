@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json_util.h"
 #include "io/gguf_model.h"
+#include "network/network_io.h"
 #include "train/settings.h"
 
 /* What no training run stores: settings that contradict each other, more tokens than positions. */
@@ -41,6 +42,24 @@ cleanup:
     return st;
 }
 
+/* *file: what says how the folder was trained: a model's config.json, or what lies beside an
+ * adapter for it. */
+static mts_status find_config(mts_ctx *ctx, const char *dir, char **file)
+{
+    mts_status st = MTS_OK;
+    char *of_adapter = NULL;
+    MTS_TRY(path_join(ctx, file, dir, "config.json"));
+    MTS_TRY(path_join(ctx, &of_adapter, dir, NETWORK_ADAPTER_CONFIG));
+    if (!file_exists(*file) && file_exists(of_adapter)) {
+        mem_free(*file);
+        *file = of_adapter;
+        of_adapter = NULL;
+    }
+cleanup:
+    mem_free(of_adapter);
+    return st;
+}
+
 mts_status mts_options_from_model(mts_ctx *ctx, mts_options *options, const char *dir)
 {
     mts_status st = MTS_OK;
@@ -54,7 +73,7 @@ mts_status mts_options_from_model(mts_ctx *ctx, mts_options *options, const char
     MTS_TRY(gguf_model_find(ctx, dir, &file));
     if (file != NULL) /* it says nothing of a training */
         goto cleanup;
-    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+    MTS_TRY(find_config(ctx, dir, &file));
     MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &root));
     stored = json_object_get(root, SETTINGS_KEY);
     if (stored != NULL) {

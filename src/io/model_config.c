@@ -501,12 +501,21 @@ static mts_status set_if_absent(mts_ctx *ctx, json_t *json, const char *key, jso
     return MTS_OK;
 }
 
+const char *model_config_type(const model_config *cfg)
+{
+    const json_t *type = json_object_get(cfg->json, "model_type");
+    return json_is_string(type) ? json_string_value(type) : "";
+}
+
 /* Fields of cfg that the object lacks. */
 static mts_status complete_fields(mts_ctx *ctx, const model_config *cfg, json_t *json)
 {
     mts_status st = MTS_OK;
     model_config copy = *cfg; /* shallow: for the accessors by offset */
+    const char *type = model_config_type(cfg);
     size_t act = 0;
+    if (*type != '\0' && strcmp(type, "bert") != 0)
+        return MTS_OK; /* the keys and their defaults are BERT's */
     for (size_t i = 0; i < COUNT_OF(int_fields); i++)
         if (!int_fields[i].nullable || !json_is_null(json_object_get(json, int_fields[i].key)))
             MTS_TRY(set_if_absent(ctx, json, int_fields[i].key,
@@ -528,14 +537,8 @@ cleanup:
     return st;
 }
 
-const char *model_config_type(const model_config *cfg)
-{
-    const json_t *type = json_object_get(cfg->json, "model_type");
-    return json_is_string(type) ? json_string_value(type) : "";
-}
-
 mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *model_type,
-                             const char *architecture, const char *dir)
+                             const char *architecture, const char *dir, const char *name)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
@@ -552,7 +555,7 @@ mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *
         MTS_TRY(json_util_set(ctx, json, "torch_dtype", json_string("float32")));
     if (plain || !torch)
         MTS_TRY(json_util_set(ctx, json, "dtype", json_string("float32")));
-    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+    MTS_TRY(path_join(ctx, &file, dir, name));
     MTS_TRY(json_util_save(ctx, json, file));
 cleanup:
     json_decref(json);

@@ -113,14 +113,14 @@ MTS_NODISCARD mts_status model_config_set_string(mts_ctx *ctx, model_config *cfg
 const char *model_config_type(const model_config *cfg);
 
 /*
- * Write dir/config.json atomically: the object as loaded, with the labels and strings set above,
- * architectures [architecture], model_type where it was absent, the type of the weights float32
- * ("dtype", or "torch_dtype" if the file had that), and those fields of cfg whose keys were
- * absent.
+ * Write dir/name (config.json) atomically: the object as loaded, with the labels and strings set
+ * above, architectures [architecture], model_type where it was absent, the type of the weights
+ * float32 ("dtype", or "torch_dtype" if the file had that), and of a BERT those fields of cfg
+ * whose keys were absent.
  */
 MTS_NODISCARD mts_status model_config_save(mts_ctx *ctx, const model_config *cfg,
                                            const char *model_type, const char *architecture,
-                                           const char *dir);
+                                           const char *dir, const char *name);
 
 void model_config_deinit(model_config *cfg);
 

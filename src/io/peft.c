@@ -22,20 +22,37 @@ void peft_config_deinit(peft_config *c)
     *c = (peft_config){0};
 }
 
-/* *out: the names of a list, or a text, with commas between. */
+/* A name among others with commas between: neither is a part of it. */
+static mts_status check_target(mts_ctx *ctx, const char *file, const json_t *name)
+{
+    mts_status st = MTS_OK;
+    const char *text = json_string_value(name);
+    MTS_CHECK(text != NULL, MTS_ERR_BAD_FILE, "%s: target_modules: expected names, found %s", file,
+              json_util_type_name(name));
+    MTS_CHECK(text[0] != '\0' && strpbrk(text, ", ") == NULL && strcmp(text, "all-linear") != 0,
+              MTS_ERR_BAD_FILE, "%s: target_modules: expected names, found \"%.40s\"", file, text);
+cleanup:
+    return st;
+}
+
+/* *out: the names of a list, with commas between, or "all-linear".  Another text is a pattern. */
 static mts_status join_targets(mts_ctx *ctx, const char *file, const json_t *list, char **out)
 {
     mts_status st = MTS_OK;
     size_t bytes = 1, used = 0;
     char *text = NULL;
-    if (json_is_string(list))
+    if (json_is_string(list)) {
+        MTS_CHECK(strcmp(json_string_value(list), "all-linear") == 0, MTS_ERR_UNSUPPORTED,
+                  "%s: target_modules: expected a list of names or all-linear, found the pattern "
+                  "\"%.40s\"",
+                  file, json_string_value(list));
         return mem_strdup(ctx, out, json_string_value(list));
+    }
     MTS_CHECK(json_is_array(list) && json_array_size(list) > 0, MTS_ERR_BAD_FILE,
-              "%s: target_modules: expected names, found %s", file, json_util_type_name(list));
+              "%s: target_modules: expected names, found %s", file,
+              json_is_array(list) ? "none" : json_util_type_name(list));
     for (size_t i = 0; i < json_array_size(list); i++) {
-        MTS_CHECK(json_is_string(json_array_get(list, i)), MTS_ERR_BAD_FILE,
-                  "%s: target_modules: expected names, found %s", file,
-                  json_util_type_name(json_array_get(list, i)));
+        MTS_TRY(check_target(ctx, file, json_array_get(list, i)));
         bytes += json_string_length(json_array_get(list, i)) + 1;
     }
     MTS_TRY(mem_calloc(ctx, &text, bytes, 1, "names of modules"));
@@ -53,14 +70,45 @@ cleanup:
     return st;
 }
 
+/* How A and B begin, or began: only what leaves the model's weights as they are. */
+static mts_status check_start(mts_ctx *ctx, const char *file, const json_t *json)
+{
+    static const char *const known[] = {"gaussian", "eva", "orthogonal"};
+    mts_status st = MTS_OK;
+    const json_t *value = json_object_get(json, "init_lora_weights");
+    bool fits = value == NULL || json_is_null(value) || json_is_boolean(value);
+    for (size_t i = 0; i < sizeof known / sizeof known[0] && json_is_string(value); i++)
+        fits = fits || strcmp(json_string_value(value), known[i]) == 0;
+    MTS_CHECK(fits, MTS_ERR_UNSUPPORTED,
+              "%s: init_lora_weights: expected one that leaves the model's weights as they are, "
+              "found %s%.40s",
+              file, json_is_string(value) ? "" : json_util_type_name(value),
+              json_is_string(value) ? json_string_value(value) : "");
+cleanup:
+    return st;
+}
+
 /* What a file may say that changes what is computed; "" stands for false, null, empty. */
 static mts_status check_rest(mts_ctx *ctx, const char *file, const json_t *json)
 {
-    static const char *const off[] = {
-        "use_dora",        "rank_pattern",        "alpha_pattern",
-        "modules_to_save", "layers_to_transform", "layer_replication",
-        "lora_bias",       "use_bdlora",          "alora_invocation_tokens",
-        "fan_in_fan_out"};
+    static const char *const off[] = {"use_dora",
+                                      "rank_pattern",
+                                      "alpha_pattern",
+                                      "modules_to_save",
+                                      "layers_to_transform",
+                                      "layer_replication",
+                                      "lora_bias",
+                                      "use_bdlora",
+                                      "alora_invocation_tokens",
+                                      "fan_in_fan_out",
+                                      "use_qalora",
+                                      "target_parameters",
+                                      "exclude_modules",
+                                      "trainable_token_indices",
+                                      "arrow_config",
+                                      "kasa_config",
+                                      "monteclora_config",
+                                      "velora_config"};
     mts_status st = MTS_OK;
     const char *type = "LORA", *bias = "none";
     MTS_TRY(json_util_string(ctx, file, json, "peft_type", &type));
@@ -89,6 +137,7 @@ mts_status peft_config_load(mts_ctx *ctx, const char *dir, peft_config *out)
     MTS_TRY(path_join(ctx, &file, dir, PEFT_CONFIG));
     MTS_TRY(json_util_load_object(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
     MTS_TRY(check_rest(ctx, file, json));
+    MTS_TRY(check_start(ctx, file, json));
     MTS_TRY(json_util_int(ctx, file, json, "r", 1, RANK_MAX, &out->rank));
     MTS_TRY(json_util_real(ctx, file, json, "lora_alpha", 0, 1e9, &out->alpha));
     MTS_TRY(json_util_bool(ctx, file, json, "use_rslora", &out->rslora));

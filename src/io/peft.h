@@ -4,7 +4,8 @@
  *
  * Path: results_save_model -> peft_config_save; run_prepare, predictor_open -> peft_config_load.
  * Tensors are named PEFT_PREFIX + the module's name + ".lora_A.weight" or ".lora_B.weight".
- * Not done: other kinds of adapters, dropout, biases, patterns of ranks: refused.
+ * Not done, and refused: other kinds of adapters, biases, patterns of ranks and of names, initial
+ * values that change the model's weights (PiSSA, ...).  lora_dropout is of the training that was.
  */
 #ifndef MTS_IO_PEFT_H
 #define MTS_IO_PEFT_H

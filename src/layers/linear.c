@@ -75,6 +75,12 @@ void linear_forward(exec *ex, float *y, const linear_input *x, linear *lin)
         low_rank_forward(ex, y, x, lin);
 }
 
+void linear_forward_again(exec *ex, const linear_input *x, linear *lin)
+{
+    if (lin->low_rank != NULL)
+        low_rank_forward(ex, NULL, x, lin);
+}
+
 /* ------------------------------------------------------------------------------ backward ---- */
 
 static int64_t sums_of(int64_t rows)

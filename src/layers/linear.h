@@ -57,6 +57,9 @@ void linear_prepare(exec *ex, linear *lin);
 /* y[rows][out] = x W^T + b; overwritten. */
 void linear_forward(exec *ex, float *y, const linear_input *x, linear *lin);
 
+/* What the backward needs of a forward whose y is not wanted again: an adapter keeps something. */
+void linear_forward_again(exec *ex, const linear_input *x, linear *lin);
+
 /*
  * Backward in two parts, since the parameters need all rows and the input does not.  Whoever makes
  * dy gives it to linear_backward_rows piece by piece, which collects beside dx what the second part
@@ -96,8 +99,8 @@ void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
 void linear_backward(exec *ex, float *dx, const float *dy, const linear_input *x,
                      const linear *lin);
 
-/* For adapters: linear_bind without a bias, for the same input as `like` (NULL: one of its own); the
- * parts of linear_gradient_take and linear_backward_rows. */
+/* For adapters: linear_bind without a bias, for the same input as `like` (NULL: one of its own);
+ * the parts of linear_gradient_take and linear_backward_rows. */
 void linear_bind_like(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
                       int64_t out, int64_t in, const linear *like);
 void linear_sums_take(exec *ex, linear_sums *sums, int64_t rows, const linear *lin);

@@ -152,7 +152,7 @@ static void weight_gradient(exec *ex, const linear_sums *g, const float *dy, con
     gemm_run(ex, lin->weight->grad, lin->in, &a, &b, NULL, ex->accumulate_grads);
     exec_release(ex, mark);
     linear_outliers_weight_gradient(ex, dy, &q, x, lin);
-    if (g->col_max != NULL) /* ready for the next linear_collect */
+    if (g->col_max != NULL) /* ready for the next linear_backward_rows */
         exec_clear(ex, g->col_max, (size_t)lin->out * sizeof(uint32_t));
 }
 

@@ -17,8 +17,8 @@
 double loss_cross_entropy(const exec *ex, float *dz, const float *z, const int32_t *index,
                           int64_t n, int64_t classes, float scale);
 
-/* One row of it over a vocabulary: p[classes] is softmax(z) when it is called, and its gradient times
- * weight when it returns.  The loss, not weighted. */
+/* One row of it over a vocabulary: p[classes] is softmax(z) when it is called, and its gradient
+ * times weight when it returns.  The loss, not weighted. */
 double loss_of_probabilities(float *p, int64_t index, int64_t classes, float weight);
 
 /* z[n] against y[n]; dz[n] as above. */

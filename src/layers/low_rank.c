@@ -57,6 +57,7 @@ typedef struct columns_job {
     float *to;
     const float *from;
     int64_t ldto, ldfrom, cols;
+    int64_t used; /* scale_rows: columns behind these become zero */
     float scale;
 } columns_job;
 
@@ -71,9 +72,12 @@ static void copy_rows(void *arg, int64_t begin, int64_t end)
 static void scale_rows(void *arg, int64_t begin, int64_t end)
 {
     const columns_job *job = arg;
-    for (int64_t i = begin; i < end; i++)
-        for (int64_t j = 0; j < job->cols; j++)
+    for (int64_t i = begin; i < end; i++) {
+        for (int64_t j = 0; j < job->used; j++)
             job->to[i * job->ldto + j] = job->from[i * job->ldfrom + j] * job->scale;
+        for (int64_t j = job->used; j < job->cols; j++)
+            job->to[i * job->ldto + j] = 0.0f;
+    }
 }
 
 static void add_rows(void *arg, int64_t begin, int64_t end)
@@ -101,6 +105,16 @@ static const float *part_columns(exec *ex, const float *dy, int64_t rows, const 
     return own;
 }
 
+static int64_t used_ranks(const exec *ex, const low_rank *lr)
+{
+    return ex->rank > 0 && ex->rank < lr->rank ? ex->rank : lr->rank;
+}
+
+static float used_scale(const exec *ex, const low_rank *lr)
+{
+    return ex->rank > 0 ? lr->alpha / (float)used_ranks(ex, lr) : lr->scale;
+}
+
 /* ------------------------------------------------------------------------------- forward ---- */
 
 /* The rows of t that belong to those of x. */
@@ -109,35 +123,49 @@ static linear_input rows_of_t(const low_rank_part *part, const linear_input *x)
     return linear_input_rows(&part->t, x->first_row, x->first_row + x->rows);
 }
 
+/* t of a part, which the backward needs too, from x A^T of all parts; *in: its rows. */
+static void make_t(exec *ex, linear_input *in, const float *all, const linear_input *x,
+                   const low_rank *lr, int p)
+{
+    const int64_t r = lr->rank;
+    const size_t mark = exec_mark(ex);
+    *in = rows_of_t(&lr->part[p], x);
+    float *t = linear_input_source(in, exec_take(ex, x->rows * r, sizeof(float)));
+    columns_job job = {.ex = ex,
+                       .to = t,
+                       .from = all + p * r,
+                       .ldto = r,
+                       .ldfrom = r * lr->count,
+                       .cols = r,
+                       .used = used_ranks(ex, lr),
+                       .scale = used_scale(ex, lr)};
+    exec_parallel(ex, x->rows, ROW_GRAIN, scale_rows, &job);
+    linear_input_set(ex, in, t);
+    exec_release(ex, mark);
+}
+
 void low_rank_forward(exec *ex, float *y, const linear_input *x, const linear *lin)
 {
     low_rank *lr = lin->low_rank;
-    const int64_t n = x->rows, r = lr->rank;
+    const int64_t n = x->rows;
     const size_t mark = exec_mark(ex);
-    float *all = exec_take(ex, n * r * lr->count, sizeof(float));
+    float *all = exec_take(ex, n * lr->rank * lr->count, sizeof(float));
     linear_forward(ex, all, x, &lr->down);
     for (int p = 0; p < lr->count; p++) {
         low_rank_part *part = &lr->part[p];
+        linear_input in;
+        make_t(ex, &in, all, x, lr, p);
+        if (y == NULL)
+            continue;
         const size_t inner = exec_mark(ex);
-        linear_input in = rows_of_t(part, x);
-        float *t = linear_input_source(&in, exec_take(ex, n * r, sizeof(float)));
         float *add = exec_take(ex, n * part->out, sizeof(float));
         columns_job job = {.ex = ex,
-                           .to = t,
-                           .from = all + p * r,
-                           .ldto = r,
-                           .ldfrom = r * lr->count,
-                           .cols = r,
-                           .scale = lr->scale};
-        exec_parallel(ex, n, ROW_GRAIN, scale_rows, &job);
-        linear_input_set(ex, &in, t);
+                           .to = y + part->first,
+                           .from = add,
+                           .ldto = lin->out,
+                           .ldfrom = part->out,
+                           .cols = part->out};
         linear_forward(ex, add, &in, &part->up);
-        job = (columns_job){.ex = ex,
-                            .to = y + part->first,
-                            .from = add,
-                            .ldto = lin->out,
-                            .ldfrom = part->out,
-                            .cols = part->out};
         exec_parallel(ex, n, ROW_GRAIN, add_rows, &job);
         exec_release(ex, inner);
     }
@@ -174,7 +202,8 @@ void low_rank_backward_rows(exec *ex, float *dx, const float *dy, const linear_i
                            .ldto = r * lr->count,
                            .ldfrom = r,
                            .cols = r,
-                           .scale = lr->scale};
+                           .used = used_ranks(ex, lr),
+                           .scale = used_scale(ex, lr)};
         /* forward: y += t B^T, t = s x A^T */
         linear_sums_collect(ex, &g->up[p], own, &in, &part->up);
         ex->arithmetic->linear->input_gradient(ex, part_dt, own, &in, &part->up);

@@ -10,6 +10,9 @@
  * A and B have maps of their own.  A layer whose weight is several matrices one behind the other
  * (query, key, value) has a part for each that is adapted: A and B of its own.
  *
+ * With ex->rank b > 0 only the first b ranks are used, with s = alpha / b [Valipour2023]: the
+ * columns of t and dt of the others are zero, and so are their gradients.
+ *
  * Path: linear_forward -> low_rank_forward -> linear_forward of A and B.
  */
 #ifndef MTS_LAYERS_LOW_RANK_H
@@ -26,8 +29,9 @@ typedef struct low_rank_part {
 
 typedef struct low_rank {
     int64_t rank;
-    float scale;
-    int count; /* parts; 0: no adapter */
+    float scale; /* s */
+    float alpha; /* of which s is made anew where only the first b ranks are used: alpha / b */
+    int count;   /* parts; 0: no adapter */
     low_rank_part part[LOW_RANK_PARTS];
     linear down; /* to t of all parts: their a's, which lie behind each other in memory */
 } low_rank;
@@ -48,6 +52,7 @@ void low_rank_bind(exec *ex, low_rank *lr, linear *lin, arena *a, int first_id);
 /* What linear.c calls; see there. */
 void low_rank_input_bind(const exec *ex, low_rank *lr, arena *a, int64_t rows);
 void low_rank_prepare(exec *ex, low_rank *lr);
+/* y += t B^T; y NULL: only what the backward needs. */
 void low_rank_forward(exec *ex, float *y, const linear_input *x, const linear *lin);
 void low_rank_gradient_take(exec *ex, linear_gradient *g, int64_t rows, const linear *lin);
 void low_rank_backward_rows(exec *ex, float *dx, const float *dy, const linear_input *x,

@@ -91,24 +91,33 @@ static void declare_adapter(const decoder *d, int64_t l, low_rank *lr, const cha
     const adapter_options *o = &d->base.options.adapter;
     const param_part before = list->part;
     const char *name[LOW_RANK_PARTS];
+    char full[PARAM_NAME_BYTES];
     int64_t first = 0;
-    *lr = (low_rank){.rank = o->rank, .scale = o->scale};
+    *lr = (low_rank){.rank = o->rank, .scale = o->scale, .alpha = o->alpha};
     for (int i = 0; i < count && o->rank > 0; first += outs[i++]) {
-        if (!model_adapts_module(o, modules[i]))
+        snprintf(full, sizeof full, "model.layers.%lld.%s", (long long)l, modules[i]);
+        if (!model_adapts_module(o, full))
             continue;
         name[lr->count] = modules[i];
         lr->part[lr->count++] = (low_rank_part){.first = first, .out = outs[i]};
     }
     list->part = PARAM_ADAPTER;
     for (int p = 0; p < lr->count; p++) {
-        lr->part[p].a = param_declare(list, PARAM_WEIGHT, o->rank, in,
-                                      "model.layers.%lld.%s.lora_A.weight", (long long)l, name[p]);
-        if (lr->part[p].a != NULL)
-            lr->part[p].a->init_bound = 1.0f / sqrtf((float)in);
+        param *a = param_declare(list, PARAM_WEIGHT, o->rank, in,
+                                 "model.layers.%lld.%s.lora_A.weight", (long long)l, name[p]);
+        lr->part[p].a = a;
+        if (a != NULL) {
+            a->init_bound = 1.0f / sqrtf((float)in);
+            a->ranks = PARAM_RANKS_ROWS;
+        }
     }
-    for (int p = 0; p < lr->count; p++)
-        lr->part[p].b = param_declare(list, PARAM_WEIGHT, lr->part[p].out, o->rank,
-                                      "model.layers.%lld.%s.lora_B.weight", (long long)l, name[p]);
+    for (int p = 0; p < lr->count; p++) {
+        param *b = param_declare(list, PARAM_WEIGHT, lr->part[p].out, o->rank,
+                                 "model.layers.%lld.%s.lora_B.weight", (long long)l, name[p]);
+        lr->part[p].b = b;
+        if (b != NULL)
+            b->ranks = PARAM_RANKS_COLS;
+    }
     list->part = before;
 }
 

@@ -52,7 +52,9 @@ static void after_attention(exec *ex, const decoder_forward_rows *job, int64_t b
     linear_forward(ex, uv, &in, &layer->gate_up);
     gated_forward(ex, g, uv, n, &layer->gated, &kept);
     linear_input_set(ex, &gate, g);
-    if (!job->again) {
+    if (job->again) {
+        linear_forward_again(ex, &gate, &layer->down);
+    } else {
         linear_forward(ex, sum, &gate, &layer->down);
         matrix_add(ex, h, h, sum, n * w);
     }

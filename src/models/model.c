@@ -83,24 +83,38 @@ int64_t model_piece_rows(const exec *ex, int64_t tokens)
     return rows;
 }
 
-/* Whether the module's name is, or ends behind a point in, this word. */
-static bool ends_in_word(const char *module, const char *word, size_t n)
+/* Whether the name of `length` bytes is, or ends behind a point in, this word. */
+static bool ends_in_word(const char *name, size_t length, const char *word, size_t n)
 {
-    const size_t all = strlen(module);
-    return n > 0 && n <= all && strncmp(module + all - n, word, n) == 0 &&
-           (n == all || module[all - n - 1] == '.');
+    return n > 0 && n <= length && strncmp(name + length - n, word, n) == 0 &&
+           (n == length || name[length - n - 1] == '.');
+}
+
+const char *model_next_target(const char *targets, size_t *bytes)
+{
+    targets += strspn(targets, ", ");
+    *bytes = strcspn(targets, ", ");
+    return *bytes == 0 ? NULL : targets;
 }
 
 bool model_adapts_module(const adapter_options *o, const char *module)
 {
+    size_t n;
     if (strcmp(o->targets, "all-linear") == 0)
         return true;
-    for (const char *word = o->targets; *word != '\0';) {
-        const size_t n = strcspn(word, ", ");
-        if (ends_in_word(module, word, n))
+    for (const char *word = o->targets; (word = model_next_target(word, &n)) != NULL; word += n)
+        if (ends_in_word(module, strlen(module), word, n))
             return true;
-        word += n;
-        word += strspn(word, ", ");
+    return false;
+}
+
+bool model_target_is_met(const param_list *params, const char *word, size_t bytes)
+{
+    for (int64_t i = 0; i < params->count; i++) {
+        const param *p = params->items[i];
+        const char *end = p->part == PARAM_ADAPTER ? strstr(p->name, ".lora_A.") : NULL;
+        if (end != NULL && ends_in_word(p->name, (size_t)(end - p->name), word, bytes))
+            return true;
     }
     return false;
 }

@@ -24,8 +24,8 @@ typedef struct dropout_rates {
 
 /* Low-rank adapters beside the linear layers, layers/low_rank.h. */
 typedef struct adapter_options {
-    int64_t rank; /* 0: none, and all parameters are trained */
-    float scale;
+    int64_t rank;        /* 0: none, and all parameters are trained */
+    float scale, alpha;  /* see low_rank.h */
     const char *targets; /* ends of names of modules ("q_proj,v_proj"), or "all-linear"; borrowed */
 } adapter_options;
 
@@ -107,8 +107,14 @@ const model_class *model_class_of_config(const model_config *cfg);
  * share an exponent, and in the float formats. */
 int64_t model_piece_rows(const exec *ex, int64_t tokens);
 
-/* Whether a linear layer of this name ("self_attn.q_proj") is among the targets of adapters. */
+/* Whether a linear layer of this whole name ("model.layers.3.self_attn.q_proj") is among the
+ * targets of adapters as in PEFT: is one, or ends in one behind a point. */
 bool model_adapts_module(const adapter_options *o, const char *module);
+
+/* The first name at or behind `targets`, of *bytes; NULL: none is left. */
+const char *model_next_target(const char *targets, size_t *bytes);
+/* Whether a declared adapter has this name as its target. */
+bool model_target_is_met(const param_list *params, const char *word, size_t bytes);
 
 /* The activation function that config.json's hidden_act names. */
 activation_kind model_act_kind(model_act act);

@@ -1,6 +1,9 @@
 /* A model with a head on it: made, measured, run.  See network.h. */
 #include "network/network.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "layers/arithmetic.h"
 
 /* ----------------------------------------------------------------------------- a batch ------- */
@@ -78,6 +81,16 @@ int64_t network_max_outputs(const network *net)
     const network_limits *l = &net->options.limits;
     const model_input in = {.seq = {.count = l->eval_rows, .tokens = l->eval_tokens}};
     return network_outputs(net, &in);
+}
+
+void network_use_ranks(network *net, int64_t rank, int64_t first)
+{
+    net->ex.rank = rank;
+    for (int64_t i = 0; i < net->params.count; i++) {
+        param *p = net->params.items[i];
+        p->first_rank = first;
+        p->end_rank = p->ranks == PARAM_RANKS_NONE ? 0 : rank;
+    }
 }
 
 void network_set_version(network *net, uint64_t version)
@@ -167,12 +180,26 @@ static void freeze_body(param_list *params)
             param_freeze(params->items[i]);
 }
 
-static bool has_adapter(const param_list *params)
+/* Every target is the name of a linear layer that has an adapter now. */
+static mts_status check_targets(mts_ctx *ctx, const param_list *params, const char *names)
 {
-    for (int64_t i = 0; i < params->count; i++)
-        if (params->items[i]->part == PARAM_ADAPTER)
-            return true;
-    return params->status != MTS_OK; /* that failure is told */
+    mts_status st = MTS_OK;
+    size_t n;
+    int64_t count = 0;
+    if (params->status != MTS_OK || strcmp(names, "all-linear") == 0)
+        return MTS_OK; /* that failure is told elsewhere */
+    for (const char *word = names; (word = model_next_target(word, &n)) != NULL; word += n) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", n < 60 ? (int)n : 60, word);
+        count++;
+        MTS_CHECK(model_target_is_met(params, word, n), MTS_ERR_ARGUMENT,
+                  "target_modules: expected all-linear or ends of names of linear layers, found "
+                  "\"%s\", which none ends in",
+                  name);
+    }
+    MTS_CHECK(count > 0, MTS_ERR_ARGUMENT, "target_modules: expected names, found none");
+cleanup:
+    return st;
 }
 
 /* The model, the head and their parameters, without memory for numbers.  net->cfg is set. */
@@ -195,11 +222,8 @@ static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
     kind->declare(net->head, &net->params);
     if (options->adapter.rank > 0)
         freeze_body(&net->params);
-    MTS_CHECK(
-        options->adapter.rank == 0 || has_adapter(&net->params), MTS_ERR_ARGUMENT,
-        "option --target_modules: expected all-linear or ends of names of linear layers, found "
-        "\"%s\", which none ends in",
-        options->adapter.targets);
+    if (options->adapter.rank > 0)
+        MTS_TRY(check_targets(ctx, &net->params, options->adapter.targets));
     net->body->words_shared = net->head->uses_words;
     MTS_CHECK(net->params.status == MTS_OK, net->params.status, "out of memory: parameters");
 cleanup:

@@ -91,6 +91,12 @@ double network_forward(network *net, const network_pass *pass, const model_input
 int64_t network_outputs(const network *net, const model_input *in);
 int64_t network_max_outputs(const network *net);
 
+/*
+ * Of an adapter the first `rank` ranks are used from now on, with a scale of alpha / rank (0: all
+ * of them, as it was made), and steps train ranks [first, rank) only.
+ */
+void network_use_ranks(network *net, int64_t rank, int64_t first);
+
 /* Parameters changed: packed copies are stale.  Once after loading, once per optimizer step. */
 void network_weights_changed(network *net);
 /* The number of those changes is the key of the weights' roundings: set it when training resumes.

@@ -172,8 +172,8 @@ static int64_t count_written(const network *net)
     return n;
 }
 
-/* model.safetensors with all parameters; of a network with an adapter adapter_model.safetensors with
- * those of the adapter. */
+/* model.safetensors with all parameters; of a network with an adapter adapter_model.safetensors
+ * with those of the adapter. */
 static mts_status save_weights(mts_ctx *ctx, const network *net, const char *dir)
 {
     mts_status st = MTS_OK;
@@ -198,17 +198,37 @@ cleanup:
     return st;
 }
 
+/* The name of the class in transformers.  Other model types than the first have other names there:
+ * as it was read, if that is one of this head. */
+static void make_architecture(const network *net, char *out, size_t bytes)
+{
+    const model_class *class = net->body->class;
+    const char *read = net->cfg.architecture, *ending = net->options.head->architecture;
+    const char *type = model_config_type(&net->cfg);
+    const size_t n = read == NULL ? 0 : strlen(read), m = strlen(ending);
+    const bool other = *type != '\0' && strcmp(type, class->model_types[0]) != 0;
+    if (other && n > m && strcmp(read + n - m, ending) == 0)
+        snprintf(out, bytes, "%s", read);
+    else
+        snprintf(out, bytes, "%s%s", class->name, ending);
+}
+
 mts_status network_save(mts_ctx *ctx, network *net, const char *dir)
 {
     mts_status st = MTS_OK;
     char architecture[128];
     MTS_TRY(save_weights(ctx, net, dir));
     MTS_TRY(network_store_outliers(ctx, net));
-    snprintf(architecture, sizeof architecture, "%s%s", net->body->class->name,
-             net->options.head->architecture);
-    MTS_TRY(model_config_save(ctx, &net->cfg, net->body->class->model_types[0], architecture, dir));
+    make_architecture(net, architecture, sizeof architecture);
+    MTS_TRY(model_config_save(ctx, &net->cfg, net->body->class->model_types[0], architecture, dir,
+                              network_config_name(net)));
 cleanup:
     return st;
+}
+
+const char *network_config_name(const network *net)
+{
+    return network_has_adapter(net) ? NETWORK_ADAPTER_CONFIG : "config.json";
 }
 
 bool network_has_adapter(const network *net)

@@ -53,8 +53,15 @@ bool network_has_adapter(const network *net);
  * adapter_model.safetensors).  MTS_ERR_NOT_FOUND, _IO, _MEMORY; _BAD_FILE: of another adapter. */
 MTS_NODISCARD mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir);
 
-/* Write dir/model.safetensors (with an adapter PEFT's adapter_model.safetensors) and
- * dir/config.json, each atomically; the lists of outliers go into the latter.  dir exists. */
+/*
+ * Write dir/model.safetensors and dir/config.json, each atomically; the lists of outliers go into
+ * the latter.  With an adapter adapter_model.safetensors and NETWORK_ADAPTER_CONFIG: transformers
+ * takes a folder with a config.json for a whole model.  dir exists.
+ */
+#define NETWORK_ADAPTER_CONFIG "mantissa_config.json"
 MTS_NODISCARD mts_status network_save(mts_ctx *ctx, network *net, const char *dir);
+
+/* The name of the latter file. */
+const char *network_config_name(const network *net);
 
 #endif

@@ -51,8 +51,11 @@ static void step_pieces(void *arg, int64_t begin, int64_t end)
     for (int64_t i = begin; i < end; i++) {
         const param_piece *part = &job->pieces[i];
         const param *p = job->params[part->param];
-        job->ex->fk->adamw(p->value + part->begin, job->m + part->offset, job->v + part->offset,
-                           p->grad + part->begin, part->n, &job->args[p->decay]);
+        const int64_t to_state = part->offset - part->begin;
+        int64_t at = part->begin, n = 0;
+        while (param_next_trained(p, part->begin + part->n, &at, &n))
+            job->ex->fk->adamw(p->value + at, job->m + to_state + at, job->v + to_state + at,
+                               p->grad + at, n, &job->args[p->decay]);
     }
 }
 

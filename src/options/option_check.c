@@ -218,8 +218,16 @@ cleanup:
 static mts_status check_adapter(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
-    MTS_CHECK(!o->do_train || o->adapter_name_or_path == NULL || is(o->method, "lora"),
-              MTS_ERR_ARGUMENT, "--adapter_name_or_path needs --method lora, found %s", o->method);
+    MTS_CHECK(!o->do_train || o->adapter_name_or_path == NULL || !is(o->method, "full"),
+              MTS_ERR_ARGUMENT, "--adapter_name_or_path needs --method lora or dylora, found %s",
+              o->method);
+    MTS_CHECK(
+        !is(o->method, "dylora") || is(o->optim, "adamw"), MTS_ERR_ARGUMENT,
+        "--method dylora needs --optim adamw, found %s: ranks that a step does not use are to "
+        "stay as they are",
+        o->optim);
+    MTS_CHECK(!is(o->method, "dylora") || !o->use_rslora, MTS_ERR_ARGUMENT,
+              "--method dylora scales by alpha / rank: it has no --use_rslora");
     MTS_CHECK(o->target_modules == NULL || o->target_modules[0] != '\0', MTS_ERR_ARGUMENT,
               "option --target_modules: expected all-linear or names, found nothing");
 cleanup:

@@ -47,7 +47,7 @@ static bool is_meant(const option_row *row, const mts_options *o, option_mark ma
     return (row->marks & mark) != 0 &&
            ((row->marks & OPTION_INTEGER) == 0 || options_precision_bits(o) > 0) &&
            ((row->marks & OPTION_OUTLIERS) == 0 || options_tell_outliers(o)) &&
-           ((row->marks & OPTION_ADAPTER) == 0 || strcmp(o->method, "lora") == 0) &&
+           ((row->marks & OPTION_ADAPTER) == 0 || strcmp(o->method, "full") != 0) &&
            ((row->marks & OPTION_ANSWERS) == 0 || answers);
 }
 

@@ -69,7 +69,8 @@
 #define GROUPS(_) "tensor" _ "row" _ "block"
 #define OUTLIER_KINDS(_) "none" _ "feature"
 #define OUTLIER_UPDATES(_) "once" _ "step"
-#define METHODS(_) "full" _ "lora"
+#define METHODS(_) "full" _ "lora" _ "dylora"
+#define RANK_UPDATES(_) "all" _ "last"
 #define SAMPLINGS(_) "random" _ "sequential" _ "group_by_length"
 #define STRATEGIES(_) "no" _ "epoch" _ "steps"
 
@@ -216,15 +217,22 @@ static const option_row rows[] = {
     CHOICE(
         method, "full", METHODS, TRAIN | RESUMED | ADAPTER,
         "full: all parameters are trained; lora: low-rank adapters beside a frozen model, written "
-        "as PEFT's (adapter_model.safetensors); of language models"),
-    INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora: the rank"),
+        "as PEFT's (adapter_model.safetensors); dylora: the same, with a rank b of 1 to --lora_r "
+        "drawn for each step, of which the first b ranks are used, so that every rank is good by "
+        "itself; of language models"),
+    INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
-         "with --method lora: the adapter's output is scaled by alpha / rank"),
+         "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),
     SWITCH(use_rslora, "false", TRAIN | RESUMED | ADAPTER,
            "with --method lora: by alpha / sqrt(rank) instead"),
     TEXT(target_modules, TRAIN | RESUMED | ADAPTER,
-         "with --method lora: the linear layers that get one, ends of their names separated by "
+         "with --method lora or dylora: the linear layers that get one, ends of their names "
+         "separated by "
          "commas, e.g. q_proj,v_proj [all-linear]"),
+    CHOICE(dylora_update, "all", RANK_UPDATES, TRAIN | RESUMED | ADAPTER,
+           "with --method dylora: train all of the b ranks in use, or the last of them"),
+    INT(rank, "0", 0, 4096, EVAL,
+        "with --adapter_name_or_path: use its first so many ranks, scaled by alpha / rank; 0: all"),
     TEXT(adapter_name_or_path, TRAIN | EVAL,
          "folder of an adapter: train goes on from it (with --method lora, and its rank, alpha and "
          "targets), eval uses it"),

@@ -42,6 +42,8 @@ static mts_status open_task(mts_ctx *ctx, const mts_options *o, const json_t *st
     bool any = false;
     (void)stored;
     *out = NULL;
+    MTS_CHECK(o->test_file == NULL, MTS_ERR_ARGUMENT,
+              "option --test_file: a language model gives no labels or answers to predict");
     MTS_TRY(mem_calloc(ctx, &t, 1, sizeof *t, "task"));
     t->base.class = &language_modeling_class;
     t->end = -1;
@@ -74,11 +76,15 @@ static mts_status fit(mts_ctx *ctx, task *base, const char *model_dir, model_con
     t->base.head = "next token";
     if (json_is_array(end))
         end = json_array_get(end, 0);
-    t->end = json_is_integer(end) ? (int32_t)json_integer_value(end) : -1;
-    MTS_CHECK(!json_is_integer(end) ||
-                  (json_integer_value(end) >= 0 && json_integer_value(end) < cfg->vocab_size),
+    if (end == NULL || json_is_null(end))
+        return MTS_OK;
+    MTS_CHECK(json_is_integer(end), MTS_ERR_BAD_FILE,
+              "%s: config.json: eos_token_id: expected an integer or a list of integers, found %s",
+              model_dir, json_util_type_name(end));
+    MTS_CHECK(json_integer_value(end) >= 0 && json_integer_value(end) < cfg->vocab_size,
               MTS_ERR_BAD_FILE, "%s: config.json: eos_token_id: expected 0 to %lld, found %lld",
               model_dir, (long long)cfg->vocab_size - 1, (long long)json_integer_value(end));
+    t->end = (int32_t)json_integer_value(end);
 cleanup:
     return st;
 }

@@ -16,8 +16,8 @@
  *     question, answer         the same: the prompt is the question and a line end (GSM8K)
  *
  * A row of a prompt and an answer is tokenised as one text, and the prompt by itself, to find where
- * the answer begins.  Rows of which nothing is learned, because the prompt alone is as long as a
- * row may be, are left out and counted.
+ * the answer begins.  Rows of which nothing is learned, because they are empty or the prompt alone
+ * is as long as a row may be, are left out and counted.
  */
 #ifndef MTS_TASKS_LANGUAGE_MODELING_H
 #define MTS_TASKS_LANGUAGE_MODELING_H
@@ -36,7 +36,8 @@ typedef struct language_modeling {
     int32_t end;                          /* the end-of-text token; negative: none */
 } language_modeling;
 
-/* *out: the rows of a file; end: as above; max_samples: of rows of the file. */
+/* *out: the rows of a file; end: as above; max_samples: the first so many rows of the file, of
+ * .txt of those that it is cut into; negative: all. */
 MTS_NODISCARD mts_status language_rows_read(mts_ctx *ctx, const char *path, int32_t end,
                                             int64_t max_samples, const task_reading *r,
                                             encoded_dataset *out);

@@ -19,7 +19,7 @@ typedef struct rows_builder {
     int32_t *target; /* [tokens], like rows->ids */
     int64_t tokens, token_room, row_room;
     int64_t left_out; /* rows without a target */
-    int64_t max_length;
+    int64_t max_length, max_samples;
 } rows_builder;
 
 static mts_status grow(mts_ctx *ctx, void *array, int64_t used, int64_t room, size_t size)
@@ -100,14 +100,17 @@ static mts_status read_text(rows_builder *b, const char *path, const task_readin
     mts_ctx *ctx = b->ctx;
     char *text = NULL;
     size_t bytes = 0;
+    int64_t n;
     mts_encoding all = {0};
     MTS_TRY(file_read_all(ctx, path, TEXT_LIMIT, &text, &bytes));
     MTS_CHECK(memchr(text, '\0', bytes) == NULL, MTS_ERR_BAD_FILE,
               "%s: expected text, found a NUL byte", path);
     MTS_CHECK(bytes < INT32_MAX, MTS_ERR_BAD_FILE, "%s: expected less than 2 GiB of text", path);
     MTS_TRY(tokenizer_encode(ctx, r->tokenizer, text, NULL, 0, &all));
-    for (int64_t first = 0; first + b->max_length <= all.length; first += b->max_length)
-        MTS_TRY(add_row(b, all.ids + first, b->max_length, 0));
+    n = all.length / b->max_length;
+    n = b->max_samples >= 0 && b->max_samples < n ? b->max_samples : n;
+    for (int64_t i = 0; i < n; i++)
+        MTS_TRY(add_row(b, all.ids + i * b->max_length, b->max_length, 0));
     if (b->rows->n == 0 && all.length > 1)
         MTS_TRY(add_row(b, all.ids, all.length, 0));
 cleanup:
@@ -207,7 +210,7 @@ static mts_status add_document(rows_builder *b, const table *t, int64_t row, con
     char *text = NULL;
     int32_t *ids = NULL;
     size_t answer = 0;
-    int64_t n, learned = 0;
+    int64_t n, kept, learned = 0;
     MTS_TRY(make_text(ctx, t, row, f, &text, &answer));
     MTS_TRY(tokenizer_encode(ctx, r->tokenizer, text, NULL, 0, &whole));
     if (f->answer != NULL) {
@@ -220,12 +223,13 @@ static mts_status add_document(rows_builder *b, const table *t, int64_t row, con
     memcpy(ids, whole.ids, (size_t)n * sizeof *ids);
     if (end >= 0 && (n == 0 || ids[n - 1] != end))
         ids[n++] = end;
-    b->rows->cut += n > b->max_length;
-    n = n < b->max_length ? n : b->max_length;
-    if (learned >= n || n < 2)
+    kept = n < b->max_length ? n : b->max_length;
+    if (learned >= kept || kept < 2) {
         b->left_out++;
-    else
-        MTS_TRY(add_row(b, ids, n, learned));
+    } else {
+        b->rows->cut += kept < n;
+        MTS_TRY(add_row(b, ids, kept, learned));
+    }
 cleanup:
     if (st == MTS_ERR_ARGUMENT)
         status_prefix(ctx, "%s:%lld", t->path, (long long)t->lines[row]);
@@ -251,7 +255,7 @@ cleanup:
 }
 
 static mts_status read_documents(rows_builder *b, const char *path, int32_t end,
-                                 int64_t max_samples, const task_reading *r)
+                                 const task_reading *r)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = b->ctx;
@@ -264,7 +268,7 @@ static mts_status read_documents(rows_builder *b, const char *path, int32_t end,
               "%s: expected columns prompt and completion; instruction, input and output; question "
               "and answer; or text; the first found is \"%.40s\"",
               path, t.n_columns > 0 ? t.names[0] : "");
-    n = max_samples >= 0 && max_samples < t.n_rows ? max_samples : t.n_rows;
+    n = b->max_samples >= 0 && b->max_samples < t.n_rows ? b->max_samples : t.n_rows;
     for (int64_t row = 0; row < n; row++) {
         MTS_TRY(add_document(b, &t, row, f, r, end));
         if ((row + 1) % PROGRESS_ROWS == 0 || row + 1 == n)
@@ -283,25 +287,42 @@ static bool is_plain_text(const char *path)
     return n >= 4 && strcmp(path + n - 4, ".txt") == 0;
 }
 
+/* Tell what became of the rows. */
+static void note_rows(const rows_builder *b, const char *path, const task_reading *r)
+{
+    char text[NOTE_BYTES];
+    const long long cut = b->rows->cut, n = b->rows->n, left_out = b->left_out;
+    if (r->note == NULL)
+        return;
+    if (cut > 0) {
+        snprintf(text, sizeof text,
+                 "%s: %lld of %lld rows were cut to --max_seq_length %lld tokens", path, cut, n,
+                 (long long)b->max_length);
+        r->note(r->user, text);
+    }
+    if (left_out > 0) {
+        snprintf(text, sizeof text,
+                 "%s: %lld of %lld rows are left out: nothing is learned of an empty row, or of "
+                 "one whose prompt alone has %lld tokens or more",
+                 path, left_out, n + left_out, (long long)b->max_length);
+        r->note(r->user, text);
+    }
+}
+
 mts_status language_rows_read(mts_ctx *ctx, const char *path, int32_t end, int64_t max_samples,
                               const task_reading *r, encoded_dataset *out)
 {
     mts_status st = MTS_OK;
-    rows_builder b = {.ctx = ctx, .rows = out, .max_length = r->max_length};
-    char text[NOTE_BYTES];
+    rows_builder b = {
+        .ctx = ctx, .rows = out, .max_length = r->max_length, .max_samples = max_samples};
     *out = (encoded_dataset){0};
     MTS_TRY(reserve(&b, 0));
     if (is_plain_text(path))
         MTS_TRY(read_text(&b, path, r));
     else
-        MTS_TRY(read_documents(&b, path, end, max_samples, r));
+        MTS_TRY(read_documents(&b, path, end, r));
     MTS_TRY(finish(&b, path));
-    if (b.left_out > 0 && r->note != NULL) {
-        snprintf(text, sizeof text,
-                 "%s: %lld rows are left out: the prompt alone has %lld tokens or more", path,
-                 (long long)b.left_out, (long long)b.max_length);
-        r->note(r->user, text);
-    }
+    note_rows(&b, path, r);
 cleanup:
     mem_free(b.target);
     return st;

@@ -30,6 +30,7 @@ typedef struct exec {
     uint64_t weight_version; /* counts changes of the weights, 1 after loading: key of weights */
     bool training;           /* false: no dropout, nearest rounding */
     bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
+    int64_t rank;            /* of adapters: the first so many ranks are used; 0: all */
     bool dry;                /* only measures memory, see above */
     arena scratch;           /* a stack: take, use, release to a mark */
     struct outlier_list *outliers; /* of all inputs, as they were bound; tensor/outliers.h */

@@ -63,6 +63,34 @@ param *param_list_find(const param_list *list, const char *name)
     return NULL;
 }
 
+bool param_next_trained(const param *p, int64_t end, int64_t *at, int64_t *n)
+{
+    *at += *n;
+    if (*at >= end)
+        return false;
+    *n = end - *at;
+    if (p->end_rank == 0 || p->ranks == PARAM_RANKS_NONE)
+        return true;
+    const int64_t cols = p->cols;
+    if (p->ranks == PARAM_RANKS_ROWS) {
+        const int64_t first = p->first_rank * cols, last = p->end_rank * cols;
+        *at = *at < first ? first : *at;
+        *n = (last < end ? last : end) - *at;
+        return *n > 0;
+    }
+    /* the next element at or behind *at whose column is trained, and the rest of its row's run */
+    const int64_t col = *at % cols;
+    if (col < p->first_rank)
+        *at += p->first_rank - col;
+    else if (col >= p->end_rank)
+        *at += cols - col + p->first_rank;
+    if (*at >= end)
+        return false;
+    const int64_t last = *at - *at % cols + p->end_rank;
+    *n = (last < end ? last : end) - *at;
+    return true;
+}
+
 int64_t param_list_trained_elements(const param_list *list)
 {
     int64_t n = 0;

@@ -32,6 +32,13 @@ typedef enum param_part {
 
 enum { PARAM_NAME_BYTES = 128 };
 
+/* Along which of its sides a parameter of an adapter has the ranks. */
+typedef enum param_ranks {
+    PARAM_RANKS_NONE,
+    PARAM_RANKS_ROWS,
+    PARAM_RANKS_COLS,
+} param_ranks;
+
 typedef struct param {
     char name[PARAM_NAME_BYTES]; /* as transformers' present versions write it */
     int64_t rows, cols;          /* vectors: rows = 1 */
@@ -41,9 +48,11 @@ typedef struct param {
     bool trained; /* else frozen: no gradient, no optimizer state, not in checkpoints */
     param_part part;
     float init_bound; /* PARAM_ADAPTER: initial values are uniform between -init_bound and this */
-    int64_t index;    /* among all parameters, from 0: key of initial values */
-    float *value;     /* [rows][cols]; owned by the list */
-    float *grad;      /* the same; NULL without training, or frozen */
+    param_ranks ranks;
+    int64_t first_rank, end_rank; /* those that the present step trains; end 0: all */
+    int64_t index;                /* among all parameters, from 0: key of initial values */
+    float *value;                 /* [rows][cols]; owned by the list */
+    float *grad;                  /* the same; NULL without training, or frozen */
 } param;
 
 /* Owns the parameters; their addresses stay as they are while others are declared. */
@@ -74,6 +83,12 @@ param *param_declare(param_list *list, param_role role, int64_t rows, int64_t co
 
 /* The parameter of that name, or NULL. */
 param *param_list_find(const param_list *list, const char *name);
+
+/*
+ * The elements that the present step trains, run by run: begin with *n = 0 and *at = begin; false
+ * behind the last of them below `end`.  All of a parameter whose ranks are all trained is one run.
+ */
+bool param_next_trained(const param *p, int64_t end, int64_t *at, int64_t *n);
 
 /* Elements of all trained parameters. */
 int64_t param_list_trained_elements(const param_list *list);

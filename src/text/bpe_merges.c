@@ -56,11 +56,12 @@ const bpe_merge *bpe_merges_find(const bpe_merges *merges, int32_t left, int32_t
     return slot->left < 0 ? NULL : slot;
 }
 
-mts_status bpe_word_push(mts_ctx *ctx, bpe_word *word, int32_t id, int64_t first, int64_t last)
+mts_status bpe_word_push(mts_ctx *ctx, bpe_word *word, int32_t id, int64_t bytes)
 {
     mts_status st = MTS_OK;
-    MTS_CHECK(word->count < INT32_MAX && last <= INT32_MAX, MTS_ERR_ARGUMENT,
-              "a piece of text of more than %d symbols", INT32_MAX);
+    const int64_t first = word->count > 0 ? word->symbols[word->count - 1].last : 0;
+    MTS_CHECK(bytes <= INT32_MAX - first, MTS_ERR_ARGUMENT, "a piece of text of more than %d bytes",
+              INT32_MAX);
     if (word->count == word->room) {
         const int64_t room = 2 * word->room + 64;
         MTS_TRY(mem_grow(ctx, &word->symbols, (size_t)word->count, (size_t)room, sizeof(bpe_symbol),
@@ -68,7 +69,7 @@ mts_status bpe_word_push(mts_ctx *ctx, bpe_word *word, int32_t id, int64_t first
         word->room = room;
     }
     word->symbols[word->count++] =
-        (bpe_symbol){.id = id, .first = (int32_t)first, .last = (int32_t)last};
+        (bpe_symbol){.id = id, .first = (int32_t)first, .last = (int32_t)(first + bytes)};
 cleanup:
     return st;
 }

@@ -7,8 +7,8 @@
  * 2^31 - 1, of a pair of ids (l, r), with a and b drawn when it is made [Carter1979]: nobody can
  * write a file whose pairs collide.
  *
- * A word of n symbols is merged in O(n log n), with a heap of the pairs that can be merged, whatever
- * the word.
+ * A word of n symbols is merged in O(n log n), with a heap of the pairs that can be merged,
+ * whatever the word.
  */
 #ifndef MTS_TEXT_BPE_MERGES_H
 #define MTS_TEXT_BPE_MERGES_H
@@ -36,7 +36,8 @@ void bpe_merges_put(bpe_merges *merges, bpe_merge merge);
 /* The merge of a pair, or NULL. */
 const bpe_merge *bpe_merges_find(const bpe_merges *merges, int32_t left, int32_t right);
 
-/* A part of a word: the units [first, last) of the piece, as the caller counts them. */
+/* A part of a word, and its place in it: the bytes [first, last), where the word is nothing but its
+ * symbols one behind the other. */
 typedef struct bpe_symbol {
     int32_t id; /* -1: merged into the one before it */
     int32_t first, last;
@@ -57,9 +58,9 @@ typedef struct bpe_word {
     int64_t heap_count, heap_room;
 } bpe_word;
 
-/* Append a symbol.  MTS_ERR_MEMORY; MTS_ERR_ARGUMENT: more than INT32_MAX. */
-MTS_NODISCARD mts_status bpe_word_push(mts_ctx *ctx, bpe_word *word, int32_t id, int64_t first,
-                                       int64_t last);
+/* Append a symbol of so many bytes, > 0.  MTS_ERR_MEMORY; MTS_ERR_ARGUMENT: a word of more than
+ * INT32_MAX bytes. */
+MTS_NODISCARD mts_status bpe_word_push(mts_ctx *ctx, bpe_word *word, int32_t id, int64_t bytes);
 /* Merge until no pair is left.  MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status bpe_word_merge(mts_ctx *ctx, const bpe_merges *merges, bpe_word *word);
 void bpe_word_deinit(bpe_word *word);

@@ -274,51 +274,71 @@ static int32_t find_whole(splitter *s, const bert_char *chars, int64_t count)
 }
 
 /* Bytes of an unknown character as <0xHH>; false: some are no tokens. */
-static mts_status push_fallback(mts_ctx *ctx, splitter *s, int32_t code, int64_t at, bool *done)
+static mts_status push_fallback(mts_ctx *ctx, splitter *s, const char *bytes, size_t n, bool *done)
 {
     mts_status st = MTS_OK;
-    char bytes[UTF8_MAX_BYTES];
-    const size_t n = utf8_encode(code, bytes);
     *done = s->b->byte_fallback;
     for (size_t i = 0; i < n && *done; i++)
         *done = s->b->byte_ids[(unsigned char)bytes[i]] >= 0;
     for (size_t i = 0; i < n && *done; i++)
-        MTS_TRY(bpe_word_push(ctx, &s->word, s->b->byte_ids[(unsigned char)bytes[i]], at, at + 1));
+        MTS_TRY(bpe_word_push(ctx, &s->word, s->b->byte_ids[(unsigned char)bytes[i]], 1));
 cleanup:
     return st;
 }
 
 /* One symbol for each character of the piece.  What is unknown waits until something known, or
- * something unknown that is not joined to it, follows. */
+ * something unknown that is not joined to it, follows; bytes do not wait for it. */
 static mts_status push_symbols(mts_ctx *ctx, splitter *s, const bert_char *chars, int64_t count)
 {
     mts_status st = MTS_OK;
     const bpe *b = s->b;
-    int64_t unknown = -1, unknown_end = 0; /* first and last + 1 of those that wait */
+    int64_t unknown = 0; /* bytes of what waits */
     s->word.count = 0;
     for (int64_t i = 0; i < count; i++) {
         char bytes[UTF8_MAX_BYTES];
         bool done = false;
         const int32_t code = chars[i].code;
-        const int32_t id = code < BPE_CHAR_IDS ? b->char_ids[code]
-                                               : find_model(b, bytes, utf8_encode(code, bytes));
+        const size_t n = utf8_encode(code, bytes);
+        const int32_t id = code < BPE_CHAR_IDS ? b->char_ids[code] : find_model(b, bytes, n);
         if (id < 0)
-            MTS_TRY(push_fallback(ctx, s, code, i, &done));
+            MTS_TRY(push_fallback(ctx, s, bytes, n, &done));
         if (done || (id < 0 && b->unk < 0))
             continue;
-        if (unknown >= 0 && (id >= 0 || !b->fuse_unk)) {
-            MTS_TRY(bpe_word_push(ctx, &s->word, b->unk, unknown, unknown_end));
-            unknown = -1;
+        if (unknown > 0 && (id >= 0 || !b->fuse_unk)) {
+            MTS_TRY(bpe_word_push(ctx, &s->word, b->unk, unknown));
+            unknown = 0;
         }
-        if (id >= 0) {
-            MTS_TRY(bpe_word_push(ctx, &s->word, id, i, i + 1));
-        } else {
-            unknown = unknown < 0 ? i : unknown;
-            unknown_end = i + 1;
-        }
+        if (id >= 0)
+            MTS_TRY(bpe_word_push(ctx, &s->word, id, (int64_t)n));
+        else
+            unknown += (int64_t)n;
     }
-    if (unknown >= 0)
-        MTS_TRY(bpe_word_push(ctx, &s->word, b->unk, unknown, unknown_end));
+    if (unknown > 0)
+        MTS_TRY(bpe_word_push(ctx, &s->word, b->unk, unknown));
+cleanup:
+    return st;
+}
+
+/*
+ * Tokens for the symbols of a merged word.  Their places are those of the word's bytes in the
+ * piece.  Where the word lacks characters that were dropped, or has bytes before something unknown
+ * that waited, these are not where the symbols came from; but so are the offsets of tokenizers.
+ */
+static mts_status push_word(mts_ctx *ctx, splitter *s, const bert_char *chars)
+{
+    mts_status st = MTS_OK;
+    char bytes[UTF8_MAX_BYTES];
+    int64_t at = 0;                                           /* a character of the piece, */
+    int64_t end = (int64_t)utf8_encode(chars[0].code, bytes); /* and where its bytes end */
+    for (int64_t i = 0; i < s->word.count; i++) {
+        const bpe_symbol *symbol = &s->word.symbols[i];
+        while (end <= symbol->first)
+            end += (int64_t)utf8_encode(chars[++at].code, bytes);
+        const int64_t first = at;
+        while (end < symbol->last)
+            end += (int64_t)utf8_encode(chars[++at].code, bytes);
+        MTS_TRY(push_token(ctx, s, symbol->id, chars + first, at - first + 1, false));
+    }
 cleanup:
     return st;
 }
@@ -331,11 +351,7 @@ static mts_status split_piece(mts_ctx *ctx, splitter *s, const bert_char *chars,
         return push_token(ctx, s, whole, chars, count, false);
     MTS_TRY(push_symbols(ctx, s, chars, count));
     MTS_TRY(bpe_word_merge(ctx, &s->b->merges, &s->word));
-    for (int64_t i = 0; i < s->word.count; i++) {
-        const bpe_symbol *symbol = &s->word.symbols[i];
-        MTS_TRY(push_token(ctx, s, symbol->id, chars + symbol->first, symbol->last - symbol->first,
-                           false));
-    }
+    MTS_TRY(push_word(ctx, s, chars));
 cleanup:
     return st;
 }

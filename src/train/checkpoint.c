@@ -35,23 +35,25 @@ cleanup:
     return st;
 }
 
-/* A run that begins anew replaces the model of its output folder and removes the checkpoints: the
- * model it starts from must not be one of them. */
-static mts_status check_source_stays(const run *r)
+/* A run that begins anew replaces the model of its output folder and removes the checkpoints: what
+ * it starts from, a model or an adapter, must not be one of them. */
+static mts_status check_source_stays(const run *r, const char *source, const char *what)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    const char *source = r->o->model_name_or_path, *dir = r->o->output_dir;
+    const char *dir = r->o->output_dir;
     char *name = NULL;
+    if (source == NULL)
+        return MTS_OK;
     MTS_CHECK(!file_is_same(source, dir), MTS_ERR_ARGUMENT,
-              "%s is both --output_dir and the model to start from, which would be lost: give "
+              "%s is both --output_dir and the %s to start from, which would be lost: give "
               "another --output_dir",
-              dir);
+              dir, what);
     MTS_TRY(find_in_output(r, source, &name));
     MTS_CHECK(checkpoint_folder_step(name) < 0, MTS_ERR_ARGUMENT,
-              "--overwrite_output_dir would remove %s/%s, the model to start from: give "
+              "--overwrite_output_dir would remove %s/%s, the %s to start from: give "
               "--resume_from_checkpoint, or another --output_dir",
-              dir, name);
+              dir, name, what);
 cleanup:
     mem_free(name);
     return st;
@@ -64,7 +66,8 @@ static mts_status check_output_free(const run *r, int64_t newest)
     mts_ctx *ctx = r->ctx;
     const char *dir = r->o->output_dir, *name = NULL;
     char checkpoint[64];
-    MTS_TRY(check_source_stays(r));
+    MTS_TRY(check_source_stays(r, r->o->model_name_or_path, "model"));
+    MTS_TRY(check_source_stays(r, r->o->adapter_name_or_path, "adapter"));
     MTS_TRY(output_files_find(ctx, dir, &name));
     if (newest >= 0) {
         snprintf(checkpoint, sizeof checkpoint, "checkpoint-%lld", (long long)newest);

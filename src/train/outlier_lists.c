@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json_util.h"
 #include "data/sampler.h"
+#include "network/network_io.h"
 #include "network/network_outliers.h"
 
 /* A forward of the batch, for what the inputs are. */
@@ -52,6 +53,23 @@ cleanup:
     return st;
 }
 
+/* *found: an adapter's folder has lists, which are taken.  (PEFT's own has no such file.) */
+static mts_status take_of_adapter(mts_ctx *ctx, network *net, const char *dir, bool *found)
+{
+    mts_status st = MTS_OK;
+    char *file = NULL;
+    json_t *config = NULL;
+    MTS_TRY(path_join(ctx, &file, dir, NETWORK_ADAPTER_CONFIG));
+    if (file_exists(file)) {
+        MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &config));
+        MTS_TRY(network_take_outliers(ctx, net, config, file, found));
+    }
+cleanup:
+    json_decref(config);
+    mem_free(file);
+    return st;
+}
+
 mts_status outlier_lists_prepare(mts_ctx *ctx, network *net, batch *b, const outlier_source *source,
                                  bool *calibrated)
 {
@@ -61,7 +79,9 @@ mts_status outlier_lists_prepare(mts_ctx *ctx, network *net, batch *b, const out
     *calibrated = false;
     if (!network_has_outliers(net))
         return MTS_OK;
-    if (source->keep) {
+    if (source->keep && source->adapter_dir != NULL)
+        MTS_TRY(take_of_adapter(ctx, net, source->adapter_dir, &found));
+    if (source->keep && !found) {
         MTS_TRY(path_join(ctx, &file, source->dir, "config.json"));
         MTS_TRY(network_take_outliers(ctx, net, net->cfg.json, file, &found));
     }
@@ -82,7 +102,7 @@ mts_status outlier_lists_load(mts_ctx *ctx, network *net, const char *dir)
     bool found = false;
     if (!network_has_outliers(net))
         return MTS_OK;
-    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+    MTS_TRY(path_join(ctx, &file, dir, network_config_name(net)));
     MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &config));
     MTS_TRY(network_take_outliers(ctx, net, config, file, &found));
     MTS_CHECK(found, MTS_ERR_BAD_FILE, "%s: expected mantissa.%s", file, MODEL_CONFIG_OUTLIERS);

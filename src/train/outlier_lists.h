@@ -17,6 +17,7 @@ enum { OUTLIER_CALIBRATION_BATCHES = 8 };
 typedef struct outlier_source {
     bool keep;                   /* go by the lists of the folder, if it has some */
     const char *dir;             /* that folder, which net->cfg was read from; for `keep` */
+    const char *adapter_dir;     /* an adapter's, whose lists go before those; or NULL */
     const encoded_dataset *rows; /* for calibration */
     int64_t batch_size;
     uint64_t seed; /* of the choice of rows */

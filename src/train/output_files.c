@@ -5,10 +5,14 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "io/peft.h"
+#include "network/network_io.h"
 
 static const char log_name[] = "metrics.jsonl";
 
-static const char *const model_names[] = {"config.json", "model.safetensors", "trainer_state.json"};
+static const char *const model_names[] = {
+    "config.json", "model.safetensors",    PEFT_CONFIG,
+    PEFT_WEIGHTS,  NETWORK_ADAPTER_CONFIG, "trainer_state.json"};
 
 static const char *const result_names[] = {"train_results.json", "eval_results.json",
                                            "all_results.json", log_name};

@@ -9,11 +9,20 @@
 
 #include "base/file.h"
 #include "base/json_util.h"
+#include "io/peft.h"
 #include "network/network_io.h"
 #include "train/checkpoint_folder.h"
 #include "train/train_state.h"
 
-static const char config_name[] = "config.json";
+enum { NAME_BYTES = 64 };
+
+/* The file without which no reader opens a folder, and those beside it. */
+typedef struct model_kind {
+    const char *mark, *others[2];
+} model_kind;
+
+static const model_kind whole = {"config.json", {"model.safetensors", NULL}};
+static const model_kind adapter = {PEFT_CONFIG, {PEFT_WEIGHTS, NETWORK_ADAPTER_CONFIG}};
 
 mts_status results_save(mts_ctx *ctx, const char *dir, const char *split, const json_t *values)
 {
@@ -42,13 +51,13 @@ cleanup:
     return st;
 }
 
-/* Put every file of the temporary folder but config.json in its place in dir. */
+/* Put every file of the temporary folder but the mark in its place in dir. */
 static mts_status move_files(mts_ctx *ctx, const char *temporary, const file_list *list,
-                             const char *dir, int64_t *moved)
+                             const char *mark, const char *dir, int64_t *moved)
 {
     mts_status st = MTS_OK;
     for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->names[i], config_name) == 0)
+        if (strcmp(list->names[i], mark) == 0)
             continue;
         MTS_TRY(file_move(ctx, temporary, list->names[i], dir, list->names[i]));
         ++*moved;
@@ -57,39 +66,74 @@ cleanup:
     return st;
 }
 
+static mts_status remove_others(mts_ctx *ctx, const model_kind *kind, const char *dir)
+{
+    mts_status st = MTS_OK;
+    for (int i = 0; i < 2 && kind->others[i] != NULL; i++)
+        MTS_TRY(file_remove(ctx, dir, kind->others[i]));
+cleanup:
+    return st;
+}
+
+/* Take the mark of a model away from dir, if it is there. */
+static mts_status take_mark(mts_ctx *ctx, const char *mark, const char *dir, const char *temporary,
+                            bool *taken)
+{
+    mts_status st = MTS_OK;
+    char *path = NULL, old_name[NAME_BYTES];
+    snprintf(old_name, sizeof old_name, "%s.old", mark);
+    MTS_TRY(path_join(ctx, &path, dir, mark));
+    if (file_exists(path)) {
+        MTS_TRY(file_move(ctx, dir, mark, temporary, old_name));
+        *taken = true;
+    }
+cleanup:
+    mem_free(path);
+    return st;
+}
+
+static void put_mark_back(const char *mark, const char *dir, const char *temporary)
+{
+    char old_name[NAME_BYTES];
+    snprintf(old_name, sizeof old_name, "%s.old", mark);
+    mts_status ignored = file_move(NULL, temporary, old_name, dir, mark);
+    (void)ignored; /* the first error counts */
+}
+
 /*
- * Replace the model in dir by the one in the folder temporary.  No reader opens a folder without
- * config.json: it is taken away first and put in place last, so that a kill at any moment leaves
- * the old model, the new one, or none, but never a mixture.  *moved: files that are in place; after
- * a failure with none the old model is as it was.
+ * Replace the model or adapter in dir by the one in the folder temporary.  Its mark is taken away
+ * first and put in place last, so that a kill at any moment leaves the old one, the new one, or
+ * none, but never a mixture; and no adapter stays beside a model that it does not belong to.
+ * *moved: files that are in place; after a failure with none the old model is as it was.
  */
 static mts_status put_in_place(const run *r, const char *temporary, const char *dir, int64_t *moved)
 {
-    static const char old_name[] = "config.json.old";
+    const model_kind *kind = r->adapter.rank > 0 ? &adapter : &whole;
+    const model_kind *other = r->adapter.rank > 0 ? &whole : &adapter;
+    /* a resumed run may have the adapter's base there */
+    const bool replace = !file_is_same(r->o->model_name_or_path, dir) || kind == &whole;
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     file_list list = {0};
-    char *config = NULL;
-    bool taken = false;
+    bool taken = false, other_taken = false;
     *moved = 0;
     MTS_TRY(file_list_dir(ctx, temporary, &list));
-    MTS_TRY(path_join(ctx, &config, dir, config_name));
-    if (file_exists(config)) {
-        MTS_TRY(file_move(ctx, dir, config_name, temporary, old_name));
-        taken = true;
-    }
+    MTS_TRY(take_mark(ctx, kind->mark, dir, temporary, &taken));
+    if (replace)
+        MTS_TRY(take_mark(ctx, other->mark, dir, temporary, &other_taken));
     MTS_TRY(file_sync_dir(ctx, dir));
-    MTS_TRY(move_files(ctx, temporary, &list, dir, moved));
+    MTS_TRY(move_files(ctx, temporary, &list, kind->mark, dir, moved));
+    if (replace)
+        MTS_TRY(remove_others(ctx, other, dir));
     MTS_TRY(tokenizer_files_remove_others(ctx, &r->tokenizer_files, dir));
     MTS_TRY(file_sync_dir(ctx, dir));
-    MTS_TRY(file_move(ctx, temporary, config_name, dir, config_name));
+    MTS_TRY(file_move(ctx, temporary, kind->mark, dir, kind->mark));
     MTS_TRY(file_sync_dir(ctx, dir));
 cleanup:
-    if (st != MTS_OK && taken && *moved == 0) {
-        mts_status ignored = file_move(NULL, temporary, old_name, dir, config_name);
-        (void)ignored; /* the first error counts */
-    }
-    mem_free(config);
+    if (st != MTS_OK && taken && *moved == 0)
+        put_mark_back(kind->mark, dir, temporary);
+    if (st != MTS_OK && other_taken && *moved == 0)
+        put_mark_back(other->mark, dir, temporary);
     file_list_deinit(&list);
     return st;
 }

@@ -192,10 +192,23 @@ static head_source wanted_head(const run *r)
 static mts_status prepare_adapter(run *r)
 {
     mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
     const mts_options *o = r->o;
-    if (o->adapter_name_or_path != NULL)
-        return peft_config_load(r->ctx, o->adapter_name_or_path, &r->adapter);
-    if (!r->training || strcmp(o->method, "lora") != 0)
+    if (o->adapter_name_or_path != NULL) {
+        MTS_TRY(peft_config_load(ctx, o->adapter_name_or_path, &r->adapter));
+        MTS_CHECK(r->training || o->rank <= r->adapter.rank, MTS_ERR_ARGUMENT,
+                  "option --rank: %s has %lld ranks, found %lld", o->adapter_name_or_path,
+                  (long long)r->adapter.rank, (long long)o->rank);
+        MTS_CHECK(!r->adapter.rslora || (o->rank == 0 && strcmp(o->method, "dylora") != 0),
+                  MTS_ERR_UNSUPPORTED,
+                  "%s: use_rslora: a part of the ranks is scaled by alpha / rank, this adapter is "
+                  "not",
+                  o->adapter_name_or_path);
+        return MTS_OK;
+    }
+    MTS_CHECK(r->training || o->rank == 0, MTS_ERR_ARGUMENT,
+              "option --rank needs --adapter_name_or_path");
+    if (!r->training || strcmp(o->method, "full") == 0)
         return MTS_OK;
     r->adapter = (peft_config){.rank = o->lora_r, .alpha = o->lora_alpha, .rslora = o->use_rslora};
     MTS_TRY(mem_strdup(r->ctx, &r->adapter.targets,
@@ -228,8 +241,10 @@ static mts_status create_model(run *r, model_config *cfg)
         .watch_formats = r->training && r->o->log_formats,
     };
     if (r->adapter.rank > 0)
-        options.model.adapter =
-            (adapter_options){r->adapter.rank, (float)peft_scale(&r->adapter), r->adapter.targets};
+        options.model.adapter = (adapter_options){.rank = r->adapter.rank,
+                                                  .scale = (float)peft_scale(&r->adapter),
+                                                  .alpha = (float)r->adapter.alpha,
+                                                  .targets = r->adapter.targets};
     const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
     MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
               r->task->head);
@@ -284,6 +299,8 @@ static mts_status load_weights(run *r)
         MTS_TRY(network_load_adapter(r->ctx, r->net, r->origin.resume_dir));
     else if (r->o->adapter_name_or_path != NULL)
         MTS_TRY(network_load_adapter(r->ctx, r->net, r->o->adapter_name_or_path));
+    if (!r->training && r->o->rank > 0)
+        network_use_ranks(r->net, r->o->rank, 0);
 cleanup:
     return st;
 }
@@ -297,6 +314,7 @@ static mts_status prepare_outliers(run *r)
     const run_data *d = &r->data;
     const outlier_source source = {
         .dir = r->origin.model_dir,
+        .adapter_dir = r->o->adapter_name_or_path,
         .keep = !r->training,
         .rows = r->training        ? &d->train
                 : d->eval_sets > 0 ? &d->eval[0]

@@ -24,6 +24,17 @@ cleanup:
     return st;
 }
 
+/* DyLoRA draws a rank for each step, the same for all layers and micro-batches [Valipour2023]. */
+static void draw_rank(run *r)
+{
+    const rng_key key =
+        rng_make_key((uint64_t)r->o->seed, (uint64_t)r->state.global_step, 0, RNG_RANK);
+    if (strcmp(r->o->method, "dylora") != 0)
+        return;
+    const int64_t rank = 1 + rng_draw(key, 0) % (uint32_t)r->adapter.rank;
+    network_use_ranks(r->net, rank, strcmp(r->o->dylora_update, "last") == 0 ? rank - 1 : 0);
+}
+
 mts_status train_step(run *r, step_result *result)
 {
     mts_status st = MTS_OK;
@@ -40,6 +51,7 @@ mts_status train_step(run *r, step_result *result)
     if (in_epoch == 0 || r->data.sampler_stale)
         sampler_set_epoch(&r->data.sampler, r->state.global_step / r->steps.per_epoch);
     r->data.sampler_stale = false;
+    draw_rank(r);
     network_watch_formats(net, run_logs_step(r, r->state.global_step + 1));
     for (int64_t i = 0; i < count; i++) {
         int64_t n;
@@ -59,6 +71,7 @@ mts_status train_step(run *r, step_result *result)
     result->learning_rate = o->learning_rate * schedule_factor(&r->schedule, r->state.global_step);
     optimizer_step(&net->ex, r->opt, net->params.trained, net->params.trained_count,
                    result->learning_rate, clip.factor);
+    network_use_ranks(net, 0, 0);
     network_weights_changed(net);
     if (strcmp(o->outlier_update, "step") == 0) {
         network_find_outliers(net);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mantissa tokenize on a vocabulary of its own: both formats, pairs, truncation, bad input.
+# mantissa tokenize on vocabularies of its own: both formats, pairs, truncation, bad input, --decode.
 # shellcheck source=tests/cli/expect.sh
 . "$(dirname "$0")/expect.sh"
 
@@ -27,6 +27,42 @@ cmp "$work/result" "$work/expected" || fail "jsonl"
 printf 'go\0od \xff day\n' >"$work/lines"
 run 0 tokenize "$model" --input "$work/lines"
 [ "$(cut -f2 "$work/out" | tr '\n' ' ')" = "token [CLS] good day [SEP] " ] || fail "NUL, bad UTF-8"
+
+# Byte-pair encoding: of a folder without a model class that is known, and back.
+pairs=$work/pairs
+mkdir "$pairs"
+echo '{"architectures": ["SomethingNewForCausalLM"], "model_type": "something_new"}' >"$pairs/config.json"
+cat >"$pairs/tokenizer.json" <<'EOF'
+{"added_tokens": [{"id": 7, "content": "<end>", "special": true, "normalized": false}],
+ "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+ "decoder": {"type": "ByteLevel"},
+ "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "\u0120": 2, "\u010a": 3, "ab": 4, "\u0120ab": 5, "\u0100": 6},
+           "merges": ["a b", "\u0120 ab"]}}
+EOF
+printf 'ab abb<end>\n' >"$work/lines"
+run 0 tokenize "$pairs" --input "$work/lines" --format jsonl
+cat >"$work/expected_pairs" <<'EOF'
+{"tokens": ["ab", "Ġab", "b", "<end>"], "input_ids": [4, 5, 1, 7], "token_type_ids": [0, 0, 0, 0], "offsets": [[0, 2], [2, 5], [5, 6], [6, 11]]}
+EOF
+cmp "$work/out" "$work/expected_pairs" || fail "byte-pair encoding"
+printf '4 5\t1 7\n\n 0 6 3 1 \n' >"$work/lines"
+run 0 tokenize "$pairs" --input "$work/lines" --decode
+printf '%s\t%s\n' line text 1 'ab abb<end>' 2 '' 3 'a\u0000\nb' >"$work/expected_pairs"
+cmp "$work/out" "$work/expected_pairs" || fail "--decode"
+run 0 tokenize "$pairs" --input "$work/lines" --decode --skip_special_tokens --format jsonl
+printf '{"text": "%s"}\n' 'ab abb' '' 'a\u0000\u000ab' >"$work/expected_pairs"
+cmp "$work/out" "$work/expected_pairs" || fail "--decode --skip_special_tokens"
+for bad in '4 x' '4,5' '-1' '99999999999' '1.0'; do
+    printf '0\n%s\n' "$bad" >"$work/lines"
+    run 1 tokenize "$pairs" --input "$work/lines" --decode
+    has err "$work/lines:2: expected token ids with blanks between"
+done
+printf '8\n' >"$work/lines"
+run 2 tokenize "$pairs" --input "$work/lines" --decode
+has err "token id 8 is outside 0 to 7"
+printf '1\n' >"$work/lines"
+run 1 tokenize "$model" --input "$work/lines" --decode
+has err "type WordPiece does not decode"
 
 # A link given as --output stays, and the file it leads to is replaced, whole or not at all.
 mkdir "$work/deep"

@@ -75,53 +75,39 @@ static bool run(const uint8_t *data, size_t size)
 #define LLAMA3                                                                                     \
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}{1,3}| "         \
     "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
-#define BYTES(regex)                                                                               \
-    "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,\"use_regex\":" regex \
-    "}"
+#define BYTES "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true}"
+#define PLAIN_BYTES "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}"
+#define MODEL(settings, merges)                                                                    \
+    ",\"model\":{\"type\":\"BPE\"," settings VOCAB "\"merges\":[" merges "]}}"
+
 #define GPT2_JSON                                                                                  \
-    "{" ADDED "\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":" BYTES(                        \
-        "true") ",\"post_processor\":" BYTES("true") ",\"decoder\":" BYTES("true") ",\"model\":{"  \
-                                                                                   "\"type\":"     \
-                                                                                   "\"BPE\""       \
-                                                                                   "," VOCAB       \
-                                                                                   "\"merges\":["  \
-                                                                                   "\"a "          \
-                                                                                   "b\","          \
-                                                                                   "\"\xc4\xa0 "   \
-                                                                                   "ab\"]}}"
+    "{" ADDED "\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":" BYTES                         \
+    ",\"post_processor\":" BYTES ",\"decoder\":" BYTES MODEL("", "\"a b\",\"\xc4\xa0 ab\"")
 #define LLAMA3_JSON                                                                                \
     "{" ADDED "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT(                \
-        LLAMA3) "," BYTES("false") "]},\"post_processor\":{\"type\":\"Sequence\",\"processors\":"  \
-                                   "[" BYTES("false") "," TEMPLATE                                 \
-                                                      "]},\"decoder\":" BYTES(                     \
-                                                          "true") ",\"model\":{\"type\":\"BPE\","  \
-                                                                  "\"ignore_merges\":true,\"unk_"  \
-                                                                  "token\":\"b\"," VOCAB           \
-                                                                  "\"merges\":[[\"a\",\"b\"]]}}"
+        LLAMA3) "," PLAIN_BYTES                                                                    \
+                "]},\"post_processor\":{\"type\":\"Sequence\",\"processors\":[" BYTES "," TEMPLATE \
+                "]},\"decoder\":" BYTES MODEL("\"ignore_merges\":true,\"unk_token\":\"b\",",       \
+                                              "[\"a\",\"b\"]")
 #define FALCON_JSON                                                                                \
     "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Punctuation\","      \
-    "\"behavior\":\"Contiguous\"}," BYTES("true") ",{\"type\":\"Digits\",\"individual_digits\":"   \
-                                                  "false}," SPLIT(                                 \
-                                                      "[0-9][0-9][0-9]") "]"                       \
-                                                                         "},\"decoder\":null,"     \
-                                                                         "\"model\":{\"type\":"    \
-                                                                         "\"BPE\",\"unk_token\":"  \
-                                                                         "\"1\"," VOCAB            \
-                                                                         "\"merges\":[\"#version:" \
-                                                                         " 0.2\",\"a b\"]}}"
+    "\"behavior\":\"Contiguous\"}," BYTES                                                          \
+    ",{\"type\":\"Digits\",\"individual_digits\":false}," SPLIT(                                   \
+        "[0-9][0-9][0-9]") "]},\"decoder\":null" MODEL("\"unk_token\":\"1\",",                     \
+                                                       "\"#version: 0.2\",\"a b\"")
 #define PIECES_JSON                                                                                \
     "{" ADDED "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\","      \
     "\"prepend\":\"\xe2\x96\x81\"},{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},"          \
     "\"content\":\"\xe2\x96\x81\"}]},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":"  \
     "\"Replace\",\"pattern\":{\"String\":\"\xe2\x96\x81\"},\"content\":\" \"},{\"type\":"          \
     "\"ByteFallback\"},{\"type\":\"Fuse\"},{\"type\":\"Strip\",\"content\":\" \",\"start\":1,"     \
-    "\"stop\":0}]},\"model\":{\"type\":\"BPE\",\"unk_token\":\"b\",\"fuse_unk\":true,"             \
-    "\"byte_fallback\":true," VOCAB "\"merges\":[\"a b\"]}}"
+    "\"stop\":0}]}" MODEL("\"unk_token\":\"b\",\"fuse_unk\":true,\"byte_fallback\":true,",         \
+                          "\"a b\"")
 #define METASPACE_JSON                                                                             \
     "{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\xe2\x96\x81\","                 \
     "\"prepend_scheme\":\"first\",\"split\":true},\"decoder\":{\"type\":\"Metaspace\","            \
-    "\"replacement\":\"\xe2\x96\x81\",\"prepend_scheme\":\"always\",\"split\":false},\"model\":{"  \
-    "\"type\":\"BPE\",\"unk_token\":\"a\"," VOCAB "\"merges\":[]}}"
+    "\"replacement\":\"\xe2\x96\x81\",\"prepend_scheme\":\"always\",\"split\":false}" MODEL(       \
+        "\"unk_token\":\"a\",", "")
 #define TEXTS "\0abab  a\xc3\xa9 12345 <x> b's\n\n a\0e\xcc\x81 ab\xe4\xb8\xad!! 'LL\xff\r\n"
 
 static const fuzz_bytes seeds[] = {

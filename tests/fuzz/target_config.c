@@ -43,7 +43,7 @@ static bool run(const uint8_t *data, size_t size)
     if (st == MTS_OK) {
         require_promises(&cfg);
         FUZZ_REQUIRE(model_config_save(&fuzz_ctx, &cfg, "bert", "BertForSequenceClassification",
-                                       fuzz_folder()) == MTS_OK);
+                                       fuzz_folder(), "config.json") == MTS_OK);
         FUZZ_REQUIRE(model_load_config(&fuzz_ctx, fuzz_folder(), &again) == MTS_OK);
         require_same(&cfg, &again);
         model_config_deinit(&again);

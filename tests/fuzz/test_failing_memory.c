@@ -70,7 +70,8 @@ static mts_status load_label_save(void)
     MTS_TRY(model_load_config(&ctx, folder_root(), &cfg));
     MTS_TRY(model_config_set_labels(&ctx, &cfg, names, 3, false));
     MTS_TRY(model_config_set_string(&ctx, &cfg, "finetuning_task", "mnli"));
-    MTS_TRY(model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_at("b")));
+    MTS_TRY(model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_at("b"),
+                              "config.json"));
 cleanup:
     model_config_deinit(&cfg);
     return st;

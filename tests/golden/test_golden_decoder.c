@@ -7,6 +7,9 @@
  *   integers  loss and gradients by a signal-to-noise ratio that grows by 6 dB with each bit; the
  *             same bits with recomputation and with three threads
  *
+ *   adapters  a model with low-rank adapters is the model with W + s B A in their place: the same
+ *             loss, and dA = s B^T dW, dB = s dW A^T; the same bits with recomputation and threads
+ *
  * The folder is the environment's MANTISSA_GOLDEN_DIR, or data/ beside this file.
  */
 #include <stdarg.h>
@@ -121,8 +124,9 @@ static void golden_close(golden *g)
     mem_free(g->targets.index);
 }
 
-/* The network of the folder; freed by network_destroy. */
-static network *load(const golden *g, const num_format *format, int threads, bool recompute)
+/* The network of the folder, with an adapter unless its rank is 0; freed by network_destroy. */
+static network *load_adapted(const golden *g, const num_format *format, int threads, bool recompute,
+                             const adapter_options *adapter)
 {
     network *net = NULL;
     model_config cfg;
@@ -133,13 +137,18 @@ static network *load(const golden *g, const num_format *format, int threads, boo
         .format = *format,
         .threads = threads,
         .seed = 1,
-        .model = {.recompute = recompute},
+        .model = {.recompute = recompute, .adapter = *adapter},
         .limits = {s->count, s->tokens, s->count, s->tokens, s->max_length}};
     must(model_load_config(&ctx, g->dir, &cfg));
     must(network_create(&ctx, &cfg, &options, &net));
     must(network_load(&ctx, net, g->dir, HEAD_NEEDED, &report));
     assert_int_equal(report.unused, 0);
     return net;
+}
+
+static network *load(const golden *g, const num_format *format, int threads, bool recompute)
+{
+    return load_adapted(g, format, threads, recompute, &(adapter_options){.rank = 0});
 }
 
 static double learn(const golden *g, network *net)
@@ -265,8 +274,7 @@ static void integers_are_close(void **state)
                        test_group_name(groups[k]), loss, expected);
                 assert_true(fabs(loss - expected) <= 0.02 * pow(2.0, 8 - bits) * expected);
                 test_assert_at_least("gradients", gradient_snr(&g, net),
-                                     bound[k] + 6.02 * (bits - 8),
-                                     "dB");
+                                     bound[k] + 6.02 * (bits - 8), "dB");
                 network_destroy(net);
                 golden_close(&g);
             }
@@ -293,6 +301,166 @@ static void same_bits(void **state)
         }
 }
 
+/* ------------------------------------------------------------------------------ adapters ---- */
+
+#define SCALE 1.5
+
+static const char *const targets_of[] = {"all-linear", "q_proj,v_proj", "k_proj,down_proj",
+                                         "up_proj", "o_proj,gate_proj"};
+
+enum { TARGETS = sizeof targets_of / sizeof targets_of[0], RANK = 3 };
+
+/* With B as after some steps; at first it is zero. */
+static network *load_random_adapter(const golden *g, const num_format *format, int threads,
+                                    bool recompute, const char *names)
+{
+    const adapter_options adapter = {.rank = RANK, .scale = (float)SCALE, .targets = names};
+    network *net = load_adapted(g, format, threads, recompute, &adapter);
+    test_random r = test_random_make("adapter");
+    for (int64_t i = 0; i < net->params.count; i++) {
+        const param *p = net->params.items[i];
+        assert_true(p->trained == (p->part == PARAM_ADAPTER));
+        if (p->part != PARAM_ADAPTER)
+            continue;
+        for (int64_t k = 0; strstr(p->name, "lora_B") == NULL && k < param_size(p); k++)
+            assert_true(fabs((double)p->value[k]) <= (double)p->init_bound);
+        for (int64_t k = 0; strstr(p->name, "lora_B") != NULL && k < param_size(p); k++)
+            assert_true(p->value[k] == 0.0f);
+        test_fill_normal(&r, p->value, param_size(p), 0.0, 0.2);
+    }
+    network_weights_changed(net);
+    return net;
+}
+
+static param *param_named(const network *net, const char *name)
+{
+    for (int64_t i = 0; i < net->params.count; i++)
+        if (strcmp(net->params.items[i]->name, name) == 0)
+            return net->params.items[i];
+    fail_msg("no parameter %s", name);
+    return NULL;
+}
+
+/* The A before this B, and the weight of that module in a network without adapters. */
+static const param *partner(const network *net, const param *b, const network *plain, param **w)
+{
+    char name[PARAM_NAME_BYTES + 16];
+    const int stem = (int)(strstr(b->name, ".lora_B") - b->name);
+    snprintf(name, sizeof name, "%.*s.weight", stem, b->name);
+    *w = param_named(plain, name);
+    snprintf(name, sizeof name, "%.*s.lora_A.weight", stem, b->name);
+    return param_named(net, name);
+}
+
+/* W += s B A */
+static void merge(param *w, const param *a, const param *b)
+{
+    for (int64_t i = 0; i < w->rows; i++)
+        for (int64_t j = 0; j < w->cols; j++) {
+            double sum = 0.0;
+            for (int64_t k = 0; k < RANK; k++)
+                sum += (double)b->value[i * RANK + k] * (double)a->value[k * w->cols + j];
+            w->value[i * w->cols + j] += (float)(SCALE * sum);
+        }
+}
+
+/* The gradient of p against expected[param_size(p)]. */
+static void assert_gradient(const param *p, const double *expected)
+{
+    double largest = 0.0, error = 0.0;
+    for (int64_t k = 0; k < param_size(p); k++) {
+        largest = fmax(largest, fabs(expected[k]));
+        error = fmax(error, fabs(expected[k] - (double)p->grad[k]));
+    }
+    if (!(error <= GRADIENT_TOLERANCE * largest) || largest == 0.0)
+        fail_msg("%s: error %g of %g", p->name, error, largest);
+}
+
+static void compare_adapter(const param *w, const param *a, const param *b)
+{
+    double *da = test_alloc(param_size(a), sizeof *da), *db = test_alloc(param_size(b), sizeof *db);
+    for (int64_t i = 0; i < w->rows; i++)
+        for (int64_t j = 0; j < w->cols; j++)
+            for (int64_t k = 0; k < RANK; k++) {
+                const double dw = SCALE * (double)w->grad[i * w->cols + j];
+                da[k * w->cols + j] += dw * (double)b->value[i * RANK + k];
+                db[i * RANK + k] += dw * (double)a->value[k * w->cols + j];
+            }
+    assert_gradient(a, da);
+    assert_gradient(b, db);
+    mem_free(da);
+    mem_free(db);
+}
+
+static void adapters_fp32(void **state)
+{
+    const num_format format = test_format_float(FORMAT_FP32);
+    (void)state;
+    for (int c = 0; c < CASES; c++)
+        for (int k = 0; k < 2 * TARGETS; k++) {
+            golden g;
+            golden_open(&g, cases[c]);
+            network *net =
+                load_random_adapter(&g, &format, 2, k >= TARGETS, targets_of[k % TARGETS]);
+            network *plain = load(&g, &format, 2, false);
+            param *w;
+            int modules = 0;
+            for (int64_t i = 0; i < net->params.count; i++) {
+                const param *b = net->params.items[i];
+                if (strstr(b->name, ".lora_B") == NULL)
+                    continue;
+                const param *a = partner(net, b, plain, &w);
+                merge(w, a, b);
+                modules++;
+            }
+            network_weights_changed(plain);
+            const double loss = learn(&g, net), expected = learn(&g, plain);
+            if (k < TARGETS)
+                printf("  %s, %s: %d modules, loss %.7f, merged %.7f\n", cases[c],
+                       targets_of[k % TARGETS], modules, loss, expected);
+            assert_true(fabs(loss - golden_loss(&g)) > 1e-4);
+            assert_true(fabs(loss - expected) <= LOSS_TOLERANCE * expected);
+            for (int64_t i = 0; i < net->params.count; i++) {
+                const param *b = net->params.items[i];
+                if (strstr(b->name, ".lora_B") == NULL)
+                    continue;
+                const param *a = partner(net, b, plain, &w);
+                compare_adapter(w, a, b);
+            }
+            network_destroy(net);
+            network_destroy(plain);
+            golden_close(&g);
+        }
+}
+
+static void adapters_same_bits(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CASES; c++)
+        for (int k = 0; k < TARGETS; k++)
+            for (int rounding = ROUNDING_NEAREST; rounding <= ROUNDING_MIXED; rounding++) {
+                num_format format = test_format_dfp(8, GROUP_ROW, false);
+                golden g;
+                format.rounding = (rounding_kind)rounding;
+                format.outlier_bits = k == 0 ? 12 : 0;
+                golden_open(&g, cases[c]);
+                network *one = load_random_adapter(&g, &format, 1, false, targets_of[k]);
+                network *other = load_random_adapter(&g, &format, 3, true, targets_of[k]);
+                test_set_outliers(&one->ex, 2);
+                test_set_outliers(&other->ex, 2);
+                const double loss = learn(&g, one);
+                assert_true(learn(&g, other) == loss);
+                for (int64_t i = 0; i < one->params.trained_count; i++) {
+                    const param *p = one->params.trained[i];
+                    test_assert_same(p->name, other->params.trained[i]->grad, p->grad,
+                                     param_size(p));
+                }
+                network_destroy(one);
+                network_destroy(other);
+                golden_close(&g);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +468,8 @@ int main(void)
         cmocka_unit_test(predictions),
         cmocka_unit_test(integers_are_close),
         cmocka_unit_test(same_bits),
+        cmocka_unit_test(adapters_fp32),
+        cmocka_unit_test(adapters_same_bits),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

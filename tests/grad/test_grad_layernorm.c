@@ -6,6 +6,7 @@
  *   mixed     rounding: y as of nearest rounding, bit for bit; the gradients are drawn
  *   frozen    gamma or beta that is not trained is passed over
  *   rows      of extreme magnitude, constant rows, one column: as the float layer says
+ *   RMS norm  the same without beta: differences, noise, equal bits, rows of zeros
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +24,7 @@
 typedef struct norm_case {
     exec ex;
     int64_t rows, n;
+    bool rms; /* no beta */
     param gamma, beta;
     layernorm ln;
     layernorm_state state;
@@ -33,7 +35,8 @@ typedef struct norm_case {
 static void bind(void *arg)
 {
     norm_case *c = arg;
-    layernorm_bind(&c->ex, &c->ln, &c->storage, "the norm", 9, &c->gamma, &c->beta, c->n, 1e-12f);
+    layernorm_bind(&c->ex, &c->ln, &c->storage, "the norm", 9, &c->gamma, c->rms ? NULL : &c->beta,
+                   c->n, 1e-12f);
     layernorm_state_bind(&c->ex, &c->state, &c->storage, c->rows, c->n);
 }
 
@@ -44,10 +47,10 @@ static void run(void *arg)
     layernorm_backward(&c->ex, c->dx, c->dy, c->rows, &c->ln, &c->state);
 }
 
-static void case_init(norm_case *c, const num_format *format, int64_t rows, int64_t n)
+static void init(norm_case *c, const num_format *format, int64_t rows, int64_t n, bool rms)
 {
     test_random r = test_random_make("layernorm");
-    *c = (norm_case){.rows = rows, .n = n};
+    *c = (norm_case){.rows = rows, .n = n, .rms = rms};
     test_exec_init(&c->ex, format, 1);
     test_param_init(&r, &c->gamma, 1, n, 1.0, 0.2);
     test_param_init(&r, &c->beta, 1, n, 0.0, 0.2);
@@ -58,6 +61,16 @@ static void case_init(norm_case *c, const num_format *format, int64_t rows, int6
     test_fill_normal(&r, c->x, rows * n, 0.3, 1.5);
     test_fill_normal(&r, c->dy, rows * n, 0.0, 1.0);
     test_exec_plan(&c->ex, &c->storage, bind, run, c);
+}
+
+static void case_init(norm_case *c, const num_format *format, int64_t rows, int64_t n)
+{
+    init(c, format, rows, n, false);
+}
+
+static void rms_init(norm_case *c, const num_format *format, int64_t rows, int64_t n)
+{
+    init(c, format, rows, n, true);
 }
 
 static void case_deinit(norm_case *c)
@@ -327,13 +340,146 @@ static void anomalies(void **state)
         }
 }
 
+/* ------------------------------------------------------------------------------- RMS norm ---- */
+
+/* y by the formula in double, and the gradients by differences. */
+static void rms_differences(void **state)
+{
+    static const float epsilons[] = {1e-12f, 0.1f};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        norm_case c;
+        const num_format format = test_format_float(FORMAT_FP32);
+        rms_init(&c, &format, 5, 37);
+        c.ln.epsilon = epsilons[i];
+        run(&c);
+        for (int64_t t = 0; t < 5; t++) {
+            const double mean = test_dot(c.x + t * 37, c.x + t * 37, 37) / 37.0;
+            for (int64_t j = 0; j < 37; j++) {
+                const double y = (double)c.gamma.value[j] * (double)c.x[t * 37 + j] /
+                                 sqrt(mean + (double)epsilons[i]);
+                assert_true(fabs((double)c.y[t * 37 + j] - y) < 1e-6 * (1.0 + fabs(y)));
+            }
+        }
+        test_assert_gradient("dx", loss, &c, c.x, c.dx, c.rows * c.n, 0.01f, 1e-3, 2e-4);
+        test_assert_gradient("dgamma", loss, &c, c.gamma.value, c.gamma.grad, c.n, 0.1f, 1e-4,
+                             2e-5);
+        case_deinit(&c);
+    }
+}
+
+/* Bounds in dB at 8 bits, one to two below the least that is measured. */
+static const struct rms_bound {
+    group_kind group;
+    bool stochastic;
+    double y, dx, dgamma;
+} rms_bounds[] = {
+    {GROUP_TENSOR, false, 34.5, 33, 31}, {GROUP_TENSOR, true, 31.5, 30, 27.5},
+    {GROUP_ROW, false, 35, 38, 34},      {GROUP_ROW, true, 32, 35, 31},
+    {GROUP_BLOCK, false, 35, 38, 34},    {GROUP_BLOCK, true, 32, 35, 31},
+};
+
+static void rms_noise(void **state)
+{
+    static const int widths[] = {8, 10, 12, 16};
+    const num_format fp32 = test_format_float(FORMAT_FP32);
+    (void)state;
+    for (size_t i = 0; i < sizeof rms_bounds / sizeof rms_bounds[0]; i++)
+        for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+            const struct rms_bound *bound = &rms_bounds[i];
+            const num_format f = test_format_dfp(widths[w], bound->group, bound->stochastic);
+            const double more = 6.02 * (widths[w] - 8);
+            norm_case a, b;
+            rms_init(&a, &f, 100, 150);
+            rms_init(&b, &fp32, 100, 150);
+            run(&a);
+            run(&b);
+            printf("  %s %s, %d bits\n", test_group_name(bound->group),
+                   bound->stochastic ? "stochastic" : "nearest", widths[w]);
+            test_assert_at_least("y", test_snr_db(a.y, b.y, 100 * 150), bound->y + more, "dB");
+            test_assert_at_least("dx", test_snr_db(a.dx, b.dx, 100 * 150), bound->dx + more, "dB");
+            test_assert_at_least("dgamma", test_snr_db(a.gamma.grad, b.gamma.grad, 150),
+                                 bound->dgamma + more, "dB");
+            case_deinit(&a);
+            case_deinit(&b);
+        }
+}
+
+/* In place, on threads, by pieces of rows, again from what was kept, with a frozen gamma, in a
+ * second micro-batch: the same bits. */
+static void rms_same_bits(void **state)
+{
+    enum { R = 70, W = 66, PIECE = 32 };
+    const num_format formats[] = {test_format_float(FORMAT_FP32),
+                                  test_format_dfp(16, GROUP_ROW, true),
+                                  test_format_dfp(8, GROUP_BLOCK, true)};
+    (void)state;
+    for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++) {
+        norm_case a, b;
+        rms_init(&a, &formats[f], R, W);
+        rms_init(&b, &formats[f], R, W);
+        a.ex.threads = 3;
+        run(&a);
+        layernorm_output(&a.ex, b.y, R, &a.ln, &a.state);
+        test_assert_same("y again", b.y, a.y, R * W);
+        for (int64_t begin = 0; begin < R; begin += PIECE) {
+            const int64_t n = R - begin < PIECE ? R - begin : PIECE;
+            layernorm_state part = layernorm_state_rows(&b.state, W, begin);
+            layernorm_forward(&b.ex, b.x + begin * W, b.x + begin * W, n, &b.ln, &part);
+        }
+        test_assert_same("y", b.x, a.y, R * W);
+        layernorm_backward(&b.ex, b.dy, b.dy, R, &b.ln, &b.state);
+        test_assert_same("dx", b.dy, a.dx, R * W);
+        test_assert_same("dgamma", b.gamma.grad, a.gamma.grad, W);
+        a.ex.accumulate_grads = true;
+        layernorm_backward(&a.ex, a.dx, a.dy, R, &a.ln, &a.state);
+        for (int64_t j = 0; j < W; j++)
+            assert_true(a.gamma.grad[j] == 2.0f * b.gamma.grad[j]);
+        memcpy(b.gamma.grad, a.gamma.grad, W * sizeof(float));
+        a.gamma.trained = false;
+        layernorm_backward(&a.ex, b.dx, a.dy, R, &a.ln, &a.state);
+        test_assert_same("dx, gamma frozen", b.dx, a.dx, R * W);
+        test_assert_same("dgamma, frozen", a.gamma.grad, b.gamma.grad, W);
+        case_deinit(&a);
+        case_deinit(&b);
+    }
+}
+
+/* x = 0 gives y = 0 and dx = 0 or finite; a constant row has x^ = 1 or -1 in every column. */
+static void rms_constant_rows(void **state)
+{
+    static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
+    static const float values[] = {0.0f, 3.0f, -2e-5f, 1e15f, -0.0f};
+    (void)state;
+    for (size_t g = 0; g <= 3; g++)
+        for (size_t v = 0; v < 5; v++)
+            for (int64_t n = 1; n <= 65; n += 64) {
+                norm_case c;
+                const num_format f =
+                    g == 3 ? test_format_float(FORMAT_FP32) : test_format_dfp(16, groups[g], false);
+                const double sign = (values[v] > 0.0f) - (values[v] < 0.0f);
+                rms_init(&c, &f, 3, n);
+                for (int64_t j = 0; j < 3 * n; j++)
+                    c.x[j] = values[v];
+                run(&c);
+                for (int64_t j = 0; j < 3 * n; j++) {
+                    const double gamma = (double)c.gamma.value[j % n];
+                    assert_true(fabs((double)c.y[j] - sign * gamma) < 0.003);
+                    assert_true(isfinite(c.dx[j]));
+                }
+                case_deinit(&c);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences),    cmocka_unit_test(noise),
-        cmocka_unit_test(mixed_rounding), cmocka_unit_test(magnitudes),
-        cmocka_unit_test(constant_rows),  cmocka_unit_test(in_place),
-        cmocka_unit_test(anomalies),      cmocka_unit_test(frozen),
+        cmocka_unit_test(differences),     cmocka_unit_test(noise),
+        cmocka_unit_test(mixed_rounding),  cmocka_unit_test(magnitudes),
+        cmocka_unit_test(constant_rows),   cmocka_unit_test(in_place),
+        cmocka_unit_test(anomalies),       cmocka_unit_test(frozen),
+        cmocka_unit_test(rms_differences), cmocka_unit_test(rms_noise),
+        cmocka_unit_test(rms_same_bits),   cmocka_unit_test(rms_constant_rows),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

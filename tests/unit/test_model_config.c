@@ -257,8 +257,8 @@ static void accepts_what_transformers_reads(void **state)
         }
         assert_string_equal(labels, cases[i].labels);
         assert_int_equal(cfg.hidden_act, MODEL_ACT_GELU);
-        assert_ok(
-            model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_root()));
+        assert_ok(model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification",
+                                    folder_root(), "config.json"));
         char *written = get_config();
         if (strstr(written, cases[i].written) == NULL)
             fail_msg("'%s' is not in %s", cases[i].written, written);
@@ -281,8 +281,8 @@ static void saves_with_unknown_keys_kept(void **state)
     assert_ok(model_config_set_labels(&ctx, &cfg, names, 3, false));
     assert_int_equal(cfg.num_labels, 3);
     assert_ok(model_config_set_string(&ctx, &cfg, "finetuning_task", "mnli"));
-    assert_ok(
-        model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_root()));
+    assert_ok(model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_root(),
+                                "config.json"));
     model_config_deinit(&cfg);
     text = get_config();
     assert_string_equal(
@@ -322,8 +322,8 @@ static void saves_a_new_config(void **state)
     cfg.classifier_dropout = 0.3;
     cfg.layer_norm_eps = 1.0 / 3 * 1e-6;
     assert_ok(model_config_set_labels(&ctx, &cfg, NULL, 1, true));
-    assert_ok(
-        model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_root()));
+    assert_ok(model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", folder_root(),
+                                "config.json"));
     assert_ok(model_load_config(&ctx, folder_root(), &back));
     assert_int_equal(back.hidden_size, 32);
     assert_int_equal(back.vocab_size, cfg.vocab_size);
@@ -355,9 +355,9 @@ static void refuses_bad_labels(void **state)
     assert_fails(model_config_set_labels(&ctx, &cfg, NULL, 2, true), MTS_ERR_ARGUMENT, "1 output");
     assert_int_equal(cfg.num_labels, 2);
     assert_string_equal(cfg.labels[0], "LABEL_0");
-    assert_fails(
-        model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification", "/nonexistent"),
-        MTS_ERR_NOT_FOUND, "/nonexistent");
+    assert_fails(model_config_save(&ctx, &cfg, "bert", "BertForSequenceClassification",
+                                   "/nonexistent", "config.json"),
+                 MTS_ERR_NOT_FOUND, "/nonexistent");
     model_config_deinit(&cfg);
 }
 

@@ -542,6 +542,48 @@ static int dump_maps(void)
     return 0;
 }
 
+/* AdamW of some ranks: those elements get what they get alone, and of the others nothing changes:
+ * neither the value nor the moments, gradient or decay. */
+static void test_ranks(void **state)
+{
+    enum { ROWS = 40, COLS = 12, N = ROWS * COLS };
+    exec ex = test_params_exec(&float_kernels__generic, 3, 0);
+    (void)state;
+    for (int ranks = PARAM_RANKS_ROWS; ranks <= PARAM_RANKS_COLS; ranks++) {
+        test_params part = {0}, whole = {0};
+        optimizer *some = NULL, *all = NULL;
+        test_params_add(&part, ROWS, COLS, true);
+        test_params_add(&whole, ROWS, COLS, true);
+        for (int i = 0; i < N; i++) {
+            part.value[i] = whole.value[i] = (float)((37 * i + 11) % 101 - 50) / 64.0f;
+            part.grad[i] = whole.grad[i] = (float)((53 * i + 5) % 89 - 44) / 32.0f;
+        }
+        assert_ok(optimizer_create(&ctx, &all_options[0], part.items, part.count, &some));
+        assert_ok(optimizer_create(&ctx, &all_options[0], whole.items, whole.count, &all));
+        part.items[0]->ranks = (param_ranks)ranks;
+        part.items[0]->first_rank = 3;
+        part.items[0]->end_rank = 9;
+        float before[N];
+        memcpy(before, part.value, sizeof before);
+        optimizer_step(&ex, some, part.items, part.count, 0.01, 1.0f);
+        optimizer_step(&ex, all, whole.items, whole.count, 0.01, 1.0f);
+        const float *m = optimizer_state_data(some, "exp_avg");
+        const float *v = optimizer_state_data(some, "exp_avg_sq");
+        for (int i = 0; i < N; i++) {
+            const int k = ranks == PARAM_RANKS_ROWS ? i / COLS : i % COLS;
+            if (k >= 3 && k < 9) {
+                assert_true(part.value[i] == whole.value[i] && part.value[i] != before[i]);
+            } else {
+                assert_true(part.value[i] == before[i] && m[i] == 0.0f && v[i] == 0.0f);
+            }
+        }
+        optimizer_destroy(some);
+        optimizer_destroy(all);
+        test_params_free(&part);
+        test_params_free(&whole);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -553,6 +595,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_threads_and_kernels_agree),
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_frozen_parameters),
+        cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_states_and_bytes),
         cmocka_unit_test(test_bad_states_are_refused),
         cmocka_unit_test(test_bad_8bit_states_are_refused),

@@ -52,6 +52,48 @@ static void test_without_gradients(void **state)
     param_list_deinit(&list);
 }
 
+/* Whether element i of p is trained, by the definition. */
+static bool is_trained(const param *p, int64_t i)
+{
+    const int64_t k = p->ranks == PARAM_RANKS_ROWS ? i / p->cols : i % p->cols;
+    return p->ranks == PARAM_RANKS_NONE || p->end_rank == 0 ||
+           (k >= p->first_rank && k < p->end_rank);
+}
+
+/* The runs of every piece cover what is trained, rising, and nothing else. */
+static void check_runs(const param *p)
+{
+    const int64_t size = param_size(p);
+    for (int64_t begin = 0; begin < size; begin++)
+        for (int64_t end = begin + 1; end <= size; end++) {
+            bool seen[64] = {false};
+            int64_t at = begin, n = 0, last = begin;
+            while (param_next_trained(p, end, &at, &n)) {
+                assert_true(n > 0 && at >= last && at + n <= end);
+                for (int64_t i = at; i < at + n; i++)
+                    seen[i] = true;
+                last = at + n;
+            }
+            for (int64_t i = begin; i < end; i++)
+                assert_true(seen[i] == is_trained(p, i));
+        }
+}
+
+static void test_ranks_of_a_step(void **state)
+{
+    (void)state;
+    for (int ranks = PARAM_RANKS_NONE; ranks <= PARAM_RANKS_COLS; ranks++)
+        for (int64_t end = 0; end <= 5; end++)
+            for (int64_t first = 0; first < end || first == 0; first++) {
+                param p = {.rows = ranks == PARAM_RANKS_ROWS ? 5 : 7,
+                           .cols = ranks == PARAM_RANKS_ROWS ? 7 : 5,
+                           .ranks = (param_ranks)ranks,
+                           .first_rank = first,
+                           .end_rank = end};
+                check_runs(&p);
+            }
+}
+
 /* Each allocation fails once: told at the end, nothing leaks. */
 static void test_failing_memory(void **state)
 {
@@ -77,6 +119,7 @@ int main(void)
         cmocka_unit_test(test_frozen_has_no_gradient),
         cmocka_unit_test(test_without_gradients),
         cmocka_unit_test(test_failing_memory),
+        cmocka_unit_test(test_ranks_of_a_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

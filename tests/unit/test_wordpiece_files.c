@@ -144,7 +144,8 @@ static void test_unsupported_json(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {
-        {"{" RULES SPLIT "\"model\":{\"type\":\"BPE\"}}", "model: type BPE is not supported"},
+        {"{" RULES SPLIT "\"model\":{\"type\":\"BPE\"}}",
+         "normalizer: type BertNormalizer is not supported"},
         {"{" RULES SPLIT "\"model\":{\"vocab\":{}}}", "model: type absent is not supported"},
         {"{}", "model: type absent is not supported"},
         {"{" SPLIT MODEL "}", "normalizer: type absent is not supported"},
