@@ -413,8 +413,8 @@ typedef struct mts_encoding {
     bool cut; /* the texts have more tokens than max_length has room for */
 } mts_encoding;
 
-/* model_dir holds vocab.txt and/or tokenizer.json, tokenizer_config.json; no model is needed.  Or it
- * is, or holds, a GGUF file.  ctx must outlive it. */
+/* model_dir holds vocab.txt and/or tokenizer.json, tokenizer_config.json; no model is needed.  Or
+ * it is, or holds, a GGUF file.  ctx must outlive it. */
 MTS_NODISCARD MTS_API mts_status mts_tokenizer_open(mts_ctx *ctx, const char *model_dir,
                                                     mts_tokenizer **out);
 MTS_API void mts_tokenizer_close(mts_tokenizer *tokenizer);

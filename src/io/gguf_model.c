@@ -1,4 +1,4 @@
-/* A GGUF file as a model: finding it, its weights.  See gguf_model.h; gguf_config.c for the rest. */
+/* A GGUF file as a model: finding it, its weights.  See gguf_model.h. */
 #include "io/gguf_model.h"
 
 #include <inttypes.h>

@@ -8,8 +8,8 @@
  *   model.layers.N.      blk.N.            post_attention_layernorm     ffn_norm
  *
  * Order of rows: llama.cpp turns neighbouring pairs of a head's numbers where transformers turns
- * halves (layers/rope.h), so in files of architecture llama (Llama, Mistral, SmolLM2, TinyLlama) the
- * rows of attn_q and attn_k, weights and biases, are reordered within each head of d rows:
+ * halves (layers/rope.h), so in files of architecture llama (Llama, Mistral, SmolLM2, TinyLlama)
+ * the rows of attn_q and attn_k, weights and biases, are reordered within each head of d rows:
  *     row 2 j + s of the file is row s d/2 + j of transformers,   s = 0, 1.
  * qwen2 has the order of transformers.  Source: permute in convert_hf_to_gguf.py of llama.cpp.
  *

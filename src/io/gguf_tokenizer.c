@@ -16,7 +16,7 @@ enum { TYPE_CONTROL = 3, TYPE_USER_DEFINED = 4, TYPE_MAX = 1 << 16 };
 
 static const char no_memory[] = "out of memory: tokenizer";
 
-/* ------------------------------------------------------------------------- how to cut ---------- */
+/* ------------------------------------------------------------------------- how to cut --------- */
 
 #define CONTRACTIONS "'s|'t|'re|'ve|'m|'ll|'d"
 #define LLAMA3(digits)                                                                             \

@@ -11,19 +11,19 @@
  *                          smollm, starcoder, refact              each digit, ByteLevel
  *                          llama-bpe, llama3, llama-v3            Split of Llama 3; ignore_merges
  *                          qwen2, deepseek-r1-qwen                Split of Qwen2; qwen2 has NFC
- *                          falcon                                 Punctuation, ByteLevel, Digits, ...
+ *                          falcon                                 Punctuation, ByteLevel, ...
  *   llama                  any                                    Metaspace
  * SentencePiece's files have scores in place of merges.  Merges are made of them as transformers
  * does: each way to cut a token in two tokens, the highest score first, of equal ones the longest
  * left part.
  *
- * Token types: 3 (control) is an added, special token, 4 (user defined) an added one; both are found
- * in the original text.  bos, eos, unk and pad are special whatever their type.  The row begins with
- * bos as add_bos_token says (without it: in llama and llama-bpe), and ends with eos as add_eos_token
- * says.
+ * Token types: 3 (control) is an added, special token, 4 (user defined) an added one; both are
+ * found in the original text.  bos, eos, unk and pad are special whatever their type.  The row
+ * begins with bos as add_bos_token says (without it: in llama and llama-bpe), and ends with eos as
+ * add_eos_token says.
  *
- * Where transformers 5, given such a file, makes another tokenizer than the model's own: it knows no
- * digits of smollm, no NFC of qwen2, no ignore_merges (gates/check_gguf_model.py).
+ * Where transformers 5, given such a file, makes another tokenizer than the model's own: it knows
+ * no digits of smollm, no NFC of qwen2, no ignore_merges (gates/check_gguf_model.py).
  * Not done: other values of both keys are refused by name.
  */
 #ifndef MTS_IO_GGUF_TOKENIZER_H

@@ -430,7 +430,7 @@ mts_status model_config_check_dir(mts_ctx *ctx, const char *dir)
         "%s: no such folder; a model is read from a local folder, nothing is downloaded", dir);
 }
 
-/* *json: config.json of a folder, or what a GGUF file says in its place; *file: where it is from. */
+/* *json: config.json of a folder, or what a GGUF file says in its place; *file: its place. */
 static mts_status load_object(mts_ctx *ctx, const char *dir, char **file, json_t **json)
 {
     mts_status st = MTS_OK;

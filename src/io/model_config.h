@@ -66,7 +66,7 @@ typedef struct model_config {
  */
 MTS_NODISCARD mts_status model_config_init(mts_ctx *ctx, model_config *cfg);
 
-/* MTS_ERR_NOT_FOUND, with a text for those who expect a download, unless dir is a folder or file. */
+/* MTS_ERR_NOT_FOUND, with a text for those who expect a download, unless dir is there. */
 MTS_NODISCARD mts_status model_config_check_dir(mts_ctx *ctx, const char *dir);
 
 /* Refuses what an architecture would compute otherwise; called with the object that was read. */
@@ -78,7 +78,8 @@ typedef mts_status model_config_check_fn(mts_ctx *ctx, const char *file, struct 
  * model_config_init.  Absent keys get BertConfig's defaults, except the five sizes (vocab_size to
  * intermediate_size above), which must be there.  model_type may be absent (early BERT files).
  * What transformers 4 or 5 reads is read: null for a default, 8.0 for 8, 0 for false, label2id
- * without id2label (which means nothing).  Errors of gguf_model.h; MTS_ERR_NOT_FOUND, MTS_ERR_IO; MTS_ERR_BAD_FILE: wrong
+ * without id2label (which means nothing).  Errors of gguf_model.h; MTS_ERR_NOT_FOUND, MTS_ERR_IO;
+ * MTS_ERR_BAD_FILE: wrong
  * type, range or contradiction; MTS_ERR_UNSUPPORTED: an activation that is not here, a quantized
  * checkpoint; status of check.
  */

@@ -1,7 +1,8 @@
 /*
  * Weights of a network between a transformers folder, or a GGUF file, and its parameters.
  *
- * Reading a folder accepts names with and without the architecture's prefix ("bert."), and gamma / beta for
+ * Reading a folder accepts names with and without the architecture's prefix ("bert."), and gamma /
+ * beta for
  * a layer norm's weight and bias (early files); F32, F16 and BF16.  Writing uses transformers'
  * present names, F32.  A GGUF file is only read (io/gguf_model.h).
  */

@@ -31,7 +31,8 @@ typedef struct tokenizer_folder {
 MTS_NODISCARD mts_status tokenizer_folder_read(mts_ctx *ctx, const char *dir,
                                                tokenizer_folder *out);
 /* The same of a tokenizer that is in another file, `source`, which must outlive it: json and config
- * (may be NULL) are what tokenizer.json and tokenizer_config.json would hold.  References are added.
+ * (may be NULL) are what tokenizer.json and tokenizer_config.json would hold.  References are
+ * added.
  */
 MTS_NODISCARD mts_status tokenizer_folder_make(mts_ctx *ctx, const char *source, json_t *json,
                                                json_t *config, tokenizer_folder *out);

@@ -1,7 +1,7 @@
 /*
  * io/gguf_model, io/gguf_tokenizer: a GGUF file as a model gives an error, or a configuration that
- * keeps its rules, weights that are all there, and a tokenizer that cuts any text.  Input: the bytes
- * of the file.
+ * keeps its rules, weights that are all there, and a tokenizer that cuts any text.  Input: the
+ * bytes of the file.
  */
 #include "fuzz/fuzz_target.h"
 
