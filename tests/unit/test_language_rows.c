@@ -344,10 +344,13 @@ static void bad_files(void **state)
     folder_put("a.txt", "a\0b", 3);
     assert_fails(language_rows_read(&ctx, folder_at("a.txt"), END, -1, &r, &e), MTS_ERR_BAD_FILE,
                  "expected text, found a NUL byte");
+    encoded_dataset_deinit(&e);
     assert_fails(language_rows_read(&ctx, folder_at("none.txt"), END, -1, &r, &e),
                  MTS_ERR_NOT_FOUND, "none.txt");
+    encoded_dataset_deinit(&e);
     assert_fails(language_rows_read(&ctx, folder_at("none.jsonl"), END, -1, &r, &e),
                  MTS_ERR_NOT_FOUND, "none.jsonl");
+    encoded_dataset_deinit(&e);
 }
 
 /* Malformed UTF-8 is U+FFFD, as everywhere. */
