@@ -81,8 +81,8 @@ static mts_status finish(rows_builder *b, const char *path)
     mts_ctx *ctx = b->ctx;
     encoded_dataset *e = b->rows;
     MTS_CHECK(e->n > 0, MTS_ERR_BAD_FILE,
-              "%s: expected at least one row of which something is learned, found none (%lld of "
-              "%lld tokens or more before the answer)",
+              "%s: expected at least one row of which something is learned, found none (%lld "
+              "rows are empty, or have %lld tokens or more before the answer)",
               path, (long long)b->left_out, (long long)b->max_length);
     MTS_TRY(mem_calloc(ctx, &e->type_ids, (size_t)b->tokens, sizeof e->type_ids[0], "token types"));
     e->targets = (targets){.kind = TARGET_NEXT, .index = b->target};
