@@ -209,7 +209,8 @@ def qwen2(**more):
 
 LLAMA3 = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 8192, "rope_theta": 5e5}
-# name: model, pre, whether transformers computes the same from the file
+# name: model, pre, whether transformers computes the same from the file: it knows nothing of
+# rope_freqs.weight, of linear scaling, and of biases of Llama
 CASES = {
     "smollm": (lambda: llama(tie_word_embeddings=True), "smollm", True),
     "llama3": (lambda: llama(rope_parameters=LLAMA3), "llama-bpe", False),
@@ -339,6 +340,9 @@ def check_tiny(name, command, work, lines):
     torch.manual_seed(len(name))
     tok, ids, scores = pieces() if pre == "pieces" else byte_level(pre)
     model = make().eval()
+    for parameter_name, value in model.named_parameters():
+        if parameter_name.endswith(".bias"):  # they begin as zeros, in any order
+            torch.nn.init.normal_(value, std=0.5)
     folder = work / name.replace(" ", "_")
     model.save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=tok).save_pretrained(folder)

@@ -6,6 +6,7 @@
 #include "support/test_folder.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json_memory.h"
@@ -60,6 +61,57 @@ static void cuts_byte_level(void **state)
                                    &tok, NULL));
     expect_ids(tok, "abba", NULL, IDS(3, 2, 1));
     tokenizer_close(tok);
+}
+
+/* What the name alone says. */
+static void knows_how_to_cut(void **state)
+{
+    (void)state;
+#define LEVEL                                                                                      \
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":"
+#define SPLIT(regex)                                                                               \
+    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" regex                                          \
+    "\"},\"behavior\":\"Isolated\",\"invert\":false}"
+#define LLAMA3(digits)                                                                             \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|" digits                 \
+    "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
+#define SEQUENCE(parts) "{\"type\":\"Sequence\",\"pretokenizers\":[" parts "]}"
+#define DIGITS(each) "{\"type\":\"Digits\",\"individual_digits\":" each "}"
+    static const struct {
+        const char *pre, *normalizer, *cut;
+        bool ignores_merges;
+    } known[] = {
+        {"gpt-2", "null", LEVEL "true}", false},
+        {"smollm", "null", SEQUENCE(DIGITS("true") "," LEVEL "true}"), false},
+        {"llama-bpe", "null", SEQUENCE(SPLIT(LLAMA3("\\\\p{N}{1,3}")) "," LEVEL "false}"), true},
+        {"qwen2", "{\"type\":\"NFC\"}", SEQUENCE(SPLIT(LLAMA3("\\\\p{N}")) "," LEVEL "false}"),
+         false},
+        {"deepseek-r1-qwen", "null", SEQUENCE(SPLIT(LLAMA3("\\\\p{N}")) "," LEVEL "false}"), false},
+        {"falcon", "null",
+         SEQUENCE("{\"type\":\"Punctuation\",\"behavior\":\"Contiguous\"}," LEVEL
+                  "true}," DIGITS("false") "," SPLIT("[0-9][0-9][0-9]")),
+         false},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        gguf *file = NULL;
+        json_t *json = NULL, *config = NULL;
+        const gguf_tiny tiny = {.text_key = "tokenizer.ggml.pre", .text = known[i].pre};
+        assert_ok(gguf_open(&ctx, put_tiny(&tiny), &file));
+        assert_ok(gguf_tokenizer_make(&ctx, file, "f.gguf", &json, &config));
+        char *normalizer =
+            json_dumps(json_object_get(json, "normalizer"), JSON_COMPACT | JSON_ENCODE_ANY);
+        char *cut = json_dumps(json_object_get(json, "pre_tokenizer"), JSON_COMPACT);
+        assert_string_equal(normalizer, known[i].normalizer);
+        assert_string_equal(cut, known[i].cut);
+        assert_int_equal(
+            json_is_true(json_object_get(json_object_get(json, "model"), "ignore_merges")),
+            known[i].ignores_merges);
+        free(normalizer);
+        free(cut);
+        json_decref(json);
+        json_decref(config);
+        gguf_close(file);
+    }
 }
 
 /* llama-bpe begins rows with bos, unless the file says no. */
@@ -279,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(cuts_byte_level, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(knows_how_to_cut, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(adds_ends, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(cuts_pieces, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(orders_merges, folder_open, folder_close),
