@@ -101,7 +101,8 @@ static void softmax_forward(const attention_head *hd, const score_block *b, floa
         float *row = p + i * b->keys;
         const int64_t seen = seen_by(hd, b, i);
         hd->ex->fk->softmax_forward(row, row, seen, logit_scale(hd));
-        memset(row + seen, 0, (size_t)(b->keys - seen) * sizeof(float));
+        if (seen < b->keys)
+            memset(row + seen, 0, (size_t)(b->keys - seen) * sizeof(float));
     }
 }
 
@@ -113,7 +114,8 @@ static void softmax_backward(const attention_head *hd, const score_block *b, flo
         float *row = d + i * b->keys;
         const int64_t seen = seen_by(hd, b, i);
         hd->ex->fk->softmax_backward(row, row, p + i * b->keys, seen, logit_scale(hd));
-        memset(row + seen, 0, (size_t)(b->keys - seen) * sizeof(float));
+        if (seen < b->keys)
+            memset(row + seen, 0, (size_t)(b->keys - seen) * sizeof(float));
     }
 }
 
