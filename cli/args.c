@@ -157,6 +157,14 @@ static bool is_switch(const mts_option_info *info)
     return info->type == MTS_OPTION_BOOL || info->type == MTS_OPTION_TRISTATE;
 }
 
+/* Whether it says how an adapter is trained: of no use with --method full. */
+static bool is_of_adapter(const mts_option_info *info)
+{
+    const mts_option_info *method = mts_option_find("method");
+    return info != method && strcmp(info->group, method->group) == 0 &&
+           info->used_by == MTS_USE_TRAIN;
+}
+
 /* A flag of the library's table; `negated`: it was written --no_NAME and info is NAME's. */
 static bool set_option(const cli_command *command, cli_args *args, const mts_option_info *info,
                        bool negated, const word *w, int count, char **words, int *used)
@@ -170,6 +178,8 @@ static bool set_option(const cli_command *command, cli_args *args, const mts_opt
         cli_error("option --%s takes no value", w->name);
         return false;
     }
+    if (is_of_adapter(info))
+        args->of_adapter = info->name;
     if (negated)
         value = "false";
     else if (value == NULL && is_switch(info))
@@ -350,6 +360,12 @@ args_result args_parse(const cli_command *command, cli_args *args, int count, ch
     args->options.model_name_or_path = NULL;
     if (result == ARGS_RUN)
         result = parse_words(command, args, count, words);
+    /* The library cannot see that a default was given: all parameters would be trained. */
+    if (result == ARGS_RUN && command->use == MTS_USE_TRAIN && args->of_adapter != NULL &&
+        strcmp(args->options.method, "full") == 0) {
+        cli_error("--%s needs --method lora or dylora, found full", args->of_adapter);
+        result = ARGS_BAD;
+    }
     if (result == ARGS_RUN && args->idle[0] != '\0')
         fprintf(stderr, "note: nothing is changed by%s\n", args->idle);
     return result;

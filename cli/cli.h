@@ -33,6 +33,7 @@ typedef struct cli_args {
     bool json;
     bool assumed_precision; /* neither given nor stored in the model's folder; likewise below */
     bool assumed_length;
+    const char *of_adapter;    /* an option given that acts on adapters only, or NULL */
     char idle[CLI_IDLE_BYTES]; /* options given that change nothing, as they were written */
 } cli_args;
 

@@ -42,11 +42,17 @@ const cli_command command_train = {
     .name = "train",
     .usage = "train --model_name_or_path DIR --train_file FILE --output_dir DIR [options]",
     .summary = "fine-tune a model",
-    .about = "Fine-tunes a BERT folder as transformers writes it, on a GLUE task or on a CSV, TSV "
-             "or JSONL file,\nand writes a folder that transformers opens. The options are those "
-             "of transformers' run_glue.py;\n--precision says in which numbers. Ctrl-C stops at "
-             "the next step and writes a checkpoint.\nWith --do_train false, precision and length "
-             "are those the folder was trained with, unless given.",
+    .about = "Fine-tunes a model folder as transformers writes it: BERT on a GLUE task, on "
+             "SQuAD or on a CSV,\n"
+             "TSV or JSONL file of texts and labels; Llama, Mistral or Qwen2 (also as a GGUF "
+             "file) on a file of\n"
+             "texts, all of it or an adapter (--method lora). Writes a folder that "
+             "transformers or PEFT opens.\n"
+             "The options are those of transformers' run_glue.py and run_qa.py; --precision "
+             "says in which\n"
+             "numbers. Ctrl-C stops at the next step and writes a checkpoint. With --do_train "
+             "false, precision\n"
+             "and length are those the folder was trained with, unless given.",
     .use = MTS_USE_TRAIN,
     .run = run_train,
 };

@@ -215,9 +215,35 @@ cleanup:
     return st;
 }
 
+/* The first option that acts on adapters only and is not as by default; NULL: none. */
+static const char *changed_of_adapter(const mts_options *o)
+{
+    mts_options usual;
+    mts_options_default(&usual);
+    const struct {
+        const char *name;
+        bool changed;
+    } rows[] = {{"lora_r", o->lora_r != usual.lora_r},
+                {"lora_alpha", o->lora_alpha != usual.lora_alpha},
+                {"use_rslora", o->use_rslora},
+                {"target_modules", o->target_modules != NULL},
+                {"dylora_update", !is(o->dylora_update, usual.dylora_update)}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].changed)
+            return rows[i].name;
+    return NULL;
+}
+
 static mts_status check_adapter(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
+    const char *changed = is(o->method, "full") ? changed_of_adapter(o) : NULL;
+    /* else all parameters would be trained, which nobody who gives these means */
+    MTS_CHECK(changed == NULL, MTS_ERR_ARGUMENT, "--%s needs --method lora or dylora, found full",
+              changed);
+    MTS_CHECK(is(o->method, "full") || is(o->method, "dylora") || is(o->dylora_update, "all"),
+              MTS_ERR_ARGUMENT, "--dylora_update %s needs --method dylora, found %s",
+              o->dylora_update, o->method);
     MTS_CHECK(!o->do_train || o->adapter_name_or_path == NULL || !is(o->method, "full"),
               MTS_ERR_ARGUMENT, "--adapter_name_or_path needs --method lora or dylora, found %s",
               o->method);

@@ -498,6 +498,33 @@ static void expect_argument_error(mts_status st, const char *part)
     assert_text_has(part);
 }
 
+/* What acts on adapters only is refused where all parameters would be trained. */
+static void test_adapters(void **state)
+{
+    static const char *const words[][2] = {{"lora_r", "4"},
+                                           {"lora_alpha", "8"},
+                                           {"use_rslora", "true"},
+                                           {"target_modules", "q_proj"},
+                                           {"dylora_update", "last"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        mts_options o = defaults();
+        o.model_name_or_path = "m";
+        o.output_dir = "o";
+        o.train_file = "t.jsonl";
+        assert_int_equal(options_check_train(ctx, &o), MTS_OK);
+        assert_int_equal(mts_options_set(ctx, &o, words[i][0], words[i][1]), MTS_OK);
+        expect_argument_error(options_check_train(ctx, &o), words[i][0]);
+        expect_argument_error(options_check_train(ctx, &o), "needs --method lora or dylora");
+        o.method = strcmp(words[i][0], "dylora_update") == 0 ? "dylora" : "lora";
+        assert_int_equal(options_check_train(ctx, &o), MTS_OK);
+    }
+    mts_options o = defaults();
+    o.method = "lora";
+    o.dylora_update = "last";
+    expect_argument_error(options_check_train(ctx, &o), "needs --method dylora, found lora");
+}
+
 static void test_needs_of_each_call(void **state)
 {
     (void)state;
@@ -553,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_question_answering),
         cmocka_unit_test(test_filled_by_hand),
         cmocka_unit_test(test_older_header),
+        cmocka_unit_test(test_adapters),
         cmocka_unit_test(test_needs_of_each_call),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);

@@ -58,6 +58,13 @@ refuse 2 "not both" train --model_name_or_path m --output_dir o --task_name rte 
     --train_file t.csv
 refuse 2 "needs an integer --precision" train --precision fp32 --weight_bits 8 \
     --model_name_or_path m --output_dir o --train_file t.csv
+for words in "--lora_r 8" "--lora_alpha 16" "--dylora_update all" "--target_modules q_proj"; do
+    # shellcheck disable=SC2086 # the option and its value
+    refuse 2 "needs --method lora or dylora, found full" train $words --model_name_or_path m \
+        --output_dir o --train_file t.csv
+done
+refuse 2 "--dylora_update last needs --method dylora, found lora" train --method lora \
+    --dylora_update last --model_name_or_path m --output_dir o --train_file t.csv
 refuse 1 "$work/none" tokenize "$work/none"
 refuse 1 "$work/none" predict "$work/none"
 refuse 1 "$work/none" eval "$work/none" --validation_file "$work/none.csv"
