@@ -91,7 +91,7 @@ class Mantissa:
         self.run("train", "--model_name_or_path", model, "--train_file", rows, "--output_dir", out,
                  "--method", method, "--precision", "fp32", "--max_seq_length", 128,
                  "--max_steps", 1, "--learning_rate", 1e-3, "--save_strategy", "no",
-                 "--lora_r", 4)
+                 *(() if method == "full" else ("--lora_r", 4)))
         return out
 
 
