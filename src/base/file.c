@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -139,6 +140,30 @@ mts_status file_reader_read(mts_ctx *ctx, const file_reader *r, uint64_t from, v
         done += (size_t)n;
     }
     return MTS_OK;
+}
+
+mts_status file_reader_map(mts_ctx *ctx, const file_reader *r, uint64_t from, size_t bytes,
+                           file_map *map)
+{
+    mts_status st = MTS_OK;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), before = (size_t)(from % page);
+    void *pages = NULL;
+    *map = (file_map){0};
+    MTS_CHECK(from <= r->bytes && bytes <= r->bytes - from, MTS_ERR_IO,
+              "%s: was cut while it was read: expected %llu bytes, found %zu", r->path,
+              (unsigned long long)(from + bytes), r->bytes);
+    pages = mmap(NULL, before + bytes, PROT_READ, MAP_SHARED, r->fd, (off_t)(from - before));
+    MTS_TRY(os_check(ctx, pages != MAP_FAILED, "map", r->path));
+    *map = (file_map){(const uint8_t *)pages + before, pages, before + bytes};
+cleanup:
+    return st;
+}
+
+void file_map_close(file_map *map)
+{
+    if (map->pages != NULL)
+        (void)munmap(map->pages, map->length);
+    *map = (file_map){0};
 }
 
 mts_status file_read_all(mts_ctx *ctx, const char *path, size_t limit, char **out, size_t *bytes)

@@ -33,6 +33,24 @@ MTS_NODISCARD mts_status file_reader_read(mts_ctx *ctx, const file_reader *r, ui
 void file_reader_close(file_reader *r);
 
 /*
+ * Part of a file as memory that is never written: pages come from the file when they are touched,
+ * and the system may drop them again.  For what is too large to be copied: an access faults if
+ * others shorten the file.
+ */
+typedef struct file_map {
+    const uint8_t *data; /* NULL: nothing is mapped */
+    void *pages;         /* the whole pages around it */
+    size_t length;       /* of pages, in bytes */
+} file_map;
+
+/* *map: bytes [from, from + bytes) of the file, which may be closed afterwards; bytes > 0.
+ * MTS_ERR_IO: they are not there, among others. */
+MTS_NODISCARD mts_status file_reader_map(mts_ctx *ctx, const file_reader *r, uint64_t from,
+                                         size_t bytes, file_map *map);
+/* A zeroed or closed map is allowed. */
+void file_map_close(file_map *map);
+
+/*
  * *out: the bytes of a regular file with a NUL behind them; free with mem_free.  *bytes (may be
  * NULL): without that NUL.  A file larger than limit bytes is MTS_ERR_BAD_FILE.
  */

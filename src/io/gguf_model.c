@@ -191,26 +191,38 @@ static int64_t row_of(int64_t row, int64_t d)
     return row - in_head + in_head % 2 * (d / 2) + in_head / 2;
 }
 
-mts_status gguf_model_read(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t, float *out)
+mts_status gguf_model_head_rows(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t,
+                                int64_t *out)
 {
     mts_status st = MTS_OK;
-    const int64_t heads = reordered_heads(m, t->name);
-    const bool vector = t->ndim < 2;
-    const int64_t rows = vector ? t->cols : t->rows, d = heads > 0 ? rows / heads : 0;
-    float head[HEAD_ROWS_MAX];
-    if (heads == 0)
-        return gguf_read_rows(ctx, t, 0, t->rows, out);
-    MTS_CHECK(rows % heads == 0 && d % 2 == 0 && d <= HEAD_ROWS_MAX, MTS_ERR_BAD_FILE,
+    const int64_t heads = reordered_heads(m, t->name), rows = t->ndim < 2 ? t->cols : t->rows;
+    *out = heads > 0 ? rows / heads : 0;
+    MTS_CHECK(heads == 0 || (rows % heads == 0 && *out % 2 == 0 && *out <= HEAD_ROWS_MAX),
+              MTS_ERR_BAD_FILE,
               "%s: tensor %.200s: expected %" PRId64 " heads of the same even number of rows, up "
               "to %d, found %" PRId64 " rows",
               m->path, t->name, heads, HEAD_ROWS_MAX, rows);
+cleanup:
+    return st;
+}
+
+mts_status gguf_model_read(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t, float *out)
+{
+    mts_status st = MTS_OK;
+    const bool vector = t->ndim < 2;
+    const int64_t rows = vector ? t->cols : t->rows;
+    int64_t d;
+    float head[HEAD_ROWS_MAX];
+    MTS_TRY(gguf_model_head_rows(ctx, m, t, &d));
+    if (d == 0)
+        return gguf_read_rows(ctx, t, 0, t->rows, out);
     if (!vector) {
         for (int64_t i = 0; i < rows; i++)
             MTS_TRY(gguf_read_rows(ctx, t, i, 1, out + row_of(i, d) * t->cols));
         return MTS_OK;
     }
     MTS_TRY(gguf_read_rows(ctx, t, 0, 1, out));
-    for (int64_t h = 0; h < heads; h++) {
+    for (int64_t h = 0; h < rows / d; h++) {
         memcpy(head, out + h * d, (size_t)d * sizeof *head);
         for (int64_t i = 0; i < d; i++)
             out[h * d + row_of(i, d)] = head[i];

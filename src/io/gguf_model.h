@@ -66,6 +66,11 @@ bool gguf_model_name(const char *parameter, char name[GGUF_MODEL_NAME_BYTES]);
 /* The key of a llama3 model's frequencies, which gguf_model_config reads: no weight. */
 #define GGUF_MODEL_FREQUENCIES "rope_freqs.weight"
 
+/* *out: d, the rows of a head, of a tensor whose rows are reordered as above; else 0.
+ * MTS_ERR_BAD_FILE: its rows are no heads. */
+MTS_NODISCARD mts_status gguf_model_head_rows(mts_ctx *ctx, const gguf_model *m,
+                                              const gguf_tensor *t, int64_t *out);
+
 /* out[rows * cols]: all values of a tensor, rows of q and k in the order of transformers.  The
  * errors of gguf_read_rows; MTS_ERR_BAD_FILE: its rows are no heads. */
 MTS_NODISCARD mts_status gguf_model_read(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t,

@@ -137,13 +137,52 @@ void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *in
 
 /* -------------------------------------------------------------------- dynamic fixed point ---- */
 
+/* Columns [j, j + n), n <= SEGMENT, of a row of the table, in memory or read into x. */
+static const float *segment_of(const embedding *e, int64_t row, int64_t j, int64_t n,
+                               float x[SEGMENT])
+{
+    const param *table = e->table;
+    if (table->value != NULL)
+        return table->value + row * table->cols + j;
+    param_read(table, row, j, n, x);
+    return x;
+}
+
+/* The bits of the largest magnitude of a row. */
+static uint32_t row_max_bits(const exec *ex, const embedding *e, int64_t row)
+{
+    const int64_t cols = e->table->cols;
+    uint32_t max = 0;
+    float x[SEGMENT];
+    for (int64_t j = 0; j < cols; j += SEGMENT) {
+        const int64_t n = cols - j < SEGMENT ? cols - j : SEGMENT;
+        const uint32_t bits = ex->fk->max_abs_bits(segment_of(e, row, j, n, x), n);
+        max = bits > max ? bits : max;
+    }
+    return max;
+}
+
+/* The same of the table. */
+static uint32_t table_max_bits(const exec *ex, const embedding *e)
+{
+    const param *table = e->table;
+    uint32_t max = 0;
+    if (table->value != NULL)
+        return exec_max_abs_bits(ex, table->value, table->rows * table->cols);
+    for (int64_t row = 0; row < table->rows; row++) {
+        const uint32_t bits = row_max_bits(ex, e, row);
+        max = bits > max ? bits : max;
+    }
+    return max;
+}
+
 /* The largest magnitude of the table, once after a change of it (tensor mode only). */
 static void find_exponent(exec *ex, embedding *e)
 {
     if (ex->dry || ex->format.group != GROUP_TENSOR || e->version == ex->weight_version + 1)
         return;
     e->version = ex->weight_version + 1;
-    const uint32_t bits = exec_max_abs_bits(ex, e->table->value, e->table->rows * e->table->cols);
+    const uint32_t bits = table_max_bits(ex, e);
     e->failed = bits >= FLOAT_INFINITY_BITS;
     if (e->failed)
         exec_report_anomaly(ex, "the weight", e->name);
@@ -155,11 +194,11 @@ static void find_exponent(exec *ex, embedding *e)
 static void look_up_dfp(exec *ex, float *y, int64_t row, const embedding *e, bool accumulate)
 {
     const int64_t cols = e->table->cols;
-    const float *x = e->table->value + row * cols;
+    float room[SEGMENT];
     int exponent = e->tensor_exponent;
     bool failed = e->failed;
     if (ex->format.group != GROUP_TENSOR) {
-        const uint32_t bits = ex->fk->max_abs_bits(x, cols);
+        const uint32_t bits = row_max_bits(ex, e, row);
         failed = bits >= FLOAT_INFINITY_BITS;
         if (failed)
             exec_report_anomaly(ex, "the weight", e->name);
@@ -177,7 +216,7 @@ static void look_up_dfp(exec *ex, float *y, int64_t row, const embedding *e, boo
         const int64_t n = cols - j < SEGMENT ? cols - j : SEGMENT;
         args.first = (uint32_t)(row * cols + j);
         if (!failed)
-            ex->fk->quantize_s16(q, x + j, n, &args);
+            ex->fk->quantize_s16(q, segment_of(e, row, j, n, room), n, &args);
         ex->fk->dequantize_s16(y + j, q, n, format_power(exponent), accumulate);
     }
 }
@@ -219,11 +258,15 @@ const embedding_arithmetic embedding_dfp = {
 static void look_up_float(exec *ex, float *y, int64_t row, const embedding *e, bool accumulate)
 {
     const int64_t cols = e->table->cols;
-    const float *x = e->table->value + row * cols;
-    if (accumulate)
-        ex->fk->accumulate(y, x, cols);
-    else
-        memcpy(y, x, (size_t)cols * sizeof(float));
+    float room[SEGMENT];
+    for (int64_t j = 0; j < cols; j += SEGMENT) {
+        const int64_t n = cols - j < SEGMENT ? cols - j : SEGMENT;
+        const float *x = segment_of(e, row, j, n, room);
+        if (accumulate)
+            ex->fk->accumulate(y + j, x, n);
+        else
+            memcpy(y + j, x, (size_t)n * sizeof(float));
+    }
 }
 
 static void add_token_float(const exec *ex, double *sum, const embedding_gradient *g, int64_t t,

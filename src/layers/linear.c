@@ -43,10 +43,19 @@ void linear_input_name(linear_input *in, linear *lin, int id)
     in->low_rank = lin->low_rank;
 }
 
+/* What lin->version is of a weight that was packed now.  The draws of stochastic rounding are other
+ * ones in each step, so a frozen weight is packed again then too. */
+static uint64_t present_version(const exec *ex, const linear *lin)
+{
+    const bool stays = !lin->weight->trained && !exec_stochastic_values(ex);
+    return (stays ? ex->base_version : ex->weight_version) + 1;
+}
+
 /* Whether the packed weight is that of now. */
 static bool is_packed(const exec *ex, const linear *lin)
 {
-    return lin->version == ex->weight_version + 1 && lin->outlier_version == lin->listed->version &&
+    return lin->version == present_version(ex, lin) &&
+           lin->outlier_version == lin->listed->version &&
            lin->version_stochastic == exec_stochastic_values(ex);
 }
 
@@ -60,7 +69,7 @@ void linear_prepare(exec *ex, linear *lin)
     if (!seen)
         lin->watch.weight_seen = true; /* an evaluation may have packed it: again, to the same */
     lin->outlier_version = lin->listed->version;
-    lin->version = ex->weight_version + 1;
+    lin->version = present_version(ex, lin);
     lin->version_stochastic = exec_stochastic_values(ex);
     ex->arithmetic->linear->weight_set(ex, lin);
 }

@@ -33,7 +33,7 @@ typedef struct linear {
     gemm_operand straight, transposed; /* the packed weight; in the model's arena, as the next */
     float *row_scale;                  /* of the weight's rows, for folding (row group) */
     uint16_t *bf16;                    /* the weight in bf16 */
-    uint64_t version;                  /* weight_version + 1 that was packed; 0: none */
+    uint64_t version; /* of the weight that was packed, + 1 (frozen: base_version); 0: none */
     bool version_stochastic;
     outlier_list outliers;       /* of its input; capacity 0: not told apart */
     gemm_operand outlier_weight; /* their columns of the weight */

@@ -1,6 +1,8 @@
 /* Linear layer in dynamic fixed point: map, pack, multiply.  See linear.h, arithmetic.h. */
 #include "layers/arithmetic.h"
 #include "layers/linear_outliers.h"
+#include "layers/linear_stream.h"
+#include "layers/linear_weight.h"
 
 static gemm_plan plan_for(const exec *ex, int bits_a, int bits_b)
 {
@@ -41,26 +43,54 @@ static void weight_bind(exec *ex, linear *lin, arena *a)
     const bool by_block = f->group == GROUP_BLOCK;
     const gemm_plan forward = plan_for(ex, f->activation_bits, f->weight_bits);
     const gemm_plan backward = plan_for(ex, f->gradient_bits, f->weight_bits);
-    gemm_operand_bind(&lin->straight, a, &forward, GEMM_B, lin->out, lin->in, by_block);
-    gemm_operand_bind(&lin->transposed, a, &backward, GEMM_B, lin->in, lin->out, by_block);
+    if (lin->weight->storage == PARAM_STREAMED) {
+        lin->straight.plan = forward;
+        lin->transposed.plan = backward;
+    } else {
+        gemm_operand_bind(&lin->straight, a, &forward, GEMM_B, lin->out, lin->in, by_block);
+        gemm_operand_bind(&lin->transposed, a, &backward, GEMM_B, lin->in, lin->out, by_block);
+    }
     lin->row_scale = arena_take(a, (size_t)lin->out, sizeof(float));
     linear_outliers_bind(ex, lin, a);
 }
 
-static void weight_set(exec *ex, linear *lin)
+/* w = map(weight), piece by piece where it is in a file: exponents of rows and of blocks lie within
+ * a piece. */
+static void map_weight(exec *ex, qmatrix *w, const linear *lin)
 {
-    const num_format *f = &ex->format;
-    const size_t mark = exec_mark(ex);
-    const map_args args = {
+    const bool whole = ex->format.group == GROUP_TENSOR;
+    const int64_t piece = whole ? lin->out : linear_weight_piece(lin);
+    map_args args = {
         .key = rng_make_key(ex->seed, ex->weight_version, (uint64_t)lin->id, RNG_ROUND_WEIGHT),
         .stochastic = exec_stochastic_values(ex),
         .what = "the weight",
         .where = lin->name,
         .record = layer_record(&lin->watch, WATCHED_WEIGHT),
     };
+    for (int64_t first = 0; first < lin->out; first += piece) {
+        const size_t mark = exec_mark(ex);
+        const int64_t n = lin->out - first < piece ? lin->out - first : piece;
+        qmatrix part = qmatrix_rows(w, first, first + n);
+        args.first_row = first;
+        qmatrix_map(ex, &part, linear_weight_rows(ex, lin, first, n), lin->in, &args);
+        exec_release(ex, mark);
+        if (ex->dry)
+            break; /* the first piece takes the most */
+    }
+}
+
+static void weight_set(exec *ex, linear *lin)
+{
+    const num_format *f = &ex->format;
+    const size_t mark = exec_mark(ex);
     qmatrix w;
+    if (lin->weight->storage == PARAM_STREAMED) {
+        linear_stream_set(ex, lin);
+        linear_outliers_weight_set(ex, lin);
+        return;
+    }
     qmatrix_bind(&w, &ex->scratch, lin->out, lin->in, f->weight_bits, f->group);
-    qmatrix_map(ex, &w, lin->weight->value, lin->in, &args);
+    map_weight(ex, &w, lin);
     gemm_operand_fill(ex, &lin->straight, &w, false);
     gemm_operand_fill(ex, &lin->transposed, &w, true);
     if (folds_rows(f))
@@ -71,10 +101,13 @@ static void weight_set(exec *ex, linear *lin)
 
 static void forward(exec *ex, float *y, const linear_input *x, const linear *lin)
 {
+    const float *bias = lin->bias == NULL ? NULL : lin->bias->value;
     gemm_operand a;
     gemm_pack(ex, &a, &ex->scratch, &lin->straight.plan, GEMM_A, &x->q, false);
-    gemm_run(ex, y, lin->out, &a, &lin->straight, lin->bias == NULL ? NULL : lin->bias->value,
-             false);
+    if (lin->weight->storage == PARAM_STREAMED)
+        linear_stream_forward(ex, y, &a, bias, lin);
+    else
+        gemm_run(ex, y, lin->out, &a, &lin->straight, bias, false);
     linear_outliers_forward(ex, y, x, lin);
 }
 
@@ -135,7 +168,10 @@ static void input_gradient(exec *ex, float *dx, const float *dy, const linear_in
     gemm_operand a;
     map_for_input(ex, &q, dy, x, lin, WATCHED_GRADIENT_INPUT);
     gemm_pack(ex, &a, &ex->scratch, &lin->transposed.plan, GEMM_A, &q, false);
-    gemm_run(ex, dx, lin->in, &a, &lin->transposed, NULL, false);
+    if (lin->weight->storage == PARAM_STREAMED)
+        linear_stream_input_gradient(ex, dx, &a, lin);
+    else
+        gemm_run(ex, dx, lin->in, &a, &lin->transposed, NULL, false);
 }
 
 static void weight_gradient(exec *ex, const linear_sums *g, const float *dy, const linear_input *x,

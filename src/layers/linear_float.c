@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "layers/linear_weight.h"
 #include "tensor/float_gemm.h"
 
 typedef struct bias_job {
@@ -50,16 +51,36 @@ static void input_set_fp32(exec *ex, linear_input *in, const float *x)
 
 static void forward_fp32(exec *ex, float *y, const linear_input *x, const linear *lin)
 {
-    float_gemm(ex, y, lin->out, x->f, lin->in, false, lin->weight->value, lin->in, true, x->rows,
-               lin->out, lin->in, false);
+    const int64_t piece = linear_weight_piece(lin);
+    for (int64_t first = 0; first < lin->out; first += piece) {
+        const size_t mark = exec_mark(ex);
+        const int64_t n = lin->out - first < piece ? lin->out - first : piece;
+        const float *w = linear_weight_rows(ex, lin, first, n);
+        if (!ex->dry)
+            float_gemm(ex, y + first, lin->out, x->f, lin->in, false, w, lin->in, true, x->rows, n,
+                       lin->in, false);
+        exec_release(ex, mark);
+        if (ex->dry)
+            break; /* the first piece takes the most */
+    }
     add_bias(ex, y, x->rows, lin);
 }
 
 static void input_gradient_fp32(exec *ex, float *dx, const float *dy, const linear_input *x,
                                 const linear *lin)
 {
-    float_gemm(ex, dx, lin->in, dy, lin->out, false, lin->weight->value, lin->in, false, x->rows,
-               lin->in, lin->out, false);
+    const int64_t piece = linear_weight_piece(lin);
+    for (int64_t first = 0; first < lin->out; first += piece) {
+        const size_t mark = exec_mark(ex);
+        const int64_t n = lin->out - first < piece ? lin->out - first : piece;
+        const float *w = linear_weight_rows(ex, lin, first, n);
+        if (!ex->dry)
+            float_gemm(ex, dx, lin->in, dy + first, lin->out, false, w, lin->in, false, x->rows,
+                       lin->in, n, first > 0);
+        exec_release(ex, mark);
+        if (ex->dry)
+            break;
+    }
 }
 
 static void weight_gradient_fp32(exec *ex, const linear_sums *g, const float *dy,
@@ -101,7 +122,17 @@ static void weight_bind_bf16(exec *ex, linear *lin, arena *a)
 
 static void weight_set_bf16(exec *ex, linear *lin)
 {
-    bf16_convert(ex, lin->bf16, lin->weight->value, lin->out * lin->in);
+    const int64_t piece = linear_weight_piece(lin);
+    for (int64_t first = 0; first < lin->out; first += piece) {
+        const size_t mark = exec_mark(ex);
+        const int64_t n = lin->out - first < piece ? lin->out - first : piece;
+        const float *w = linear_weight_rows(ex, lin, first, n);
+        if (!ex->dry)
+            bf16_convert(ex, lin->bf16 + first * lin->in, w, n * lin->in);
+        exec_release(ex, mark);
+        if (ex->dry)
+            break; /* the first piece takes the most */
+    }
 }
 
 /* dy in scratch, rounded. */

@@ -1,6 +1,8 @@
 /* Outlier features in the products of a linear layer.  See linear_outliers.h. */
 #include "layers/linear_outliers.h"
 
+#include "layers/linear_weight.h"
+
 enum { ROW_GRAIN = 64 };
 
 static gemm_plan plan_for(const exec *ex, int bits_b)
@@ -64,6 +66,22 @@ void linear_outliers_input_set(exec *ex, linear_input *in, const float *x)
 
 /* ----------------------------------------------------------------------------- the products -- */
 
+/* columns[out][n] = the outlier columns of the weight */
+static void gather_columns(exec *ex, float *columns, int64_t n, const linear *lin)
+{
+    const int64_t piece = linear_weight_piece(lin);
+    for (int64_t first = 0; first < lin->out; first += piece) {
+        const size_t mark = exec_mark(ex);
+        const int64_t rows = lin->out - first < piece ? lin->out - first : piece;
+        const float *w = linear_weight_rows(ex, lin, first, rows);
+        if (!ex->dry)
+            outlier_list_gather(ex, lin->listed, columns + first * n, w, rows);
+        exec_release(ex, mark);
+        if (ex->dry)
+            break; /* the first piece takes the most */
+    }
+}
+
 void linear_outliers_weight_set(exec *ex, linear *lin)
 {
     const num_format *f = &ex->format;
@@ -80,7 +98,7 @@ void linear_outliers_weight_set(exec *ex, linear *lin)
     if (n == 0)
         return;
     float *columns = exec_take(ex, lin->out * n, sizeof(float));
-    outlier_list_gather(ex, lin->listed, columns, lin->weight->value, lin->out);
+    gather_columns(ex, columns, n, lin);
     qmatrix_bind(&w, &ex->scratch, lin->out, n, f->weight_bits, f->group);
     qmatrix_map(ex, &w, columns, n, &args);
     gemm_operand_shorten(&lin->outlier_weight, n);

@@ -74,7 +74,7 @@ enum { LEAST_PIECE = 32, PIECES_PER_THREAD = 4 };
 
 int64_t model_piece_rows(const exec *ex, int64_t tokens)
 {
-    if (ex->format.kind != FORMAT_DFP || ex->format.group == GROUP_TENSOR)
+    if (ex->format.kind != FORMAT_DFP || ex->format.group == GROUP_TENSOR || ex->streams_weights)
         return tokens;
     const int64_t least = ex->format.group == GROUP_BLOCK ? GROUP_BLOCK_SIZE : LEAST_PIECE;
     int64_t rows = ex->family->piece_rows;

@@ -104,7 +104,7 @@ const model_class *model_class_of_config(const model_config *cfg);
 
 /* Rows of one piece, for layers that run piece by piece over the rows between two attentions: a
  * multiple of the panels of every kernel and of the blocks of exponents; all of them where they
- * share an exponent, and in the float formats. */
+ * share an exponent, where every product reads its weight anew, and in the float formats. */
 int64_t model_piece_rows(const exec *ex, int64_t tokens);
 
 /* Whether a linear layer of this whole name ("model.layers.3.self_attn.q_proj") is among the

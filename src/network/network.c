@@ -120,7 +120,8 @@ mts_status network_check_values(mts_ctx *ctx, network *net)
     const param_list *list = &net->params;
     for (int64_t i = 0; i < list->count && net->ex.anomaly[0] == '\0'; i++) {
         const param *p = list->items[i];
-        exec_check_finite(&net->ex, p->value, param_size(p), "the values", p->name);
+        if (p->storage == PARAM_IN_MEMORY) /* the others do not change */
+            exec_check_finite(&net->ex, p->value, param_size(p), "the values", p->name);
     }
     return network_check(ctx, net);
 }
@@ -142,6 +143,7 @@ static void measure_batch(network *net, exec *dry, bool training, int64_t rows, 
     arena_measure(&kept);
     dry->training = training;
     dry->weight_version++; /* weights are packed in this batch, too */
+    dry->base_version++;
     if (training)
         (void)learn(net, dry, &kept, &in, &none, 1.0f);
     else
@@ -157,7 +159,8 @@ static void measure(network *net, network_plan *plan)
     arena packed;
     exec_dry(&dry, &net->ex);
     arena_measure(&packed);
-    *plan = (network_plan){.parameters = (size_t)net->params.elements * sizeof(float)};
+    *plan = (network_plan){.parameters =
+                               (size_t)param_list_memory_elements(&net->params) * sizeof(float)};
     net->body->class->bind(net->body, &dry, &packed);
     net->head->class->bind(net->head, &dry, &packed);
     plan->packed_weights = packed.peak;
@@ -172,12 +175,21 @@ static void measure(network *net, network_plan *plan)
 
 /* --------------------------------------------------------------------------------- life ------ */
 
-/* With an adapter the model's own parameters are as they are. */
-static void freeze_body(param_list *params)
+/* With an adapter the model's own parameters are as they are, and matrices need no memory.  The
+ * first of_model parameters are those of the model; a head's matrix, and the table of words, serve
+ * small pieces of a batch: they are never streamed. */
+static void freeze_body(param_list *params, int64_t of_model, const char *words,
+                        param_storage storage)
 {
-    for (int64_t i = 0; i < params->count; i++)
-        if (params->items[i]->part == PARAM_BODY)
-            param_freeze(params->items[i]);
+    for (int64_t i = 0; i < params->count; i++) {
+        param *p = params->items[i];
+        const bool kept = i >= of_model || (words != NULL && strcmp(p->name, words) == 0);
+        if (p->part != PARAM_BODY)
+            continue;
+        param_freeze(p);
+        if (!p->vector)
+            p->storage = storage == PARAM_STREAMED && kept ? PARAM_STORED : storage;
+    }
 }
 
 /* Every target is the name of a linear layer that has an adapter now. */
@@ -204,9 +216,10 @@ cleanup:
 
 /* The model, the head and their parameters, without memory for numbers.  net->cfg is set. */
 static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
-                             const model_options *options)
+                             const model_options *options, param_storage frozen)
 {
     mts_status st = MTS_OK;
+    int64_t of_model;
     const model_class *class = model_class_of_config(&net->cfg);
     MTS_CHECK(class != NULL, MTS_ERR_UNSUPPORTED,
               "config.json: model_type: this architecture is not supported");
@@ -219,9 +232,10 @@ static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
     MTS_TRY(class->create(ctx, &net->cfg, options, &net->body));
     MTS_TRY(head_create(ctx, kind, class, &net->cfg, options->dropout.classifier, &net->head));
     class->declare(net->body, &net->params);
+    of_model = net->params.count;
     kind->declare(net->head, &net->params);
     if (options->adapter.rank > 0)
-        freeze_body(&net->params);
+        freeze_body(&net->params, of_model, class->words, frozen);
     if (options->adapter.rank > 0)
         MTS_TRY(check_targets(ctx, &net->params, options->adapter.targets));
     net->body->words_shared = net->head->uses_words;
@@ -240,7 +254,8 @@ static mts_status prepare(mts_ctx *ctx, network *net, const network_options *o)
     if (o->family == NULL)
         MTS_TRY(kernels_select(ctx, &net->ex.family));
     net->ex.fk = float_kernels_for(net->ex.family);
-    MTS_TRY(make_parts(ctx, net, o->head, &o->model));
+    net->ex.streams_weights = o->frozen == PARAM_STREAMED;
+    MTS_TRY(make_parts(ctx, net, o->head, &o->model, o->frozen));
 cleanup:
     return st;
 }
@@ -253,7 +268,7 @@ mts_status network_declare(mts_ctx *ctx, const model_config *cfg, const head_cla
     network *net = NULL;
     MTS_TRY(mem_calloc(ctx, &net, 1, sizeof *net, "network"));
     net->cfg = *cfg; /* borrowed */
-    MTS_TRY(make_parts(ctx, net, kind, &none));
+    MTS_TRY(make_parts(ctx, net, kind, &none, PARAM_IN_MEMORY));
     *params = net->params;
     *prefix = net->body->class->prefix;
     net->params = (param_list){0};

@@ -30,6 +30,8 @@ typedef struct network_options {
     int threads;
     uint64_t seed;
     model_options model;
+    param_storage frozen; /* where the matrices of a model with an adapter are; streamed: those of
+                             its linear layers, the others are stored */
     network_limits limits;
     bool watch_formats; /* memory for network_formats.h, beside the plan */
 } network_options;

@@ -11,7 +11,7 @@
 #include "network/network_outliers.h"
 #include "network/weight_file.h"
 
-enum { IRWIN_HALL_TERMS = 12 }; /* the variance of the sum of 12 uniforms is 1 */
+enum { CHECK_ROWS = 64, IRWIN_HALL_TERMS = 12 }; /* the variance of the sum of 12 uniforms is 1 */
 
 /* Where weights come from. */
 typedef struct weight_source {
@@ -114,6 +114,40 @@ static void report_unused(const weight_source *from, network_load_report *report
     }
 }
 
+typedef struct check_job {
+    const param *p;
+    const float_kernels *fk;
+    int64_t bad; /* a row with NaN or infinity, or -1 */
+} check_job;
+
+static void check_rows(void *arg, int64_t begin, int64_t end)
+{
+    check_job *job = arg;
+    float x[STORED_COLS];
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t j = 0; j < job->p->cols; j += STORED_COLS) {
+            const int64_t n = job->p->cols - j < STORED_COLS ? job->p->cols - j : STORED_COLS;
+            param_read(job->p, i, j, n, x);
+            if (job->fk->max_abs_bits(x, n) >= FLOAT_INFINITY_BITS)
+                __atomic_store_n(&job->bad, i, __ATOMIC_RELAXED);
+        }
+}
+
+/* Let p be where it is in the file; all of it is read once, since later nobody could refuse it. */
+static mts_status store_param(mts_ctx *ctx, const network *net, const weight_source *from,
+                              const weight_tensor *t, param *p)
+{
+    mts_status st = MTS_OK;
+    check_job job = {.p = p, .fk = net->ex.fk, .bad = -1};
+    stored_matrix_close(&p->stored);
+    MTS_TRY(weight_file_store(ctx, from->file, t, &p->stored));
+    exec_parallel(&net->ex, p->rows, CHECK_ROWS, check_rows, &job);
+    MTS_CHECK(job.bad < 0, MTS_ERR_BAD_FILE, "%s: tensor %s: row %lld has NaN or infinity", t->file,
+              t->name, (long long)job.bad);
+cleanup:
+    return st;
+}
+
 /* Load one parameter; of the head it may be initialised instead: report says so. */
 static mts_status load_param(mts_ctx *ctx, const network *net, const weight_source *from, param *p,
                              network_load_report *report)
@@ -129,6 +163,8 @@ static mts_status load_param(mts_ctx *ctx, const network *net, const weight_sour
         return MTS_OK;
     }
     MTS_TRY(choose_tensor(ctx, from, p, &t, &fits));
+    if (p->storage != PARAM_IN_MEMORY)
+        return store_param(ctx, net, from, &t, p);
     if (fits && !leave)
         return weight_file_read(ctx, from->file, &t, p->value, param_size(p));
     initialize(net, p);
@@ -156,6 +192,7 @@ mts_status network_load(mts_ctx *ctx, network *net, const char *dir, head_source
     for (int64_t i = 0; i < net->params.count; i++)
         MTS_TRY(load_param(ctx, net, &from, net->params.items[i], report));
     report_unused(&from, report);
+    net->ex.base_version++;
     network_weights_changed(net);
 cleanup:
     mem_free(from.used);

@@ -126,3 +126,69 @@ mts_status weight_file_read(mts_ctx *ctx, const weight_file *f, const weight_ten
 cleanup:
     return st;
 }
+
+/* ------------------------------------------------------------------------------ storing ------- */
+
+/* The decoder for an element type of safetensors: those of GGUF have the same bytes. */
+static const gguf_type *type_of(st_dtype dtype)
+{
+    switch (dtype) {
+    case ST_DTYPE_F32:
+        return gguf_type_find(GGUF_F32);
+    case ST_DTYPE_F16:
+        return gguf_type_find(GGUF_F16);
+    case ST_DTYPE_BF16:
+        return gguf_type_find(GGUF_BF16);
+    default:
+        return NULL;
+    }
+}
+
+static mts_status store_in_folder(mts_ctx *ctx, const st_tensor *t, stored_matrix *out)
+{
+    mts_status st = MTS_OK;
+    const gguf_type *type = type_of(t->dtype);
+    MTS_CHECK(type != NULL, MTS_ERR_UNSUPPORTED,
+              "%s: tensor %.200s: expected F32, F16 or BF16, found %s", t->file, t->name,
+              safetensors_dtype_name(t->dtype));
+    *out = (stored_matrix){.class = &stored_units,
+                           .rows = t->shape[0],
+                           .cols = t->shape[1],
+                           .unit = 1,
+                           .unit_bytes = type->bytes,
+                           .decode = type->decode};
+    MTS_TRY(file_reader_map(ctx, t->source, t->offset, t->bytes, &out->map));
+cleanup:
+    return st;
+}
+
+static mts_status store_in_gguf(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t,
+                                stored_matrix *out)
+{
+    mts_status st = MTS_OK;
+    *out = (stored_matrix){.class = &stored_units,
+                           .rows = t->rows,
+                           .cols = t->cols,
+                           .unit = t->type->elements,
+                           .unit_bytes = t->type->bytes,
+                           .decode = t->type->decode};
+    MTS_TRY(gguf_model_head_rows(ctx, m, t, &out->head_rows));
+    MTS_TRY(file_reader_map(ctx, t->source, t->offset, t->bytes, &out->map));
+cleanup:
+    return st;
+}
+
+mts_status weight_file_store(mts_ctx *ctx, const weight_file *f, const weight_tensor *t,
+                             stored_matrix *out)
+{
+    mts_status st = MTS_OK;
+    *out = (stored_matrix){0};
+    MTS_CHECK(t->ndim == 2, MTS_ERR_BAD_FILE, "%s: tensor %.200s: expected a matrix", t->file,
+              t->name);
+    if (f->folder != NULL)
+        MTS_TRY(store_in_folder(ctx, safetensors_at(f->folder, t->index), out));
+    else
+        MTS_TRY(store_in_gguf(ctx, &f->gguf, gguf_tensor_at(f->gguf.file, t->index), out));
+cleanup:
+    return st;
+}

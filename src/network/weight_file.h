@@ -9,6 +9,7 @@
 
 #include "io/gguf_model.h"
 #include "io/safetensors.h"
+#include "tensor/stored_matrix.h"
 
 /* One of the two is open. */
 typedef struct weight_file {
@@ -44,5 +45,11 @@ MTS_NODISCARD mts_status weight_file_check(mts_ctx *ctx, const weight_file *f,
 /* out[n]: its values, n of them.  The errors of safetensors_read_f32 and gguf_model_read. */
 MTS_NODISCARD mts_status weight_file_read(mts_ctx *ctx, const weight_file *f,
                                           const weight_tensor *t, float *out, int64_t n);
+
+/* *out: the tensor, a matrix, as it lies in its file; it does not need f any more.  Its values are
+ * those of weight_file_read, but that NaN and infinity are not found.  MTS_ERR_UNSUPPORTED: its
+ * type; MTS_ERR_BAD_FILE, MTS_ERR_IO. */
+MTS_NODISCARD mts_status weight_file_store(mts_ctx *ctx, const weight_file *f,
+                                           const weight_tensor *t, stored_matrix *out);
 
 #endif

@@ -5,8 +5,8 @@
  * Memory is planned by a dry run: the functions that will run, on a context that exec_dry made.
  * They take what they need and compute nothing; no number may be read or written then.  Work that
  * goes through exec_parallel or the functions of tensor/ takes care of it; other loops over numbers
- * look at `dry`.  Each dry pass needs another weight_version, or layers bound anew, so that it
- * measures the preparation of the weights too.
+ * look at `dry`.  Each dry pass needs another weight_version and base_version, or layers bound
+ * anew, so that it measures the preparation of the weights too.
  */
 #ifndef MTS_TENSOR_EXEC_H
 #define MTS_TENSOR_EXEC_H
@@ -28,6 +28,8 @@ typedef struct exec {
     uint64_t seed;
     uint64_t step;           /* counts micro-batches: keys of activations, gradients and dropout */
     uint64_t weight_version; /* counts changes of the weights, 1 after loading: key of weights */
+    uint64_t base_version;   /* the same of frozen weights, which only loading changes */
+    bool streams_weights;    /* linear layers read theirs in every product: PARAM_STREAMED */
     bool training;           /* false: no dropout, nearest rounding */
     bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
     int64_t rank;            /* of adapters: the first so many ranks are used; 0: all */

@@ -44,6 +44,8 @@ param *param_declare(param_list *list, param_role role, int64_t rows, int64_t co
     p->trained = true;
     p->part = list->part;
     p->index = list->count;
+    if (list->count > 0)
+        list->items[list->count - 1]->next = p;
     list->items[list->count++] = p;
     list->elements += param_size(p);
     return p;
@@ -91,6 +93,26 @@ bool param_next_trained(const param *p, int64_t end, int64_t *at, int64_t *n)
     return true;
 }
 
+void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out)
+{
+    while (row >= p->rows) {
+        row -= p->rows;
+        p = p->next;
+    }
+    if (p->value != NULL)
+        memcpy(out, p->value + row * p->cols + col, (size_t)n * sizeof(float));
+    else
+        stored_matrix_read(&p->stored, row, col, n, out);
+}
+
+int64_t param_list_memory_elements(const param_list *list)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < list->count; i++)
+        n += list->items[i]->storage == PARAM_IN_MEMORY ? param_size(list->items[i]) : 0;
+    return n;
+}
+
 int64_t param_list_trained_elements(const param_list *list)
 {
     int64_t n = 0;
@@ -107,7 +129,8 @@ mts_status param_list_allocate(mts_ctx *ctx, param_list *list, bool with_grad)
     for (int64_t i = 0; i < list->count; i++)
         if (list->items[i]->trained)
             list->trained[list->trained_count++] = list->items[i];
-    MTS_TRY(mem_calloc(ctx, &list->value, (size_t)list->elements, sizeof(float), "parameters"));
+    MTS_TRY(mem_calloc(ctx, &list->value, (size_t)param_list_memory_elements(list), sizeof(float),
+                       "parameters"));
     if (with_grad)
         MTS_TRY(mem_calloc(ctx, &list->grad, (size_t)param_list_trained_elements(list),
                            sizeof(float), "gradients"));
@@ -115,6 +138,8 @@ mts_status param_list_allocate(mts_ctx *ctx, param_list *list, bool with_grad)
     grad = list->grad;
     for (int64_t i = 0; i < list->count; i++) {
         param *p = list->items[i];
+        if (p->storage != PARAM_IN_MEMORY)
+            continue;
         p->value = value;
         value += param_size(p);
         if (!p->trained || !with_grad)
@@ -128,8 +153,10 @@ cleanup:
 
 void param_list_deinit(param_list *list)
 {
-    for (int64_t i = 0; i < list->count; i++)
+    for (int64_t i = 0; i < list->count; i++) {
+        stored_matrix_close(&list->items[i]->stored);
         mem_free(list->items[i]);
+    }
     mem_free(list->items);
     mem_free(list->trained);
     mem_free(list->value);

@@ -5,14 +5,16 @@
  * Path: network_create -> model_class.declare, head_class.declare -> param_declare;
  *       param_list_allocate -> value, grad; optimizer, clip, network_save walk the list.
  *
- * All values lie in one float array, all gradients of trained parameters in another, in the order
- * of declaration and without gaps: parameters declared behind each other may act as one matrix
- * (query, key and value of a layer).
+ * The values of a frozen matrix may stay in the file that they are read from (storage): then only
+ * param_read has them.  All others lie in one float array, all gradients of trained parameters in
+ * another, in the order of declaration and without gaps.  Parameters declared behind each other may
+ * act as one matrix (query, key and value of a layer), wherever their values are.
  */
 #ifndef MTS_TENSOR_PARAM_H
 #define MTS_TENSOR_PARAM_H
 
 #include "base/memory.h"
+#include "tensor/stored_matrix.h"
 
 /* What a parameter is for; decides whether weight decay applies. */
 typedef enum param_role {
@@ -39,6 +41,13 @@ typedef enum param_ranks {
     PARAM_RANKS_COLS,
 } param_ranks;
 
+/* Where the values of a parameter are. */
+typedef enum param_storage {
+    PARAM_IN_MEMORY, /* as float, at `value` */
+    PARAM_STORED,    /* in the file; layers read them once, for copies of their own */
+    PARAM_STREAMED,  /* in the file; linear layers read them in every product */
+} param_storage;
+
 typedef struct param {
     char name[PARAM_NAME_BYTES]; /* as transformers' present versions write it */
     int64_t rows, cols;          /* vectors: rows = 1 */
@@ -51,7 +60,10 @@ typedef struct param {
     param_ranks ranks;
     int64_t first_rank, end_rank; /* those that the present step trains; end 0: all */
     int64_t index;                /* among all parameters, from 0: key of initial values */
-    float *value;                 /* [rows][cols]; owned by the list */
+    param_storage storage;        /* of frozen matrices; before param_list_allocate */
+    stored_matrix stored;         /* where they are not in memory, once loaded; owned */
+    const struct param *next;     /* the one declared behind it, or NULL */
+    float *value;                 /* [rows][cols]; owned by the list; NULL: not in memory */
     float *grad;                  /* the same; NULL without training, or frozen */
 } param;
 
@@ -90,7 +102,15 @@ param *param_list_find(const param_list *list, const char *name);
  */
 bool param_next_trained(const param *p, int64_t end, int64_t *at, int64_t *n);
 
-/* Elements of all trained parameters. */
+/*
+ * Rows and columns of parameters that act as one matrix, the first of them p: out[n] = row `row`,
+ * counted from p's first, columns [col, col + n) as in stored_matrix.h.
+ */
+void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out);
+
+/* Elements of all parameters that are in memory; of all that are trained. */
+int64_t param_list_memory_elements(const param_list *list);
+
 int64_t param_list_trained_elements(const param_list *list);
 
 /* Freeze p, before param_list_allocate. */

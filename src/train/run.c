@@ -245,6 +245,8 @@ static mts_status create_model(run *r, model_config *cfg)
                                                   .scale = (float)peft_scale(&r->adapter),
                                                   .alpha = (float)r->adapter.alpha,
                                                   .targets = r->adapter.targets};
+    if (r->adapter.rank > 0)
+        options.frozen = PARAM_STORED;
     const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
     MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
               r->task->head);

@@ -1,0 +1,35 @@
+/* Matrices that stay in their file.  See stored_matrix.h. */
+#include "tensor/stored_matrix.h"
+
+#include <assert.h>
+
+/* Where a row lies in the file. */
+static int64_t place_of(const stored_matrix *m, int64_t row)
+{
+    const int64_t d = m->head_rows, in_head = d > 0 ? row % d : 0;
+    if (d == 0)
+        return row;
+    return row - in_head + in_head % (d / 2) * 2 + in_head / (d / 2);
+}
+
+static void read_units(const stored_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+{
+    const int64_t in_row = m->cols / m->unit;
+    const uint8_t *data = m->map.data + (size_t)(place_of(m, row) * in_row) * m->unit_bytes;
+    m->decode(data + (size_t)(col / m->unit) * m->unit_bytes, n / m->unit, out);
+}
+
+const stored_class stored_units = {.read = read_units};
+
+void stored_matrix_read(const stored_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+{
+    assert(row >= 0 && row < m->rows && col % STORED_COLS == 0);
+    assert(col + n == m->cols || (n % STORED_COLS == 0 && col + n < m->cols));
+    m->class->read(m, row, col, n, out);
+}
+
+void stored_matrix_close(stored_matrix *m)
+{
+    file_map_close(&m->map);
+    *m = (stored_matrix){0};
+}
