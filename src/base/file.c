@@ -1,9 +1,7 @@
 /*
- * Files and folders.  See file.h.
- *
- * Trees are walked by folder descriptors (openat with O_NOFOLLOW), so that a link put in the way
- * between look and touch cannot lead a removal out of the tree.
- */
+*Files and folders.See file.h.**Trees are walked by folder descriptors(openat with O_NOFOLLOW),
+    so that a link put in the way *between look and touch cannot lead a removal out of the tree.* /
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/file.h"
 
 #include <dirent.h>
@@ -157,6 +155,12 @@ mts_status file_reader_map(mts_ctx *ctx, const file_reader *r, uint64_t from, si
     *map = (file_map){(const uint8_t *)pages + before, pages, before + bytes};
 cleanup:
     return st;
+}
+
+void file_map_forget(const file_map *map)
+{
+    if (map->pages != NULL)
+        (void)madvise(map->pages, map->length, MADV_DONTNEED);
 }
 
 void file_map_close(file_map *map)

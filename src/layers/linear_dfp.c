@@ -97,6 +97,7 @@ static void weight_set(exec *ex, linear *lin)
         exec_copy(ex, lin->row_scale, w.scale, (size_t)lin->out * sizeof(float));
     exec_release(ex, mark);
     linear_outliers_weight_set(ex, lin);
+    linear_weight_forget(ex, lin);
 }
 
 static void forward(exec *ex, float *y, const linear_input *x, const linear *lin)

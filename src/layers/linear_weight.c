@@ -33,3 +33,11 @@ const float *linear_weight_rows(exec *ex, const linear *lin, int64_t first, int6
     exec_parallel(ex, n, ROW_GRAIN, read_rows, &job);
     return job.out;
 }
+
+void linear_weight_forget(const exec *ex, const linear *lin)
+{
+    int64_t rows = ex->dry ? lin->out : 0;
+    for (const param *p = lin->weight; rows < lin->out; rows += p->rows, p = p->next)
+        if (p->storage == PARAM_STORED)
+            file_map_forget(&p->stored.map);
+}
