@@ -1,6 +1,9 @@
 /*
-*Files and folders.See file.h.**Trees are walked by folder descriptors(openat with O_NOFOLLOW),
-    so that a link put in the way *between look and touch cannot lead a removal out of the tree.* /
+ * Files and folders.  See file.h.
+ *
+ * Trees are walked by folder descriptors (openat with O_NOFOLLOW), so that a link put in the way
+ * between look and touch cannot lead a removal out of the tree.
+ */
 #define _DEFAULT_SOURCE /* madvise */
 #include "base/file.h"
 
