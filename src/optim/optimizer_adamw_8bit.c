@@ -9,7 +9,7 @@
  * Path: optimizer_step -> here -> float_kernels.adamw_8bit or .adamw for every piece.
  * A block lies within one piece, so that its max is a matter of one thread.
  */
-#include "optim/dynamic_map.h"
+#include "tensor/dynamic_map.h"
 #include "optim/optimizer_adamw.h"
 
 /* A piece has whole blocks, but for the last one of a parameter. */

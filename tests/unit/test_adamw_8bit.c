@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "optim/dynamic_map.h"
+#include "tensor/dynamic_map.h"
 #include "optim/optimizer_adamw.h"
 #include "support/test_params.h"
 

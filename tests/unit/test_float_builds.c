@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "cpu/cpu_features.h"
-#include "optim/dynamic_map.h"
+#include "tensor/dynamic_map.h"
 #include "support/test_model.h"
 
 static const float_kernels *const generic = &float_kernels__generic;

@@ -16,7 +16,7 @@
 
 #include "base/memory.h"
 #include "optim/clip.h"
-#include "optim/dynamic_map.h"
+#include "tensor/dynamic_map.h"
 #include "optim/optimizer_class.h"
 #include "support/test_params.h"
 

@@ -6,7 +6,7 @@
  *
  * A block's floats live on the stack; weights, gradients and codes are read and written once.
  * A code is found without search or branch: the upper half of the bits of a magnitude chooses an
- * entry, one addition compares its lower half with the bound there (optim/dynamic_map.c).
+ * entry, one addition compares its lower half with the bound there (tensor/dynamic_map.c).
  */
 #include "kernels/float_kernels.h"
 #include "kernels/float/float_lanes.h"

@@ -10,8 +10,8 @@
  *
  * Path: optimizer_create -> here; used by float_kernels.adamw_8bit.
  */
-#ifndef MTS_OPTIM_DYNAMIC_MAP_H
-#define MTS_OPTIM_DYNAMIC_MAP_H
+#ifndef MTS_TENSOR_DYNAMIC_MAP_H
+#define MTS_TENSOR_DYNAMIC_MAP_H
 
 #include "kernels/float_kernels.h"
 

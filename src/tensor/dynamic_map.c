@@ -8,7 +8,7 @@
  * The entry (c - bucket) 2^16 + 0xffff - t gives this by one addition: adding the bits of x cancels
  * the bucket and carries into the upper half if and only if low(x) > t.
  */
-#include "optim/dynamic_map.h"
+#include "tensor/dynamic_map.h"
 
 #include <assert.h>
 #include <math.h>
