@@ -96,14 +96,19 @@ typedef struct gemm_kernel {
     int strip_panels;         /* the most that it takes: strip_panels * mr * nr <= 64 * 64 */
 } gemm_kernel;
 
+/* Numbers of weights in 4-bit codes, two in a byte, the upper half first: of block b, 64 codes,
+ * out[64 b + i] = number[16 b + code i]. */
+typedef void look_up_s8_fn(int8_t *out, const uint8_t *codes, const int8_t *number, int64_t blocks);
+
 typedef struct gemm_family {
-    const char *name;           /* "ref", "avx2", "avx512vnni", "amx" */
-    uint32_t features;          /* CPU_* bits that must all be there (cpu/cpu_features.h) */
-    const gemm_kernel *narrow;  /* both operands <= 8 bits */
-    const gemm_kernel *wide;    /* anything up to 16 x 16 bits */
-    size_t block_bytes;         /* of A panels that stay in the L2 cache while B panels pass */
-    int piece_rows;             /* most rows that go through a model at a time: 64 or 128 (more
+    const char *name;          /* "ref", "avx2", "avx512vnni", "amx" */
+    uint32_t features;         /* CPU_* bits that must all be there (cpu/cpu_features.h) */
+    const gemm_kernel *narrow; /* both operands <= 8 bits */
+    const gemm_kernel *wide;   /* anything up to 16 x 16 bits */
+    size_t block_bytes;        /* of A panels that stay in the L2 cache while B panels pass */
+    int piece_rows;            /* most rows that go through a model at a time: 64 or 128 (more
                                    rows: B panels are read less often, but floats leave L2) */
+    look_up_s8_fn *look_up_s8;
     void (*thread_begin)(void); /* per-thread state around a run of tiles (AMX: tile */
     void (*thread_end)(void);   /* configuration), or NULL */
 } gemm_family;
@@ -111,6 +116,8 @@ typedef struct gemm_family {
 /* Bytes of one packed panel of side A / B holding `depth` (unpadded); a multiple of 64. */
 size_t gemm_panel_bytes_a(const gemm_kernel *kernel, int64_t depth);
 size_t gemm_panel_bytes_b(const gemm_kernel *kernel, int64_t depth);
+
+look_up_s8_fn look_up_s8__ref, look_up_s8__avx2;
 
 extern const gemm_family gemm_family_ref;
 extern const gemm_family gemm_family_avx2;       /* x86-64 builds only */

@@ -62,6 +62,7 @@ static void expand_rows(void *arg, int64_t begin, int64_t end)
     const exec *ex = job->ex;
     const linear *lin = job->lin;
     const int64_t cols = job->w->cols;
+    const bool narrow = job->w->bits <= 8;
     quantize_args args = {
         .limit = format_limit(ex->format.weight_bits),
         .stochastic = exec_stochastic_values(ex),
@@ -70,13 +71,16 @@ static void expand_rows(void *arg, int64_t begin, int64_t end)
     float x[SEGMENT];
     for (int64_t i = begin; i < end; i++) {
         const int64_t row = job->first + i;
-        args.scale = 1.0f / lin->row_scale[row]; /* a power of two: exact */
+        int8_t *q = (int8_t *)job->w->q + i * cols; /* narrow */
+        args.scale = 1.0f / lin->row_scale[row];    /* a power of two: exact */
+        if (narrow && param_map_s8(ex, lin->weight, row, job->col, cols, &args, q))
+            continue;
         for (int64_t j = 0; j < cols; j += SEGMENT) {
             const int64_t n = cols - j < SEGMENT ? cols - j : SEGMENT;
             param_read(lin->weight, row, job->col + j, n, x);
             args.first = (uint32_t)(row * lin->in + job->col + j);
-            if (job->w->bits <= 8)
-                ex->fk->quantize_s8((int8_t *)job->w->q + i * cols + j, x, n, &args);
+            if (narrow)
+                ex->fk->quantize_s8(q + j, x, n, &args);
             else
                 ex->fk->quantize_s16((int16_t *)job->w->q + i * cols + j, x, n, &args);
         }

@@ -187,6 +187,7 @@ static void freeze_body(param_list *params, int64_t of_model, const char *words,
         if (p->part != PARAM_BODY)
             continue;
         param_freeze(p);
+        p->quantised = !p->vector && !kept;
         if (!p->vector)
             p->storage = storage == PARAM_STREAMED && kept ? PARAM_STORED : storage;
     }

@@ -32,6 +32,8 @@ typedef struct network_options {
     model_options model;
     param_storage frozen; /* where the matrices of a model with an adapter are; streamed: those of
                              its linear layers, the others are stored */
+    bool frozen_nf4;      /* those of the linear layers are quantised when they are loaded, unless
+                             the file has them so */
     network_limits limits;
     bool watch_formats; /* memory for network_formats.h, beside the plan */
 } network_options;

@@ -10,6 +10,7 @@
 #include "io/safetensors.h"
 #include "network/network_outliers.h"
 #include "network/weight_file.h"
+#include "tensor/stored_nf4.h"
 
 enum { CHECK_ROWS = 64, IRWIN_HALL_TERMS = 12 }; /* the variance of the sum of 12 uniforms is 1 */
 
@@ -139,13 +140,19 @@ static mts_status store_param(mts_ctx *ctx, const network *net, const weight_sou
 {
     mts_status st = MTS_OK;
     check_job job = {.p = p, .fk = net->ex.fk, .bad = -1};
+    stored_matrix plain = {0};
     stored_matrix_close(&p->stored);
     MTS_TRY(weight_file_store(ctx, from->file, t, &p->stored));
     exec_parallel(&net->ex, p->rows, CHECK_ROWS, check_rows, &job);
     file_map_forget(&p->stored.map);
     MTS_CHECK(job.bad < 0, MTS_ERR_BAD_FILE, "%s: tensor %s: row %lld has NaN or infinity", t->file,
               t->name, (long long)job.bad);
+    if (net->options.frozen_nf4 && p->quantised && p->stored.class == &stored_units) {
+        plain = p->stored;
+        MTS_TRY(stored_nf4_make(ctx, &net->ex, &plain, &p->stored));
+    }
 cleanup:
+    stored_matrix_close(&plain);
     return st;
 }
 

@@ -93,16 +93,32 @@ bool param_next_trained(const param *p, int64_t end, int64_t *at, int64_t *n)
     return true;
 }
 
-void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out)
+/* The parameter that a row of several lies in, and its number there. */
+static const param *find_row(const param *p, int64_t *row)
 {
-    while (row >= p->rows) {
-        row -= p->rows;
+    while (*row >= p->rows) {
+        *row -= p->rows;
         p = p->next;
     }
+    return p;
+}
+
+void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out)
+{
+    p = find_row(p, &row);
     if (p->value != NULL)
         memcpy(out, p->value + row * p->cols + col, (size_t)n * sizeof(float));
     else
         stored_matrix_read(&p->stored, row, col, n, out);
+}
+
+bool param_map_s8(const exec *ex, const param *p, int64_t row, int64_t col, int64_t n,
+                  const quantize_args *args, int8_t *q)
+{
+    p = find_row(p, &row);
+    if (p->value != NULL || args->stochastic || p->stored.class->map_s8 == NULL)
+        return false;
+    return p->stored.class->map_s8(ex, &p->stored, row, col, n, args, q);
 }
 
 int64_t param_list_memory_elements(const param_list *list)

@@ -61,6 +61,7 @@ typedef struct param {
     int64_t first_rank, end_rank; /* those that the present step trains; end 0: all */
     int64_t index;                /* among all parameters, from 0: key of initial values */
     param_storage storage;        /* of frozen matrices; before param_list_allocate */
+    bool quantised;               /* a 4-bit base has it in 4 bits: a linear layer's weight */
     stored_matrix stored;         /* where they are not in memory, once loaded; owned */
     const struct param *next;     /* the one declared behind it, or NULL */
     float *value;                 /* [rows][cols]; owned by the list; NULL: not in memory */
@@ -107,6 +108,10 @@ bool param_next_trained(const param *p, int64_t end, int64_t *at, int64_t *n);
  * counted from p's first, columns [col, col + n) as in stored_matrix.h.
  */
 void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out);
+
+/* The same as mantissas, to nearest.  False: not of this kind of storage (stored_matrix.h). */
+bool param_map_s8(const exec *ex, const param *p, int64_t row, int64_t col, int64_t n,
+                  const quantize_args *args, int8_t *q);
 
 /* Elements of all parameters that are in memory; of all that are trained. */
 int64_t param_list_memory_elements(const param_list *list);

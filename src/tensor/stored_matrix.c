@@ -30,6 +30,8 @@ void stored_matrix_read(const stored_matrix *m, int64_t row, int64_t col, int64_
 
 void stored_matrix_close(stored_matrix *m)
 {
+    if (m->class != NULL && m->class->close != NULL)
+        m->class->close(m);
     file_map_close(&m->map);
     *m = (stored_matrix){0};
 }

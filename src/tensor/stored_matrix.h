@@ -10,12 +10,18 @@
 #define MTS_TENSOR_STORED_MATRIX_H
 
 #include "base/file.h"
+#include "tensor/exec.h"
 
 typedef struct stored_matrix stored_matrix;
 
 typedef struct stored_class {
     /* out[n] = row `row`, columns [col, col + n); both multiples of unit, but n may end the row. */
     void (*read)(const stored_matrix *m, int64_t row, int64_t col, int64_t n, float *out);
+    /* q[n] = the mantissas that quantize_s8 makes of the same with args, to nearest.  False: not of
+     * this part (it is to be read, then); NULL: never. */
+    bool (*map_s8)(const exec *ex, const stored_matrix *m, int64_t row, int64_t col, int64_t n,
+                   const quantize_args *args, int8_t *q);
+    void (*close)(stored_matrix *m); /* what is its own; NULL: nothing */
 } stored_class;
 
 struct stored_matrix {
@@ -28,6 +34,7 @@ struct stored_matrix {
     void (*decode)(const uint8_t *data, int64_t units, float *out);
     int64_t head_rows; /* d: within each d rows, row s d/2 + j lies at 2 j + s (io/gguf_model.h); 0:
                           rows are in order */
+    void *own;         /* of another class: its data */
 };
 
 extern const stored_class stored_units;

@@ -89,7 +89,7 @@ static void fill_adapter(const param_list *list)
     }
 }
 
-static result run(const num_format *format, param_storage frozen, int threads,
+static result run(const num_format *format, param_storage frozen, bool nf4, int threads,
                   const gemm_family *family)
 {
     static const int32_t outliers[2] = {3, 517};
@@ -101,6 +101,7 @@ static result run(const num_format *format, param_storage frozen, int threads,
         .seed = 5,
         .model = {.adapter = {RANK, 2.0f, 8.0f, "all-linear"}},
         .frozen = frozen,
+        .frozen_nf4 = nf4,
         .limits = {ROWS, TOKENS, ROWS, TOKENS, LONGEST},
     };
     int32_t ids[TOKENS], positions[TOKENS];
@@ -154,17 +155,17 @@ static void check_integers(const num_format *format)
 {
     int count;
     const gemm_family *const *families = kernels_families(&count);
-    const result memory = run(format, PARAM_IN_MEMORY, 1, NULL);
+    const result memory = run(format, PARAM_IN_MEMORY, false, 1, NULL);
     for (int threads = 1; threads <= 3; threads += 2)
         for (param_storage frozen = PARAM_STORED; frozen <= PARAM_STREAMED; frozen++) {
-            result r = run(format, frozen, threads, NULL);
+            result r = run(format, frozen, false, threads, NULL);
             check_equal(&memory, &r);
             free(r.grad);
         }
     for (int i = 0; i < count; i++) {
         if ((families[i]->features & cpu_features()) != families[i]->features)
             continue;
-        const result r = run(format, PARAM_STREAMED, 2, families[i]);
+        const result r = run(format, PARAM_STREAMED, false, 2, families[i]);
         check_equal(&memory, &r);
         free(r.grad);
     }
@@ -198,14 +199,40 @@ static void test_integers(void **state)
     }
 }
 
+/* A base in 4 bits: its mantissas are looked up where they can be, and are those of a packed one. */
+static void test_nf4(void **state)
+{
+    const num_format formats[] = {integers(8, 12, ROUNDING_MIXED),
+                                  integers(8, 0, ROUNDING_STOCHASTIC),
+                                  integers(12, 0, ROUNDING_NEAREST)};
+    int count;
+    const gemm_family *const *families = kernels_families(&count);
+    (void)state;
+    write_model(ST_DTYPE_BF16);
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        const result packed = run(&formats[i], PARAM_STORED, true, 1, NULL);
+        const result plain = run(&formats[i], PARAM_STORED, false, 1, NULL);
+        assert_true(fabs(packed.loss - plain.loss) > 1e-6); /* it was quantised */
+        free(plain.grad);
+        for (int f = 0; f < count; f++) {
+            if ((families[f]->features & cpu_features()) != families[f]->features)
+                continue;
+            const result r = run(&formats[i], PARAM_STREAMED, true, 1 + f, families[f]);
+            check_equal(&packed, &r);
+            free(r.grad);
+        }
+        free(packed.grad);
+    }
+}
+
 /* Sums are cut otherwise where a piece of the weight is multiplied at a time. */
 static void check_floats(format_kind kind, float tolerance)
 {
     const num_format format = {.kind = kind};
-    const result memory = run(&format, PARAM_IN_MEMORY, 1, NULL);
+    const result memory = run(&format, PARAM_IN_MEMORY, false, 1, NULL);
     double largest = 0.0, difference = 0.0;
     for (param_storage frozen = PARAM_STORED; frozen <= PARAM_STREAMED; frozen++) {
-        const result r = run(&format, frozen, 2, NULL);
+        const result r = run(&format, frozen, false, 2, NULL);
         assert_true(fabs(r.loss - memory.loss) <= tolerance);
         for (int64_t i = 0; i < r.n; i++) {
             largest = fmax(largest, fabs((double)memory.grad[i]));
@@ -263,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_integers, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(test_nf4, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(test_floats, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(test_nan, folder_open, folder_close),
     };

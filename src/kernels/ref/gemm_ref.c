@@ -94,4 +94,5 @@ const gemm_family gemm_family_ref = {
     .wide = &kernel,
     .block_bytes = 512 << 10,
     .piece_rows = 64,
+    .look_up_s8 = look_up_s8__ref,
 };

@@ -256,6 +256,7 @@ const gemm_family gemm_family_amx = {
     .wide = &wide,
     .block_bytes = 1 << 20,
     .piece_rows = 128,
+    .look_up_s8 = look_up_s8__avx2,
     .thread_begin = configure_tiles,
     .thread_end = release_tiles,
 };

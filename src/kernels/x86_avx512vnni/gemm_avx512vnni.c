@@ -188,4 +188,5 @@ const gemm_family gemm_family_avx512vnni = {
     .wide = &wide,
     .block_bytes = 512 << 10,
     .piece_rows = 64,
+    .look_up_s8 = look_up_s8__avx2,
 };
