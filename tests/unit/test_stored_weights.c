@@ -199,7 +199,7 @@ static void test_integers(void **state)
     }
 }
 
-/* A base in 4 bits: its mantissas are looked up where they can be, and are those of a packed one. */
+/* A base in 4 bits: mantissas are looked up where they can be, and are those of a packed one. */
 static void test_nf4(void **state)
 {
     const num_format formats[] = {integers(8, 12, ROUNDING_MIXED),
