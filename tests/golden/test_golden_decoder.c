@@ -31,7 +31,8 @@
 #define TOKEN_TOLERANCE 1e-5
 #define GRADIENT_TOLERANCE 1e-5 /* relative to the largest element of a tensor */
 
-static const char *const cases[] = {"llama", "smollm", "qwen2", "mistral"};
+static const char *const cases[] = {"llama", "smollm", "qwen2",  "mistral",  "window",
+                                    "qwen3", "gemma3", "falcon", "falcon40", "falconrw"};
 
 enum { CASES = sizeof cases / sizeof cases[0] };
 
@@ -305,10 +306,18 @@ static void same_bits(void **state)
 
 #define SCALE 1.5
 
-static const char *const targets_of[] = {"all-linear", "q_proj,v_proj", "k_proj,down_proj",
-                                         "up_proj", "o_proj,gate_proj"};
+enum { TARGETS = 5, RANK = 3 };
 
-enum { TARGETS = sizeof targets_of / sizeof targets_of[0], RANK = 3 };
+/* Some of the modules of a case. */
+static const char *targets_of(const char *name, int k)
+{
+    static const char *const llama[TARGETS] = {"all-linear", "q_proj,v_proj", "k_proj,down_proj",
+                                               "up_proj", "o_proj,gate_proj"};
+    static const char *const falcon[TARGETS] = {"all-linear", "query_key_value",
+                                                "query_key_value,dense_4h_to_h", "dense_h_to_4h",
+                                                "self_attention.dense"};
+    return strncmp(name, "falcon", 6) == 0 ? falcon[k] : llama[k];
+}
 
 /* With B as after some steps; at first it is zero. */
 static network *load_random_adapter(const golden *g, const num_format *format, int threads,
@@ -400,8 +409,8 @@ static void adapters_fp32(void **state)
         for (int k = 0; k < 2 * TARGETS; k++) {
             golden g;
             golden_open(&g, cases[c]);
-            network *net =
-                load_random_adapter(&g, &format, 2, k >= TARGETS, targets_of[k % TARGETS]);
+            network *net = load_random_adapter(&g, &format, 2, k >= TARGETS,
+                                               targets_of(cases[c], k % TARGETS));
             network *plain = load(&g, &format, 2, false);
             param *w;
             int modules = 0;
@@ -417,7 +426,7 @@ static void adapters_fp32(void **state)
             const double loss = learn(&g, net), expected = learn(&g, plain);
             if (k < TARGETS)
                 printf("  %s, %s: %d modules, loss %.7f, merged %.7f\n", cases[c],
-                       targets_of[k % TARGETS], modules, loss, expected);
+                       targets_of(cases[c], k % TARGETS), modules, loss, expected);
             assert_true(fabs(loss - golden_loss(&g)) > 1e-4);
             assert_true(fabs(loss - expected) <= LOSS_TOLERANCE * expected);
             for (int64_t i = 0; i < net->params.count; i++) {
@@ -444,8 +453,9 @@ static void adapters_same_bits(void **state)
                 format.rounding = (rounding_kind)rounding;
                 format.outlier_bits = k == 0 ? 12 : 0;
                 golden_open(&g, cases[c]);
-                network *one = load_random_adapter(&g, &format, 1, false, targets_of[k]);
-                network *other = load_random_adapter(&g, &format, 3, true, targets_of[k]);
+                const char *names = targets_of(cases[c], k);
+                network *one = load_random_adapter(&g, &format, 1, false, names);
+                network *other = load_random_adapter(&g, &format, 3, true, names);
                 test_set_outliers(&one->ex, 2);
                 test_set_outliers(&other->ex, 2);
                 const double loss = learn(&g, one);
