@@ -5,7 +5,7 @@
  *
  *   fp32      loss, -log p of each token, all gradients; the same with recomputation
  *   integers  loss and gradients by a signal-to-noise ratio that grows by 6 dB with each bit; the
- *             same bits with recomputation and with three threads
+ *             same bits with recomputation, with three threads, from all families of kernels
  *
  *   adapters  a model with low-rank adapters is the model with W + s B A in their place: the same
  *             loss, and dA = s B^T dW, dB = s dW A^T; the same bits with recomputation and threads
@@ -125,9 +125,12 @@ static void golden_close(golden *g)
     mem_free(g->targets.index);
 }
 
-/* The network of the folder, with an adapter unless its rank is 0; freed by network_destroy. */
-static network *load_adapted(const golden *g, const num_format *format, int threads, bool recompute,
-                             const adapter_options *adapter)
+static const adapter_options no_adapter = {.rank = 0};
+
+/* The network of the folder, with an adapter unless its rank is 0; family NULL: the best.  Freed by
+ * network_destroy. */
+static network *load_with(const golden *g, const num_format *format, int threads, bool recompute,
+                          const adapter_options *adapter, const gemm_family *family)
 {
     network *net = NULL;
     model_config cfg;
@@ -135,6 +138,7 @@ static network *load_adapted(const golden *g, const num_format *format, int thre
     const sequences *s = &g->in.seq;
     const network_options options = {
         .head = head_class_find("next token"),
+        .family = family,
         .format = *format,
         .threads = threads,
         .seed = 1,
@@ -147,9 +151,15 @@ static network *load_adapted(const golden *g, const num_format *format, int thre
     return net;
 }
 
+static network *load_adapted(const golden *g, const num_format *format, int threads, bool recompute,
+                             const adapter_options *adapter)
+{
+    return load_with(g, format, threads, recompute, adapter, NULL);
+}
+
 static network *load(const golden *g, const num_format *format, int threads, bool recompute)
 {
-    return load_adapted(g, format, threads, recompute, &(adapter_options){.rank = 0});
+    return load_adapted(g, format, threads, recompute, &no_adapter);
 }
 
 static double learn(const golden *g, network *net)
@@ -298,6 +308,34 @@ static void same_bits(void **state)
                                 (size_t)one->params.elements * sizeof(float));
             network_destroy(one);
             network_destroy(other);
+            golden_close(&g);
+        }
+}
+
+/* The same from every family of kernels that runs here. */
+static void same_bits_of_families(void **state)
+{
+    const gemm_family *families[8];
+    const int count = test_families(families);
+    (void)state;
+    printf("  %d families\n", count);
+    for (int c = 0; c < CASES; c++)
+        for (int bits = 8; bits <= 12; bits += 4) {
+            num_format format = test_format_dfp(bits, GROUP_ROW, false);
+            golden g;
+            format.rounding = ROUNDING_MIXED;
+            format.norm_bits = 16;
+            golden_open(&g, cases[c]);
+            network *one = load(&g, &format, 1, false);
+            const double loss = learn(&g, one);
+            for (int k = 0; k < count; k++) {
+                network *other = load_with(&g, &format, 2, false, &no_adapter, families[k]);
+                assert_true(learn(&g, other) == loss);
+                assert_memory_equal(one->params.grad, other->params.grad,
+                                    (size_t)one->params.elements * sizeof(float));
+                network_destroy(other);
+            }
+            network_destroy(one);
             golden_close(&g);
         }
 }
@@ -478,6 +516,7 @@ int main(void)
         cmocka_unit_test(predictions),
         cmocka_unit_test(integers_are_close),
         cmocka_unit_test(same_bits),
+        cmocka_unit_test(same_bits_of_families),
         cmocka_unit_test(adapters_fp32),
         cmocka_unit_test(adapters_same_bits),
     };
