@@ -13,6 +13,12 @@ texts are that file's paragraphs and some lines in other scripts.
   tied     Llama with tied words, bfloat16 on disk
   qwen2    biases of query, key and value, tied words
   mistral  heads wider than hidden_size / heads, a vocabulary larger than the tokenizer's
+  window   Mistral with a window of attention, shorter than most rows
+  qwen3    q and k normed, a window in the last layer
+  gemma3   more norms, with 1 + gamma, scaled words, windows with rotary positions of their own
+  falcon   as 7B: attention and MLP in parallel, one head of keys and values
+  falcon40 as 40B: groups of heads, two norms
+  falconrw as falcon-rw: ALiBi, one after the other, biases
 
   eval     eval_loss of each form of rows (text, prompt and completion, ...) by the rules of
            src/tasks/language_modeling.h: fp32 to 1e-5, int16 to 1e-3, int8 to INT8_EVAL
@@ -20,7 +26,7 @@ texts are that file's paragraphs and some lines in other scripts.
            Losses in fp32 to 1e-3 of themselves; the folder that was written: PEFT opens it without a
            word, AutoPeftModelForCausalLM and AutoModelForCausalLM find its base; logits against
            PEFT's own training to 1e-2, loss against `mantissa eval` to 1e-5.  int8: mean loss of the
-           last five steps to INT8_LORA
+           last five steps, and of SEEDS, for gradients are rounded by chance, to INT8_LORA
   new      an adapter that Mantissa began: PEFT opens it, and with rate 0 and B = 0 the loss is
            the model's
   folder   a model trained into an adapter's folder leaves nothing of that, and the other way round
@@ -47,15 +53,19 @@ from peft import AutoPeftModelForCausalLM, LoraConfig, PeftModel, get_peft_model
 from safetensors.numpy import load_file
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers,
                         processors, trainers)
-from transformers import (AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig,
+from transformers import (AutoModelForCausalLM, FalconConfig, FalconForCausalLM, Gemma3ForCausalLM,
+                          Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, MistralConfig,
                           MistralForCausalLM, PreTrainedTokenizerFast, Qwen2Config,
-                          Qwen2ForCausalLM)
+                          Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
 
 STEPS, BATCH, LENGTH, VOCABULARY = 20, 4, 96, 500
 LORA_RATE, FULL_RATE = 5e-3, 1e-3
 EVAL_TOLERANCE, LOSS_TOLERANCE, LOGIT_TOLERANCE = 1e-5, 1e-3, 1e-2
 INT16_EVAL, INT8_EVAL, INT8_LORA = 1e-3, 3e-2, 3e-2
+SEEDS = (1, 2, 3)
 IGNORED = -100
+KINDS = ("llama", "tied", "qwen2", "mistral", "window", "qwen3", "gemma3", "falcon", "falcon40",
+         "falconrw")
 BEGIN, END = "<|begin|>", "<|endoftext|>"
 # How transformers' tokenizers of Llama 3 and Qwen2 cut a text before BPE.
 LLAMA_SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
@@ -114,6 +124,25 @@ def model_of(kind, tokenizer):
     if kind == "qwen2":
         return Qwen2ForCausalLM(Qwen2Config(**common, num_key_value_heads=2,
                                             tie_word_embeddings=True))
+    if kind == "qwen3":
+        return Qwen3ForCausalLM(Qwen3Config(**common, num_key_value_heads=2, head_dim=24,
+                                            use_sliding_window=True, sliding_window=11,
+                                            max_window_layers=1))
+    if kind == "gemma3":
+        types = ["sliding_attention", "full_attention"]
+        return Gemma3ForCausalLM(Gemma3TextConfig(**common, num_key_value_heads=1, head_dim=16,
+                                                  sliding_window=13, layer_types=types,
+                                                  pad_token_id=None, query_pre_attn_scalar=24))
+    if kind.startswith("falcon"):
+        del common["intermediate_size"]
+        more = {"falcon": {"ffn_hidden_size": 96},
+                "falcon40": {"new_decoder_architecture": True, "num_kv_heads": 2},
+                "falconrw": {"alibi": True, "parallel_attn": False, "multi_query": False,
+                             "bias": True, "hidden_size": 72, "num_attention_heads": 6}}[kind]
+        return FalconForCausalLM(FalconConfig(**{**common, **more}))
+    if kind == "window":
+        return MistralForCausalLM(MistralConfig(**common, num_key_value_heads=2,
+                                                sliding_window=19))
     common["vocab_size"] += 11
     return MistralForCausalLM(MistralConfig(**common, num_key_value_heads=1, head_dim=24,
                                             sliding_window=None))
@@ -125,8 +154,8 @@ def make_model(kind, folder, texts):
     model = model_of(kind, tokenizer)
     with torch.no_grad():
         for name, p in model.named_parameters():
-            if name.endswith("norm.weight"):
-                p.copy_(1 + 0.3 * torch.randn(p.shape))
+            if p.dim() == 1 and name.endswith("weight"):
+                p.copy_((kind != "gemma3") + 0.3 * torch.randn(p.shape))
             elif name.endswith("bias"):
                 p.copy_(0.5 * torch.randn(p.shape))
     model.save_pretrained(folder)
@@ -135,10 +164,17 @@ def make_model(kind, folder, texts):
     return tokenizer
 
 
+def words_of(folder):
+    """How to open a model: with the plainest attention, but Falcon's adds ALiBi twice."""
+    config = json.loads((Path(folder) / "config.json").read_text())
+    return {"dtype": torch.float32,
+            "attn_implementation": "sdpa" if config["model_type"] == "falcon" else "eager"}
+
+
 def open_model(folder):
     """The model in fp32, and what from_pretrained said of its tensors."""
-    model, info = AutoModelForCausalLM.from_pretrained(
-        folder, output_loading_info=True, dtype=torch.float32, attn_implementation="eager")
+    model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True,
+                                                       **words_of(folder))
     return model.eval(), {key: sorted(value) for key, value in info.items() if value}
 
 
@@ -373,7 +409,7 @@ def open_adapter(checks, m, folder, name, load):
 
 def check_adapter_folder(checks, m, folder):
     """The model as PEFT opens the folder."""
-    words = {"dtype": torch.float32, "attn_implementation": "eager"}
+    words = words_of(m.folder)
     model = open_adapter(checks, m, folder, "PeftModel",
                          lambda: PeftModel.from_pretrained(open_model(m.folder)[0], folder))
     result = peft.set_peft_model_state_dict(model, peft.load_peft_weights(folder))
@@ -408,9 +444,10 @@ def check_lora(checks, mantissa, m, folder, name, **settings):
     loss, _ = mantissa.eval(m.folder, m.train_file, "fp32", "--adapter_name_or_path", out)
     checks.near("loss of the adapter written", loss, torch_eval(written, m.train_rows)[0],
                 EVAL_TOLERANCE)
-    int8 = mantissa.train(m.folder, m.train_file, folder / f"{m.name} {name}, int8", LORA_RATE,
-                          "--precision", "int8", *method)
-    checks.near("int8, last five losses", np.mean(int8[-5:]), np.mean(wanted[-5:]), INT8_LORA)
+    int8 = [mantissa.train(m.folder, m.train_file, folder / f"{m.name} {name}, int8 {seed}",
+                           LORA_RATE, "--precision", "int8", "--seed", seed, *method)[-5:]
+            for seed in SEEDS]
+    checks.near("int8, last five losses", np.mean(int8), np.mean(wanted[-5:]), INT8_LORA)
 
 
 def check_new(checks, mantissa, m, folder, name, *words):
@@ -470,7 +507,7 @@ def check_replaced(checks, mantissa, m, folder):
 
 def check_all(checks, mantissa, folder):
     texts = read_texts()
-    kinds = ("llama", "tied", "qwen2", "mistral")
+    kinds = KINDS
     every = {name: Model(name, folder, texts) for name in kinds}
     for m in every.values():
         check_eval(checks, mantissa, m, folder)
@@ -482,6 +519,11 @@ def check_all(checks, mantissa, folder):
                    use_rslora=True, target_modules="all-linear")
         check_lora(checks, mantissa, every[name], folder, "q_proj, v_proj", r=8, lora_alpha=16,
                    target_modules=["q_proj", "v_proj"])
+    for name in ("falcon40", "falconrw"):
+        check_lora(checks, mantissa, every[name], folder, "query_key_value", r=8, lora_alpha=16,
+                   target_modules=["query_key_value"])
+    check_new(checks, mantissa, every["falcon"], folder, "some", "--target_modules",
+              "query_key_value,dense_4h_to_h")
     check_new(checks, mantissa, every["qwen2"], folder, "all")
     check_new(checks, mantissa, every["qwen2"], folder, "rsLoRA", "--use_rslora", "1", "--lora_r",
               "3")

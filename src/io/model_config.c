@@ -38,7 +38,7 @@ static const int_field int_fields[] = {
     {FIELD(hidden_size), 1, 65536, true, false},
     {FIELD(num_hidden_layers), 1, 1024, true, false},
     {FIELD(num_attention_heads), 1, 1024, true, false},
-    {FIELD(intermediate_size), 1, 1 << 20, true, false},
+    {FIELD(intermediate_size), 1, 1 << 20, false, false},
     {FIELD(max_position_embeddings), 1, 1 << 20, false, false},
     {FIELD(type_vocab_size), 1, 65536, false, false},
     {FIELD(pad_token_id), -(1 << 24), (1 << 24) - 1, false, true},
@@ -365,24 +365,25 @@ cleanup:
     return st;
 }
 
-static mts_status load_hidden_act(mts_ctx *ctx, const char *file, model_config *cfg)
+mts_status model_config_read_act(mts_ctx *ctx, const char *file, const json_t *json,
+                                 const char *key, model_act *act)
 {
-    const char *name = activations[0].name;
+    const char *name = NULL;
     char quote[UTF8_QUOTE_BYTES];
-    mts_status st = json_util_string(ctx, file, cfg->json, "hidden_act", &name);
-    if (st != MTS_OK)
+    mts_status st = json_util_string(ctx, file, json, key, &name);
+    if (st != MTS_OK || name == NULL)
         return st;
     for (size_t i = 0; i < COUNT_OF(activations); i++) {
         if (strcmp(activations[i].name, name) == 0) {
-            cfg->hidden_act = activations[i].act;
+            *act = activations[i].act;
             return MTS_OK;
         }
     }
     utf8_quote(quote, sizeof quote, name);
     return status_set(ctx, MTS_ERR_UNSUPPORTED,
-                      "%s: hidden_act: expected gelu, gelu_new, gelu_pytorch_tanh, relu, silu, "
-                      "swish or tanh, found \"%s\"",
-                      file, quote);
+                      "%s: %s: expected gelu, gelu_new, gelu_pytorch_tanh, relu, silu, swish or "
+                      "tanh, found \"%s\"",
+                      file, key, quote);
 }
 
 static mts_status load_problem_type(mts_ctx *ctx, const char *file, model_config *cfg)
@@ -465,7 +466,7 @@ mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_check_f
     MTS_CHECK(quantized == NULL || json_is_null(quantized), MTS_ERR_UNSUPPORTED,
               "%s: quantization_config: a quantized checkpoint is not supported", file);
     MTS_TRY(load_numbers(ctx, file, cfg));
-    MTS_TRY(load_hidden_act(ctx, file, cfg));
+    MTS_TRY(model_config_read_act(ctx, file, json, "hidden_act", &cfg->hidden_act));
     MTS_TRY(load_problem_type(ctx, file, cfg));
     MTS_TRY(load_architecture(ctx, file, cfg));
     MTS_TRY(load_labels(ctx, file, cfg));

@@ -37,7 +37,7 @@ typedef struct model_config {
     int64_t hidden_size;             /* 1..65536, a multiple of num_attention_heads */
     int64_t num_hidden_layers;       /* 1..1024 */
     int64_t num_attention_heads;     /* 1..1024 */
-    int64_t intermediate_size;       /* 1..2^20 */
+    int64_t intermediate_size;       /* 1..2^20; other keys: model_class.complete */
     int64_t max_position_embeddings; /* 1..2^20 */
     int64_t type_vocab_size;         /* 1..65536 */
     int64_t pad_token_id;            /* below vocab_size; below 0: counted from its end */
@@ -75,8 +75,8 @@ typedef mts_status model_config_check_fn(mts_ctx *ctx, const char *file, struct 
 /*
  * Read dir/config.json, or what stands for it if dir is, or holds, a GGUF file (gguf_model_find);
  * check (may be NULL) comes before anything else of it; cfg as for
- * model_config_init.  Absent keys get BertConfig's defaults, except the five sizes (vocab_size to
- * intermediate_size above), which must be there.  model_type may be absent (early BERT files).
+ * model_config_init.  Absent keys get BertConfig's defaults, except the four sizes (vocab_size to
+ * num_attention_heads above), which must be there.  model_type may be absent (early BERT files).
  * What transformers 4 or 5 reads is read: null for a default, 8.0 for 8, 0 for false, label2id
  * without id2label (which means nothing).  Errors of gguf_model.h; MTS_ERR_NOT_FOUND, MTS_ERR_IO;
  * MTS_ERR_BAD_FILE: wrong
@@ -85,6 +85,12 @@ typedef mts_status model_config_check_fn(mts_ctx *ctx, const char *file, struct 
  */
 MTS_NODISCARD mts_status model_config_load(mts_ctx *ctx, const char *dir,
                                            model_config_check_fn *check, model_config *cfg);
+
+/* *act: the activation function that this key names; unchanged if absent.  MTS_ERR_BAD_FILE,
+ * MTS_ERR_UNSUPPORTED: one that is not here. */
+MTS_NODISCARD mts_status model_config_read_act(mts_ctx *ctx, const char *file,
+                                               const struct json_t *json, const char *key,
+                                               model_act *act);
 
 /* For checks.  MTS_ERR_UNSUPPORTED: the key is there, with another value than `expected`. */
 MTS_NODISCARD mts_status model_config_expect(mts_ctx *ctx, const char *file,

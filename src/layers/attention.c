@@ -17,6 +17,14 @@ float *attention_source(const attention_state *state, float *scratch)
     return state->qkv != NULL ? state->qkv : scratch;
 }
 
+attention_columns attention_query_keys(const attention *a)
+{
+    if (!a->grouped)
+        return (attention_columns){1, a->heads + a->kv_heads, 0};
+    const int64_t sharing = a->heads / a->kv_heads;
+    return (attention_columns){a->kv_heads, sharing + 1, (sharing + 2) * a->head_dim};
+}
+
 static void run_heads(void *arg, exec *ex, int64_t begin, int64_t end)
 {
     const attention_job *job = arg;

@@ -6,8 +6,10 @@
  *     dV = D^T dO   dD = dO V^T   dS = P (dP - sum dP P) / sqrt(dh)   dQ = dS K   dK = dS^T Q
  *
  * Several heads may share one K and V (grouped queries [Ainslie2023]); dK and dV are then the sums
- * over these heads, in order.  Causal: a token sees itself and those before it; S is computed in
- * blocks of rows, each as wide as its last row sees, so that there is no [L][L].
+ * over these heads, in order.  Causal: a token sees itself and those before it, with a window of w
+ * only the last w of these [Beltagy2020]; S is computed in blocks of rows, each as wide as its rows
+ * see, so that there is no [L][L].  ALiBi adds m j to the score of token j, with a slope m of each
+ * head [Press2022]: alibi.h.
  *
  * In dynamic fixed point every product is an integer product at attention_bits.  Q, K, V and dS
  * have one exponent per sequence and head; D and dO one per row, unless the format has one for the
@@ -42,10 +44,15 @@ typedef struct attention {
     int64_t heads, kv_heads; /* of Q; of K and V, of which heads is a multiple */
     int64_t head_dim;        /* dh */
     bool causal;
+    int64_t window; /* causal: tokens that one sees, itself among them; 0: all */
+    bool grouped; /* columns of qkv: each head of K and V behind the heads of Q that share it, both
+                       behind each other; else all Q, all K, all V */
+    float scale;  /* of scores; 0: 1 / sqrt(dh) */
+    const float *slopes; /* [heads], borrowed: of ALiBi; NULL: none */
     float dropout;
 } attention;
 
-/* Columns of Q, K and V side by side, and of the output. */
+/* Columns of Q, K and V, and of the output. */
 MTS_INLINE int64_t attention_in_width(const attention *a)
 {
     return (a->heads + 2 * a->kv_heads) * a->head_dim;
@@ -54,6 +61,14 @@ MTS_INLINE int64_t attention_out_width(const attention *a)
 {
     return a->heads * a->head_dim;
 }
+
+/* The heads of Q and K in qkv: runs of `heads` heads one behind the other, `runs` times, `stride`
+ * columns apart. */
+typedef struct attention_columns {
+    int64_t runs, heads, stride;
+} attention_columns;
+
+attention_columns attention_query_keys(const attention *a);
 
 /* What backward needs of one forward. */
 typedef struct attention_state {
@@ -69,8 +84,8 @@ void attention_state_bind(const exec *ex, attention_state *state, arena *a, cons
  */
 float *attention_source(const attention_state *state, float *scratch);
 
-/* out[tokens][out width] from qkv[tokens][in width] (Q, K, V side by side); overwritten.  In the
- * float formats qkv must be state->qkv. */
+/* out[tokens][out width] from qkv[tokens][in width]; overwritten.  In the float formats qkv must be
+ * state->qkv. */
 void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,
                        const attention *attn, attention_state *state);
 /* dqkv[tokens][in width] from dout[tokens][out width]; overwritten. */

@@ -7,13 +7,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "layers/alibi.h"
 #include "layers/arithmetic.h"
 
 enum { CAUSAL_ROWS = 128 }; /* of a block */
 
-/* Rows [begin, end) of S, P and D, which see the first `keys` tokens. */
+/* Rows [begin, end) of S, P and D, whose columns are `keys` tokens from `first` on. */
 typedef struct score_block {
-    int64_t begin, end, keys;
+    int64_t begin, end, first, keys;
 } score_block;
 
 static head_matrix matrix(attention_head *hd, const head_source *from)
@@ -49,13 +50,18 @@ static head_matrix matrix_rows(const head_matrix *m, int64_t begin, int64_t end)
     return part;
 }
 
-/* The next block of rows; false behind the last.  Begin with a zeroed block. */
+/* The next block of rows; false behind the last.  Begin with a zeroed block.  A block is never
+ * narrower than the one before it: the numbers of its draws follow those of that one. */
 static bool next_block(const attention_head *hd, score_block *b)
 {
-    const int64_t rows = hd->job->attn->causal ? CAUSAL_ROWS : hd->length;
+    const attention *a = hd->job->attn;
+    const int64_t rows = a->causal ? CAUSAL_ROWS : hd->length;
     b->begin = b->end;
     b->end = b->begin + rows < hd->length ? b->begin + rows : hd->length;
-    b->keys = hd->job->attn->causal ? b->end : hd->length;
+    b->keys = a->causal ? b->end : hd->length;
+    if (a->window > 0 && b->keys > a->window - 1 + CAUSAL_ROWS)
+        b->keys = a->window - 1 + CAUSAL_ROWS;
+    b->first = a->causal ? b->end - b->keys : 0;
     return b->begin < b->end;
 }
 
@@ -64,15 +70,33 @@ static int64_t block_rows(const score_block *b)
     return b->end - b->begin;
 }
 
-/* How many tokens row i of a block sees. */
-static int64_t seen_by(const attention_head *hd, const score_block *b, int64_t i)
+/* The columns of a block [from, to) that one of its rows sees. */
+typedef struct seen_columns {
+    int64_t from, to;
+} seen_columns;
+
+static seen_columns seen_by(const attention_head *hd, const score_block *b, int64_t i)
 {
-    return hd->job->attn->causal ? b->begin + i + 1 : b->keys;
+    const attention *a = hd->job->attn;
+    if (!a->causal)
+        return (seen_columns){0, b->keys};
+    const int64_t to = b->begin + i + 1 - b->first;
+    return (seen_columns){a->window > 0 && to > a->window ? to - a->window : 0, to};
+}
+
+/* Zeros where a row of a block sees nothing. */
+static void clear_unseen(const score_block *b, float *row, seen_columns seen)
+{
+    if (seen.from > 0)
+        memset(row, 0, (size_t)seen.from * sizeof(float));
+    if (seen.to < b->keys)
+        memset(row + seen.to, 0, (size_t)(b->keys - seen.to) * sizeof(float));
 }
 
 static float logit_scale(const attention_head *hd)
 {
-    return 1.0f / sqrtf((float)hd->dh);
+    const float given = hd->job->attn->scale;
+    return given != 0.0f ? given : 1.0f / sqrtf((float)hd->dh);
 }
 
 /* y = dropout of x [rows][keys] of a block, the same in forward and backward; y may be x. */
@@ -94,15 +118,18 @@ static void drop(const attention_head *hd, const score_block *b, float *y, const
     ex->fk->dropout(y, x, n, p, key, (uint32_t)(b->begin * b->keys));
 }
 
-/* Each row p = softmax(p / sqrt(dh)) over what it sees, and zeros. */
+/* Each row p = softmax((p + bias) scale) over what it sees, and zeros. */
 static void softmax_forward(const attention_head *hd, const score_block *b, float *p)
 {
+    const float_kernels *fk = hd->ex->fk;
     for (int64_t i = 0; i < block_rows(b) && !hd->ex->dry; i++) {
-        float *row = p + i * b->keys;
-        const int64_t seen = seen_by(hd, b, i);
-        hd->ex->fk->softmax_forward(row, row, seen, logit_scale(hd));
-        if (seen < b->keys)
-            memset(row + seen, 0, (size_t)(b->keys - seen) * sizeof(float));
+        const seen_columns seen = seen_by(hd, b, i);
+        float *row = p + i * b->keys, *x = row + seen.from;
+        const int64_t n = seen.to - seen.from;
+        if (hd->bias != NULL)
+            fk->add(x, x, hd->bias + b->first + seen.from, n);
+        fk->softmax_forward(x, x, n, logit_scale(hd));
+        clear_unseen(b, row, seen);
     }
 }
 
@@ -111,19 +138,25 @@ static void softmax_backward(const attention_head *hd, const score_block *b, flo
                              const float *p)
 {
     for (int64_t i = 0; i < block_rows(b) && !hd->ex->dry; i++) {
-        float *row = d + i * b->keys;
-        const int64_t seen = seen_by(hd, b, i);
-        hd->ex->fk->softmax_backward(row, row, p + i * b->keys, seen, logit_scale(hd));
-        if (seen < b->keys)
-            memset(row + seen, 0, (size_t)(b->keys - seen) * sizeof(float));
+        const seen_columns seen = seen_by(hd, b, i);
+        float *row = d + i * b->keys, *x = row + seen.from;
+        hd->ex->fk->softmax_backward(x, x, p + i * b->keys + seen.from, seen.to - seen.from,
+                                     logit_scale(hd));
+        clear_unseen(b, row, seen);
     }
+}
+
+/* Of K or V, the rows of the tokens that a block sees. */
+static head_matrix seen_rows(const head_matrix *m, const score_block *b)
+{
+    return matrix_rows(m, b->first, b->first + b->keys);
 }
 
 /* p = softmax(Q K^T / sqrt(dh)) of a block, [rows][keys]. */
 static void probabilities(attention_head *hd, const score_block *b, float *p, const head_matrix *q,
                           const head_matrix *k)
 {
-    const head_matrix rows = matrix_rows(q, b->begin, b->end), keys = matrix_rows(k, 0, b->keys);
+    const head_matrix rows = matrix_rows(q, b->begin, b->end), keys = seen_rows(k, b);
     multiply(hd, p, b->keys, &rows, STRAIGHT, &keys, STRAIGHT, false);
     softmax_forward(hd, b, p);
 }
@@ -149,10 +182,18 @@ static head_matrix new_part(attention_head *hd, int which)
     return hd->ex->arithmetic->attention->part(hd, which, x);
 }
 
-/* How many heads of Q share the head of K and V, and the first of them. */
+/* How many heads of Q share the head of K and V. */
 static int64_t sharing_heads(const attention_head *hd)
 {
     return hd->job->attn->heads / hd->job->attn->kv_heads;
+}
+
+/* Make number i of the heads of Q that share the head of K and V the present one. */
+static void enter_head(attention_head *hd, int64_t i)
+{
+    const float *slopes = hd->job->attn->slopes;
+    hd->head = hd->kv_head * sharing_heads(hd) + i;
+    hd->bias = slopes == NULL ? NULL : alibi_bias(hd->ex, hd->length, slopes[hd->head]);
 }
 
 /* ------------------------------------------------------------------------------- forward ---- */
@@ -166,7 +207,7 @@ static void forward_block(attention_head *hd, const score_block *b, const head_m
     float *p = exec_take(hd->ex, block_rows(b) * b->keys, sizeof(float));
     probabilities(hd, b, p, q, k);
     drop(hd, b, p, p);
-    const head_matrix dropped = dropped_probabilities(hd, b, p), seen = matrix_rows(v, 0, b->keys);
+    const head_matrix dropped = dropped_probabilities(hd, b, p), seen = seen_rows(v, b);
     /* O = D V */
     multiply(hd, job->out + (hd->first + b->begin) * width + hd->head * hd->dh, width, &dropped,
              STRAIGHT, &seen, TRANSPOSED, false);
@@ -175,12 +216,11 @@ static void forward_block(attention_head *hd, const score_block *b, const head_m
 
 void attention_head_forward(attention_head *hd)
 {
-    const int64_t sharing = sharing_heads(hd);
     const head_matrix k = new_part(hd, PART_K), v = new_part(hd, PART_V);
-    for (int64_t i = 0; i < sharing; i++) {
+    for (int64_t i = 0; i < sharing_heads(hd); i++) {
         const size_t mark = exec_mark(hd->ex);
         score_block b = {0};
-        hd->head = hd->kv_head * sharing + i;
+        enter_head(hd, i);
         const head_matrix q = new_part(hd, PART_Q);
         while (next_block(hd, &b))
             forward_block(hd, &b, &q, &k, &v);
@@ -205,7 +245,8 @@ static void backward_block(attention_head *hd, const score_block *b, const head_
     const int64_t rows = block_rows(b), width = attention_out_width(job->attn);
     const size_t mark = exec_mark(hd->ex);
     const head_matrix qb = matrix_rows(q, b->begin, b->end);
-    const head_matrix kb = matrix_rows(k, 0, b->keys), vb = matrix_rows(v, 0, b->keys);
+    const head_matrix kb = seen_rows(k, b), vb = seen_rows(v, b);
+    float *dk = g->dk + b->first * g->ld, *dv = g->dv + b->first * g->ld;
     float *p = exec_take(hd->ex, rows * b->keys, sizeof(float));
     float *d = exec_take(hd->ex, rows * b->keys, sizeof(float));
 
@@ -229,7 +270,7 @@ static void backward_block(attention_head *hd, const score_block *b, const head_
         folded = matrix(hd, &out);
     }
     /* forward: O = D V */
-    multiply(hd, g->dv, g->ld, &dropped, TRANSPOSED, &folded, TRANSPOSED, g->add);
+    multiply(hd, dv, g->ld, &dropped, TRANSPOSED, &folded, TRANSPOSED, g->add);
     multiply(hd, d, b->keys, &dout, STRAIGHT, &vb, STRAIGHT, false);
     /* forward: D = dropout(P), P = softmax(S / sqrt(dh)) */
     drop(hd, b, d, d);
@@ -243,7 +284,7 @@ static void backward_block(attention_head *hd, const score_block *b, const head_
                                                      .what = "the score gradient"});
     /* forward: S = Q K^T */
     multiply(hd, g->dq + b->begin * g->ld, g->ld, &ds, STRAIGHT, &kb, TRANSPOSED, false);
-    multiply(hd, g->dk, g->ld, &ds, TRANSPOSED, &qb, TRANSPOSED, g->add);
+    multiply(hd, dk, g->ld, &ds, TRANSPOSED, &qb, TRANSPOSED, g->add);
     exec_release(hd->ex, mark);
 }
 
@@ -269,11 +310,13 @@ void attention_head_backward(attention_head *hd)
         clear_rows(hd, g.dv, ld);
     }
     for (int64_t i = 0; i < sharing; i++) {
+        const size_t mark = exec_mark(hd->ex);
         score_block b = {0};
-        hd->head = hd->kv_head * sharing + i;
+        enter_head(hd, i);
         const head_matrix q = kept_part(hd, PART_Q);
         g.dq = out + part_column(hd, PART_Q);
         while (next_block(hd, &b))
             backward_block(hd, &b, &q, &k, &v, &g);
+        exec_release(hd->ex, mark);
     }
 }

@@ -36,7 +36,8 @@ struct attention_head {
     exec *ex;
     int64_t sequence, first, length, dh; /* tokens [first, first + length) */
     int64_t kv_head;
-    int64_t head; /* of Q, the present one of those that share kv_head */
+    int64_t head;      /* of Q, the present one of those that share kv_head */
+    const float *bias; /* ALiBi: [length], what the present head adds to scores; else NULL */
 };
 
 /* Heads of a part (PART_Q, ...), and which of them is the present one. */
@@ -52,8 +53,12 @@ MTS_INLINE int64_t part_head(const attention_head *hd, int which)
 MTS_INLINE int64_t part_column(const attention_head *hd, int which)
 {
     const attention *a = hd->job->attn;
+    const int64_t sharing = a->heads / a->kv_heads;
     const int64_t before = which == PART_Q ? 0 : a->heads + (which - PART_K) * a->kv_heads;
-    return (before + part_head(hd, which)) * a->head_dim;
+    if (!a->grouped)
+        return (before + part_head(hd, which)) * a->head_dim;
+    const int64_t within = which == PART_Q ? hd->head % sharing : sharing + which - PART_K;
+    return (hd->kv_head * (sharing + 2) + within) * a->head_dim;
 }
 
 /* A small matrix in the working format, rows x cols: integers in `view`, or floats at row stride

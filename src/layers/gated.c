@@ -13,12 +13,14 @@ void gated_state_bind(const exec *ex, gated_state *state, arena *a, const gated 
     const int bits = ex->format.activation_bits;
     *state = (gated_state){0};
     if (!keeps_mantissas(ex)) {
-        state->uv = arena_take(a, (size_t)(rows * 2 * f->n), sizeof(float));
+        state->uv = arena_take(a, (size_t)(rows * gated_in_width(f)), sizeof(float));
         return;
     }
     if (!ex->training)
         return;
     nonlinearity_state_bind(ex, &state->slope, a, rows * f->n);
+    if (f->plain)
+        return;
     qmatrix_bind(&state->act, a, rows, f->n, bits, GROUP_ROW);
     qmatrix_bind(&state->gate, a, rows, f->n, bits, GROUP_ROW);
 }
@@ -29,9 +31,10 @@ gated_state gated_state_rows(const exec *ex, const gated_state *state, const gat
     gated_state part = *state;
     part.first_row += begin;
     if (state->uv != NULL)
-        part.uv += begin * 2 * f->n;
-    if (state->act.q != NULL) {
+        part.uv += begin * gated_in_width(f);
+    if (state->slope.slope != NULL)
         part.slope = nonlinearity_state_from(ex, &state->slope, begin * f->n);
+    if (state->act.q != NULL) {
         part.act = qmatrix_rows(&state->act, begin, end);
         part.gate = qmatrix_rows(&state->gate, begin, end);
     }
@@ -56,12 +59,13 @@ typedef struct gated_job {
 static void forward_rows(void *arg, int64_t begin, int64_t end)
 {
     const gated_job *job = arg;
-    const int64_t n = job->f->n;
+    const int64_t n = job->f->n, width = gated_in_width(job->f);
     for (int64_t t = begin; t < end; t++) {
-        const float *u = job->in + t * 2 * n;
+        const float *u = job->in + t * width;
         float *g = job->out + t * n;
         job->ex->fk->activation_forward(g, u, n, job->f->act.kind);
-        job->ex->fk->multiply(g, g, u + n, n);
+        if (!job->f->plain)
+            job->ex->fk->multiply(g, g, u + n, n);
     }
 }
 
@@ -103,6 +107,10 @@ void gated_forward(exec *ex, float *g, const float *uv, int64_t rows, const gate
         exec_parallel(ex, rows, ROW_GRAIN, forward_rows, &job);
         return;
     }
+    if (f->plain) {
+        nonlinearity_forward(ex, g, uv, rows * f->n, &f->act, &state->slope);
+        return;
+    }
     job.scratch = exec_take(ex, rows * f->n, sizeof(float));
     exec_parallel(ex, rows, ROW_GRAIN, forward_rows_dfp, &job);
     keep(ex, &state->act, job.scratch, f->n, f, f->act_id, state->first_row);
@@ -141,11 +149,15 @@ static void backward_rows_dfp(void *arg, int64_t begin, int64_t end)
 static void backward_rows_float(void *arg, int64_t begin, int64_t end)
 {
     const gated_job *job = arg;
-    const int64_t n = job->f->n;
+    const int64_t n = job->f->n, width = gated_in_width(job->f);
     const float_kernels *fk = job->ex->fk;
     for (int64_t t = begin; t < end; t++) {
-        float *du = job->out + t * 2 * n;
-        const float *dg = job->in + t * n, *u = job->state->uv + t * 2 * n;
+        float *du = job->out + t * width;
+        const float *dg = job->in + t * n, *u = job->state->uv + t * width;
+        if (job->f->plain) {
+            fk->activation_backward(du, dg, u, n, job->f->act.kind);
+            continue;
+        }
         /* forward: g = f(u) v */
         fk->multiply(du, dg, u + n, n);
         fk->activation_backward(du, du, u, n, job->f->act.kind);
@@ -158,6 +170,10 @@ void gated_backward(exec *ex, float *duv, const float *dg, int64_t rows, const g
                     const gated_state *state)
 {
     gated_job job = {ex, duv, dg, NULL, f, state};
+    if (f->plain && keeps_mantissas(ex)) {
+        nonlinearity_backward(ex, duv, dg, rows * f->n, &f->act, &state->slope);
+        return;
+    }
     exec_parallel(ex, rows, ROW_GRAIN,
                   keeps_mantissas(ex) ? backward_rows_dfp : backward_rows_float, &job);
 }

@@ -17,6 +17,12 @@ void layernorm_bind(const exec *ex, layernorm *ln, arena *a, const char *name, i
         ex->arithmetic->layernorm->bind(ln, a);
 }
 
+void layernorm_offset(layernorm *ln, arena *a, float offset)
+{
+    ln->offset = offset;
+    ln->gain = offset == 0.0f ? NULL : arena_take(a, (size_t)ln->n, sizeof(float));
+}
+
 void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int64_t rows, int64_t n)
 {
     *state = (layernorm_state){.rstd = arena_take(a, (size_t)rows, sizeof(float))};
@@ -59,16 +65,22 @@ layernorm_gradient layernorm_gradient_rows(const layernorm_gradient *g, int64_t 
     return part;
 }
 
+static void make_gain(const exec *ex, layernorm *ln)
+{
+    for (int64_t j = 0; j < ln->n && ln->offset != 0.0f && !ex->dry; j++)
+        ln->gain[j] = ln->offset + ln->gamma->value[j];
+}
+
 void layernorm_prepare(exec *ex, layernorm *ln)
 {
-    if (ex->arithmetic->layernorm->set == NULL)
-        return;
     if (ln->version == ex->weight_version + 1 &&
         ln->version_stochastic == exec_stochastic_values(ex))
         return;
     ln->version = ex->weight_version + 1;
     ln->version_stochastic = exec_stochastic_values(ex);
-    ex->arithmetic->layernorm->set(ex, ln);
+    make_gain(ex, ln);
+    if (ex->arithmetic->layernorm->set != NULL)
+        ex->arithmetic->layernorm->set(ex, ln);
 }
 
 /* What comes before the rows of job->in. */

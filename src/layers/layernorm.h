@@ -12,7 +12,7 @@
  *   dgamma = sum_rows G x^q 2^(eG+ex)                 dbeta = sum_rows G 2^eG
  *
  * Without beta it is the RMS norm y = gamma x / sqrt(mean(x^2) + eps) [Zhang2019]: the same with 0
- * for S1, H1, the mean and beta.
+ * for S1, H1, the mean and beta.  Some models have 1 + gamma in gamma's place (layernorm_offset).
  *
  * b is num_format.norm_bits.  Exponents of Xq and G: per tensor, or per row in the row and block
  * modes (a row is where layer norm's sums end).  FORMATS.md (7).
@@ -29,6 +29,8 @@ typedef struct layernorm {
     int64_t n;
     float epsilon;
     param *gamma, *beta;       /* beta NULL: RMS norm */
+    float offset;              /* the gain is offset + gamma */
+    float *gain;               /* [n], where the offset is not 0; as gamma_q */
     int16_t *gamma_q, *beta_q; /* mapped once per change; owned by the model's arena */
     float gamma_scale, beta_scale;
     uint64_t version;
@@ -46,13 +48,15 @@ typedef struct layernorm_state {
 
 void layernorm_bind(const exec *ex, layernorm *ln, arena *a, const char *name, int id, param *gamma,
                     param *beta, int64_t n, float epsilon);
+/* Let the gain of ln, which is bound, be offset + gamma. */
+void layernorm_offset(layernorm *ln, arena *a, float offset);
 void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int64_t rows,
                           int64_t n);
 /* Rows from `begin` on of a state or a gradient (below) of n columns, in its storage. */
 layernorm_state layernorm_state_rows(const layernorm_state *state, int64_t n, int64_t begin);
 
-/* Map gamma and beta, once per change.  layernorm_forward does it where it was not done;
- * needed before a forward of several threads. */
+/* Make the gain, and map it and beta, once per change.  layernorm_forward does it where it was not
+ * done; needed before a forward of several threads. */
 void layernorm_prepare(exec *ex, layernorm *ln);
 
 /* y[rows][n]; y may be x. */

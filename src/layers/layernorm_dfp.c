@@ -52,7 +52,7 @@ static void set(exec *ex, layernorm *ln)
 {
     if (ex->dry)
         return;
-    ln->gamma_scale = map_vector(ex, ln->gamma_q, ln->gamma->value, ln->n, ln, 0);
+    ln->gamma_scale = map_vector(ex, ln->gamma_q, layernorm_gain(ln), ln->n, ln, 0);
     if (ln->beta != NULL) {
         ln->beta_scale = map_vector(ex, ln->beta_q, ln->beta->value, ln->n, ln, 1);
         return;

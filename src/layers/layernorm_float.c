@@ -14,7 +14,7 @@ static void forward_rows(void *arg, int64_t begin, int64_t end)
     for (int64_t t = begin; t < end; t++) {
         const int64_t at = t * ln->n;
         float *y = job->out + at, *xhat = job->state->xhat + at;
-        const float *x = job->in + at, *gamma = ln->gamma->value;
+        const float *x = job->in + at, *gamma = layernorm_gain(ln);
         job->state->rstd[t] =
             ln->beta == NULL
                 ? fk->rmsnorm_forward(y, xhat, x, gamma, ln->n, ln->epsilon)
@@ -27,10 +27,10 @@ static void output_rows(void *arg, int64_t begin, int64_t end)
     const norm_job *job = arg;
     const layernorm *ln = job->ln;
     for (int64_t t = begin; t < end; t++) {
-        const float *xhat = job->state->xhat + t * ln->n;
+        const float *xhat = job->state->xhat + t * ln->n, *gamma = layernorm_gain(ln);
         for (int64_t j = 0; j < ln->n; j++)
             job->out[t * ln->n + j] =
-                ln->gamma->value[j] * xhat[j] + (ln->beta == NULL ? 0.0f : ln->beta->value[j]);
+                gamma[j] * xhat[j] + (ln->beta == NULL ? 0.0f : ln->beta->value[j]);
     }
 }
 
@@ -41,7 +41,7 @@ static void backward_rows(void *arg, int64_t begin, int64_t end)
     const float_kernels *fk = job->ex->fk;
     for (int64_t t = begin; t < end; t++)
         (job->ln->beta == NULL ? fk->rmsnorm_backward : fk->layernorm_backward)(
-            job->out + t * n, job->in + t * n, job->state->xhat + t * n, job->ln->gamma->value,
+            job->out + t * n, job->in + t * n, job->state->xhat + t * n, layernorm_gain(job->ln),
             job->state->rstd[t], n);
 }
 

@@ -18,4 +18,10 @@ typedef struct norm_job {
     int tensor_exponent;
 } norm_job;
 
+/* [n]: what x^ is multiplied with. */
+MTS_INLINE const float *layernorm_gain(const layernorm *ln)
+{
+    return ln->offset != 0.0f ? ln->gain : ln->gamma->value;
+}
+
 #endif

@@ -1,52 +1,91 @@
 /* A decoder from token ids to hidden states, and back to the gradients.  See decoder.h. */
 #include "models/decoder.h"
 
-#include <jansson.h>
-
+#include "base/json_util.h"
 #include "models/decoder_internal.h"
 
-static const char *const model_types[] = {"llama", "mistral", "qwen2", NULL};
-
+/* Refuses what is not computed.  A head asks for tie_word_embeddings itself, so what the family
+ * means where that is absent becomes part of the object. */
 static mts_status check(mts_ctx *ctx, const char *file, json_t *json)
 {
-    decoder_config ignored;
-    return decoder_config_read(ctx, file, json, &ignored);
+    mts_status st = MTS_OK;
+    decoder_config c;
+    const json_t *tied = json_object_get(json, "tie_word_embeddings");
+    MTS_TRY(decoder_config_read(ctx, file, json, &c));
+    if (c.tied && (tied == NULL || json_is_null(tied)))
+        MTS_TRY(json_util_set(ctx, json, "tie_word_embeddings", json_true()));
+cleanup:
+    return st;
 }
 
-/* There is no dropout but that of attention, which has another key; every position is one type. */
+/* There is no dropout but that of attention, which has another key; every position is one type.
+ * The rest has other keys in some families. */
 static void complete(model_config *cfg)
 {
     const json_t *p = json_object_get(cfg->json, "attention_dropout");
+    mts_ctx checked = {0}; /* it was read before, without an error */
+    decoder_config c;
     cfg->hidden_dropout_prob = 0.0;
     cfg->attention_probs_dropout_prob = json_is_number(p) ? json_number_value(p) : 0.0;
+    if (decoder_config_read(&checked, "config.json", cfg->json, &c) == MTS_OK) {
+        cfg->intermediate_size = c.intermediate;
+        cfg->hidden_act = c.act;
+    }
 }
+
+/* What all decoders share. */
+#define DECODER_FUNCTIONS                                                                          \
+    .adapts = true, .usual_head = "next token", .check = check, .complete = complete,              \
+    .create = decoder_create, .destroy = decoder_destroy, .declare = decoder_declare,              \
+    .bind = decoder_bind, .bind_batch = decoder_bind_batch, .forward = decoder_forward,            \
+    .backward = decoder_backward
+
+static const char *const model_types[] = {"llama", "mistral", "qwen2", "qwen3", NULL};
+static const char *const gemma3_types[] = {"gemma3_text", NULL};
+static const char *const falcon_types[] = {"falcon", NULL};
 
 const model_class decoder_class = {
     .name = "Llama",
     .model_types = model_types,
     .prefix = "model.",
     .words = "model.embed_tokens.weight",
-    .adapts = true,
-    .usual_head = "next token",
-    .check = check,
-    .complete = complete,
-    .create = decoder_create,
-    .destroy = decoder_destroy,
-    .declare = decoder_declare,
-    .bind = decoder_bind,
-    .bind_batch = decoder_bind_batch,
-    .forward = decoder_forward,
-    .backward = decoder_backward,
+    DECODER_FUNCTIONS,
+};
+
+const model_class gemma3_class = {
+    .name = "Gemma3",
+    .model_types = gemma3_types,
+    .prefix = "model.",
+    .words = "model.embed_tokens.weight",
+    DECODER_FUNCTIONS,
+};
+
+const model_class falcon_class = {
+    .name = "Falcon",
+    .model_types = falcon_types,
+    .prefix = "transformer.",
+    .words = "transformer.word_embeddings.weight",
+    DECODER_FUNCTIONS,
 };
 
 /* ----------------------------------------------------------------------------- a batch ------- */
+
+static void bind_norm(exec *ex, decoder_norm *n, arena *kept, int64_t tokens)
+{
+    if (n->gamma != NULL)
+        layernorm_state_bind(ex, &n->state, kept, tokens, n->norm.n);
+}
 
 /* What the next layer's forward reads while the present one's is still needed in the backward. */
 static void bind_input(exec *ex, decoder_layer *layer, const sequences *seq, arena *kept)
 {
     const int64_t t = seq->tokens, w = layer->qkv.in;
     linear_input_bind(ex, &layer->x, kept, t, w);
-    layernorm_state_bind(ex, &layer->norm1_state, kept, t, w);
+    bind_norm(ex, &layer->norm1, kept, t);
+    if (layer->q_gamma != NULL) {
+        head_norm_bind(ex, &layer->q_norm, kept, t);
+        head_norm_bind(ex, &layer->k_norm, kept, t);
+    }
     attention_state_bind(ex, &layer->attention_state, kept, &layer->attention, t, seq->count);
 }
 
@@ -54,10 +93,12 @@ static void bind_inner(exec *ex, decoder_layer *layer, const sequences *seq, are
 {
     const int64_t t = seq->tokens, w = layer->qkv.in, f = layer->gated.n;
     linear_input_bind(ex, &layer->context, kept, t, layer->out.in);
-    layernorm_state_bind(ex, &layer->norm2_state, kept, t, w);
+    bind_norm(ex, &layer->out_norm, kept, t);
+    bind_norm(ex, &layer->norm2, kept, t);
     linear_input_bind(ex, &layer->y, kept, t, w);
     gated_state_bind(ex, &layer->gated_state, kept, &layer->gated, t);
     linear_input_bind(ex, &layer->g, kept, t, f);
+    bind_norm(ex, &layer->down_norm, kept, t);
 }
 
 /* Bind one part of what the layers keep, in `places` places that the layers use in turn. */
@@ -75,25 +116,55 @@ static void bind_part(decoder *d, exec *ex, const sequences *seq, arena *kept, i
     kept->used = end;
 }
 
+/* How many tables of rotary positions there are. */
+static int ropes(const decoder *d)
+{
+    return d->config.local_rope ? 2 : 1;
+}
+
 void decoder_bind_batch(model *m, exec *ex, const model_input *in, arena *kept)
 {
     decoder *d = (decoder *)m;
     const int64_t layers = m->cfg->num_hidden_layers, t = in->seq.tokens, w = m->cfg->hidden_size;
     const bool again = ex->training && m->options.recompute;
     const bool keep = ex->training && !again;
-    rope_table_bind(&d->rope, kept, &d->config.rope, in->seq.max_length);
-    layernorm_state_bind(ex, &d->final_norm_state, kept, t, w);
+    for (int k = 0; k < ropes(d); k++)
+        rope_table_bind(&d->rope[k], kept, &d->config.rope[k], in->seq.max_length);
+    bind_norm(ex, &d->final_norm, kept, t);
     d->inputs = again ? arena_take(kept, (size_t)(layers * t * w), sizeof(float)) : NULL;
     bind_part(d, ex, &in->seq, kept, keep ? layers : 2, bind_input);
     bind_part(d, ex, &in->seq, kept, keep ? layers : 1, bind_inner);
 }
 
 /* Turn q and k of qkv[tokens][in width], or their gradients back. */
-static void turn(const decoder *d, exec *ex, float *qkv, const model_input *in, bool backward)
+static void turn(const decoder_layer *layer, exec *ex, float *qkv, const model_input *in,
+                 bool backward)
 {
-    const attention *a = &d->layers[0].attention;
-    rope_apply(ex, &d->rope, qkv, attention_in_width(a), a->heads + a->kv_heads, a->head_dim,
-               in->positions, in->seq.tokens, backward);
+    const attention *a = &layer->attention;
+    const attention_columns c = attention_query_keys(a);
+    for (int64_t i = 0; i < c.runs; i++)
+        rope_apply(ex, layer->rope, qkv + i * c.stride, attention_in_width(a), c.heads, a->head_dim,
+                   in->positions, in->seq.tokens, backward);
+}
+
+/* h[n] *= the scale of words, forward and backward. */
+typedef struct scale_job {
+    float *h, scale;
+} scale_job;
+
+static void scale_piece(void *arg, int64_t begin, int64_t end)
+{
+    const scale_job *job = arg;
+    for (int64_t i = begin; i < end; i++)
+        job->h[i] *= job->scale;
+}
+
+static void scale_words(const decoder *d, exec *ex, float *h, int64_t tokens)
+{
+    enum { GRAIN = 1 << 13 };
+    scale_job job = {h, d->config.embedding_scale};
+    if (job.scale != 1.0f)
+        exec_parallel(ex, tokens * d->base.cfg->hidden_size, GRAIN, scale_piece, &job);
 }
 
 /* Where the input of layer l is kept for recomputation, or NULL. */
@@ -108,7 +179,7 @@ static void attend(decoder *d, exec *ex, decoder_forward_rows *rows, int64_t l, 
 {
     decoder_layer *layer = &d->layers[l];
     float *context = linear_input_source(&layer->context, mixed);
-    turn(d, ex, rows->qkv, in, false);
+    turn(layer, ex, rows->qkv, in, false);
     attention_forward(ex, context, rows->qkv, &in->seq, &layer->attention, &layer->attention_state);
     rows->mixed = context;
 }
@@ -121,8 +192,10 @@ void decoder_forward(model *m, exec *ex, const model_input *in, float *h)
     float *mixed = exec_take(ex, t * d->layers[0].out.in, sizeof(float));
     float *qkv = exec_take(ex, t * d->layers[0].qkv.out, sizeof(float));
     decoder_forward_rows rows = {.model = d, .after = -1, .before = 0, .h = h};
-    rope_table_fill(ex, &d->rope, &d->config.rope);
+    for (int k = 0; k < ropes(d); k++)
+        rope_table_fill(ex, &d->rope[k], &d->config.rope[k]);
     embedding_forward(ex, h, in->ids, t, &d->word, false);
+    scale_words(d, ex, h, t);
     rows.qkv = attention_source(&d->layers[0].attention_state, qkv);
     rows.input = input_of(d, in, 0);
     decoder_rows_forward(&rows, ex, t);
@@ -136,7 +209,7 @@ void decoder_forward(model *m, exec *ex, const model_input *in, float *h)
         }
         decoder_rows_forward(&rows, ex, t);
     }
-    layernorm_forward(ex, h, h, t, &d->final_norm, &d->final_norm_state);
+    layernorm_forward(ex, h, h, t, &d->final_norm.norm, &d->final_norm.state);
     exec_release(ex, mark);
 }
 
@@ -168,8 +241,8 @@ void decoder_backward(model *m, exec *ex, const model_input *in, float *dh)
     const size_t mark = exec_mark(ex);
     decoder_gradients g;
     embedding_gradient words;
-    /* forward: out = RMS(h) */
-    layernorm_backward(ex, dh, dh, t, &d->final_norm, &d->final_norm_state);
+    /* forward: out = N(h) */
+    layernorm_backward(ex, dh, dh, t, &d->final_norm.norm, &d->final_norm.state);
     decoder_gradients_take(d, ex, &g, dh, t);
     for (int64_t l = m->cfg->num_hidden_layers - 1; l >= 0; l--) {
         decoder_layer *layer = &d->layers[l];
@@ -178,10 +251,11 @@ void decoder_backward(model *m, exec *ex, const model_input *in, float *dh)
         decoder_rows_backward(d, ex, l, &g, t);
         attention_backward(ex, g.qkv, g.mixed, &in->seq, &layer->attention,
                            &layer->attention_state);
-        turn(d, ex, g.qkv, in, true);
+        turn(layer, ex, g.qkv, in, true);
     }
     decoder_rows_backward(d, ex, -1, &g, t);
-    /* forward: h = word */
+    /* forward: h = word, scaled */
+    scale_words(d, ex, dh, t);
     const bool accumulate = ex->accumulate_grads;
     ex->accumulate_grads = accumulate || m->words_shared;
     embedding_map_gradient(ex, &words, dh, t, w, &d->word);

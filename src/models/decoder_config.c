@@ -1,33 +1,14 @@
-/* config.json of a decoder.  See decoder_config.h. */
+/* config.json of a decoder: what all families say alike.  See decoder_config.h. */
 #include "models/decoder_config.h"
 
 #include <string.h>
 
 #include "base/json_util.h"
+#include "models/decoder_family.h"
 
 enum { HEAD_DIM_MAX = 1024, POSITIONS_MAX = 1 << 30 };
 
-/* What the families differ in where config.json does not say it: transformers' defaults. */
-typedef struct family {
-    const char *model_type;
-    bool qkv_bias;
-    double rope_theta;
-} family;
-
-static const family families[] = {
-    {"llama", false, 1e4},
-    {"mistral", false, 1e4},
-    {"qwen2", true, 1e4},
-};
-
-static const family *family_of(const json_t *json)
-{
-    const char *type = json_string_value(json_object_get(json, "model_type"));
-    for (size_t i = 0; type != NULL && i < sizeof families / sizeof families[0]; i++)
-        if (strcmp(families[i].model_type, type) == 0)
-            return &families[i];
-    return &families[0];
-}
+/* --------------------------------------------------------------------- rotary positions ------ */
 
 /* rope: an object of config.json that may hold the kind of scaling and its numbers. */
 static mts_status read_scaling(mts_ctx *ctx, const char *file, const json_t *rope, rope_options *o)
@@ -58,50 +39,102 @@ cleanup:
     return st;
 }
 
-static mts_status read_rope(mts_ctx *ctx, const char *file, const json_t *json, decoder_config *c)
+/* One of rope_parameters: scaling and base, and *share of a head's numbers that turn. */
+static mts_status read_parameters(mts_ctx *ctx, const char *file, const json_t *rope,
+                                  rope_options *o, double *share)
 {
     mts_status st = MTS_OK;
-    const json_t *parameters = json_object_get(json, "rope_parameters");
-    const json_t *scaling = json_object_get(json, "rope_scaling");
-    double partial = 1.0;
-    c->rope = (rope_options){.base = family_of(json)->rope_theta,
-                             .factor = 1.0,
-                             .low_factor = 1.0,
-                             .high_factor = 4.0,
-                             .original_length = 8192};
-    MTS_TRY(json_util_real(ctx, file, json, "rope_theta", 1, 1e12, &c->rope.base));
-    MTS_TRY(json_util_real(ctx, file, json, "partial_rotary_factor", 0, 1, &partial));
-    if (scaling != NULL && !json_is_null(scaling))
-        MTS_TRY(read_scaling(ctx, file, scaling, &c->rope));
-    if (parameters != NULL && !json_is_null(parameters)) {
-        MTS_TRY(read_scaling(ctx, file, parameters, &c->rope));
-        MTS_TRY(json_util_real(ctx, file, parameters, "rope_theta", 1, 1e12, &c->rope.base));
-        MTS_TRY(json_util_real(ctx, file, parameters, "partial_rotary_factor", 0, 1, &partial));
-    }
-    c->rope.dims = (int64_t)((double)c->head_dim * partial) / 2 * 2;
+    MTS_TRY(read_scaling(ctx, file, rope, o));
+    MTS_TRY(json_util_real(ctx, file, rope, "rope_theta", 1, 1e12, &o->base));
+    MTS_TRY(json_util_real(ctx, file, rope, "partial_rotary_factor", 0, 1, share));
 cleanup:
     return st;
 }
 
-/* What these architectures may say and this code does not do. */
-static mts_status check_rest(mts_ctx *ctx, const char *file, const json_t *json)
+/* rope_parameters, one object for each type of layers; either may be absent or null. */
+static mts_status read_by_type(mts_ctx *ctx, const char *file, const json_t *parameters,
+                               decoder_config *c, double share[2])
+{
+    static const char *const types[] = {"full_attention", "sliding_attention"};
+    mts_status st = MTS_OK;
+    bool found = json_object_size(parameters) == 0;
+    for (int k = 0; k < 2; k++) {
+        const json_t *rope = json_object_get(parameters, types[k]);
+        found = found || rope != NULL;
+        if (rope != NULL && !json_is_null(rope))
+            MTS_TRY(read_parameters(ctx, file, rope, &c->rope[k], &share[k]));
+    }
+    MTS_CHECK(found, MTS_ERR_UNSUPPORTED,
+              "%s: rope_parameters: expected full_attention and sliding_attention", file);
+cleanup:
+    return st;
+}
+
+/* rope_parameters, the same for all layers. */
+static mts_status read_for_all(mts_ctx *ctx, const char *file, const json_t *parameters,
+                               decoder_config *c, double share[2])
 {
     mts_status st = MTS_OK;
-    bool use_window = true;
-    int64_t positions = 2048, window = 0;
-    double dropout = 0.0;
-    MTS_TRY(json_util_bool(ctx, file, json, "use_sliding_window", &use_window));
-    MTS_TRY(json_util_int(ctx, file, json, "sliding_window", 0, POSITIONS_MAX, &window));
+    MTS_CHECK(json_object_get(parameters, "full_attention") == NULL &&
+                  json_object_get(parameters, "sliding_attention") == NULL,
+              MTS_ERR_UNSUPPORTED,
+              "%s: rope_parameters: expected the same for all layers of a model of this type",
+              file);
+    MTS_TRY(read_parameters(ctx, file, parameters, &c->rope[0], &share[0]));
+cleanup:
+    return st;
+}
+
+static mts_status read_rope(mts_ctx *ctx, const char *file, const json_t *json,
+                            const decoder_family *f, decoder_config *c)
+{
+    mts_status st = MTS_OK;
+    const json_t *parameters = json_object_get(json, "rope_parameters");
+    const json_t *scaling = json_object_get(json, "rope_scaling");
+    double share[2] = {1.0, 1.0};
+    int64_t positions = 2048;
     MTS_TRY(
         json_util_int(ctx, file, json, "max_position_embeddings", 1, POSITIONS_MAX, &positions));
-    MTS_TRY(json_util_real(ctx, file, json, "attention_dropout", 0, 1, &dropout));
-    if (strncmp(family_of(json)->model_type, "qwen", 4) == 0 &&
-        json_object_get(json, "use_sliding_window") == NULL)
-        use_window = false;
-    MTS_CHECK(!use_window || window == 0 || window >= positions, MTS_ERR_UNSUPPORTED,
-              "%s: sliding_window: windows of attention are not supported, found %lld of %lld "
-              "positions",
-              file, (long long)window, (long long)positions);
+    c->rope[0] = (rope_options){.base = f->rope_base,
+                                .factor = 1.0,
+                                .low_factor = 1.0,
+                                .high_factor = 4.0,
+                                .original_length = (double)positions};
+    c->rope[1] = c->rope[0];
+    c->rope[1].base = f->local_rope_base;
+    c->local_rope = f->local_rope_base > 0.0;
+    MTS_TRY(json_util_real(ctx, file, json, "rope_theta", 1, 1e12, &c->rope[0].base));
+    if (c->local_rope)
+        MTS_TRY(json_util_real(ctx, file, json, "rope_local_base_freq", 1, 1e12, &c->rope[1].base));
+    MTS_TRY(json_util_real(ctx, file, json, "partial_rotary_factor", 0, 1, &share[0]));
+    share[1] = share[0];
+    if (scaling != NULL && !json_is_null(scaling))
+        MTS_TRY(read_scaling(ctx, file, scaling, &c->rope[0]));
+    if (parameters != NULL && !json_is_null(parameters))
+        MTS_TRY((c->local_rope ? read_by_type : read_for_all)(ctx, file, parameters, c, share));
+    for (int k = 0; k < 2; k++)
+        c->rope[k].dims = c->alibi ? 0 : (int64_t)((double)c->head_dim * share[k]) / 2 * 2;
+cleanup:
+    return st;
+}
+
+/* ------------------------------------------------------------------------------- the rest ---- */
+
+static mts_status read_sizes(mts_ctx *ctx, const char *file, const json_t *json,
+                             const decoder_family *f, decoder_config *c)
+{
+    mts_status st = MTS_OK;
+    int64_t heads = 1, hidden = 1;
+    MTS_TRY(json_util_int(ctx, file, json, "num_attention_heads", 1, 1024, &heads));
+    MTS_TRY(json_util_int(ctx, file, json, "hidden_size", 1, 65536, &hidden));
+    c->kv_heads = heads;
+    c->head_dim = f->head_dim > 0 ? f->head_dim : hidden / heads > 0 ? hidden / heads : 1;
+    MTS_TRY(json_util_int(ctx, file, json, "num_key_value_heads", 1, 1024, &c->kv_heads));
+    MTS_TRY(json_util_int(ctx, file, json, "head_dim", 1, HEAD_DIM_MAX, &c->head_dim));
+    MTS_CHECK(heads % c->kv_heads == 0, MTS_ERR_BAD_FILE,
+              "%s: num_key_value_heads: expected a divisor of %lld, the heads, found %lld", file,
+              (long long)heads, (long long)c->kv_heads);
+    MTS_TRY(json_util_int(ctx, file, json, "intermediate_size", 1, 1 << 20, &c->intermediate));
 cleanup:
     return st;
 }
@@ -110,29 +143,21 @@ mts_status decoder_config_read(mts_ctx *ctx, const char *file, const json_t *jso
                                decoder_config *out)
 {
     mts_status st = MTS_OK;
-    const family *f = family_of(json);
-    int64_t heads = 1, hidden = 1;
-    double eps = 1e-6;
-    *out = (decoder_config){.qkv_bias = f->qkv_bias};
-    MTS_TRY(json_util_int(ctx, file, json, "num_attention_heads", 1, 1024, &heads));
-    MTS_TRY(json_util_int(ctx, file, json, "hidden_size", 1, 65536, &hidden));
-    out->kv_heads = heads;
-    out->head_dim = hidden / heads > 0 ? hidden / heads : 1;
-    MTS_TRY(json_util_int(ctx, file, json, "num_key_value_heads", 1, 1024, &out->kv_heads));
-    MTS_TRY(json_util_int(ctx, file, json, "head_dim", 1, HEAD_DIM_MAX, &out->head_dim));
-    MTS_CHECK(heads % out->kv_heads == 0, MTS_ERR_BAD_FILE,
-              "%s: num_key_value_heads: expected a divisor of %lld, the heads, found %lld", file,
-              (long long)heads, (long long)out->kv_heads);
-    MTS_TRY(json_util_real(ctx, file, json, "rms_norm_eps", 1e-30, 0.1, &eps));
+    const decoder_family *f =
+        decoder_family_find(json_string_value(json_object_get(json, "model_type")));
+    double eps = f->eps, dropout = 0.0;
+    *out = (decoder_config){
+        .names = *f->names, .act = f->act, .gated = true, .tied = f->tied, .embedding_scale = 1.0f};
+    MTS_TRY(read_sizes(ctx, file, json, f, out));
+    MTS_TRY(model_config_read_act(ctx, file, json, f->act_key, &out->act));
+    MTS_TRY(json_util_real(ctx, file, json, f->eps_key, 1e-30, 0.1, &eps));
     out->norm_eps = (float)eps;
-    if (!f->qkv_bias) {
-        MTS_TRY(json_util_bool(ctx, file, json, "attention_bias", &out->qkv_bias));
-        out->out_bias = out->qkv_bias;
-    }
-    MTS_TRY(json_util_bool(ctx, file, json, "mlp_bias", &out->mlp_bias));
     MTS_TRY(json_util_bool(ctx, file, json, "tie_word_embeddings", &out->tied));
-    MTS_TRY(read_rope(ctx, file, json, out));
-    MTS_TRY(check_rest(ctx, file, json));
+    MTS_TRY(json_util_real(ctx, file, json, "attention_dropout", 0, 1, &dropout));
+    MTS_TRY(f->read(ctx, file, json, out));
+    MTS_CHECK(out->intermediate > 0, MTS_ERR_BAD_FILE,
+              "%s: intermediate_size: expected, but absent", file);
+    MTS_TRY(read_rope(ctx, file, json, f, out));
 cleanup:
     return st;
 }

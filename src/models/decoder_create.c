@@ -1,23 +1,29 @@
-/* Making a decoder: its parameters, and layers bound to them.  See decoder.h. */
+/* Making a decoder: memory of its own, and layers bound to their parameters.  See decoder.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "layers/alibi.h"
 #include "models/decoder_internal.h"
 
-#include <math.h>
-#include <stdio.h>
-
-enum { NAME_BYTES = 64, NAMES_PER_LAYER = 8 };
+enum { NAME_BYTES = 64, NAMES_PER_LAYER = 12 };
 
 mts_status decoder_create(mts_ctx *ctx, const model_config *cfg, const model_options *options,
                           model **out)
 {
     mts_status st = MTS_OK;
     const size_t layers = (size_t)cfg->num_hidden_layers;
+    const int64_t heads = cfg->num_attention_heads;
     decoder *d = NULL;
     *out = NULL;
     MTS_TRY(mem_calloc(ctx, &d, 1, sizeof *d, "model"));
-    d->base = (model){.class = &decoder_class, .cfg = cfg, .options = *options};
+    d->base = (model){.class = model_class_of_config(cfg), .cfg = cfg, .options = *options};
     MTS_TRY(decoder_config_read(ctx, "config.json", cfg->json, &d->config));
     MTS_TRY(mem_calloc(ctx, &d->layers, layers, sizeof *d->layers, "layers"));
     MTS_TRY(mem_calloc(ctx, &d->names, layers * NAMES_PER_LAYER, NAME_BYTES, "layer names"));
+    if (d->config.alibi) {
+        MTS_TRY(mem_calloc(ctx, &d->slopes, (size_t)heads, sizeof *d->slopes, "slopes"));
+        alibi_slopes(d->slopes, heads);
+    }
     *out = &d->base;
     d = NULL;
 cleanup:
@@ -33,198 +39,163 @@ void decoder_destroy(model *m)
         return;
     mem_free(d->layers);
     mem_free(d->names);
+    mem_free(d->slopes);
     mem_free(d);
-}
-
-/* ---------------------------------------------------------------------------- parameters ---- */
-
-static param *declare_weight(param_list *list, int64_t l, const char *what, int64_t rows,
-                             int64_t cols)
-{
-    return param_declare(list, PARAM_WEIGHT, rows, cols, "model.layers.%lld.%s.weight",
-                         (long long)l, what);
-}
-
-/* NULL unless `there`. */
-static param *declare_bias(param_list *list, bool there, int64_t l, const char *what, int64_t n)
-{
-    return there ? param_declare(list, PARAM_BIAS, 0, n, "model.layers.%lld.%s.bias", (long long)l,
-                                 what)
-                 : NULL;
-}
-
-static param *declare_norm(param_list *list, int64_t l, const char *what, int64_t n)
-{
-    return param_declare(list, PARAM_NORM, 0, n, "model.layers.%lld.%s.weight", (long long)l, what);
-}
-
-/* Query, key and value behind each other act as one matrix, and so do gate and up. */
-static void declare_layer(const decoder *d, int64_t l, decoder_layer_params *p, param_list *list)
-{
-    const model_config *cfg = d->base.cfg;
-    const decoder_config *c = &d->config;
-    const int64_t w = cfg->hidden_size, f = cfg->intermediate_size;
-    const int64_t q = cfg->num_attention_heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-    p->qkv_weight = declare_weight(list, l, "self_attn.q_proj", q, w);
-    declare_weight(list, l, "self_attn.k_proj", kv, w);
-    declare_weight(list, l, "self_attn.v_proj", kv, w);
-    p->qkv_bias = declare_bias(list, c->qkv_bias, l, "self_attn.q_proj", q);
-    declare_bias(list, c->qkv_bias, l, "self_attn.k_proj", kv);
-    declare_bias(list, c->qkv_bias, l, "self_attn.v_proj", kv);
-    p->out_weight = declare_weight(list, l, "self_attn.o_proj", w, q);
-    p->out_bias = declare_bias(list, c->out_bias, l, "self_attn.o_proj", w);
-    p->gate_weight = declare_weight(list, l, "mlp.gate_proj", f, w);
-    declare_weight(list, l, "mlp.up_proj", f, w);
-    p->gate_bias = declare_bias(list, c->mlp_bias, l, "mlp.gate_proj", f);
-    declare_bias(list, c->mlp_bias, l, "mlp.up_proj", f);
-    p->down_weight = declare_weight(list, l, "mlp.down_proj", w, f);
-    p->down_bias = declare_bias(list, c->mlp_bias, l, "mlp.down_proj", w);
-    p->norm1_gamma = declare_norm(list, l, "input_layernorm", w);
-    p->norm2_gamma = declare_norm(list, l, "post_attention_layernorm", w);
-}
-
-/* The adapter of a layer whose weight is made of these modules, each with so many outputs: a part
- * for each that is a target; a's behind each other, then b's. */
-static void declare_adapter(const decoder *d, int64_t l, low_rank *lr, const char *const *modules,
-                            const int64_t *outs, int count, int64_t in, param_list *list)
-{
-    const adapter_options *o = &d->base.options.adapter;
-    const param_part before = list->part;
-    const char *name[LOW_RANK_PARTS];
-    char full[PARAM_NAME_BYTES];
-    int64_t first = 0;
-    *lr = (low_rank){.rank = o->rank, .scale = o->scale, .alpha = o->alpha};
-    for (int i = 0; i < count && o->rank > 0; first += outs[i++]) {
-        snprintf(full, sizeof full, "model.layers.%lld.%s", (long long)l, modules[i]);
-        if (!model_adapts_module(o, full))
-            continue;
-        name[lr->count] = modules[i];
-        lr->part[lr->count++] = (low_rank_part){.first = first, .out = outs[i]};
-    }
-    list->part = PARAM_ADAPTER;
-    for (int p = 0; p < lr->count; p++) {
-        param *a = param_declare(list, PARAM_WEIGHT, o->rank, in,
-                                 "model.layers.%lld.%s.lora_A.weight", (long long)l, name[p]);
-        lr->part[p].a = a;
-        if (a != NULL) {
-            a->init_bound = 1.0f / sqrtf((float)in);
-            a->ranks = PARAM_RANKS_ROWS;
-        }
-    }
-    for (int p = 0; p < lr->count; p++) {
-        param *b = param_declare(list, PARAM_WEIGHT, lr->part[p].out, o->rank,
-                                 "model.layers.%lld.%s.lora_B.weight", (long long)l, name[p]);
-        lr->part[p].b = b;
-        if (b != NULL)
-            b->ranks = PARAM_RANKS_COLS;
-    }
-    list->part = before;
-}
-
-static void declare_adapters(decoder *d, int64_t l, param_list *list)
-{
-    static const char *const qkv[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"};
-    static const char *const out[] = {"self_attn.o_proj"};
-    static const char *const gate_up[] = {"mlp.gate_proj", "mlp.up_proj"};
-    static const char *const down[] = {"mlp.down_proj"};
-    const model_config *cfg = d->base.cfg;
-    decoder_layer *layer = &d->layers[l];
-    const int64_t w = cfg->hidden_size, f = cfg->intermediate_size;
-    const int64_t q = cfg->num_attention_heads * d->config.head_dim;
-    const int64_t kv = d->config.kv_heads * d->config.head_dim;
-    declare_adapter(d, l, &layer->qkv_adapter, qkv, (const int64_t[]){q, kv, kv}, 3, w, list);
-    declare_adapter(d, l, &layer->out_adapter, out, &w, 1, q, list);
-    declare_adapter(d, l, &layer->gate_up_adapter, gate_up, (const int64_t[]){f, f}, 2, w, list);
-    declare_adapter(d, l, &layer->down_adapter, down, &w, 1, f, list);
-}
-
-void decoder_declare(model *m, param_list *list)
-{
-    decoder *d = (decoder *)m;
-    const model_config *cfg = m->cfg;
-    d->word_table = param_declare(list, PARAM_WEIGHT, cfg->vocab_size, cfg->hidden_size,
-                                  "model.embed_tokens.weight");
-    for (int64_t l = 0; l < cfg->num_hidden_layers; l++)
-        declare_layer(d, l, &d->layers[l].params, list);
-    d->final_gamma = param_declare(list, PARAM_NORM, 0, cfg->hidden_size, "model.norm.weight");
-    for (int64_t l = 0; l < cfg->num_hidden_layers; l++)
-        declare_adapters(d, l, list);
 }
 
 /* --------------------------------------------------------------------------------- layers ---- */
 
-/* The next name of the model's pool, e.g. "layers.3.mlp.down_proj". */
-static const char *make_name(decoder *d, int64_t *used, int64_t layer, const char *what)
+/* What is bound now: layer l of d, and how many names of its pool are used. */
+typedef struct binding {
+    decoder *d;
+    exec *ex;
+    arena *packed;
+    int64_t l, used;
+} binding;
+
+/* What is behind the last point of a module's name. */
+static const char *last_word(const char *name)
 {
-    char *name = d->names + *used * NAME_BYTES;
-    *used += 1;
-    snprintf(name, NAME_BYTES, "layers.%lld.%s", (long long)layer, what);
+    return strrchr(name, '.') + 1;
+}
+
+/* The next name of the model's pool, e.g. "layers.3.mlp.down_proj". */
+static const char *make_name(binding *b, const char *what)
+{
+    char *name = b->d->names + b->used * NAME_BYTES;
+    b->used += 1;
+    snprintf(name, NAME_BYTES, "%s.%lld.%s", last_word(b->d->config.names.layers), (long long)b->l,
+             what);
     return name;
 }
 
-static void bind_adapter(exec *ex, low_rank *lr, linear *lin, arena *packed, int first_id)
+static int stream(const binding *b, int which)
 {
-    if (lr->count > 0)
-        low_rank_bind(ex, lr, lin, packed, first_id);
+    return decoder_stream(b->l, which);
 }
 
-static void bind_layer(decoder *d, exec *ex, arena *packed, int64_t l, int64_t *used)
+/* A norm over the hidden size, if it is there. */
+static void bind_norm(binding *b, decoder_norm *n, const char *name, int id)
 {
-    const model_config *cfg = d->base.cfg;
+    const decoder_config *c = &b->d->config;
+    if (n->gamma == NULL)
+        return;
+    layernorm_bind(b->ex, &n->norm, b->packed, name, id, n->gamma, n->beta,
+                   b->d->base.cfg->hidden_size, c->norm_eps);
+    layernorm_offset(&n->norm, b->packed, c->norm_offset);
+}
+
+static void bind_norms(binding *b, decoder_layer *layer)
+{
+    const decoder_names *n = &b->d->config.names;
+    const char *second = n->norm2 == NULL ? n->norm1 : n->norm2;
+    bind_norm(b, &layer->norm1, make_name(b, n->norm1), stream(b, DECODER_STREAM_NORM1));
+    bind_norm(b, &layer->norm2, make_name(b, second), stream(b, DECODER_STREAM_NORM2));
+    if (n->out_norm != NULL)
+        bind_norm(b, &layer->out_norm, make_name(b, n->out_norm),
+                  decoder_more_stream(b->d, b->l, DECODER_STREAM_OUT_NORM));
+    if (n->down_norm != NULL)
+        bind_norm(b, &layer->down_norm, make_name(b, n->down_norm),
+                  decoder_more_stream(b->d, b->l, DECODER_STREAM_DOWN_NORM));
+}
+
+/* The norm of `heads` heads from number `first` of qkv on, if it is there. */
+static void bind_head_norm(binding *b, head_norm *h, const char *name, int which, param *gamma,
+                           int64_t first, int64_t heads)
+{
+    const decoder_config *c = &b->d->config;
+    const attention *a = &b->d->layers[b->l].attention;
+    if (gamma == NULL)
+        return;
+    *h = (head_norm){.first = first * a->head_dim, .heads = heads, .ld = attention_in_width(a)};
+    layernorm_bind(b->ex, &h->norm, b->packed, make_name(b, name),
+                   decoder_more_stream(b->d, b->l, which), gamma, NULL, a->head_dim, c->norm_eps);
+    layernorm_offset(&h->norm, b->packed, c->norm_offset);
+}
+
+static void bind_attention(binding *b, decoder_layer *layer)
+{
+    decoder *d = b->d;
     const decoder_config *c = &d->config;
-    decoder_layer *layer = &d->layers[l];
-    const decoder_layer_params *p = &layer->params;
-    const int64_t w = cfg->hidden_size, f = cfg->intermediate_size;
+    const bool windowed = c->windowed[b->l];
     layer->attention = (attention){
-        .name = make_name(d, used, l, "self_attn"),
-        .id = decoder_stream(l, DECODER_STREAM_ATTENTION),
-        .heads = cfg->num_attention_heads,
+        .name = make_name(b, c->names.attention),
+        .id = stream(b, DECODER_STREAM_ATTENTION),
+        .heads = d->base.cfg->num_attention_heads,
         .kv_heads = c->kv_heads,
         .head_dim = c->head_dim,
         .causal = true,
+        .window = windowed ? c->window : 0,
+        .grouped = c->fused_qkv,
+        .scale = c->attention_scale,
+        .slopes = d->slopes,
         .dropout = d->base.options.dropout.attention,
+    };
+    const attention *a = &layer->attention;
+    layer->rope = &d->rope[windowed && c->local_rope ? 1 : 0];
+    bind_head_norm(b, &layer->q_norm, c->names.q_norm, DECODER_STREAM_Q_NORM, layer->q_gamma, 0,
+                   a->heads);
+    bind_head_norm(b, &layer->k_norm, c->names.k_norm, DECODER_STREAM_K_NORM, layer->k_gamma,
+                   a->heads, a->kv_heads);
+}
+
+/* A linear layer, its adapter and its input. */
+static void bind_linear(binding *b, linear *lin, const char *name, int id, param *weight,
+                        param *bias, int64_t out, int64_t in)
+{
+    linear_bind(b->ex, lin, b->packed, make_name(b, name), stream(b, id), weight, bias, out, in);
+}
+
+static void bind_adapter(binding *b, low_rank *lr, linear *lin, int first)
+{
+    if (lr->count > 0)
+        low_rank_bind(b->ex, lr, lin, b->packed, stream(b, first));
+}
+
+static void bind_layer(binding *b)
+{
+    const model_config *cfg = b->d->base.cfg;
+    const decoder_config *c = &b->d->config;
+    decoder_layer *layer = &b->d->layers[b->l];
+    const decoder_layer_params *p = &layer->params;
+    const int64_t w = cfg->hidden_size, f = c->intermediate;
+    bind_attention(b, layer);
+    layer->gated = (gated){
+        .name = make_name(b, c->names.mlp),
+        .act = {stream(b, DECODER_STREAM_SLOPE), model_act_kind(c->act)},
+        .act_id = stream(b, DECODER_STREAM_ACT),
+        .gate_id = stream(b, DECODER_STREAM_GATE),
+        .n = f,
+        .plain = !c->gated,
     };
     const int64_t in = attention_in_width(&layer->attention);
     const int64_t out = attention_out_width(&layer->attention);
-    linear_bind(ex, &layer->qkv, packed, make_name(d, used, l, "self_attn.qkv_proj"),
-                decoder_stream(l, DECODER_STREAM_QKV), p->qkv_weight, p->qkv_bias, in, w);
-    linear_bind(ex, &layer->out, packed, make_name(d, used, l, "self_attn.o_proj"),
-                decoder_stream(l, DECODER_STREAM_OUT), p->out_weight, p->out_bias, w, out);
-    linear_bind(ex, &layer->gate_up, packed, make_name(d, used, l, "mlp.gate_up_proj"),
-                decoder_stream(l, DECODER_STREAM_GATE_UP), p->gate_weight, p->gate_bias, 2 * f, w);
-    linear_bind(ex, &layer->down, packed, make_name(d, used, l, "mlp.down_proj"),
-                decoder_stream(l, DECODER_STREAM_DOWN), p->down_weight, p->down_bias, w, f);
-    layernorm_bind(ex, &layer->norm1, packed, make_name(d, used, l, "input_layernorm"),
-                   decoder_stream(l, DECODER_STREAM_NORM1), p->norm1_gamma, NULL, w, c->norm_eps);
-    layernorm_bind(ex, &layer->norm2, packed, make_name(d, used, l, "post_attention_layernorm"),
-                   decoder_stream(l, DECODER_STREAM_NORM2), p->norm2_gamma, NULL, w, c->norm_eps);
-    layer->gated =
-        (gated){.name = make_name(d, used, l, "mlp"),
-                .act = {decoder_stream(l, DECODER_STREAM_SLOPE), model_act_kind(cfg->hidden_act)},
-                .act_id = decoder_stream(l, DECODER_STREAM_ACT),
-                .gate_id = decoder_stream(l, DECODER_STREAM_GATE),
-                .n = f};
-    bind_adapter(ex, &layer->qkv_adapter, &layer->qkv, packed,
-                 decoder_stream(l, DECODER_STREAM_QKV_ADAPTER));
-    bind_adapter(ex, &layer->out_adapter, &layer->out, packed,
-                 decoder_stream(l, DECODER_STREAM_OUT_ADAPTER));
-    bind_adapter(ex, &layer->gate_up_adapter, &layer->gate_up, packed,
-                 decoder_stream(l, DECODER_STREAM_GATE_UP_ADAPTER));
-    bind_adapter(ex, &layer->down_adapter, &layer->down, packed,
-                 decoder_stream(l, DECODER_STREAM_DOWN_ADAPTER));
-    linear_input_name(&layer->x, &layer->qkv, decoder_stream(l, DECODER_STREAM_X));
-    linear_input_name(&layer->context, &layer->out, decoder_stream(l, DECODER_STREAM_CONTEXT));
-    linear_input_name(&layer->y, &layer->gate_up, decoder_stream(l, DECODER_STREAM_Y));
-    linear_input_name(&layer->g, &layer->down, decoder_stream(l, DECODER_STREAM_G));
+    bind_linear(b, &layer->qkv, c->names.qkv_report, DECODER_STREAM_QKV, p->qkv_weight, p->qkv_bias,
+                in, w);
+    bind_linear(b, &layer->out, c->names.out, DECODER_STREAM_OUT, p->out_weight, p->out_bias, w,
+                out);
+    bind_linear(b, &layer->up, c->names.up_report, DECODER_STREAM_GATE_UP, p->up_weight, p->up_bias,
+                gated_in_width(&layer->gated), w);
+    bind_linear(b, &layer->down, c->names.down, DECODER_STREAM_DOWN, p->down_weight, p->down_bias,
+                w, f);
+    bind_norms(b, layer);
+    bind_adapter(b, &layer->qkv_adapter, &layer->qkv, DECODER_STREAM_QKV_ADAPTER);
+    bind_adapter(b, &layer->out_adapter, &layer->out, DECODER_STREAM_OUT_ADAPTER);
+    bind_adapter(b, &layer->up_adapter, &layer->up, DECODER_STREAM_GATE_UP_ADAPTER);
+    bind_adapter(b, &layer->down_adapter, &layer->down, DECODER_STREAM_DOWN_ADAPTER);
+    linear_input_name(&layer->x, &layer->qkv, stream(b, DECODER_STREAM_X));
+    linear_input_name(&layer->context, &layer->out, stream(b, DECODER_STREAM_CONTEXT));
+    linear_input_name(&layer->y, &layer->up, stream(b, DECODER_STREAM_Y));
+    linear_input_name(&layer->g, &layer->down, stream(b, DECODER_STREAM_G));
 }
 
 void decoder_bind(model *m, exec *ex, arena *packed)
 {
     decoder *d = (decoder *)m;
-    int64_t used = 0;
-    embedding_init(&d->word, "embed_tokens", DECODER_STREAM_WORD, d->word_table);
-    layernorm_bind(ex, &d->final_norm, packed, "norm", DECODER_STREAM_FINAL_NORM, d->final_gamma,
-                   NULL, m->cfg->hidden_size, d->config.norm_eps);
-    for (int64_t l = 0; l < m->cfg->num_hidden_layers; l++)
-        bind_layer(d, ex, packed, l, &used);
+    const decoder_names *n = &d->config.names;
+    binding b = {.d = d, .ex = ex, .packed = packed};
+    embedding_init(&d->word, last_word(n->words), DECODER_STREAM_WORD, d->word_table);
+    bind_norm(&b, &d->final_norm, last_word(n->final_norm), DECODER_STREAM_FINAL_NORM);
+    for (b.l = 0; b.l < m->cfg->num_hidden_layers; b.l++)
+        bind_layer(&b);
 }

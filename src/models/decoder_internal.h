@@ -30,10 +30,23 @@ enum {
     DECODER_STREAM_DOWN_ADAPTER = DECODER_STREAM_GATE_UP_ADAPTER + 5, /* 3 */
     DECODER_STREAM_PER_LAYER = 32,
 };
+/* Behind those of all layers: of what came later. */
+enum {
+    DECODER_STREAM_OUT_NORM,
+    DECODER_STREAM_DOWN_NORM,
+    DECODER_STREAM_Q_NORM,
+    DECODER_STREAM_K_NORM,
+    DECODER_MORE_STREAMS_PER_LAYER = 8,
+};
 
 static inline int decoder_stream(int64_t layer, int which)
 {
     return (int)(LAYER_STREAM_FIRST + layer * DECODER_STREAM_PER_LAYER + which);
+}
+static inline int decoder_more_stream(const decoder *d, int64_t layer, int which)
+{
+    return decoder_stream(d->base.cfg->num_hidden_layers, 0) +
+           (int)layer * DECODER_MORE_STREAMS_PER_LAYER + which;
 }
 
 /* Place for what one layer keeps of a batch. */
@@ -45,7 +58,8 @@ void decoder_layer_bind(const decoder *d, exec *ex, decoder_layer *layer, const 
  * embeddings) to the attention of layer `before` (-1: to the end of layer `after`):
  *
  *   h    += what layer `after` adds, from its attention's output `mixed`
- *   qkv   = the projections for the attention of layer `before`, before rotation
+ *   qkv   = the projections for the attention of layer `before`, before rotation; heads of q and k
+ *           normed, if they have norms
  */
 typedef struct decoder_forward_rows {
     decoder *model;
@@ -58,17 +72,23 @@ typedef struct decoder_forward_rows {
 
 void decoder_rows_forward(decoder_forward_rows *job, exec *ex, int64_t tokens);
 
+/* What the backward of a norm collects of all rows. */
+typedef struct decoder_norm_gradient {
+    layernorm_gradient g;
+    float *dy; /* [tokens][hidden]; NULL where norms keep their own copy */
+} decoder_norm_gradient;
+
 /* Gradients between the parts of the backward, one set for all layers; in scratch. */
 typedef struct decoder_gradients {
-    float *h;             /* [tokens][hidden]: of the stream that layers add to */
-    float *down;          /* [tokens][hidden]: of f */
-    float *out;           /* [tokens][hidden]: of a */
-    float *gate_up;       /* [tokens][2 intermediate] */
-    float *mixed;         /* [tokens][out width] */
-    float *qkv;           /* [tokens][in width] */
-    float *norm1, *norm2; /* [tokens][hidden]: of x and y; NULL where norms keep their own copy */
-    layernorm_gradient of_norm1, of_norm2;
-    linear_gradient of_qkv, of_out, of_gate_up, of_down;
+    float *h;     /* [tokens][hidden]: of the stream that layers add to */
+    float *down;  /* [tokens][hidden]: of f, before its norm */
+    float *out;   /* [tokens][hidden]: of a, before its norm */
+    float *up;    /* [tokens][in width of the MLP's activation] */
+    float *mixed; /* [tokens][out width] */
+    float *qkv;   /* [tokens][in width] */
+    decoder_norm_gradient of_norm1, of_norm2, of_out_norm, of_down_norm;
+    head_norm_gradient of_q_norm, of_k_norm;
+    linear_gradient of_qkv, of_out, of_up, of_down;
 } decoder_gradients;
 
 void decoder_gradients_take(const decoder *d, exec *ex, decoder_gradients *g, float *h,
@@ -79,7 +99,7 @@ void decoder_gradients_take(const decoder *d, exec *ex, decoder_gradients *g, fl
 void decoder_rows_backward(decoder *d, exec *ex, int64_t index, const decoder_gradients *g,
                            int64_t tokens);
 
-/* Functions of decoder_class (decoder_create.c, decoder.c); see model.h. */
+/* Functions of decoder_class (decoder_create.c, decoder_declare.c, decoder.c); see model.h. */
 MTS_NODISCARD mts_status decoder_create(mts_ctx *ctx, const model_config *cfg,
                                         const model_options *options, model **out);
 void decoder_destroy(model *m);

@@ -10,7 +10,8 @@
 #include "models/bert.h"
 #include "models/decoder.h"
 
-static const model_class *const classes[] = {&bert_class, &decoder_class};
+static const model_class *const classes[] = {&bert_class, &decoder_class, &gemma3_class,
+                                             &falcon_class};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
@@ -66,6 +67,8 @@ mts_status model_load_config(mts_ctx *ctx, const char *dir, model_config *cfg)
     class = model_class_of_config(cfg);
     if (class->complete != NULL)
         class->complete(cfg);
+    else
+        MTS_TRY(json_util_require(ctx, dir, cfg->json, "intermediate_size"));
 cleanup:
     return st;
 }

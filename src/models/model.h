@@ -72,8 +72,8 @@ struct model_class {
 
     /* Refuse a config.json of these types that would load, but compute something else. */
     model_config_check_fn *check;
-    /* Set what this architecture means by keys that are absent, or has other keys for; may be NULL.
-     */
+    /* Set what this architecture means by keys that are absent, or has other keys for; NULL: there
+     * are none, and intermediate_size must be there. */
     void (*complete)(model_config *cfg);
     /* *out: a model for cfg, without memory for numbers.  MTS_ERR_MEMORY. */
     mts_status (*create)(mts_ctx *ctx, const model_config *cfg, const model_options *options,

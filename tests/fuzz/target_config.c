@@ -69,6 +69,15 @@ static const fuzz_bytes seeds[] = {
                "\"num_attention_heads\":2,\"intermediate_size\":8,\"num_labels\":1,"
                "\"hidden_act\":\"gelu_new\",\"problem_type\":\"regression\","
                "\"torch_dtype\":\"float16\",\"classifier_dropout\":0.3}"),
+    FUZZ_BYTES("{\"model_type\":\"gemma3_text\",\"vocab_size\":9,\"hidden_size\":4,"
+               "\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":8,"
+               "\"layer_types\":[\"full_attention\",\"sliding_attention\"],"
+               "\"sliding_window\":3,\"rope_parameters\":{\"full_attention\":{\"rope_theta\":"
+               "5e5,\"rope_type\":\"linear\",\"factor\":2},\"sliding_attention\":null}}"),
+    FUZZ_BYTES("{\"model_type\":\"falcon\",\"vocab_size\":9,\"hidden_size\":8,"
+               "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_kv_heads\":2,"
+               "\"new_decoder_architecture\":true,\"bias\":true,\"alibi\":false,"
+               "\"num_ln_in_parallel_attn\":1,\"ffn_hidden_size\":12}"),
 };
 
 static const char *const words[] = {"{",

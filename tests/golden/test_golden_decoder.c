@@ -5,7 +5,7 @@
  *
  *   fp32      loss, -log p of each token, all gradients; the same with recomputation
  *   integers  loss and gradients by a signal-to-noise ratio that grows by 6 dB with each bit; the
- *             same bits with recomputation and with three threads
+ *             same bits with recomputation, with three threads, from all families of kernels
  *
  *   adapters  a model with low-rank adapters is the model with W + s B A in their place: the same
  *             loss, and dA = s B^T dW, dB = s dW A^T; the same bits with recomputation and threads
@@ -31,7 +31,8 @@
 #define TOKEN_TOLERANCE 1e-5
 #define GRADIENT_TOLERANCE 1e-5 /* relative to the largest element of a tensor */
 
-static const char *const cases[] = {"llama", "smollm", "qwen2", "mistral"};
+static const char *const cases[] = {"llama", "smollm", "qwen2",  "mistral",  "window",
+                                    "qwen3", "gemma3", "falcon", "falcon40", "falconrw"};
 
 enum { CASES = sizeof cases / sizeof cases[0] };
 
@@ -124,9 +125,12 @@ static void golden_close(golden *g)
     mem_free(g->targets.index);
 }
 
-/* The network of the folder, with an adapter unless its rank is 0; freed by network_destroy. */
-static network *load_adapted(const golden *g, const num_format *format, int threads, bool recompute,
-                             const adapter_options *adapter)
+static const adapter_options no_adapter = {.rank = 0};
+
+/* The network of the folder, with an adapter unless its rank is 0; family NULL: the best.  Freed by
+ * network_destroy. */
+static network *load_with(const golden *g, const num_format *format, int threads, bool recompute,
+                          const adapter_options *adapter, const gemm_family *family)
 {
     network *net = NULL;
     model_config cfg;
@@ -134,6 +138,7 @@ static network *load_adapted(const golden *g, const num_format *format, int thre
     const sequences *s = &g->in.seq;
     const network_options options = {
         .head = head_class_find("next token"),
+        .family = family,
         .format = *format,
         .threads = threads,
         .seed = 1,
@@ -146,9 +151,15 @@ static network *load_adapted(const golden *g, const num_format *format, int thre
     return net;
 }
 
+static network *load_adapted(const golden *g, const num_format *format, int threads, bool recompute,
+                             const adapter_options *adapter)
+{
+    return load_with(g, format, threads, recompute, adapter, NULL);
+}
+
 static network *load(const golden *g, const num_format *format, int threads, bool recompute)
 {
-    return load_adapted(g, format, threads, recompute, &(adapter_options){.rank = 0});
+    return load_adapted(g, format, threads, recompute, &no_adapter);
 }
 
 static double learn(const golden *g, network *net)
@@ -301,14 +312,50 @@ static void same_bits(void **state)
         }
 }
 
+/* The same from every family of kernels that runs here. */
+static void same_bits_of_families(void **state)
+{
+    const gemm_family *families[8];
+    const int count = test_families(families);
+    (void)state;
+    printf("  %d families\n", count);
+    for (int c = 0; c < CASES; c++)
+        for (int bits = 8; bits <= 12; bits += 4) {
+            num_format format = test_format_dfp(bits, GROUP_ROW, false);
+            golden g;
+            format.rounding = ROUNDING_MIXED;
+            format.norm_bits = 16;
+            golden_open(&g, cases[c]);
+            network *one = load(&g, &format, 1, false);
+            const double loss = learn(&g, one);
+            for (int k = 0; k < count; k++) {
+                network *other = load_with(&g, &format, 2, false, &no_adapter, families[k]);
+                assert_true(learn(&g, other) == loss);
+                assert_memory_equal(one->params.grad, other->params.grad,
+                                    (size_t)one->params.elements * sizeof(float));
+                network_destroy(other);
+            }
+            network_destroy(one);
+            golden_close(&g);
+        }
+}
+
 /* ------------------------------------------------------------------------------ adapters ---- */
 
 #define SCALE 1.5
 
-static const char *const targets_of[] = {"all-linear", "q_proj,v_proj", "k_proj,down_proj",
-                                         "up_proj", "o_proj,gate_proj"};
+enum { TARGETS = 5, RANK = 3 };
 
-enum { TARGETS = sizeof targets_of / sizeof targets_of[0], RANK = 3 };
+/* Some of the modules of a case. */
+static const char *targets_of(const char *name, int k)
+{
+    static const char *const llama[TARGETS] = {"all-linear", "q_proj,v_proj", "k_proj,down_proj",
+                                               "up_proj", "o_proj,gate_proj"};
+    static const char *const falcon[TARGETS] = {"all-linear", "query_key_value",
+                                                "query_key_value,dense_4h_to_h", "dense_h_to_4h",
+                                                "self_attention.dense"};
+    return strncmp(name, "falcon", 6) == 0 ? falcon[k] : llama[k];
+}
 
 /* With B as after some steps; at first it is zero. */
 static network *load_random_adapter(const golden *g, const num_format *format, int threads,
@@ -400,8 +447,8 @@ static void adapters_fp32(void **state)
         for (int k = 0; k < 2 * TARGETS; k++) {
             golden g;
             golden_open(&g, cases[c]);
-            network *net =
-                load_random_adapter(&g, &format, 2, k >= TARGETS, targets_of[k % TARGETS]);
+            network *net = load_random_adapter(&g, &format, 2, k >= TARGETS,
+                                               targets_of(cases[c], k % TARGETS));
             network *plain = load(&g, &format, 2, false);
             param *w;
             int modules = 0;
@@ -417,7 +464,7 @@ static void adapters_fp32(void **state)
             const double loss = learn(&g, net), expected = learn(&g, plain);
             if (k < TARGETS)
                 printf("  %s, %s: %d modules, loss %.7f, merged %.7f\n", cases[c],
-                       targets_of[k % TARGETS], modules, loss, expected);
+                       targets_of(cases[c], k % TARGETS), modules, loss, expected);
             assert_true(fabs(loss - golden_loss(&g)) > 1e-4);
             assert_true(fabs(loss - expected) <= LOSS_TOLERANCE * expected);
             for (int64_t i = 0; i < net->params.count; i++) {
@@ -444,8 +491,9 @@ static void adapters_same_bits(void **state)
                 format.rounding = (rounding_kind)rounding;
                 format.outlier_bits = k == 0 ? 12 : 0;
                 golden_open(&g, cases[c]);
-                network *one = load_random_adapter(&g, &format, 1, false, targets_of[k]);
-                network *other = load_random_adapter(&g, &format, 3, true, targets_of[k]);
+                const char *names = targets_of(cases[c], k);
+                network *one = load_random_adapter(&g, &format, 1, false, names);
+                network *other = load_random_adapter(&g, &format, 3, true, names);
                 test_set_outliers(&one->ex, 2);
                 test_set_outliers(&other->ex, 2);
                 const double loss = learn(&g, one);
@@ -468,6 +516,7 @@ int main(void)
         cmocka_unit_test(predictions),
         cmocka_unit_test(integers_are_close),
         cmocka_unit_test(same_bits),
+        cmocka_unit_test(same_bits_of_families),
         cmocka_unit_test(adapters_fp32),
         cmocka_unit_test(adapters_same_bits),
     };

@@ -8,6 +8,8 @@
  *   peaked    probabilities by row keep the small ones beside a row that is nearly 1
  *   bits      the same from 1, 2 and 3 threads
  *   draws     of dropout and rounding differ by head, by sequence and by step
+ *   variants  shared keys and values, causal, windows, groups of columns, scales, linear biases:
+ *             against a plain computation in double
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -257,40 +259,61 @@ static void noise(void **state)
 
 /* -------------------------------------------------------- shared keys and values, causal ---- */
 
+/* The columns of head `which` of Q, and of its K and V. */
+static void plain_columns(const attention *a, int64_t which, int64_t column[3])
+{
+    const int64_t sharing = a->heads / a->kv_heads, kv = which / sharing;
+    const int64_t group = kv * (sharing + 2);
+    const int64_t apart[3] = {which, a->heads + kv, a->heads + a->kv_heads + kv};
+    const int64_t grouped[3] = {group + which % sharing, group + sharing, group + sharing + 1};
+    for (int i = 0; i < 3; i++)
+        column[i] = (a->grouped ? grouped : apart)[i] * a->head_dim;
+}
+
+/* A position below 512 rounded to bfloat16, which has 8 digits. */
+static double in_bf16(int64_t j)
+{
+    return j <= 256 ? (double)j : 2.0 * rint((double)j / 2.0);
+}
+
 /* The attention of one head of Q in double, and its gradients added to dqkv[tokens][in width]. */
 static void plain_head(const head_case *c, int64_t e, int64_t which, double *out, double *dqkv)
 {
     const attention *a = &c->at;
     const int64_t in = attention_in_width(a), width = attention_out_width(a), dh = a->head_dim;
-    const int64_t kv = which / (a->heads / a->kv_heads);
-    const int64_t q = which * dh, k = (a->heads + kv) * dh, v = (a->heads + a->kv_heads + kv) * dh;
-    const int64_t first = c->offset[e], length = c->offset[e + 1] - first;
+    const double scale = a->scale > 0.0f ? (double)a->scale : 1.0 / sqrt((double)dh);
+    const double slope = a->slopes == NULL ? 0.0 : (double)a->slopes[which];
+    const int64_t first = c->offset[e], length = c->offset[e + 1] - first, o = which * dh;
+    int64_t column[3];
+    plain_columns(a, which, column);
+    const int64_t q = column[0], k = column[1], v = column[2];
     double *p = test_alloc(length, sizeof *p), *dp = test_alloc(length, sizeof *dp);
     for (int64_t i = first; i < first + length; i++) {
         const int64_t seen = a->causal ? i - first + 1 : length;
-        const float *qi = c->qkv + i * in + q, *g = c->dout + i * width + q;
+        const int64_t from = a->window > 0 && seen > a->window ? seen - a->window : 0;
+        const float *qi = c->qkv + i * in + q, *g = c->dout + i * width + o;
         double sum = 0.0, dot = 0.0;
-        for (int64_t j = 0; j < seen; j++) {
+        for (int64_t j = from; j < seen; j++) {
             const float *kj = c->qkv + (first + j) * in + k;
             double s = 0.0;
             for (int64_t d = 0; d < dh; d++)
                 s += (double)qi[d] * (double)kj[d];
-            p[j] = exp(s / sqrt((double)dh));
+            p[j] = exp((s + slope * in_bf16(j)) * scale);
             sum += p[j];
         }
-        for (int64_t j = 0; j < seen; j++) {
+        for (int64_t j = from; j < seen; j++) {
             const float *vj = c->qkv + (first + j) * in + v;
             p[j] /= sum;
             dp[j] = 0.0;
             for (int64_t d = 0; d < dh; d++) {
-                out[i * width + q + d] += p[j] * (double)vj[d];
+                out[i * width + o + d] += p[j] * (double)vj[d];
                 dqkv[(first + j) * in + v + d] += p[j] * (double)g[d];
                 dp[j] += (double)g[d] * (double)vj[d];
             }
             dot += dp[j] * p[j];
         }
-        for (int64_t j = 0; j < seen; j++) {
-            const double ds = p[j] * (dp[j] - dot) / sqrt((double)dh);
+        for (int64_t j = from; j < seen; j++) {
+            const double ds = p[j] * (dp[j] - dot) * scale;
             const float *kj = c->qkv + (first + j) * in + k;
             for (int64_t d = 0; d < dh; d++) {
                 dqkv[i * in + q + d] += ds * (double)kj[d];
@@ -328,14 +351,26 @@ static void compare_with_plain(head_case *c, double *out_db, double *dqkv_db)
     mem_free(expected);
 }
 
-/* Heads that share keys and values, and rows that see what is before them, in blocks and not. */
+/* Heads that share keys and values, and rows that see what is before them, in blocks and not, all
+ * or a window of it; groups of columns, another scale, linear biases. */
 static void shared_and_causal(void **state)
 {
-    static const int64_t lengths[] = {5, 1, 129, 40, 140};
+    static const int64_t lengths[] = {5, 1, 129, 40, 290};
+    static const float slopes[] = {0.5f, 0.0625f, 0.25f, 0.03125f, 1.0f, 0.125f};
     static const struct shape {
         int64_t heads, kv_heads;
         bool causal;
-    } shapes[] = {{4, 2, false}, {3, 1, false}, {4, 4, true}, {6, 2, true}, {3, 1, true}};
+        int64_t window;
+        bool grouped;
+        float scale;
+        const float *slopes;
+    } shapes[] = {{4, 2, false, 0, false, 0, NULL},    {3, 1, false, 0, false, 0, NULL},
+                  {4, 4, true, 0, false, 0, NULL},     {6, 2, true, 0, false, 0, NULL},
+                  {3, 1, true, 0, false, 0, NULL},     {2, 1, true, 1, false, 0, NULL},
+                  {2, 2, true, 20, false, 0, NULL},    {2, 1, true, 127, true, 0, NULL},
+                  {2, 1, true, 128, false, 0, NULL},   {4, 2, true, 131, true, 0.3f, NULL},
+                  {6, 3, true, 0, true, 0.3f, NULL},   {6, 6, true, 0, true, 0, slopes},
+                  {6, 2, true, 30, true, 0.3f, slopes}};
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
         for (int bits = 0; bits <= 16; bits += bits == 0 ? 8 : 4) {
@@ -344,15 +379,20 @@ static void shared_and_causal(void **state)
                                   .heads = shapes[i].heads,
                                   .kv_heads = shapes[i].kv_heads,
                                   .head_dim = 20,
-                                  .causal = shapes[i].causal};
+                                  .causal = shapes[i].causal,
+                                  .window = shapes[i].window,
+                                  .grouped = shapes[i].grouped,
+                                  .scale = shapes[i].scale,
+                                  .slopes = shapes[i].slopes};
             const num_format format = bits == 0 ? test_format_float(FORMAT_FP32)
                                                 : test_format_dfp(bits, GROUP_ROW, false);
             double out, dqkv;
             head_case c;
             case_init_for(&c, &format, 2, &at, lengths, MAX_SEQUENCES);
             compare_with_plain(&c, &out, &dqkv);
-            printf("  %lld heads of %lld, %s, %d bits\n", (long long)at.heads,
-                   (long long)at.kv_heads, at.causal ? "causal" : "all", bits);
+            printf("  %lld heads of %lld, %s, window %lld%s%s, %d bits\n", (long long)at.heads,
+                   (long long)at.kv_heads, at.causal ? "causal" : "all", (long long)at.window,
+                   at.grouped ? ", groups" : "", at.slopes != NULL ? ", biases" : "", bits);
             test_assert_at_least("out", out, bits == 0 ? 110.0 : 31.0 + 6.02 * (bits - 8), "dB");
             test_assert_at_least("dqkv", dqkv, bits == 0 ? 110.0 : 19.5 + 6.02 * (bits - 8), "dB");
             case_deinit(&c);

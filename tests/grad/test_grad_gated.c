@@ -7,6 +7,7 @@
  *   mean      of du and dv over many steps of stochastic rounding: the fp32 ones
  *   rows      by pieces and on several threads: the same bits as the whole
  *   anomalies NaN in u or v is named; evaluation keeps nothing
+ *   plain     without a gate: the bits of the nonlinearity
  */
 #include "support/test_check.h"
 
@@ -38,7 +39,7 @@ static void forward(gated_case *c)
 {
     float *source = gated_source(&c->state, c->uv);
     if (source != c->uv)
-        exec_copy(&c->ex, source, c->uv, (size_t)(c->rows * 2 * c->f.n) * sizeof(float));
+        exec_copy(&c->ex, source, c->uv, (size_t)(c->rows * gated_in_width(&c->f)) * sizeof(float));
     gated_forward(&c->ex, c->g, source, c->rows, &c->f, &c->state);
 }
 
@@ -74,6 +75,17 @@ static void case_deinit(gated_case *c)
     mem_free(c->dg);
     test_arena_deinit(&c->storage);
     test_exec_deinit(&c->ex);
+}
+
+/* Without a gate. */
+static void plain_init(gated_case *c, const num_format *format, int kind, int64_t rows, int64_t n)
+{
+    case_init(c, format, kind, rows, n);
+    test_arena_deinit(&c->storage);
+    test_exec_deinit(&c->ex);
+    test_exec_init(&c->ex, format, 1);
+    c->f.plain = true;
+    test_exec_plan(&c->ex, &c->storage, bind, run, c);
 }
 
 /* The columns of u (0) or of v (1) of x[ROWS][2 N]; freed by mem_free. */
@@ -280,6 +292,51 @@ static void evaluation(void **state)
     case_deinit(&b);
 }
 
+/* It is the activation function alone: as the nonlinearity has it, by pieces too. */
+static void plain(void **state)
+{
+    enum { PIECE = 32, COUNT = ROWS * N };
+    const num_format formats[] = {test_format_float(FORMAT_FP32), test_format_float(FORMAT_BF16),
+                                  test_format_dfp(8, GROUP_ROW, true),
+                                  test_format_dfp(12, GROUP_TENSOR, false)};
+    (void)state;
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        for (int kind = 0; kind < KINDS; kind++) {
+            gated_case whole, part;
+            plain_init(&whole, &formats[i], kind, ROWS, N);
+            plain_init(&part, &formats[i], kind, ROWS, N);
+            assert_int_equal(gated_in_width(&whole.f), N);
+            assert_true(whole.state.gate.q == NULL && whole.state.act.q == NULL);
+            run(&whole);
+            float *y = test_floats(COUNT), *dx = test_floats(COUNT), *x = whole.uv;
+            nonlinearity_state *s = &whole.state.slope;
+            if (formats[i].kind == FORMAT_DFP) {
+                nonlinearity_forward(&whole.ex, y, x, COUNT, &whole.f.act, s);
+                nonlinearity_backward(&whole.ex, dx, whole.dg, COUNT, &whole.f.act, s);
+            } else {
+                whole.ex.fk->activation_forward(y, x, COUNT, (activation_kind)kind);
+                whole.ex.fk->activation_backward(dx, whole.dg, x, COUNT, (activation_kind)kind);
+            }
+            test_assert_same("g", whole.g, y, COUNT);
+            test_assert_same("du", whole.duv, dx, COUNT);
+            for (int64_t begin = 0, end; begin < ROWS; begin = end) {
+                end = begin + PIECE < ROWS ? begin + PIECE : ROWS;
+                gated_state p = gated_state_rows(&part.ex, &part.state, &part.f, begin, end);
+                float *source = gated_source(&p, part.uv + begin * N);
+                memmove(source, part.uv + begin * N, (size_t)((end - begin) * N) * sizeof(float));
+                gated_forward(&part.ex, part.g + begin * N, source, end - begin, &part.f, &p);
+                gated_backward(&part.ex, part.duv + begin * N, part.dg + begin * N, end - begin,
+                               &part.f, &p);
+            }
+            test_assert_same("g by pieces", part.g, y, COUNT);
+            test_assert_same("du by pieces", part.duv, dx, COUNT);
+            mem_free(y);
+            mem_free(dx);
+            case_deinit(&whole);
+            case_deinit(&part);
+        }
+}
+
 static void anomalies(void **state)
 {
     const num_format f = test_format_dfp(8, GROUP_ROW, true);
@@ -298,10 +355,15 @@ static void anomalies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences),       cmocka_unit_test(noise),
-        cmocka_unit_test(rows_of_their_own), cmocka_unit_test(mixed_rounding),
-        cmocka_unit_test(unbiased),          cmocka_unit_test(pieces_and_threads),
-        cmocka_unit_test(evaluation),        cmocka_unit_test(anomalies),
+        cmocka_unit_test(differences),
+        cmocka_unit_test(noise),
+        cmocka_unit_test(rows_of_their_own),
+        cmocka_unit_test(mixed_rounding),
+        cmocka_unit_test(unbiased),
+        cmocka_unit_test(pieces_and_threads),
+        cmocka_unit_test(evaluation),
+        cmocka_unit_test(anomalies),
+        cmocka_unit_test(plain),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,7 +134,8 @@ static const struct {
     {"{\"a\": NaN," SIZES "}", MTS_ERR_BAD_FILE, "invalid token"},
     {"{\"hidden_dropout_prob\":1e999," SIZES "}", MTS_ERR_BAD_FILE, "real number overflow"},
     {"{\"model_type\":\"roberta\"," SIZES "}", MTS_ERR_UNSUPPORTED,
-     "model_type: expected \"bert\", \"llama\", \"mistral\", \"qwen2\", found \"roberta\""},
+     "model_type: expected \"bert\", \"llama\", \"mistral\", \"qwen2\", \"qwen3\", "
+     "\"gemma3_text\", \"falcon\", found \"roberta\""},
     {"{\"model_type\":7," SIZES "}", MTS_ERR_BAD_FILE,
      "model_type: expected a string, found an int"},
     {"{\"position_embedding_type\":\"relative_key\"," SIZES "}", MTS_ERR_UNSUPPORTED, "absolute"},
@@ -155,6 +156,8 @@ static const struct {
     {"{\"vocab_size\":9,\"hidden_size\":10,\"num_hidden_layers\":1,\"num_attention_heads\":3,"
      "\"intermediate_size\":1}",
      MTS_ERR_BAD_FILE, "hidden_size: expected a multiple of num_attention_heads 3, found 10"},
+    {"{\"vocab_size\":9,\"hidden_size\":10,\"num_hidden_layers\":1,\"num_attention_heads\":2}",
+     MTS_ERR_BAD_FILE, "intermediate_size: expected, but absent"},
     {"{\"pad_token_id\":30522," SIZES "}", MTS_ERR_BAD_FILE, "below vocab_size 30522, found 30522"},
     {"{\"pad_token_id\":-30523," SIZES "}", MTS_ERR_BAD_FILE, "below vocab_size 30522, found -305"},
     {"{\"pad_token_id\":\"0\"," SIZES "}", MTS_ERR_BAD_FILE, "pad_token_id: expected an integer"},
