@@ -36,7 +36,8 @@ const float *linear_weight_rows(exec *ex, const linear *lin, int64_t first, int6
 
 void linear_weight_forget(const exec *ex, const linear *lin)
 {
-    int64_t rows = ex->dry ? lin->out : 0;
+    const bool mapped = !ex->dry && lin->weight->storage == PARAM_STORED;
+    int64_t rows = mapped ? 0 : lin->out;
     for (const param *p = lin->weight; rows < lin->out; rows += p->rows, p = p->next)
         if (p->storage == PARAM_STORED)
             file_map_forget(&p->stored.map);
