@@ -174,13 +174,21 @@ void low_rank_forward(exec *ex, float *y, const linear_input *x, const linear *l
 
 /* ------------------------------------------------------------------------------ backward ---- */
 
+/* Of a product without a bias. */
+static void take_sums(exec *ex, linear_sums *sums, int64_t out)
+{
+    *sums = (linear_sums){.bias_sums = NULL};
+    if (ex->arithmetic->linear->gradient_take != NULL)
+        ex->arithmetic->linear->gradient_take(ex, sums, out);
+}
+
 void low_rank_gradient_take(exec *ex, linear_gradient *g, int64_t rows, const linear *lin)
 {
     const low_rank *lr = lin->low_rank;
     g->dt = exec_take(ex, rows * lr->rank * lr->count, sizeof(float));
-    linear_sums_take(ex, &g->down, rows, &lr->down);
+    take_sums(ex, &g->down, lr->count * lr->rank);
     for (int p = 0; p < lr->count; p++)
-        linear_sums_take(ex, &g->up[p], rows, &lr->part[p].up);
+        take_sums(ex, &g->up[p], lin->out);
 }
 
 void low_rank_backward_rows(exec *ex, float *dx, const float *dy, const linear_input *x,

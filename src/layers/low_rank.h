@@ -49,11 +49,18 @@ static inline int low_rank_streams(int parts)
  */
 void low_rank_bind(exec *ex, low_rank *lr, linear *lin, arena *a, int first_id);
 
+/* Parts of a layer's adapter; 0: it has none. */
+static inline int low_rank_parts(const linear *lin)
+{
+    return lin->low_rank == NULL ? 0 : lin->low_rank->count;
+}
+
 /* What linear.c calls; see there. */
 void low_rank_input_bind(const exec *ex, low_rank *lr, arena *a, int64_t rows);
 void low_rank_prepare(exec *ex, low_rank *lr);
 /* y += t B^T; y NULL: only what the backward needs. */
 void low_rank_forward(exec *ex, float *y, const linear_input *x, const linear *lin);
+/* Also for layers of the same shape with as many parts or fewer, which may be others. */
 void low_rank_gradient_take(exec *ex, linear_gradient *g, int64_t rows, const linear *lin);
 void low_rank_backward_rows(exec *ex, float *dx, const float *dy, const linear_input *x,
                             const linear *lin, const linear_gradient *g);

@@ -94,6 +94,7 @@ void decoder_gradients_take(const decoder *d, exec *ex, decoder_gradients *g, fl
 {
     const decoder_layer *layer = &d->layers[0];
     const int64_t w = d->base.cfg->hidden_size, f = layer->gated.n;
+    const int64_t layers = d->base.cfg->num_hidden_layers;
     const bool keeps = layernorm_keeps_gradient(ex);
     *g = (decoder_gradients){.h = h};
     g->down = exec_take(ex, tokens * w, sizeof(float));
@@ -107,10 +108,10 @@ void decoder_gradients_take(const decoder *d, exec *ex, decoder_gradients *g, fl
     layernorm_gradient_take(ex, &g->of_norm2, tokens, w);
     g->of_norm1.dy = g->norm1;
     g->of_norm2.dy = g->norm2;
-    linear_gradient_take(ex, &g->of_qkv, tokens, &layer->qkv);
-    linear_gradient_take(ex, &g->of_out, tokens, &layer->out);
-    linear_gradient_take(ex, &g->of_gate_up, tokens, &layer->gate_up);
-    linear_gradient_take(ex, &g->of_down, tokens, &layer->down);
+    linear_gradient_take_most(ex, &g->of_qkv, tokens, &layer->qkv, sizeof *layer, layers);
+    linear_gradient_take_most(ex, &g->of_out, tokens, &layer->out, sizeof *layer, layers);
+    linear_gradient_take_most(ex, &g->of_gate_up, tokens, &layer->gate_up, sizeof *layer, layers);
+    linear_gradient_take_most(ex, &g->of_down, tokens, &layer->down, sizeof *layer, layers);
 }
 
 /* Where a piece's gradient of a norm's output goes: it must stay in the float formats. */

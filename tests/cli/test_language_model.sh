@@ -84,6 +84,11 @@ run 0 train "${lora[@]}" --output_dir "$work/some" --target_modules q_proj,v_pro
 has "$work/some/adapter_config.json" '"use_rslora": true'
 has "$work/some/adapter_config.json" '"v_proj"'
 
+# Adapters of some layers only, of other modules in each.
+run 0 train "${lora[@]}" --output_dir "$work/few" --max_steps 4 \
+    --target_modules layers.1.self_attn.q_proj,layers.1.self_attn.k_proj,layers.0.mlp.up_proj
+[ "$(names "$work/few" | wc -l)" -eq 6 ] || fail "tensors: $(names "$work/few")"
+
 # eval computes what train's last evaluation did, in the format of the training.
 case=0
 while read -ra more; do
