@@ -27,6 +27,7 @@ const model_class decoder_class = {
     .prefix = "model.",
     .words = "model.embed_tokens.weight",
     .adapts = true,
+    .tells_outliers = true,
     .usual_head = "next token",
     .check = check,
     .complete = complete,

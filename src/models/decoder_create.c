@@ -1,8 +1,9 @@
 /* Making a decoder: its parameters, and layers bound to them.  See decoder.h. */
 #include "models/decoder_internal.h"
 
-#include <math.h>
 #include <stdio.h>
+
+#include "models/adapted_layer.h"
 
 enum { NAME_BYTES = 64, NAMES_PER_LAYER = 8 };
 
@@ -83,59 +84,27 @@ static void declare_layer(const decoder *d, int64_t l, decoder_layer_params *p, 
     p->norm2_gamma = declare_norm(list, l, "post_attention_layernorm", w);
 }
 
-/* The adapter of a layer whose weight is made of these modules, each with so many outputs: a part
- * for each that is a target; a's behind each other, then b's. */
-static void declare_adapter(const decoder *d, int64_t l, low_rank *lr, const char *const *modules,
-                            const int64_t *outs, int count, int64_t in, param_list *list)
-{
-    const adapter_options *o = &d->base.options.adapter;
-    const param_part before = list->part;
-    const char *name[LOW_RANK_PARTS];
-    char full[PARAM_NAME_BYTES];
-    int64_t first = 0;
-    *lr = (low_rank){.rank = o->rank, .scale = o->scale, .alpha = o->alpha};
-    for (int i = 0; i < count && o->rank > 0; first += outs[i++]) {
-        snprintf(full, sizeof full, "model.layers.%lld.%s", (long long)l, modules[i]);
-        if (!model_adapts_module(o, full))
-            continue;
-        name[lr->count] = modules[i];
-        lr->part[lr->count++] = (low_rank_part){.first = first, .out = outs[i]};
-    }
-    list->part = PARAM_ADAPTER;
-    for (int p = 0; p < lr->count; p++) {
-        param *a = param_declare(list, PARAM_WEIGHT, o->rank, in,
-                                 "model.layers.%lld.%s.lora_A.weight", (long long)l, name[p]);
-        lr->part[p].a = a;
-        if (a != NULL) {
-            a->init_bound = 1.0f / sqrtf((float)in);
-            a->ranks = PARAM_RANKS_ROWS;
-        }
-    }
-    for (int p = 0; p < lr->count; p++) {
-        param *b = param_declare(list, PARAM_WEIGHT, lr->part[p].out, o->rank,
-                                 "model.layers.%lld.%s.lora_B.weight", (long long)l, name[p]);
-        lr->part[p].b = b;
-        if (b != NULL)
-            b->ranks = PARAM_RANKS_COLS;
-    }
-    list->part = before;
-}
-
 static void declare_adapters(decoder *d, int64_t l, param_list *list)
 {
     static const char *const qkv[] = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"};
     static const char *const out[] = {"self_attn.o_proj"};
     static const char *const gate_up[] = {"mlp.gate_proj", "mlp.up_proj"};
     static const char *const down[] = {"mlp.down_proj"};
+    const adapter_options *o = &d->base.options.adapter;
     const model_config *cfg = d->base.cfg;
     decoder_layer *layer = &d->layers[l];
     const int64_t w = cfg->hidden_size, f = cfg->intermediate_size;
     const int64_t q = cfg->num_attention_heads * d->config.head_dim;
     const int64_t kv = d->config.kv_heads * d->config.head_dim;
-    declare_adapter(d, l, &layer->qkv_adapter, qkv, (const int64_t[]){q, kv, kv}, 3, w, list);
-    declare_adapter(d, l, &layer->out_adapter, out, &w, 1, q, list);
-    declare_adapter(d, l, &layer->gate_up_adapter, gate_up, (const int64_t[]){f, f}, 2, w, list);
-    declare_adapter(d, l, &layer->down_adapter, down, &w, 1, f, list);
+    const int64_t qkv_outs[] = {q, kv, kv}, gate_up_outs[] = {f, f};
+    char path[NAME_BYTES];
+    snprintf(path, sizeof path, "model.layers.%lld.", (long long)l);
+    adapted_layer_declare(o, &layer->qkv_adapter, &(adapted_layer){path, qkv, qkv_outs, 3, w},
+                          list);
+    adapted_layer_declare(o, &layer->out_adapter, &(adapted_layer){path, out, &w, 1, q}, list);
+    adapted_layer_declare(o, &layer->gate_up_adapter,
+                          &(adapted_layer){path, gate_up, gate_up_outs, 2, w}, list);
+    adapted_layer_declare(o, &layer->down_adapter, &(adapted_layer){path, down, &w, 1, f}, list);
 }
 
 void decoder_declare(model *m, param_list *list)
@@ -160,12 +129,6 @@ static const char *make_name(decoder *d, int64_t *used, int64_t layer, const cha
     *used += 1;
     snprintf(name, NAME_BYTES, "layers.%lld.%s", (long long)layer, what);
     return name;
-}
-
-static void bind_adapter(exec *ex, low_rank *lr, linear *lin, arena *packed, int first_id)
-{
-    if (lr->count > 0)
-        low_rank_bind(ex, lr, lin, packed, first_id);
 }
 
 static void bind_layer(decoder *d, exec *ex, arena *packed, int64_t l, int64_t *used)
@@ -204,14 +167,14 @@ static void bind_layer(decoder *d, exec *ex, arena *packed, int64_t l, int64_t *
                 .act_id = decoder_stream(l, DECODER_STREAM_ACT),
                 .gate_id = decoder_stream(l, DECODER_STREAM_GATE),
                 .n = f};
-    bind_adapter(ex, &layer->qkv_adapter, &layer->qkv, packed,
-                 decoder_stream(l, DECODER_STREAM_QKV_ADAPTER));
-    bind_adapter(ex, &layer->out_adapter, &layer->out, packed,
-                 decoder_stream(l, DECODER_STREAM_OUT_ADAPTER));
-    bind_adapter(ex, &layer->gate_up_adapter, &layer->gate_up, packed,
-                 decoder_stream(l, DECODER_STREAM_GATE_UP_ADAPTER));
-    bind_adapter(ex, &layer->down_adapter, &layer->down, packed,
-                 decoder_stream(l, DECODER_STREAM_DOWN_ADAPTER));
+    adapted_layer_bind(ex, &layer->qkv_adapter, &layer->qkv, packed,
+                       decoder_stream(l, DECODER_STREAM_QKV_ADAPTER));
+    adapted_layer_bind(ex, &layer->out_adapter, &layer->out, packed,
+                       decoder_stream(l, DECODER_STREAM_OUT_ADAPTER));
+    adapted_layer_bind(ex, &layer->gate_up_adapter, &layer->gate_up, packed,
+                       decoder_stream(l, DECODER_STREAM_GATE_UP_ADAPTER));
+    adapted_layer_bind(ex, &layer->down_adapter, &layer->down, packed,
+                       decoder_stream(l, DECODER_STREAM_DOWN_ADAPTER));
     linear_input_name(&layer->x, &layer->qkv, decoder_stream(l, DECODER_STREAM_X));
     linear_input_name(&layer->context, &layer->out, decoder_stream(l, DECODER_STREAM_CONTEXT));
     linear_input_name(&layer->y, &layer->gate_up, decoder_stream(l, DECODER_STREAM_Y));

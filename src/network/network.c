@@ -172,11 +172,12 @@ static void measure(network *net, network_plan *plan)
 
 /* --------------------------------------------------------------------------------- life ------ */
 
-/* With an adapter the model's own parameters are as they are. */
+/* With an adapter the model's own parameters are as they are, those of a head below its outputs
+ * too. */
 static void freeze_body(param_list *params)
 {
     for (int64_t i = 0; i < params->count; i++)
-        if (params->items[i]->part == PARAM_BODY)
+        if (params->items[i]->part == PARAM_BODY || params->items[i]->part == PARAM_HEAD)
             param_freeze(params->items[i]);
 }
 
@@ -217,7 +218,7 @@ static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
               "config.json: a model of type \"%s\" has no adapters here",
               model_config_type(&net->cfg));
     MTS_TRY(class->create(ctx, &net->cfg, options, &net->body));
-    MTS_TRY(head_create(ctx, kind, class, &net->cfg, options->dropout.classifier, &net->head));
+    MTS_TRY(head_create(ctx, kind, class, &net->cfg, options, &net->head));
     class->declare(net->body, &net->params);
     kind->declare(net->head, &net->params);
     if (options->adapter.rank > 0)

@@ -200,7 +200,7 @@ static void test_refused_values(void **state)
     refuse("outlier_bits", "8", "expected 9 to 15, found 8");
     refuse("outlier_bits", "16", "expected 9 to 15, found 16");
     refuse("outlier_threshold", "0.9", "expected 1 to 1000000000");
-    refuse("outliers", "features", "expected one of none|feature");
+    refuse("outliers", "features", "expected one of auto|none|feature");
     refuse("outlier_update", "epoch", "expected one of once|step");
     refuse("precision", "int7", "fp32|bf16|int16|int12|int10|int8");
     refuse("precision", "int", "expected one of");

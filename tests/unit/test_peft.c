@@ -89,8 +89,7 @@ static void round_trips(void **state)
     for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
         const peft_config *c = &configs[i];
         peft_config back;
-        assert_ok(peft_config_save(&ctx, c, "/models/\xC3\xA9t\xC3\xA9 \"1\"", "CAUSAL_LM",
-                                   folder_root()));
+        assert_ok(peft_config_save(&ctx, c, "/models/\xC3\xA9t\xC3\xA9 \"1\"", folder_root()));
         assert_ok(peft_config_load(&ctx, folder_root(), &back));
         assert_config(&back, c->rank, c->alpha, c->rslora, c->targets);
         assert_true(peft_scale(&back) ==
@@ -102,13 +101,15 @@ static void round_trips(void **state)
 /* Names separated as a user may do it become a list of names. */
 static void written(void **state)
 {
-    const peft_config c = {
-        .rank = 8, .alpha = 16.0, .targets = (char *)(uintptr_t) ", q_proj, v_proj ,"};
+    const peft_config c = {.task = "CAUSAL_LM",
+                           .rank = 8,
+                           .alpha = 16.0,
+                           .targets = (char *)(uintptr_t) ", q_proj, v_proj ,"};
     char *text = NULL;
     size_t bytes;
     json_t *json;
     (void)state;
-    assert_ok(peft_config_save(&ctx, &c, "base", "CAUSAL_LM", folder_root()));
+    assert_ok(peft_config_save(&ctx, &c, "base", folder_root()));
     assert_ok(file_read_all(&ctx, folder_at(PEFT_CONFIG), 1 << 20, &text, &bytes));
     json = json_loads(text, 0, NULL);
     const json_t *names = json_object_get(json, "target_modules");
@@ -357,7 +358,7 @@ static void weights_round_trip(void **state)
                              1.0);
     assert_true(network_has_adapter(a));
     write_weights(a, NULL, false);
-    assert_ok(network_load_adapter(&ctx, b, folder_root()));
+    assert_ok(network_load_adapter(&ctx, b, folder_root(), HEAD_NEEDED));
     int64_t count = 0;
     for (int64_t i = 0; i < a->params.count; i++) {
         const param *p = a->params.items[i];
@@ -373,7 +374,8 @@ static void weights_round_trip(void **state)
 
 static void refuse_weights(network *net, const char *text)
 {
-    assert_fails(network_load_adapter(&ctx, net, folder_root()), MTS_ERR_BAD_FILE, text);
+    assert_fails(network_load_adapter(&ctx, net, folder_root(), HEAD_NEEDED), MTS_ERR_BAD_FILE,
+                 text);
     assert_non_null(strstr(ctx.error, PEFT_WEIGHTS));
 }
 
@@ -416,7 +418,8 @@ static void bad_weights(void **state)
     }
     mem_free(bytes);
     assert_int_equal(unlink(folder_at(PEFT_WEIGHTS)), 0);
-    assert_fails(network_load_adapter(&ctx, net, folder_root()), MTS_ERR_NOT_FOUND, PEFT_WEIGHTS);
+    assert_fails(network_load_adapter(&ctx, net, folder_root(), HEAD_NEEDED), MTS_ERR_NOT_FOUND,
+                 PEFT_WEIGHTS);
     network_destroy(net);
 }
 
