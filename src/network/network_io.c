@@ -242,11 +242,13 @@ bool network_has_adapter(const network *net)
     return net->options.model.adapter.rank > 0;
 }
 
-mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir, head_source source)
+mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir, head_source source,
+                                bool *left)
 {
     mts_status st = MTS_OK;
     char *path = NULL, name[PARAM_NAME_BYTES + 32];
     safetensors *file = NULL;
+    bool any = false;
     MTS_TRY(path_join(ctx, &path, dir, PEFT_WEIGHTS));
     MTS_TRY(safetensors_open_file(ctx, path, &file));
     for (int64_t i = 0; i < net->params.count; i++) {
@@ -256,8 +258,11 @@ mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir, hea
         snprintf(name, sizeof name, "%s%s", PEFT_PREFIX, p->name);
         const st_tensor *t = safetensors_find(file, name);
         MTS_CHECK(t != NULL, MTS_ERR_BAD_FILE, "%s: no tensor %s", path, name);
-        if (p->part == PARAM_OUTPUT && source == HEAD_NEW)
+        if (p->part == PARAM_OUTPUT &&
+            (source == HEAD_NEW || (source == HEAD_IF_THERE && !has_shape(t->ndim, t->shape, p)))) {
+            any = true;
             continue;
+        }
         MTS_CHECK(has_shape(t->ndim, t->shape, p), MTS_ERR_BAD_FILE,
                   "%s: tensor %s: expected shape [%lld, %lld], found %d dimensions, the first %lld",
                   path, name, (long long)p->rows, (long long)p->cols, t->ndim,
@@ -268,6 +273,8 @@ mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir, hea
               "%s: expected %lld tensors, found %zu", path, (long long)count_written(net),
               safetensors_count(file));
     network_weights_changed(net);
+    if (left != NULL)
+        *left = any;
 cleanup:
     safetensors_close(file);
     mem_free(path);

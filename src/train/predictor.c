@@ -49,7 +49,7 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     MTS_TRY(network_create(ctx, cfg, &options, &p->net));
     MTS_TRY(network_load(ctx, p->net, o->model_name_or_path, source, &report));
     if (p->adapter.rank > 0)
-        MTS_TRY(network_load_adapter(ctx, p->net, o->adapter_name_or_path, HEAD_NEEDED));
+        MTS_TRY(network_load_adapter(ctx, p->net, o->adapter_name_or_path, HEAD_NEEDED, NULL));
     network_use_ranks(p->net, o->rank, 0);
     MTS_TRY(path_join(ctx, &file, o->model_name_or_path, "config.json"));
     MTS_TRY(network_take_outliers(ctx, p->net, p->net->cfg.json, file, &listed));

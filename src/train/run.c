@@ -341,20 +341,23 @@ static mts_status load_weights(run *r)
 {
     mts_status st = MTS_OK;
     network_load_report report;
-    const char *adapter =
-        r->origin.resume_dir != NULL ? r->origin.resume_dir : r->o->adapter_name_or_path;
-    /* what an adapter's outputs were for is not what the data has */
-    const bool anew = r->origin.resume_dir == NULL && r->training && r->task->other_labels;
-    if (r->adapter.rank == 0)
-        adapter = NULL;
-    MTS_TRY(network_load(r->ctx, r->net, r->origin.model_dir, wanted_head(r), &report));
-    if (adapter == NULL || anew)
+    const char *resume = r->origin.resume_dir, *adapter = NULL;
+    const head_source source = wanted_head(r);
+    bool initialised = true; /* outputs that neither the model's file nor the adapter's has */
+    if (r->adapter.rank > 0)
+        adapter = resume != NULL ? resume : r->o->adapter_name_or_path;
+    MTS_TRY(network_load(r->ctx, r->net, r->origin.model_dir, source, &report));
+    if (adapter != NULL)
+        MTS_TRY(network_load_adapter(r->ctx, r->net, adapter,
+                                     r->training && resume == NULL ? source : HEAD_NEEDED,
+                                     &initialised));
+    if (initialised && adapter != NULL)
+        run_note(r, "%s has outputs for other labels: they are not used", adapter);
+    if (initialised)
         note_head(r, &report);
     if (report.unused > 0)
         run_note(r, "%s: %lld tensor%s of the file not used, the first is %s", r->origin.model_dir,
                  (long long)report.unused, report.unused == 1 ? "" : "s", report.first_unused);
-    if (adapter != NULL)
-        MTS_TRY(network_load_adapter(r->ctx, r->net, adapter, anew ? HEAD_NEW : HEAD_NEEDED));
     if (!r->training && r->o->rank > 0)
         network_use_ranks(r->net, r->o->rank, 0);
 cleanup:

@@ -358,7 +358,7 @@ static void weights_round_trip(void **state)
                              1.0);
     assert_true(network_has_adapter(a));
     write_weights(a, NULL, false);
-    assert_ok(network_load_adapter(&ctx, b, folder_root(), HEAD_NEEDED));
+    assert_ok(network_load_adapter(&ctx, b, folder_root(), HEAD_NEEDED, NULL));
     int64_t count = 0;
     for (int64_t i = 0; i < a->params.count; i++) {
         const param *p = a->params.items[i];
@@ -374,8 +374,8 @@ static void weights_round_trip(void **state)
 
 static void refuse_weights(network *net, const char *text)
 {
-    assert_fails(network_load_adapter(&ctx, net, folder_root(), HEAD_NEEDED), MTS_ERR_BAD_FILE,
-                 text);
+    assert_fails(network_load_adapter(&ctx, net, folder_root(), HEAD_NEEDED, NULL),
+                 MTS_ERR_BAD_FILE, text);
     assert_non_null(strstr(ctx.error, PEFT_WEIGHTS));
 }
 
@@ -418,8 +418,8 @@ static void bad_weights(void **state)
     }
     mem_free(bytes);
     assert_int_equal(unlink(folder_at(PEFT_WEIGHTS)), 0);
-    assert_fails(network_load_adapter(&ctx, net, folder_root(), HEAD_NEEDED), MTS_ERR_NOT_FOUND,
-                 PEFT_WEIGHTS);
+    assert_fails(network_load_adapter(&ctx, net, folder_root(), HEAD_NEEDED, NULL),
+                 MTS_ERR_NOT_FOUND, PEFT_WEIGHTS);
     network_destroy(net);
 }
 
