@@ -108,6 +108,48 @@ rm "$work/eval1/mantissa_config.json" # as a folder of PEFT itself
 run 0 eval "$base" --validation_file "$work/dev.jsonl" --adapter_name_or_path "$work/eval1"
 has err "does not say how it was trained"
 
+# Outliers are told apart without being asked for, in integers; the folder keeps what was done.
+run 0 train "${lora[@]}" --output_dir "$work/auto"
+has err "note: outliers: "
+run 0 train "${lora[@]}" --output_dir "$work/told" --outliers feature
+same_adapter "$work/auto" "$work/told"
+cmp "$work/auto/mantissa_config.json" "$work/told/mantissa_config.json" || fail "auto is not feature"
+run 0 train "${lora[@]}" --output_dir "$work/untold" --outliers none
+! grep -q "outliers: " "$work/err" || fail "--outliers none tells outliers apart"
+has "$work/untold/mantissa_config.json" '"outliers": "none"'
+[ "$(evaluated --adapter_name_or_path "$work/untold")" = "$(result "$work/untold" eval_loss)" ] ||
+    fail "eval is not train's: --outliers none"
+! grep -q "outliers: " "$work/err" || fail "eval tells outliers apart that train did not"
+run 0 train "${lora[@]}" --output_dir "$work/floats" --precision fp32
+! grep -q '"outliers' "$work/floats/mantissa_config.json" || fail "outliers in fp32"
+run 0 eval "$base" --validation_file "$work/dev.jsonl" --precision int8
+has err "has no lists of outliers: they are found in the rows of this run"
+
+# A part of the ranks: with use_rslora scaled by alpha / sqrt(rank), as by a folder of that part.
+run 0 eval "$base" --validation_file "$work/dev.jsonl" --adapter_name_or_path "$work/some" --rank 2
+[ "$(evaluated --adapter_name_or_path "$work/some")" = \
+    "$(evaluated --adapter_name_or_path "$work/some" --rank 4)" ] || fail "all ranks of rsLoRA"
+
+# Dropout, drawn ranks, weighted ranks: the same bytes.
+for more in "--lora_dropout 0.2" "--method dylora --ranks 1,2,4 --dylora_update last" \
+    "--method dylora --rank_weighting matryoshka --lora_alpha 1 --lora_dropout 0.1"; do
+    read -ra more <<<"$more"
+    rm -rf "$work"/same*
+    run 0 train "${lora[@]}" "${more[@]}" --output_dir "$work/same" --save_steps 16
+    ! cmp -s "$work/same/adapter_model.safetensors" "$work/lora/adapter_model.safetensors" ||
+        fail "${more[*]} changes nothing"
+    run 0 train "${lora[@]}" "${more[@]}" --output_dir "$work/same3" --num_threads 3 \
+        --gradient_checkpointing
+    same_adapter "$work/same" "$work/same3"
+    MANTISSA_KERNEL=ref run 0 train "${lora[@]}" "${more[@]}" --output_dir "$work/same_ref"
+    same_adapter "$work/same" "$work/same_ref"
+    cp -r "$work/same" "$work/same_parts"
+    rm -r "$work/same_parts/checkpoint-24" "$work/same_parts/adapter_model.safetensors"
+    run 0 train "${lora[@]}" "${more[@]}" --output_dir "$work/same_parts" --save_steps 16 \
+        --resume_from_checkpoint last
+    same_adapter "$work/same" "$work/same_parts"
+done
+
 # Threads, families, recomputation: the same bytes.
 run 0 train "${lora[@]}" --output_dir "$work/one" --num_threads 1
 same_adapter "$work/lora" "$work/one"

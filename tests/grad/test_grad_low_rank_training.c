@@ -1,8 +1,8 @@
 /*
  * What a low-rank adapter does in training only: dropout of its input, and weights of its ranks.
  *
- *   dropout   fp32: Y, dX, dA, dB are those of an input that was dropped before, by the draws of its
- *             stream; about p of the elements; integers and bf16 against fp32 with the same draws
+ *   dropout   fp32: Y, dX, dA, dB are those of an input that was dropped before, by the draws of
+ *             its stream; about p of the elements; integers and bf16 against fp32, the same draws
  *   weights   fp32: Y is the sum over the trained ranks r of what the first r ranks give, scaled by
  *             alpha / sqrt(r); all gradients are those of A with rows multiplied by P
  *   neither   in evaluation

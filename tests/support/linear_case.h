@@ -17,7 +17,7 @@ typedef struct linear_case_adapter {
     float scale;
     float dropout;
     const float *weights; /* [rank], or NULL; borrowed */
-    int count; /* 0: none */
+    int count;            /* 0: none */
     struct {
         int64_t first, out;
     } part[LOW_RANK_PARTS];

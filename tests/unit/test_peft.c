@@ -77,6 +77,45 @@ static void as_peft_writes(void **state)
     peft_config_deinit(&c);
 }
 
+/* Heads that are saved whole, the task, dropout. */
+static void heads(void **state)
+{
+    static const struct {
+        const char *list, *saved;
+    } cases[] = {{"null", NULL},
+                 {"[]", NULL},
+                 {"[\"classifier\", \"score\"]", "classifier,score"},
+                 {"[\"score\"]", "classifier,score"},
+                 {"[\"qa_outputs\"]", "qa_outputs"}};
+    char json[256];
+    peft_config c, back;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(json, sizeof json,
+                 "{\"target_modules\": [\"query\"], \"modules_to_save\": %s, \"task_type\": "
+                 "\"SEQ_CLS\", \"lora_dropout\": 0.25}",
+                 cases[i].list);
+        load_text(json, &c);
+        assert_ok(peft_config_save(&ctx, &c, "base", folder_root()));
+        assert_ok(peft_config_load(&ctx, folder_root(), &back));
+        for (int k = 0; k < 2; k++) {
+            const peft_config *one = k == 0 ? &c : &back;
+            assert_true(one->dropout == 0.25);
+            assert_string_equal(one->task, "SEQ_CLS");
+            if (cases[i].saved == NULL)
+                assert_null(one->saved);
+            else
+                assert_string_equal(one->saved, cases[i].saved);
+        }
+        peft_config_deinit(&c);
+        peft_config_deinit(&back);
+    }
+    load_text("{\"target_modules\": [\"q\"], \"task_type\": \"as long as a task can be named\"}",
+              &c);
+    assert_true(strlen(c.task) < PEFT_TASK_BYTES);
+    peft_config_deinit(&c);
+}
+
 static void round_trips(void **state)
 {
     static const peft_config configs[] = {
@@ -176,6 +215,12 @@ static void unsupported(void **state)
             peft_config_deinit(&c);
         }
     }
+    refuse("{\"target_modules\": [\"q\"], \"modules_to_save\": [\"classifier\", \"qa_outputs\"]}",
+           MTS_ERR_UNSUPPORTED, "modules_to_save is not supported");
+    refuse("{\"target_modules\": [\"q\"], \"modules_to_save\": [3]}", MTS_ERR_UNSUPPORTED,
+           "modules_to_save is not supported");
+    refuse("{\"target_modules\": [\"q\"], \"lora_dropout\": 1.5}", MTS_ERR_BAD_FILE,
+           "lora_dropout");
     refuse("{\"peft_type\": \"IA3\", \"target_modules\": [\"q\"]}", MTS_ERR_UNSUPPORTED,
            "peft_type: expected LORA, found \"IA3\"");
     refuse("{\"bias\": \"lora_only\", \"target_modules\": [\"q\"]}", MTS_ERR_UNSUPPORTED,
@@ -456,15 +501,11 @@ static void names_of_layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_peft_writes),
-        cmocka_unit_test(round_trips),
-        cmocka_unit_test(written),
-        cmocka_unit_test(unsupported),
-        cmocka_unit_test(hostile),
-        cmocka_unit_test(many_targets),
-        cmocka_unit_test(weights_round_trip),
-        cmocka_unit_test(bad_weights),
-        cmocka_unit_test(names_of_layers),
+        cmocka_unit_test(as_peft_writes), cmocka_unit_test(heads),
+        cmocka_unit_test(round_trips),    cmocka_unit_test(written),
+        cmocka_unit_test(unsupported),    cmocka_unit_test(hostile),
+        cmocka_unit_test(many_targets),   cmocka_unit_test(weights_round_trip),
+        cmocka_unit_test(bad_weights),    cmocka_unit_test(names_of_layers),
     };
     return cmocka_run_group_tests(tests, folder_open, folder_close);
 }
