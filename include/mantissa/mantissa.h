@@ -168,7 +168,8 @@ typedef struct mts_options {
                                             field group_by_length says */
 
     /* outliers among the features of the inputs of linear layers; of integer precisions */
-    const char *outliers;       /* none | feature: they have bits and exponents of their own */
+    const char *outliers;       /* auto | none | feature: they have bits and exponents of their own;
+                                   auto: those of language models */
     double outlier_threshold;   /* an outlier's largest magnitude is over so many times the median
                                    feature's; default 5 */
     int64_t outlier_bits;       /* 9 to 15; default 12 */
@@ -177,7 +178,7 @@ typedef struct mts_options {
     bool log_formats; /* a line of metrics_file beside each log line of training: how well every
                          linear layer's numbers were mapped; of integer precisions */
 
-    /* low-rank adapters (LoRA) beside a frozen model; of language models */
+    /* low-rank adapters (LoRA) beside a frozen model */
     const char *method;         /* what is trained: full | lora | dylora */
     int64_t lora_r;             /* rank; default 8 */
     double lora_alpha;          /* the adapter's output is scaled by alpha / rank; default 16 */
@@ -185,11 +186,17 @@ typedef struct mts_options {
     const char *target_modules; /* ends of names of linear layers, separated by commas; default
                                    all-linear */
     const char *adapter_name_or_path; /* a folder of an adapter (PEFT's): training goes on from it,
-                                         evaluation uses it; NULL: none */
+                                         evaluation and prediction use it; NULL: none */
     const char *dylora_update; /* the ranks that a step of dylora trains, having drawn b: all | last
-                                  (of 1 to b, or the b-th) */
-    int64_t rank; /* evaluation uses the first so many ranks of the adapter, scaled by alpha / rank;
-                     0: all */
+                                  (of 1 to b, or those that the next smaller of `ranks` lacks) */
+    int64_t rank; /* evaluation and prediction use the first so many ranks of the adapter, scaled by
+                     alpha / rank, or alpha / sqrt(rank) where it has use_rslora; 0: all */
+    const char *ranks; /* of dylora: those that are drawn from, "1..8" or "1,2,4,8", rising, up to
+                          lora_r; NULL: 1 to lora_r */
+    const char *rank_weighting; /* of dylora: sample: a step draws one | matryoshka: a step trains
+                                   all, weighted, to be used scaled by alpha / sqrt(rank) */
+    double lora_dropout; /* of the adapters' inputs; -1: as the adapter that training goes on from,
+                            0 for a new one */
 } mts_options;
 
 typedef enum mts_option_type {

@@ -62,10 +62,13 @@ cleanup:
 
 /* Memory of a training run with full batches of the longest sequences, and of its evaluation if
  * the options ask for one. */
-static mts_status describe_memory(mts_ctx *ctx, const mts_options *o, const model_config *cfg,
+static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const model_config *cfg,
                                   json_t *out)
 {
     mts_status st = MTS_OK;
+    mts_options own = *given;
+    const mts_options *o = &own;
+    settings_complete(&own, model_class_of_config(cfg));
     const int64_t asked = settings_max_length(o, cfg, head_class_of_config(cfg)->name);
     const int64_t length =
         asked < cfg->max_position_embeddings ? asked : cfg->max_position_embeddings;

@@ -9,6 +9,7 @@
 #include "options/options.h"
 #include "tasks/test_rows.h"
 #include "tasks/text_answers.h"
+#include "train/adapter_folder.h"
 #include "train/settings.h"
 
 struct mts_predictor {
@@ -164,7 +165,8 @@ mts_status mts_test_rows_open(mts_ctx *ctx, const mts_options *options,
     MTS_TRY(options_check_test_rows(ctx, &own));
     MTS_TRY(mem_calloc(ctx, &rows, 1, sizeof *rows, "test rows"));
     if (own.model_name_or_path != NULL)
-        MTS_TRY(model_load_config(ctx, own.model_name_or_path, &cfg));
+        MTS_TRY(adapter_folder_load_config(ctx, own.model_name_or_path, own.adapter_name_or_path,
+                                           &cfg));
     if (callbacks != NULL)
         heard = *callbacks;
     MTS_TRY(test_rows_open(ctx, &own, cfg.json == NULL ? NULL : head_class_of_config(&cfg)->name,

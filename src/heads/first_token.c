@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "layers/dropout.h"
+#include "models/adapted_layer.h"
 
 int64_t first_token_width(const model_config *cfg)
 {
@@ -26,6 +27,8 @@ void first_token_declare(head *h, param_list *params)
     params->part = PARAM_HEAD;
     f->dense_weight = param_declare(params, PARAM_WEIGHT, d, d, "%s.weight", names->dense);
     f->dense_bias = param_declare(params, PARAM_BIAS, 0, d, "%s.bias", names->dense);
+    adapted_layer_declare(&h->adapter, &f->dense_adapter,
+                          &(adapted_layer){"", &names->dense, &d, 1, d}, params);
     params->part = PARAM_OUTPUT;
     f->out_weight = param_declare(params, PARAM_WEIGHT, n, d, "%s.weight", names->out);
     f->out_bias = param_declare(params, PARAM_BIAS, 0, n, "%s.bias", names->out);
@@ -48,6 +51,7 @@ void first_token_bind(head *h, exec *ex, arena *packed)
                 d);
     linear_bind(ex, &f->out, packed, out, STREAM_HEAD_OUT, f->out_weight, f->out_bias,
                 h->cfg->num_labels, d);
+    adapted_layer_bind(ex, &f->dense_adapter, &f->dense, packed, STREAM_HEAD_DENSE_ADAPTER);
     linear_input_name(&f->dense_in, &f->dense, STREAM_HEAD_DENSE_INPUT);
     linear_input_name(&f->out_in, &f->out, STREAM_HEAD_OUT_INPUT);
 }

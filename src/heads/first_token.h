@@ -9,12 +9,13 @@
 #define MTS_HEADS_FIRST_TOKEN_H
 
 #include "heads/head.h"
-#include "layers/linear.h"
+#include "layers/low_rank.h"
 
 typedef struct first_token {
     head base;
     param *dense_weight, *dense_bias, *out_weight, *out_bias;
     linear dense, out;
+    low_rank dense_adapter; /* without a part: none */
     /* kept from forward to backward */
     linear_input dense_in, out_in;
     float *dense_out; /* [rows][hidden]: before the activation function */

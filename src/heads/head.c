@@ -18,6 +18,14 @@ const head_class *head_class_find(const char *name)
     return NULL;
 }
 
+const head_class *head_class_of_peft(const char *task)
+{
+    for (int i = 0; i < CLASSES; i++)
+        if (strcmp(classes[i]->peft_task, task) == 0)
+            return classes[i];
+    return NULL;
+}
+
 static bool ends_in(const char *text, const char *end)
 {
     const size_t n = strlen(text), m = strlen(end);
@@ -49,11 +57,15 @@ int64_t head_units(const head_class *class, const model_input *in)
 }
 
 mts_status head_create(mts_ctx *ctx, const head_class *class, const model_class *of,
-                       const model_config *cfg, float dropout, head **out)
+                       const model_config *cfg, const model_options *options, head **out)
 {
     const mts_status st = class->create(ctx, out);
     if (st == MTS_OK)
-        **out = (head){.class = class, .model = of, .cfg = cfg, .dropout = dropout};
+        **out = (head){.class = class,
+                       .model = of,
+                       .cfg = cfg,
+                       .dropout = options->dropout.classifier,
+                       .adapter = options->adapter};
     return st;
 }
 

@@ -19,6 +19,7 @@ typedef struct head {
     const model_class *model; /* of the model below: names of parameters follow it */
     const model_config *cfg;  /* borrowed */
     float dropout;            /* dropout_rates.classifier */
+    adapter_options adapter;  /* of what lies below the outputs */
     bool uses_words;          /* set by declare: it shares the model's table of words */
 } head;
 
@@ -39,6 +40,9 @@ struct head_class {
     target_kind target;
     head_unit unit;
     head_need needs;
+    /* In an adapter's folder (io/peft.h): what PEFT calls the task, and the modules that it saves
+     * whole, the outputs; NULL: none. */
+    const char *peft_task, *peft_saved;
 
     /* The number of outputs of each unit. */
     int64_t (*width)(const model_config *cfg);
@@ -60,6 +64,9 @@ struct head_class {
 /* The head of that name, or NULL. */
 const head_class *head_class_find(const char *name);
 
+/* The first head of that peft_task, or NULL. */
+const head_class *head_class_of_peft(const char *task);
+
 /* The head of a fine-tuned model folder, by "architectures" and "problem_type" of its config.json;
  * where these do not say it, that for a class or a score of a text. */
 const head_class *head_class_of_config(const model_config *cfg);
@@ -72,7 +79,8 @@ int64_t head_units(const head_class *class, const model_input *in);
 
 /* *out: a new head of `class` for a model.  MTS_ERR_MEMORY.  Freed by head_destroy. */
 MTS_NODISCARD mts_status head_create(mts_ctx *ctx, const head_class *class, const model_class *of,
-                                     const model_config *cfg, float dropout, head **out);
+                                     const model_config *cfg, const model_options *options,
+                                     head **out);
 void head_destroy(head *h);
 
 /* The numbers of random streams that a head's own layers use, from HEAD_STREAM_FIRST on.  They
@@ -83,6 +91,7 @@ enum {
     STREAM_HEAD_DENSE_INPUT,
     STREAM_HEAD_OUT_INPUT,
     STREAM_HEAD_DROPOUT,
+    STREAM_HEAD_DENSE_ADAPTER, /* 3: low_rank_streams(1) */
 };
 
 #endif

@@ -244,6 +244,7 @@ const head_class head_next_token = {
     .target = TARGET_NEXT,
     .unit = HEAD_PER_TOKEN,
     .needs = HEAD_NEEDS_WORDS,
+    .peft_task = "CAUSAL_LM",
     .width = width,
     .create = create,
     .declare = declare,

@@ -475,6 +475,34 @@ cleanup:
     return st;
 }
 
+mts_status model_config_take_head(mts_ctx *ctx, const char *file, const json_t *other,
+                                  model_config *cfg)
+{
+    static const char *const of_head[] = {"architectures", MODEL_CONFIG_SETTINGS};
+    static const char *const of_labels[] = {"id2label", "label2id", "num_labels", "problem_type",
+                                            "finetuning_task"};
+    mts_status st = MTS_OK;
+    const bool labels = json_is_object(json_object_get(other, "id2label"));
+    for (size_t i = 0; i < COUNT_OF(of_head) + COUNT_OF(of_labels); i++) {
+        const bool first = i < COUNT_OF(of_head);
+        const char *key = first ? of_head[i] : of_labels[i - COUNT_OF(of_head)];
+        json_t *value = json_object_get(other, key);
+        if (!first && !labels)
+            continue;
+        json_object_del(cfg->json, key);
+        if (value != NULL)
+            MTS_TRY(json_util_set(ctx, cfg->json, key, json_incref(value)));
+    }
+    MTS_TRY(load_architecture(ctx, file, cfg));
+    if (labels) {
+        cfg->problem_type = MODEL_PROBLEM_NONE;
+        MTS_TRY(load_problem_type(ctx, file, cfg));
+        MTS_TRY(load_labels(ctx, file, cfg));
+    }
+cleanup:
+    return st;
+}
+
 /* --------------------------------------------------------------------------------- save ---- */
 
 mts_status model_config_set_string(mts_ctx *ctx, model_config *cfg, const char *key,

@@ -109,6 +109,13 @@ MTS_NODISCARD mts_status model_config_set_labels(mts_ctx *ctx, model_config *cfg
                                                  const char *const *names, int64_t n,
                                                  bool regression);
 
+/*
+ * Let cfg have the head, the labels and the settings of another configuration, the object `other`
+ * of `file`: labels that are not there stay.  MTS_ERR_BAD_FILE, MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD mts_status model_config_take_head(mts_ctx *ctx, const char *file,
+                                                const struct json_t *other, model_config *cfg);
+
 /* Whether the head has one real output: problem_type says so, or says nothing of one label. */
 bool model_config_is_regression(const model_config *cfg);
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json_util.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 enum { RANK_MAX = 4096 };
 
@@ -94,7 +95,6 @@ static mts_status check_rest(mts_ctx *ctx, const char *file, const json_t *json)
     static const char *const off[] = {"use_dora",
                                       "rank_pattern",
                                       "alpha_pattern",
-                                      "modules_to_save",
                                       "layers_to_transform",
                                       "layer_replication",
                                       "lora_bias",
@@ -128,11 +128,52 @@ cleanup:
     return st;
 }
 
+/* The heads of transformers that PEFT saves whole: of texts, and of answers as spans. */
+static const char *const heads[] = {"classifier,score", "qa_outputs"};
+
+/* Whether name is one of those in a text, between commas. */
+static bool is_among(const char *names, const char *name)
+{
+    const size_t n = strlen(name);
+    for (const char *word = names; *word != '\0';) {
+        const size_t length = strcspn(word, ",");
+        if (length == n && strncmp(word, name, n) == 0)
+            return true;
+        word += length + (word[length] == ',');
+    }
+    return false;
+}
+
+/* *saved: the head whose modules the file names. */
+static mts_status load_saved(mts_ctx *ctx, const char *file, const json_t *json, const char **saved)
+{
+    mts_status st = MTS_OK;
+    const json_t *value = json_object_get(json, "modules_to_save");
+    const bool none = value == NULL || json_is_null(value) || json_is_false(value) ||
+                      (json_is_object(value) && json_object_size(value) == 0);
+    MTS_CHECK(none || json_is_array(value), MTS_ERR_UNSUPPORTED,
+              "%s: modules_to_save is not supported, unless it is the list of a head's", file);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const char *name = json_string_value(json_array_get(value, i)), *head = NULL;
+        for (size_t k = 0; name != NULL && k < sizeof heads / sizeof heads[0]; k++)
+            if (is_among(heads[k], name))
+                head = heads[k];
+        MTS_CHECK(head != NULL && (*saved == NULL || *saved == head), MTS_ERR_UNSUPPORTED,
+                  "%s: modules_to_save is not supported, unless it is classifier and score, or "
+                  "qa_outputs",
+                  file);
+        *saved = head;
+    }
+cleanup:
+    return st;
+}
+
 mts_status peft_config_load(mts_ctx *ctx, const char *dir, peft_config *out)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
     json_t *json = NULL;
+    const char *task = "";
     *out = (peft_config){.rank = 8, .alpha = 8};
     MTS_TRY(path_join(ctx, &file, dir, PEFT_CONFIG));
     MTS_TRY(json_util_load_object(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
@@ -141,6 +182,10 @@ mts_status peft_config_load(mts_ctx *ctx, const char *dir, peft_config *out)
     MTS_TRY(json_util_int(ctx, file, json, "r", 1, RANK_MAX, &out->rank));
     MTS_TRY(json_util_real(ctx, file, json, "lora_alpha", 0, 1e9, &out->alpha));
     MTS_TRY(json_util_bool(ctx, file, json, "use_rslora", &out->rslora));
+    MTS_TRY(json_util_real(ctx, file, json, "lora_dropout", 0, 1, &out->dropout));
+    MTS_TRY(json_util_string(ctx, file, json, "task_type", &task));
+    utf8_quote(out->task, sizeof out->task, task);
+    MTS_TRY(load_saved(ctx, file, json, &out->saved));
     MTS_TRY(join_targets(ctx, file, json_object_get(json, "target_modules"), &out->targets));
 cleanup:
     json_decref(json);
@@ -151,12 +196,12 @@ cleanup:
 }
 
 /* object[key] = the names, as a list; "all-linear" stays a text. */
-static mts_status put_targets(mts_ctx *ctx, json_t *object, const char *targets)
+static mts_status put_names(mts_ctx *ctx, json_t *object, const char *key, const char *targets)
 {
     mts_status st = MTS_OK;
     json_t *list = NULL;
     if (strcmp(targets, "all-linear") == 0)
-        return json_util_set(ctx, object, "target_modules", json_string(targets));
+        return json_util_set(ctx, object, key, json_string(targets));
     list = json_array();
     MTS_CHECK(list != NULL, MTS_ERR_MEMORY, "out of memory: %s", PEFT_CONFIG);
     for (const char *word = targets; *word != '\0';) {
@@ -166,32 +211,33 @@ static mts_status put_targets(mts_ctx *ctx, json_t *object, const char *targets)
         word += n;
         word += strspn(word, ", ");
     }
-    MTS_TRY(json_util_set(ctx, object, "target_modules", json_incref(list)));
+    MTS_TRY(json_util_set(ctx, object, key, json_incref(list)));
 cleanup:
     json_decref(list);
     return st;
 }
 
-mts_status peft_config_save(mts_ctx *ctx, const peft_config *c, const char *base,
-                            const char *task_type, const char *dir)
+mts_status peft_config_save(mts_ctx *ctx, const peft_config *c, const char *base, const char *dir)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
     json_t *json = json_object();
     MTS_CHECK(json != NULL, MTS_ERR_MEMORY, "out of memory: %s", PEFT_CONFIG);
     MTS_TRY(json_util_set(ctx, json, "peft_type", json_string("LORA")));
-    MTS_TRY(json_util_set(ctx, json, "task_type", json_string(task_type)));
+    MTS_TRY(json_util_set(ctx, json, "task_type", json_string(c->task)));
     MTS_TRY(json_util_set(ctx, json, "base_model_name_or_path", json_string(base)));
     MTS_TRY(json_util_set(ctx, json, "inference_mode", json_true()));
     MTS_TRY(json_util_set(ctx, json, "r", json_integer(c->rank)));
     MTS_TRY(json_util_set(ctx, json, "lora_alpha",
                           c->alpha == floor(c->alpha) ? json_integer((json_int_t)c->alpha)
                                                       : json_real(c->alpha)));
-    MTS_TRY(json_util_set(ctx, json, "lora_dropout", json_real(0.0)));
+    MTS_TRY(json_util_set(ctx, json, "lora_dropout", json_real(c->dropout)));
     MTS_TRY(json_util_set(ctx, json, "bias", json_string("none")));
     MTS_TRY(json_util_set(ctx, json, "fan_in_fan_out", json_false()));
     MTS_TRY(json_util_set(ctx, json, "use_rslora", json_boolean(c->rslora)));
-    MTS_TRY(put_targets(ctx, json, c->targets));
+    MTS_TRY(put_names(ctx, json, "target_modules", c->targets));
+    if (c->saved != NULL)
+        MTS_TRY(put_names(ctx, json, "modules_to_save", c->saved));
     MTS_TRY(path_join(ctx, &file, dir, PEFT_CONFIG));
     MTS_TRY(json_util_save(ctx, json, file));
 cleanup:

@@ -4,8 +4,10 @@
  *
  * Path: results_save_model -> peft_config_save; run_prepare, predictor_open -> peft_config_load.
  * Tensors are named PEFT_PREFIX + the module's name + ".lora_A.weight" or ".lora_B.weight".
- * Not done, and refused: other kinds of adapters, biases, patterns of ranks and of names, initial
- * values that change the model's weights (PiSSA, ...).  lora_dropout is of the training that was.
+ * Modules that are saved whole (modules_to_save) are those of a head: PEFT_PREFIX + the parameter's
+ * name.
+ * Not done, and refused: other kinds of adapters, biases, patterns of ranks and of names, other
+ * modules that are saved whole, initial values that change the model's weights (PiSSA, ...).
  */
 #ifndef MTS_IO_PEFT_H
 #define MTS_IO_PEFT_H
@@ -16,10 +18,16 @@
 #define PEFT_WEIGHTS "adapter_model.safetensors"
 #define PEFT_PREFIX "base_model.model."
 
+enum { PEFT_TASK_BYTES = 24 };
+
 /* Owns targets; freed by peft_config_deinit. */
 typedef struct peft_config {
-    int64_t rank; /* 1..4096 */
-    double alpha; /* the scale is alpha / rank, or alpha / sqrt(rank) with rslora */
+    char task[PEFT_TASK_BYTES]; /* task_type, cut to fit; "": not said */
+    const char *saved;          /* modules_to_save, separated by commas: those of a head, constant;
+                                   NULL: none */
+    double dropout;             /* of the adapter's input in training: 0..1 */
+    int64_t rank;               /* 1..4096 */
+    double alpha;               /* the scale is alpha / rank, or alpha / sqrt(rank) with rslora */
     bool rslora;
     char *targets; /* names separated by commas, or "all-linear" */
 } peft_config;
@@ -33,8 +41,8 @@ MTS_NODISCARD mts_status peft_config_load(mts_ctx *ctx, const char *dir, peft_co
 void peft_config_deinit(peft_config *c);
 
 /* Write dir/adapter_config.json atomically.  base: the model's folder, as PEFT is to find it;
- * task_type: "CAUSAL_LM", ... */
+ * c->task: "CAUSAL_LM", ... */
 MTS_NODISCARD mts_status peft_config_save(mts_ctx *ctx, const peft_config *c, const char *base,
-                                          const char *task_type, const char *dir);
+                                          const char *dir);
 
 #endif

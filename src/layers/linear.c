@@ -97,19 +97,26 @@ static int64_t sums_of(int64_t rows)
     return (rows + LINEAR_SUM_ROWS - 1) / LINEAR_SUM_ROWS;
 }
 
-void linear_sums_take(exec *ex, linear_sums *sums, int64_t rows, const linear *lin)
-{
-    *sums = (linear_sums){.bias_sums = exec_take(ex, sums_of(rows) * lin->out, sizeof(float))};
-    if (ex->arithmetic->linear->gradient_take != NULL)
-        ex->arithmetic->linear->gradient_take(ex, sums, lin->out);
-}
-
 void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, const linear *lin)
 {
     *g = (linear_gradient){.dt = NULL};
-    linear_sums_take(ex, &g->sums, rows, lin);
+    g->sums.bias_sums = exec_take(ex, sums_of(rows) * lin->out, sizeof(float));
+    if (ex->arithmetic->linear->gradient_take != NULL)
+        ex->arithmetic->linear->gradient_take(ex, &g->sums, lin->out);
     if (lin->low_rank != NULL)
         low_rank_gradient_take(ex, g, rows, lin);
+}
+
+void linear_gradient_take_most(exec *ex, linear_gradient *g, int64_t rows, const linear *lin,
+                               size_t stride, int64_t count)
+{
+    const linear *most = lin;
+    for (int64_t l = 1; l < count; l++) {
+        const linear *other = (const void *)((const char *)lin + (size_t)l * stride);
+        if (low_rank_parts(other) > low_rank_parts(most))
+            most = other;
+    }
+    linear_gradient_take(ex, g, rows, most);
 }
 
 typedef struct collect_job {
@@ -131,8 +138,8 @@ static void collect_rows(void *arg, int64_t begin, int64_t end)
     const collect_job *job = arg;
     const int64_t n = job->lin->out;
     const float *dy = job->dy + begin * n;
-    float *sum = job->g->bias_sums + (job->x->first_row + begin) / LINEAR_SUM_ROWS * n;
     if (has_trained_bias(job->lin)) {
+        float *sum = job->g->bias_sums + (job->x->first_row + begin) / LINEAR_SUM_ROWS * n;
         memcpy(sum, dy, (size_t)n * sizeof(float));
         for (int64_t i = 1; i < end - begin; i++)
             job->ex->fk->accumulate(sum, dy + i * n, n);

@@ -66,7 +66,8 @@ void linear_forward_again(exec *ex, const linear_input *x, linear *lin);
  * must know of all rows.
  */
 typedef struct linear_sums {
-    float *bias_sums;  /* [ceil(rows / LINEAR_SUM_ROWS)][out]: sums over so many rows, in order */
+    float *bias_sums; /* [ceil(rows / LINEAR_SUM_ROWS)][out]: sums over so many rows, in order; NULL
+                          in an adapter, which has no bias */
     uint32_t *col_max; /* exponents by row: bits of the largest |dy[i][j] 2^eX[i]|; else NULL */
 } linear_sums;
 
@@ -79,9 +80,13 @@ typedef struct linear_gradient {
 
 enum { LINEAR_SUM_ROWS = 32 };
 
-/* Storage from ex->scratch for gradients of lin and of layers of its shape and adapter, ready for
- * linear_backward_rows. */
+/* Storage from ex->scratch for gradients of lin, ready for linear_backward_rows. */
 void linear_gradient_take(exec *ex, linear_gradient *g, int64_t rows, const linear *lin);
+
+/* The same for one after another of `count` layers of one shape, whose adapters may differ; they
+ * lie `stride` bytes apart, lin is the first. */
+void linear_gradient_take_most(exec *ex, linear_gradient *g, int64_t rows, const linear *lin,
+                               size_t stride, int64_t count);
 
 /* dx[x->rows][in] = dy W, overwritten (NULL: not wanted); dy[x->rows][out] is collected in g.  x is
  * the input of the forward, or rows of it from a multiple of LINEAR_SUM_ROWS on; each row once;
@@ -100,10 +105,9 @@ void linear_backward(exec *ex, float *dx, const float *dy, const linear_input *x
                      const linear *lin);
 
 /* For adapters: linear_bind without a bias, for the same input as `like` (NULL: one of its own);
- * the parts of linear_gradient_take and linear_backward_rows. */
+ * a part of linear_backward_rows. */
 void linear_bind_like(exec *ex, linear *lin, arena *a, const char *name, int id, param *weight,
                       int64_t out, int64_t in, const linear *like);
-void linear_sums_take(exec *ex, linear_sums *sums, int64_t rows, const linear *lin);
 void linear_sums_collect(exec *ex, const linear_sums *sums, const float *dy, const linear_input *x,
                          const linear *lin);
 

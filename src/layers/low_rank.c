@@ -2,9 +2,11 @@
 #include "layers/low_rank.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "layers/arithmetic.h"
+#include "layers/linear_input_drop.h"
 
 enum { ROW_GRAIN = 32 };
 
@@ -57,8 +59,10 @@ typedef struct columns_job {
     float *to;
     const float *from;
     int64_t ldto, ldfrom, cols;
-    int64_t used; /* scale_rows: columns behind these become zero */
+    /* scale_rows: */
+    int64_t used; /* columns behind these become zero */
     float scale;
+    const float *each; /* [cols]: a factor of each column beside scale; NULL: none */
 } columns_job;
 
 static void copy_rows(void *arg, int64_t begin, int64_t end)
@@ -74,7 +78,9 @@ static void scale_rows(void *arg, int64_t begin, int64_t end)
     const columns_job *job = arg;
     for (int64_t i = begin; i < end; i++) {
         for (int64_t j = 0; j < job->used; j++)
-            job->to[i * job->ldto + j] = job->from[i * job->ldfrom + j] * job->scale;
+            job->to[i * job->ldto + j] =
+                job->from[i * job->ldfrom + j] *
+                (job->each == NULL ? job->scale : job->each[j] * job->scale);
         for (int64_t j = job->used; j < job->cols; j++)
             job->to[i * job->ldto + j] = 0.0f;
     }
@@ -110,9 +116,35 @@ static int64_t used_ranks(const exec *ex, const low_rank *lr)
     return ex->rank > 0 && ex->rank < lr->rank ? ex->rank : lr->rank;
 }
 
+/* P, where it is used. */
+static const float *used_weights(const exec *ex, const low_rank *lr)
+{
+    return ex->training ? lr->weights : NULL;
+}
+
+static float used_dropout(const exec *ex, const low_rank *lr)
+{
+    return ex->training ? lr->dropout : 0.0f;
+}
+
+/* s, or 1 beside P, and what dropout leaves to it. */
 static float used_scale(const exec *ex, const low_rank *lr)
 {
-    return ex->rank > 0 ? lr->alpha / (float)used_ranks(ex, lr) : lr->scale;
+    const float p = used_dropout(ex, lr);
+    const int64_t b = used_ranks(ex, lr);
+    float s = lr->scale;
+    if (used_weights(ex, lr) != NULL)
+        s = 1.0f;
+    else if (ex->rank > 0)
+        s = lr->rslora ? (float)((double)lr->alpha / sqrt((double)b)) : lr->alpha / (float)b;
+    return p > 0.0f ? s * (1.0f / (1.0f - p)) : s;
+}
+
+/* What A multiplies: x, or in scratch what dropout leaves of it. */
+static linear_input input_of_a(exec *ex, const low_rank *lr, const linear_input *x)
+{
+    const float p = used_dropout(ex, lr);
+    return p > 0.0f ? linear_input_drop(ex, x, p, lr->down.id) : *x;
 }
 
 /* ------------------------------------------------------------------------------- forward ---- */
@@ -138,7 +170,8 @@ static void make_t(exec *ex, linear_input *in, const float *all, const linear_in
                        .ldfrom = r * lr->count,
                        .cols = r,
                        .used = used_ranks(ex, lr),
-                       .scale = used_scale(ex, lr)};
+                       .scale = used_scale(ex, lr),
+                       .each = used_weights(ex, lr)};
     exec_parallel(ex, x->rows, ROW_GRAIN, scale_rows, &job);
     linear_input_set(ex, in, t);
     exec_release(ex, mark);
@@ -150,7 +183,10 @@ void low_rank_forward(exec *ex, float *y, const linear_input *x, const linear *l
     const int64_t n = x->rows;
     const size_t mark = exec_mark(ex);
     float *all = exec_take(ex, n * lr->rank * lr->count, sizeof(float));
-    linear_forward(ex, all, x, &lr->down);
+    const size_t dropped = exec_mark(ex);
+    const linear_input of_a = input_of_a(ex, lr, x);
+    linear_forward(ex, all, &of_a, &lr->down);
+    exec_release(ex, dropped);
     for (int p = 0; p < lr->count; p++) {
         low_rank_part *part = &lr->part[p];
         linear_input in;
@@ -174,13 +210,21 @@ void low_rank_forward(exec *ex, float *y, const linear_input *x, const linear *l
 
 /* ------------------------------------------------------------------------------ backward ---- */
 
+/* Of a product without a bias. */
+static void take_sums(exec *ex, linear_sums *sums, int64_t out)
+{
+    *sums = (linear_sums){.bias_sums = NULL};
+    if (ex->arithmetic->linear->gradient_take != NULL)
+        ex->arithmetic->linear->gradient_take(ex, sums, out);
+}
+
 void low_rank_gradient_take(exec *ex, linear_gradient *g, int64_t rows, const linear *lin)
 {
     const low_rank *lr = lin->low_rank;
     g->dt = exec_take(ex, rows * lr->rank * lr->count, sizeof(float));
-    linear_sums_take(ex, &g->down, rows, &lr->down);
+    take_sums(ex, &g->down, lr->count * lr->rank);
     for (int p = 0; p < lr->count; p++)
-        linear_sums_take(ex, &g->up[p], rows, &lr->part[p].up);
+        take_sums(ex, &g->up[p], lin->out);
 }
 
 void low_rank_backward_rows(exec *ex, float *dx, const float *dy, const linear_input *x,
@@ -203,7 +247,8 @@ void low_rank_backward_rows(exec *ex, float *dx, const float *dy, const linear_i
                            .ldfrom = r,
                            .cols = r,
                            .used = used_ranks(ex, lr),
-                           .scale = used_scale(ex, lr)};
+                           .scale = used_scale(ex, lr),
+                           .each = used_weights(ex, lr)};
         /* forward: y += t B^T, t = s x A^T */
         linear_sums_collect(ex, &g->up[p], own, &in, &part->up);
         ex->arithmetic->linear->input_gradient(ex, part_dt, own, &in, &part->up);
@@ -216,6 +261,9 @@ void low_rank_backward_rows(exec *ex, float *dx, const float *dy, const linear_i
         columns_job job = {
             .ex = ex, .to = dx, .from = add, .ldto = lin->in, .ldfrom = lin->in, .cols = lin->in};
         ex->arithmetic->linear->input_gradient(ex, add, all, x, &lr->down);
+        if (used_dropout(ex, lr) > 0.0f)
+            linear_input_drop_gradient(ex, add, n, lin->in, x->first_row, used_dropout(ex, lr),
+                                       lr->down.id);
         exec_parallel(ex, n, ROW_GRAIN, add_rows, &job);
     }
     exec_release(ex, mark);
@@ -233,5 +281,8 @@ void low_rank_backward_params(exec *ex, const linear_gradient *g, const float *d
         ex->arithmetic->linear->weight_gradient(ex, &g->up[p], own, &in, &part->up);
         exec_release(ex, mark);
     }
-    ex->arithmetic->linear->weight_gradient(ex, &g->down, g->dt, x, &lr->down);
+    const size_t mark = exec_mark(ex);
+    const linear_input of_a = input_of_a(ex, lr, x);
+    ex->arithmetic->linear->weight_gradient(ex, &g->down, g->dt, &of_a, &lr->down);
+    exec_release(ex, mark);
 }

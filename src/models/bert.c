@@ -27,6 +27,8 @@ const model_class bert_class = {
     .model_types = model_types,
     .prefix = "bert.",
     .first_token = {"bert.pooler.dense", "classifier", ACTIVATION_TANH},
+    .adapts = true,
+    .all_linear = "query,key,value,dense",
     .check = check,
     .create = bert_create,
     .destroy = bert_destroy,
@@ -160,6 +162,7 @@ void bert_backward(model *m, exec *ex, const model_input *in, float *dh)
         bert_layer_backward(b, ex, l, &g, &in->seq);
     }
     bert_rows_backward(b, ex, -1, &g, in->seq.tokens);
-    embed_backward(b, ex, in, g.out);
+    if (bert_embeddings_trained(b))
+        embed_backward(b, ex, in, g.out);
     exec_release(ex, mark);
 }

@@ -16,6 +16,7 @@
 #include "layers/embedding.h"
 #include "layers/layernorm.h"
 #include "layers/linear.h"
+#include "layers/low_rank.h"
 #include "layers/nonlinearity.h"
 #include "models/model.h"
 
@@ -31,6 +32,7 @@ typedef struct bert_layer_params {
 typedef struct bert_layer {
     bert_layer_params params;
     linear qkv, out, up, down;
+    low_rank qkv_adapter, out_adapter, up_adapter, down_adapter; /* without parts: none */
     nonlinearity act;
     layernorm norm1, norm2;
     attention attention;

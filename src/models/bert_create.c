@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "models/adapted_layer.h"
 #include "models/bert_internal.h"
 
 enum { NAME_BYTES = 80, NAMES_PER_LAYER = 7 };
@@ -82,6 +83,26 @@ static void declare_layer(const model_config *cfg, int64_t l, bert_layer_params 
     declare_norm(list, l, "output.LayerNorm", d, &p->norm2_gamma, &p->norm2_beta);
 }
 
+static void declare_adapters(bert *b, int64_t l, param_list *list)
+{
+    static const char *const qkv[] = {"attention.self.query", "attention.self.key",
+                                      "attention.self.value"};
+    static const char *const out[] = {"attention.output.dense"};
+    static const char *const up[] = {"intermediate.dense"};
+    static const char *const down[] = {"output.dense"};
+    const adapter_options *o = &b->base.options.adapter;
+    bert_layer *layer = &b->layers[l];
+    const int64_t d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
+    const int64_t qkv_outs[] = {d, d, d};
+    char path[NAME_BYTES];
+    snprintf(path, sizeof path, "bert.encoder.layer.%lld.", (long long)l);
+    adapted_layer_declare(o, &layer->qkv_adapter, &(adapted_layer){path, qkv, qkv_outs, 3, d},
+                          list);
+    adapted_layer_declare(o, &layer->out_adapter, &(adapted_layer){path, out, &d, 1, d}, list);
+    adapted_layer_declare(o, &layer->up_adapter, &(adapted_layer){path, up, &f, 1, d}, list);
+    adapted_layer_declare(o, &layer->down_adapter, &(adapted_layer){path, down, &d, 1, f}, list);
+}
+
 void bert_declare(model *m, param_list *list)
 {
     bert *b = (bert *)m;
@@ -97,6 +118,8 @@ void bert_declare(model *m, param_list *list)
     b->norm_beta = param_declare(list, PARAM_NORM, 0, d, "bert.embeddings.LayerNorm.bias");
     for (int64_t l = 0; l < cfg->num_hidden_layers; l++)
         declare_layer(cfg, l, &b->layers[l].params, list);
+    for (int64_t l = 0; l < cfg->num_hidden_layers; l++)
+        declare_adapters(b, l, list);
 }
 
 /* --------------------------------------------------------------------------------- layers ---- */
@@ -142,6 +165,14 @@ static void bind_layer(bert *b, exec *ex, arena *packed, int64_t l, int64_t *use
         .head_dim = d / cfg->num_attention_heads,
         .dropout = b->base.options.dropout.attention,
     };
+    adapted_layer_bind(ex, &layer->qkv_adapter, &layer->qkv, packed,
+                       bert_stream(l, STREAM_QKV_ADAPTER));
+    adapted_layer_bind(ex, &layer->out_adapter, &layer->out, packed,
+                       bert_stream(l, STREAM_OUT_ADAPTER));
+    adapted_layer_bind(ex, &layer->up_adapter, &layer->up, packed,
+                       bert_stream(l, STREAM_UP_ADAPTER));
+    adapted_layer_bind(ex, &layer->down_adapter, &layer->down, packed,
+                       bert_stream(l, STREAM_DOWN_ADAPTER));
     linear_input_name(&layer->x, &layer->qkv, bert_stream(l, STREAM_X));
     linear_input_name(&layer->context, &layer->out, bert_stream(l, STREAM_CONTEXT));
     linear_input_name(&layer->h1, &layer->up, bert_stream(l, STREAM_H1));

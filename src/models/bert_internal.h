@@ -29,6 +29,10 @@ enum {
     STREAM_DROPOUT1,
     STREAM_DROPOUT2,
     STREAM_SLOPE,
+    STREAM_QKV_ADAPTER,                          /* 7: low_rank_streams(3) */
+    STREAM_OUT_ADAPTER = STREAM_QKV_ADAPTER + 7, /* 3 */
+    STREAM_UP_ADAPTER = STREAM_OUT_ADAPTER + 3,  /* 3 */
+    STREAM_DOWN_ADAPTER = STREAM_UP_ADAPTER + 3, /* 3 */
     STREAM_PER_LAYER = 32,
 };
 
@@ -96,6 +100,12 @@ void bert_rows_backward(bert *model, exec *ex, int64_t index, const bert_gradien
 /* bert_rows_backward of layer `index`, the gradients of its other parameters, its attention. */
 void bert_layer_backward(bert *model, exec *ex, int64_t index, const bert_gradients *g,
                          const sequences *seq);
+
+/* Whether a gradient reaches the embeddings: beside adapters they are frozen, as a whole. */
+static inline bool bert_embeddings_trained(const bert *b)
+{
+    return b->word_table->trained;
+}
 
 /* Functions of bert_class (bert_create.c, bert.c); see model.h. */
 MTS_NODISCARD mts_status bert_create(mts_ctx *ctx, const model_config *cfg,

@@ -79,7 +79,9 @@ static void after_attention(exec *ex, const bert_forward_rows *job, int64_t begi
     linear_forward(ex, u, &x1, &layer->up);
     nonlinearity_forward(ex, g, u, n * f, &layer->act, &act);
     linear_input_set(ex, &x2, g);
-    if (!job->again) {
+    if (job->again) {
+        linear_forward_again(ex, &x2, &layer->down);
+    } else {
         linear_forward(ex, sum, &x2, &layer->down);
         dropout_add(ex, sum, h1, n * d, start, p, bert_stream(index, STREAM_DROPOUT2));
         layernorm_forward(ex, job->out + start, sum, n, &layer->norm2, &norm2);
@@ -131,6 +133,7 @@ void bert_layer_again(bert *b, exec *ex, int64_t index, float *h, float *mixed, 
 void bert_gradients_take(const bert *b, exec *ex, bert_gradients *g, float *out, int64_t tokens)
 {
     const int64_t d = b->base.cfg->hidden_size, f = b->base.cfg->intermediate_size;
+    const int64_t layers = b->base.cfg->num_hidden_layers;
     g->out = out;
     g->down = exec_take(ex, tokens * d, sizeof(float));
     g->up = exec_take(ex, tokens * (f > 3 * d ? f : 3 * d), sizeof(float));
@@ -139,10 +142,10 @@ void bert_gradients_take(const bert *b, exec *ex, bert_gradients *g, float *out,
     g->a = exec_take(ex, tokens * d, sizeof(float));
     g->mixed = exec_take(ex, tokens * d, sizeof(float));
     g->qkv = exec_take(ex, tokens * 3 * d, sizeof(float));
-    linear_gradient_take(ex, &g->of_qkv, tokens, &b->layers[0].qkv);
-    linear_gradient_take(ex, &g->of_out, tokens, &b->layers[0].out);
-    linear_gradient_take(ex, &g->of_up, tokens, &b->layers[0].up);
-    linear_gradient_take(ex, &g->of_down, tokens, &b->layers[0].down);
+    linear_gradient_take_most(ex, &g->of_qkv, tokens, &b->layers->qkv, sizeof *b->layers, layers);
+    linear_gradient_take_most(ex, &g->of_out, tokens, &b->layers->out, sizeof *b->layers, layers);
+    linear_gradient_take_most(ex, &g->of_up, tokens, &b->layers->up, sizeof *b->layers, layers);
+    linear_gradient_take_most(ex, &g->of_down, tokens, &b->layers->down, sizeof *b->layers, layers);
     layernorm_gradient_take(ex, &g->norm1, tokens, d);
     layernorm_gradient_take(ex, &g->norm2, tokens, d);
     g->norm1.dy = g->h1;
@@ -150,13 +153,17 @@ void bert_gradients_take(const bert *b, exec *ex, bert_gradients *g, float *out,
 }
 
 /* forward: qkv = h Wqkv + b, and h is also the residual of `sum1` */
-static void before_attention_backward(exec *ex, const bert_layer *layer, const bert_gradients *g,
-                                      int64_t begin, int64_t end)
+static void before_attention_backward(exec *ex, const bert *b, int64_t index,
+                                      const bert_gradients *g, int64_t begin, int64_t end)
 {
+    const bert_layer *layer = &b->layers[index];
     const int64_t n = end - begin, d = layer->qkv.in, start = begin * d;
     const linear_input x = linear_input_rows(&layer->x, begin, end);
-    linear_backward_rows(ex, g->out + start, g->qkv + 3 * start, &x, &layer->qkv, &g->of_qkv);
-    matrix_add(ex, g->out + start, g->out + start, g->sum1 + start, n * d);
+    const bool wanted = index > 0 || bert_embeddings_trained(b);
+    linear_backward_rows(ex, wanted ? g->out + start : NULL, g->qkv + 3 * start, &x, &layer->qkv,
+                         &g->of_qkv);
+    if (wanted)
+        matrix_add(ex, g->out + start, g->out + start, g->sum1 + start, n * d);
 }
 
 static void after_attention_backward(exec *ex, const bert *b, int64_t index,
@@ -208,7 +215,7 @@ static void backward_piece(void *arg, exec *ex, int64_t begin, int64_t end)
     const backward_rows *job = arg;
     const int64_t next = job->index + 1;
     if (next < job->model->base.cfg->num_hidden_layers)
-        before_attention_backward(ex, &job->model->layers[next], job->g, begin, end);
+        before_attention_backward(ex, job->model, next, job->g, begin, end);
     if (job->index >= 0)
         after_attention_backward(ex, job->model, job->index, job->g, begin, end);
 }

@@ -35,10 +35,10 @@ static void complete(model_config *cfg)
 
 /* What all decoders share. */
 #define DECODER_FUNCTIONS                                                                          \
-    .adapts = true, .usual_head = "next token", .check = check, .complete = complete,              \
-    .create = decoder_create, .destroy = decoder_destroy, .declare = decoder_declare,              \
-    .bind = decoder_bind, .bind_batch = decoder_bind_batch, .forward = decoder_forward,            \
-    .backward = decoder_backward
+    .adapts = true, .tells_outliers = true, .usual_head = "next token", .check = check,            \
+    .complete = complete, .create = decoder_create, .destroy = decoder_destroy,                    \
+    .declare = decoder_declare, .bind = decoder_bind, .bind_batch = decoder_bind_batch,            \
+    .forward = decoder_forward, .backward = decoder_backward
 
 static const char *const model_types[] = {"llama", "mistral", "qwen2", "qwen3", NULL};
 static const char *const gemma3_types[] = {"gemma3_text", NULL};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "layers/alibi.h"
+#include "models/adapted_layer.h"
 #include "models/decoder_internal.h"
 
 enum { NAME_BYTES = 64, NAMES_PER_LAYER = 12 };
@@ -148,8 +149,7 @@ static void bind_linear(binding *b, linear *lin, const char *name, int id, param
 
 static void bind_adapter(binding *b, low_rank *lr, linear *lin, int first)
 {
-    if (lr->count > 0)
-        low_rank_bind(b->ex, lr, lin, b->packed, stream(b, first));
+    adapted_layer_bind(b->ex, lr, lin, b->packed, stream(b, first));
 }
 
 static void bind_layer(binding *b)

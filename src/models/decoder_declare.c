@@ -1,7 +1,7 @@
 /* The parameters of a decoder and of its adapters.  See decoder.h. */
-#include <math.h>
 #include <stdio.h>
 
+#include "models/adapted_layer.h"
 #include "models/decoder_internal.h"
 
 /* A linear layer as modules in transformers, which behind each other act as one matrix: query, key
@@ -99,43 +99,13 @@ static void declare_layer(decoder *d, int64_t l, param_list *list)
 
 /* ------------------------------------------------------------------------------ adapters ---- */
 
-/* The adapter of a layer made of these modules: a part for each that is a target; a's behind each
- * other, then b's. */
 static void declare_adapter(const decoder *d, int64_t l, low_rank *lr, const module_list *m,
                             int64_t in, param_list *list)
 {
-    const adapter_options *o = &d->base.options.adapter;
-    const char *layers = d->config.names.layers;
-    const param_part before = list->part;
-    const char *name[LOW_RANK_PARTS];
-    char full[PARAM_NAME_BYTES];
-    int64_t first = 0;
-    *lr = (low_rank){.rank = o->rank, .scale = o->scale, .alpha = o->alpha};
-    for (int i = 0; i < m->count && o->rank > 0; first += m->out[i++]) {
-        snprintf(full, sizeof full, "%s.%lld.%s", layers, (long long)l, m->name[i]);
-        if (!model_adapts_module(o, full))
-            continue;
-        name[lr->count] = m->name[i];
-        lr->part[lr->count++] = (low_rank_part){.first = first, .out = m->out[i]};
-    }
-    list->part = PARAM_ADAPTER;
-    for (int p = 0; p < lr->count; p++) {
-        param *a = param_declare(list, PARAM_WEIGHT, o->rank, in, "%s.%lld.%s.lora_A.weight",
-                                 layers, (long long)l, name[p]);
-        lr->part[p].a = a;
-        if (a != NULL) {
-            a->init_bound = 1.0f / sqrtf((float)in);
-            a->ranks = PARAM_RANKS_ROWS;
-        }
-    }
-    for (int p = 0; p < lr->count; p++) {
-        param *b = param_declare(list, PARAM_WEIGHT, lr->part[p].out, o->rank,
-                                 "%s.%lld.%s.lora_B.weight", layers, (long long)l, name[p]);
-        lr->part[p].b = b;
-        if (b != NULL)
-            b->ranks = PARAM_RANKS_COLS;
-    }
-    list->part = before;
+    char path[PARAM_NAME_BYTES];
+    const adapted_layer layer = {path, m->name, m->out, m->count, in};
+    snprintf(path, sizeof path, "%s.%lld.", d->config.names.layers, (long long)l);
+    adapted_layer_declare(&d->base.options.adapter, lr, &layer, list);
 }
 
 static void declare_adapters(decoder *d, int64_t l, param_list *list)

@@ -158,7 +158,7 @@ void decoder_gradients_take(const decoder *d, exec *ex, decoder_gradients *g, fl
                             int64_t tokens)
 {
     const decoder_layer *layer = &d->layers[0];
-    const int64_t w = d->base.cfg->hidden_size;
+    const int64_t w = d->base.cfg->hidden_size, layers = d->base.cfg->num_hidden_layers;
     *g = (decoder_gradients){.h = h};
     g->down = exec_take(ex, tokens * w, sizeof(float));
     g->out = exec_take(ex, tokens * w, sizeof(float));
@@ -173,10 +173,10 @@ void decoder_gradients_take(const decoder *d, exec *ex, decoder_gradients *g, fl
         head_norm_gradient_take(ex, &g->of_q_norm, tokens, &layer->q_norm);
         head_norm_gradient_take(ex, &g->of_k_norm, tokens, &layer->k_norm);
     }
-    linear_gradient_take(ex, &g->of_qkv, tokens, &layer->qkv);
-    linear_gradient_take(ex, &g->of_out, tokens, &layer->out);
-    linear_gradient_take(ex, &g->of_up, tokens, &layer->up);
-    linear_gradient_take(ex, &g->of_down, tokens, &layer->down);
+    linear_gradient_take_most(ex, &g->of_qkv, tokens, &layer->qkv, sizeof *layer, layers);
+    linear_gradient_take_most(ex, &g->of_out, tokens, &layer->out, sizeof *layer, layers);
+    linear_gradient_take_most(ex, &g->of_up, tokens, &layer->up, sizeof *layer, layers);
+    linear_gradient_take_most(ex, &g->of_down, tokens, &layer->down, sizeof *layer, layers);
 }
 
 /* Where a piece's gradient of a norm's output goes: it must stay in the float formats. */

@@ -24,8 +24,11 @@ typedef struct dropout_rates {
 
 /* Low-rank adapters beside the linear layers, layers/low_rank.h. */
 typedef struct adapter_options {
-    int64_t rank;        /* 0: none, and all parameters are trained */
-    float scale, alpha;  /* see low_rank.h */
+    int64_t rank;       /* 0: none, and all parameters are trained */
+    float scale, alpha; /* see low_rank.h, as for the next three */
+    bool rslora;
+    float dropout;
+    const float *weights; /* [rank], or NULL; borrowed */
     const char *targets; /* ends of names of modules ("q_proj,v_proj"), or "all-linear"; borrowed */
 } adapter_options;
 
@@ -67,6 +70,10 @@ struct model_class {
                                        may share; NULL: no such head */
     first_token_names first_token;  /* names NULL: no such head */
     bool adapts;                    /* its layers can have adapters */
+    const char *all_linear; /* the targets that an adapter's folder names where they are all; NULL:
+                               "all-linear", which PEFT would also take for a head that is saved */
+    bool tells_outliers;    /* --outliers auto means feature: its inputs have some, and without them
+                            integers lose much */
     const char *usual_head; /* name of the head that training takes where nothing else is said;
                                NULL: the task decides */
 

@@ -177,13 +177,16 @@ static void measure(network *net, network_plan *plan)
 
 /* With an adapter the model's own parameters are as they are, and matrices need no memory.  The
  * first of_model parameters are those of the model; a head's matrix, and the table of words, serve
- * small pieces of a batch: they are never streamed. */
+ * small pieces of a batch: they are never streamed.  What a head has below its outputs is frozen,
+ * too, and may not be in the file. */
 static void freeze_body(param_list *params, int64_t of_model, const char *words,
                         param_storage storage)
 {
     for (int64_t i = 0; i < params->count; i++) {
         param *p = params->items[i];
         const bool kept = i >= of_model || (words != NULL && strcmp(p->name, words) == 0);
+        if (p->part == PARAM_HEAD)
+            param_freeze(p);
         if (p->part != PARAM_BODY)
             continue;
         param_freeze(p);
@@ -231,7 +234,7 @@ static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
               "config.json: a model of type \"%s\" has no adapters here",
               model_config_type(&net->cfg));
     MTS_TRY(class->create(ctx, &net->cfg, options, &net->body));
-    MTS_TRY(head_create(ctx, kind, class, &net->cfg, options->dropout.classifier, &net->head));
+    MTS_TRY(head_create(ctx, kind, class, &net->cfg, options, &net->head));
     class->declare(net->body, &net->params);
     of_model = net->params.count;
     kind->declare(net->head, &net->params);

@@ -21,7 +21,8 @@ typedef struct weight_source {
     const char *head;
     const char *prefix; /* of names, which the file may lack */
     head_source source;
-    bool *used; /* by number of tensor: a parameter has its name; may be NULL */
+    bool adapter; /* beside one a head's parameters below its outputs are frozen, and not written */
+    bool *used;   /* by number of tensor: a parameter has its name; may be NULL */
 } weight_source;
 
 static bool has_shape(int ndim, const int64_t *shape, const param *p)
@@ -47,6 +48,10 @@ static mts_status choose_tensor(mts_ctx *ctx, const weight_source *from, const p
         from->used[tensor->index] = true;
     if (*fits)
         return weight_file_check(ctx, from->file, tensor);
+    MTS_CHECK(!from->adapter || p->part != PARAM_HEAD, MTS_ERR_UNSUPPORTED,
+              "%s: no tensor %s of the right shape: beside an adapter it is frozen, and an "
+              "adapter's folder does not hold it; use --method full",
+              from->dir, p->name);
     if (in_head && from->source != HEAD_NEEDED)
         return MTS_OK;
     MTS_CHECK(there || !in_head, MTS_ERR_BAD_FILE,
@@ -192,7 +197,8 @@ mts_status network_load(mts_ctx *ctx, network *net, const char *dir, head_source
                           .dir = dir,
                           .head = net->options.head->name,
                           .prefix = net->body->class->prefix,
-                          .source = source};
+                          .source = source,
+                          .adapter = network_has_adapter(net)};
     *report = (network_load_report){0};
     MTS_TRY(weight_file_open(ctx, dir, &file));
     MTS_TRY(mem_calloc(ctx, &from.used, weight_file_count(&file), sizeof *from.used,
@@ -213,7 +219,7 @@ static int64_t count_written(const network *net)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < net->params.count; i++)
-        n += net->params.items[i]->part != PARAM_BODY;
+        n += net->params.items[i]->trained;
     return n;
 }
 
@@ -230,7 +236,7 @@ static mts_status save_weights(mts_ctx *ctx, const network *net, const char *dir
     for (int64_t i = 0; i < net->params.count; i++) {
         const param *p = net->params.items[i];
         const int64_t shape[2] = {p->rows, p->cols};
-        if (adapter && p->part == PARAM_BODY)
+        if (adapter && !p->trained)
             continue;
         snprintf(name, sizeof name, "%s%s", adapter ? PEFT_PREFIX : "", p->name);
         MTS_TRY(safetensors_writer_add(w, name, ST_DTYPE_F32, p->vector ? 1 : 2,
@@ -281,20 +287,27 @@ bool network_has_adapter(const network *net)
     return net->options.model.adapter.rank > 0;
 }
 
-mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir)
+mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir, head_source source,
+                                bool *left)
 {
     mts_status st = MTS_OK;
     char *path = NULL, name[PARAM_NAME_BYTES + 32];
     safetensors *file = NULL;
+    bool any = false;
     MTS_TRY(path_join(ctx, &path, dir, PEFT_WEIGHTS));
     MTS_TRY(safetensors_open_file(ctx, path, &file));
     for (int64_t i = 0; i < net->params.count; i++) {
         param *p = net->params.items[i];
-        if (p->part == PARAM_BODY)
+        if (!p->trained)
             continue;
         snprintf(name, sizeof name, "%s%s", PEFT_PREFIX, p->name);
         const st_tensor *t = safetensors_find(file, name);
         MTS_CHECK(t != NULL, MTS_ERR_BAD_FILE, "%s: no tensor %s", path, name);
+        if (p->part == PARAM_OUTPUT &&
+            (source == HEAD_NEW || (source == HEAD_IF_THERE && !has_shape(t->ndim, t->shape, p)))) {
+            any = true;
+            continue;
+        }
         MTS_CHECK(has_shape(t->ndim, t->shape, p), MTS_ERR_BAD_FILE,
                   "%s: tensor %s: expected shape [%lld, %lld], found %d dimensions, the first %lld",
                   path, name, (long long)p->rows, (long long)p->cols, t->ndim,
@@ -305,6 +318,8 @@ mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir)
               "%s: expected %lld tensors, found %zu", path, (long long)count_written(net),
               safetensors_count(file));
     network_weights_changed(net);
+    if (left != NULL)
+        *left = any;
 cleanup:
     safetensors_close(file);
     mem_free(path);

@@ -51,8 +51,11 @@ MTS_NODISCARD mts_status network_load(mts_ctx *ctx, network *net, const char *di
 bool network_has_adapter(const network *net);
 
 /* Fill the parameters of the adapter, and of the head beside it, from the folder of one (PEFT's
- * adapter_model.safetensors).  MTS_ERR_NOT_FOUND, _IO, _MEMORY; _BAD_FILE: of another adapter. */
-MTS_NODISCARD mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir);
+ * adapter_model.safetensors).  source: HEAD_NEW leaves the outputs as they are, HEAD_IF_THERE those
+ * of another shape; *left (NULL: not wanted): some were left.  MTS_ERR_NOT_FOUND, _IO, _MEMORY;
+ * _BAD_FILE: of another adapter. */
+MTS_NODISCARD mts_status network_load_adapter(mts_ctx *ctx, network *net, const char *dir,
+                                              head_source source, bool *left);
 
 /*
  * Write dir/model.safetensors and dir/config.json, each atomically; the lists of outliers go into

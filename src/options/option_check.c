@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "options/rank_list.h"
 #include "tensor/format.h"
 
 static bool is(const char *text, const char *expected)
@@ -227,11 +228,42 @@ static const char *changed_of_adapter(const mts_options *o)
                 {"lora_alpha", o->lora_alpha != usual.lora_alpha},
                 {"use_rslora", o->use_rslora},
                 {"target_modules", o->target_modules != NULL},
-                {"dylora_update", !is(o->dylora_update, usual.dylora_update)}};
+                {"dylora_update", !is(o->dylora_update, usual.dylora_update)},
+                {"ranks", o->ranks != NULL},
+                {"rank_weighting", !is(o->rank_weighting, usual.rank_weighting)},
+                {"lora_dropout", o->lora_dropout != usual.lora_dropout}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].changed)
             return rows[i].name;
     return NULL;
+}
+
+/* What --method dylora alone has. */
+static mts_status check_dylora(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const bool dylora = is(o->method, "dylora"), sampled = is(o->rank_weighting, "sample");
+    rank_list ranks;
+    MTS_CHECK(dylora || is(o->method, "full") || is(o->dylora_update, "all"), MTS_ERR_ARGUMENT,
+              "--dylora_update %s needs --method dylora, found %s", o->dylora_update, o->method);
+    MTS_CHECK(dylora || o->ranks == NULL, MTS_ERR_ARGUMENT,
+              "--ranks needs --method dylora, found %s", o->method);
+    MTS_CHECK(dylora || sampled, MTS_ERR_ARGUMENT,
+              "--rank_weighting %s needs --method dylora, found %s", o->rank_weighting, o->method);
+    MTS_CHECK(
+        !dylora || !sampled || is(o->optim, "adamw"), MTS_ERR_ARGUMENT,
+        "--method dylora needs --optim adamw, found %s: ranks that a step does not use are to "
+        "stay as they are",
+        o->optim);
+    MTS_CHECK(!dylora || !o->use_rslora, MTS_ERR_ARGUMENT,
+              "--method dylora has its own scales (--rank_weighting): it has no --use_rslora");
+    MTS_CHECK(sampled || is(o->dylora_update, "all"), MTS_ERR_ARGUMENT,
+              "--dylora_update %s contradicts --rank_weighting %s, which trains all ranks",
+              o->dylora_update, o->rank_weighting);
+    if (dylora && o->adapter_name_or_path == NULL) /* else its rank is known later */
+        MTS_TRY(rank_list_parse(ctx, o->ranks, o->lora_r, &ranks));
+cleanup:
+    return st;
 }
 
 static mts_status check_adapter(mts_ctx *ctx, const mts_options *o)
@@ -241,19 +273,10 @@ static mts_status check_adapter(mts_ctx *ctx, const mts_options *o)
     /* else all parameters would be trained, which nobody who gives these means */
     MTS_CHECK(changed == NULL, MTS_ERR_ARGUMENT, "--%s needs --method lora or dylora, found full",
               changed);
-    MTS_CHECK(is(o->method, "full") || is(o->method, "dylora") || is(o->dylora_update, "all"),
-              MTS_ERR_ARGUMENT, "--dylora_update %s needs --method dylora, found %s",
-              o->dylora_update, o->method);
     MTS_CHECK(!o->do_train || o->adapter_name_or_path == NULL || !is(o->method, "full"),
               MTS_ERR_ARGUMENT, "--adapter_name_or_path needs --method lora or dylora, found %s",
               o->method);
-    MTS_CHECK(
-        !is(o->method, "dylora") || is(o->optim, "adamw"), MTS_ERR_ARGUMENT,
-        "--method dylora needs --optim adamw, found %s: ranks that a step does not use are to "
-        "stay as they are",
-        o->optim);
-    MTS_CHECK(!is(o->method, "dylora") || !o->use_rslora, MTS_ERR_ARGUMENT,
-              "--method dylora scales by alpha / rank: it has no --use_rslora");
+    MTS_TRY(check_dylora(ctx, o));
     MTS_CHECK(o->target_modules == NULL || o->target_modules[0] != '\0', MTS_ERR_ARGUMENT,
               "option --target_modules: expected all-linear or names, found nothing");
 cleanup:
@@ -263,7 +286,7 @@ cleanup:
 static mts_status check_outliers(mts_ctx *ctx, const mts_options *o)
 {
     mts_status st = MTS_OK;
-    MTS_CHECK(is(o->outliers, "none") || options_tell_outliers(o), MTS_ERR_ARGUMENT,
+    MTS_CHECK(!is(o->outliers, "feature") || options_tell_outliers(o), MTS_ERR_ARGUMENT,
               "--outliers %s needs an integer --precision, found %s", o->outliers, o->precision);
 
 cleanup:

@@ -41,12 +41,18 @@ static bool is_absent(const option_row *row, const mts_options *o)
     return text == NULL;
 }
 
+/* Whether the row is --outliers and says none: where the model would have it otherwise. */
+static bool says_none(const option_row *row, const mts_options *o)
+{
+    return row->info.offset == offsetof(mts_options, outliers) && strcmp(o->outliers, "none") == 0;
+}
+
 /* Whether a row with the mark has a meaning for these options. */
 static bool is_meant(const option_row *row, const mts_options *o, option_mark mark, bool answers)
 {
     return (row->marks & mark) != 0 &&
            ((row->marks & OPTION_INTEGER) == 0 || options_precision_bits(o) > 0) &&
-           ((row->marks & OPTION_OUTLIERS) == 0 || options_tell_outliers(o)) &&
+           ((row->marks & OPTION_OUTLIERS) == 0 || options_tell_outliers(o) || says_none(row, o)) &&
            ((row->marks & OPTION_ADAPTER) == 0 || strcmp(o->method, "full") != 0) &&
            ((row->marks & OPTION_ANSWERS) == 0 || answers);
 }

@@ -67,10 +67,11 @@
 #define PRECISIONS(_) "fp32" _ "bf16" _ "int16" _ "int12" _ "int10" _ "int8"
 #define ROUNDINGS(_) "mixed" _ "stochastic" _ "nearest"
 #define GROUPS(_) "tensor" _ "row" _ "block"
-#define OUTLIER_KINDS(_) "none" _ "feature"
+#define OUTLIER_KINDS(_) "auto" _ "none" _ "feature"
 #define OUTLIER_UPDATES(_) "once" _ "step"
 #define METHODS(_) "full" _ "lora" _ "dylora"
 #define RANK_UPDATES(_) "all" _ "last"
+#define RANK_WEIGHTINGS(_) "sample" _ "matryoshka"
 #define SAMPLINGS(_) "random" _ "sequential" _ "group_by_length"
 #define STRATEGIES(_) "no" _ "epoch" _ "steps"
 
@@ -201,9 +202,10 @@ static const option_row rows[] = {
            "nearest; stochastic: everything, as in the paper; evaluation rounds to nearest"),
     CHOICE(exponent_group, "row", GROUPS, RUN | INFO | STORED | RESUMED | INTEGER,
            "elements that share an exponent"),
-    CHOICE(outliers, "none", OUTLIER_KINDS, RUN | INFO | STORED | RESUMED | OUTLIERS,
+    CHOICE(outliers, "auto", OUTLIER_KINDS, RUN | INFO | STORED | RESUMED | OUTLIERS,
            "feature: features of linear layers' inputs that are far larger than the others have "
-           "exponents and a width of their own, in 8-bit halves; of integer precisions"),
+           "exponents and a width of their own, in 8-bit halves; of integer precisions; auto: "
+           "feature for language models, none for the others"),
     REAL(outlier_threshold, "5", 1, 1e9, RUN | STORED | RESUMED | OUTLIERS,
          "with --outliers: the largest magnitude of an outlier is over so many times the median "
          "feature's"),
@@ -219,7 +221,7 @@ static const option_row rows[] = {
         "full: all parameters are trained; lora: low-rank adapters beside a frozen model, written "
         "as PEFT's (adapter_model.safetensors); dylora: the same, with a rank b of 1 to --lora_r "
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
-        "itself; of language models"),
+        "itself"),
     INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
          "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),
@@ -230,12 +232,24 @@ static const option_row rows[] = {
          "separated by "
          "commas, e.g. q_proj,v_proj [all-linear]"),
     CHOICE(dylora_update, "all", RANK_UPDATES, TRAIN | RESUMED | ADAPTER,
-           "with --method dylora: train all of the b ranks in use, or the last of them"),
-    INT(rank, "0", 0, 4096, EVAL,
-        "with --adapter_name_or_path: use its first so many ranks, scaled by alpha / rank; 0: all"),
-    TEXT(adapter_name_or_path, TRAIN | EVAL,
+           "with --method dylora: train all of the b ranks in use, or the last of them: those that "
+           "the next smaller rank of --ranks lacks"),
+    TEXT(ranks, TRAIN | RESUMED | ADAPTER,
+         "with --method dylora: the ranks that are drawn from, rising, the last of them --lora_r: "
+         "1..64, or 1,2,4,8 [1..lora_r]"),
+    CHOICE(rank_weighting, "sample", RANK_WEIGHTINGS, TRAIN | RESUMED | ADAPTER,
+           "with --method dylora: sample: draw a rank for each step; matryoshka: train all of "
+           "--ranks in each, rank i weighted by the sum of alpha / sqrt(r) over the ranks r from i "
+           "on; each is then used scaled by alpha / sqrt(rank) (--lora_alpha 1 in the paper)"),
+    REAL(lora_dropout, "-1", -1, 1, TRAIN | RESUMED | ADAPTER | BELOW_ONE,
+         "with --method lora or dylora: of the adapters' inputs; below 1; -1: as the folder of "
+         "--adapter_name_or_path says, 0 for a new one"),
+    INT(rank, "0", 0, 4096, EVAL | PREDICT,
+        "with --adapter_name_or_path: use its first so many ranks, scaled by alpha / rank, or by "
+        "alpha / sqrt(rank) where it has use_rslora; 0: all"),
+    TEXT(adapter_name_or_path, RUN,
          "folder of an adapter: train goes on from it (with --method lora, and its rank, alpha and "
-         "targets), eval uses it"),
+         "targets), eval and predict use it"),
 #undef GROUP
 
 #define GROUP "Evaluation, logging, checkpoints"

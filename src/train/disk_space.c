@@ -39,7 +39,7 @@ disk_need disk_space_need(const run *r)
     const int64_t limit = r->o->save_total_limit;
     for (int64_t i = 0; i < r->net->params.count; i++) {
         const param *p = r->net->params.items[i];
-        if (r->adapter.rank == 0 || p->part != PARAM_BODY)
+        if (r->adapter.rank == 0 || p->trained)
             n.model += (uint64_t)p->rows * (uint64_t)p->cols * sizeof(float);
     }
     n.model += SMALL_FILES;

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "network/network_io.h"
 #include "network/network_outliers.h"
+#include "train/adapter_folder.h"
 #include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
 #include "train/settings.h"
@@ -12,7 +13,7 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = p->ctx;
-    const network_options options = {
+    network_options options = {
         .head = head_class_of_config(cfg),
         .format = settings_format(o),
         .threads = p->threads,
@@ -23,6 +24,8 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     const batch_plan plan = {.max_rows = options.limits.eval_rows,
                              .max_tokens = options.limits.eval_tokens,
                              .max_len = options.limits.max_length};
+    /* an adapter's folder has the outputs */
+    const head_source source = p->adapter.rank > 0 ? HEAD_IF_THERE : HEAD_NEEDED;
     network_load_report report;
     char *file = NULL;
     bool listed = false;
@@ -40,9 +43,14 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     MTS_CHECK(options.head->needs != HEAD_NEEDS_WORDS, MTS_ERR_UNSUPPORTED,
               "%s: a language model gives no labels or answers to predict", o->model_name_or_path);
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
-    MTS_TRY(network_check_weights(ctx, cfg, options.head, o->model_name_or_path, HEAD_NEEDED));
+    if (p->adapter.rank > 0)
+        options.model.adapter = adapter_folder_options(&p->adapter);
+    MTS_TRY(network_check_weights(ctx, cfg, options.head, o->model_name_or_path, source));
     MTS_TRY(network_create(ctx, cfg, &options, &p->net));
-    MTS_TRY(network_load(ctx, p->net, o->model_name_or_path, HEAD_NEEDED, &report));
+    MTS_TRY(network_load(ctx, p->net, o->model_name_or_path, source, &report));
+    if (p->adapter.rank > 0)
+        MTS_TRY(network_load_adapter(ctx, p->net, o->adapter_name_or_path, HEAD_NEEDED, NULL));
+    network_use_ranks(p->net, o->rank, 0);
     MTS_TRY(path_join(ctx, &file, o->model_name_or_path, "config.json"));
     MTS_TRY(network_take_outliers(ctx, p->net, p->net->cfg.json, file, &listed));
     p->calibrate = network_has_outliers(p->net) && !listed;
@@ -52,17 +60,39 @@ cleanup:
     return st;
 }
 
-mts_status predictor_open(mts_ctx *ctx, const mts_options *o, predictor **out)
+/* The adapter, if one is used. */
+static mts_status open_adapter(predictor *p, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = p->ctx;
+    const char *dir = o->adapter_name_or_path;
+    MTS_CHECK(dir != NULL || o->rank == 0, MTS_ERR_ARGUMENT,
+              "option --rank needs --adapter_name_or_path");
+    if (dir == NULL)
+        return MTS_OK;
+    MTS_TRY(peft_config_load(ctx, dir, &p->adapter));
+    MTS_CHECK(o->rank <= p->adapter.rank, MTS_ERR_ARGUMENT,
+              "option --rank: %s has %lld ranks, found %lld", dir, (long long)p->adapter.rank,
+              (long long)o->rank);
+cleanup:
+    return st;
+}
+
+mts_status predictor_open(mts_ctx *ctx, const mts_options *given, predictor **out)
 {
     mts_status st = MTS_OK;
     predictor *p = NULL;
     model_config cfg = {0};
+    mts_options own = *given;
+    const mts_options *o = &own;
     *out = NULL;
     MTS_TRY(mem_calloc(ctx, &p, 1, sizeof *p, "predictor"));
     p->ctx = ctx;
     p->batch_size = o->per_device_eval_batch_size;
     p->threads = settings_threads(o);
-    MTS_TRY(model_load_config(ctx, o->model_name_or_path, &cfg));
+    MTS_TRY(open_adapter(p, o));
+    MTS_TRY(adapter_folder_load_config(ctx, o->model_name_or_path, o->adapter_name_or_path, &cfg));
+    settings_complete(&own, model_class_of_config(&cfg));
     p->max_seq_length = settings_max_length(o, &cfg, head_class_of_config(&cfg)->name);
     MTS_TRY(model_tokenizer_open(ctx, o->model_name_or_path, &p->tokenizer, NULL));
     if (o->do_lower_case >= 0)
@@ -83,6 +113,7 @@ void predictor_close(predictor *p)
         return;
     tokenizer_close(p->tokenizer);
     network_destroy(p->net);
+    peft_config_deinit(&p->adapter);
     batch_deinit(&p->batch);
     mem_free(p);
 }

@@ -9,6 +9,7 @@
 
 #include "data/batch.h"
 #include "data/sampler.h"
+#include "io/peft.h"
 #include "network/network.h"
 #include "text/tokenizer.h"
 
@@ -16,6 +17,7 @@ typedef struct predictor {
     mts_ctx *ctx;
     tokenizer *tokenizer;
     network *net;
+    peft_config adapter; /* rank 0: none */
     int64_t max_seq_length, batch_size;
     int64_t cut_rows; /* of all rows so far: had more than max_seq_length tokens */
     int threads;
@@ -23,8 +25,8 @@ typedef struct predictor {
     batch batch;    /* room for batch_size rows of max_seq_length tokens */
 } predictor;
 
-/* Options: model_name_or_path, precision and widths, max_seq_length, per_device_eval_batch_size,
- * do_lower_case, num_threads.  Any status of loading a folder. */
+/* Options: model_name_or_path, adapter_name_or_path, rank, precision and widths, max_seq_length,
+ * per_device_eval_batch_size, do_lower_case, num_threads.  Any status of loading a folder. */
 MTS_NODISCARD mts_status predictor_open(mts_ctx *ctx, const mts_options *o, predictor **out);
 void predictor_close(predictor *p);
 

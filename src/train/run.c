@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "network/network_io.h"
+#include "train/adapter_folder.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/model_tokenizer.h"
@@ -180,12 +181,60 @@ cleanup:
     return st;
 }
 
-/* Only a training that begins may make a pooler or classifier that the model does not have. */
+/* Only a training that begins may make a pooler or classifier that the model does not have; beside
+ * an adapter the outputs are of its folder. */
 static head_source wanted_head(const run *r)
 {
-    if (!r->training || r->origin.resume_dir != NULL)
+    if ((!r->training || r->origin.resume_dir != NULL) && r->adapter.rank == 0)
         return HEAD_NEEDED;
     return r->task->other_labels ? HEAD_NEW : HEAD_IF_THERE;
+}
+
+/* The adapter of a folder: all of it, or its first ranks. */
+static mts_status load_adapter_config(run *r)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    const mts_options *o = r->o;
+    const char *dir = o->adapter_name_or_path;
+    const bool dylora = r->training && strcmp(o->method, "dylora") == 0;
+    const bool matryoshka = strcmp(o->rank_weighting, "matryoshka") == 0;
+    MTS_TRY(peft_config_load(ctx, dir, &r->adapter));
+    MTS_CHECK(r->training || o->rank <= r->adapter.rank, MTS_ERR_ARGUMENT,
+              "option --rank: %s has %lld ranks, found %lld", dir, (long long)r->adapter.rank,
+              (long long)o->rank);
+    MTS_CHECK(
+        !dylora || r->adapter.rslora == matryoshka, MTS_ERR_UNSUPPORTED,
+        "%s: use_rslora: --rank_weighting %s trains ranks that are scaled by alpha / %s, this "
+        "adapter's are not",
+        dir, o->rank_weighting, matryoshka ? "sqrt(rank)" : "rank");
+cleanup:
+    return st;
+}
+
+/* A new adapter, as the options say. */
+static mts_status make_adapter_config(run *r)
+{
+    const mts_options *o = r->o;
+    r->adapter = (peft_config){.rank = o->lora_r, .alpha = o->lora_alpha, .rslora = o->use_rslora};
+    if (strcmp(o->rank_weighting, "matryoshka") == 0)
+        r->adapter.rslora = true; /* its ranks' scales */
+    return mem_strdup(r->ctx, &r->adapter.targets,
+                      o->target_modules == NULL ? "all-linear" : o->target_modules);
+}
+
+/* The ranks that --method dylora trains, and their weights. */
+static mts_status prepare_ranks(run *r)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(rank_list_parse(r->ctx, r->o->ranks, r->adapter.rank, &r->ranks));
+    if (strcmp(r->o->rank_weighting, "matryoshka") == 0) {
+        MTS_TRY(mem_calloc(r->ctx, &r->rank_weights, (size_t)r->adapter.rank, sizeof(float),
+                           "weights of ranks"));
+        rank_list_weights(&r->ranks, r->adapter.alpha, r->rank_weights);
+    }
+cleanup:
+    return st;
 }
 
 /* The adapter that is trained or evaluated, if one is. */
@@ -194,25 +243,18 @@ static mts_status prepare_adapter(run *r)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const mts_options *o = r->o;
-    if (o->adapter_name_or_path != NULL) {
-        MTS_TRY(peft_config_load(ctx, o->adapter_name_or_path, &r->adapter));
-        MTS_CHECK(r->training || o->rank <= r->adapter.rank, MTS_ERR_ARGUMENT,
-                  "option --rank: %s has %lld ranks, found %lld", o->adapter_name_or_path,
-                  (long long)r->adapter.rank, (long long)o->rank);
-        MTS_CHECK(!r->adapter.rslora || (o->rank == 0 && strcmp(o->method, "dylora") != 0),
-                  MTS_ERR_UNSUPPORTED,
-                  "%s: use_rslora: a part of the ranks is scaled by alpha / rank, this adapter is "
-                  "not",
-                  o->adapter_name_or_path);
-        return MTS_OK;
-    }
-    MTS_CHECK(r->training || o->rank == 0, MTS_ERR_ARGUMENT,
+    MTS_CHECK(r->training || o->rank == 0 || o->adapter_name_or_path != NULL, MTS_ERR_ARGUMENT,
               "option --rank needs --adapter_name_or_path");
-    if (!r->training || strcmp(o->method, "full") == 0)
+    if (o->adapter_name_or_path != NULL)
+        MTS_TRY(load_adapter_config(r));
+    else if (r->training && strcmp(o->method, "full") != 0)
+        MTS_TRY(make_adapter_config(r));
+    if (r->adapter.rank == 0 || !r->training)
         return MTS_OK;
-    r->adapter = (peft_config){.rank = o->lora_r, .alpha = o->lora_alpha, .rslora = o->use_rslora};
-    MTS_TRY(mem_strdup(r->ctx, &r->adapter.targets,
-                       o->target_modules == NULL ? "all-linear" : o->target_modules));
+    if (o->lora_dropout >= 0)
+        r->adapter.dropout = o->lora_dropout;
+    if (strcmp(o->method, "dylora") == 0)
+        MTS_TRY(prepare_ranks(r));
 cleanup:
     return st;
 }
@@ -220,10 +262,20 @@ cleanup:
 mts_status run_save_weights(const run *r, const char *dir)
 {
     mts_status st = MTS_OK;
+    peft_config c = r->adapter; /* shallow */
+    char *all = NULL;
     MTS_TRY(network_save(r->ctx, r->net, dir));
-    if (r->adapter.rank > 0)
-        MTS_TRY(peft_config_save(r->ctx, &r->adapter, r->o->model_name_or_path, "CAUSAL_LM", dir));
+    if (r->adapter.rank == 0)
+        return MTS_OK;
+    snprintf(c.task, sizeof c.task, "%s", r->net->options.head->peft_task);
+    c.saved = r->net->options.head->peft_saved;
+    if (strcmp(c.targets, "all-linear") == 0 && r->net->body->class->all_linear != NULL) {
+        MTS_TRY(mem_strdup(r->ctx, &all, r->net->body->class->all_linear));
+        c.targets = all;
+    }
+    MTS_TRY(peft_config_save(r->ctx, &c, r->o->model_name_or_path, dir));
 cleanup:
+    mem_free(all);
     return st;
 }
 
@@ -241,12 +293,11 @@ static mts_status create_model(run *r, model_config *cfg)
         .watch_formats = r->training && r->o->log_formats,
     };
     if (r->adapter.rank > 0)
-        options.model.adapter = (adapter_options){.rank = r->adapter.rank,
-                                                  .scale = (float)peft_scale(&r->adapter),
-                                                  .alpha = (float)r->adapter.alpha,
-                                                  .targets = r->adapter.targets};
+        options.model.adapter = adapter_folder_options(&r->adapter);
     if (r->adapter.rank > 0)
         options.frozen = PARAM_STORED;
+    options.model.adapter.weights = r->rank_weights;
+    options.model.adapter.dropout = settings_dropout_float(r->adapter.dropout);
     const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
     MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
               r->task->head);
@@ -292,15 +343,23 @@ static mts_status load_weights(run *r)
 {
     mts_status st = MTS_OK;
     network_load_report report;
-    MTS_TRY(network_load(r->ctx, r->net, r->origin.model_dir, wanted_head(r), &report));
-    note_head(r, &report);
+    const char *resume = r->origin.resume_dir, *adapter = NULL;
+    const head_source source = wanted_head(r);
+    bool initialised = true; /* outputs that neither the model's file nor the adapter's has */
+    if (r->adapter.rank > 0)
+        adapter = resume != NULL ? resume : r->o->adapter_name_or_path;
+    MTS_TRY(network_load(r->ctx, r->net, r->origin.model_dir, source, &report));
+    if (adapter != NULL)
+        MTS_TRY(network_load_adapter(r->ctx, r->net, adapter,
+                                     r->training && resume == NULL ? source : HEAD_NEEDED,
+                                     &initialised));
+    if (initialised && adapter != NULL)
+        run_note(r, "%s has outputs for other labels: they are not used", adapter);
+    if (initialised)
+        note_head(r, &report);
     if (report.unused > 0)
         run_note(r, "%s: %lld tensor%s of the file not used, the first is %s", r->origin.model_dir,
                  (long long)report.unused, report.unused == 1 ? "" : "s", report.first_unused);
-    if (r->adapter.rank > 0 && r->origin.resume_dir != NULL)
-        MTS_TRY(network_load_adapter(r->ctx, r->net, r->origin.resume_dir));
-    else if (r->o->adapter_name_or_path != NULL)
-        MTS_TRY(network_load_adapter(r->ctx, r->net, r->o->adapter_name_or_path));
     if (!r->training && r->o->rank > 0)
         network_use_ranks(r->net, r->o->rank, 0);
 cleanup:
@@ -399,9 +458,9 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     const char *known = NULL; /* head of the folder that is evaluated, and what it stores */
     const json_t *stored = NULL;
     r->ctx = ctx;
-    r->o = o;
+    r->own = *o;
+    r->o = o = &r->own;
     r->callbacks = callbacks;
-    r->format = settings_format(o);
     r->threads = settings_threads(o);
     r->training = purpose.train;
     if (purpose.train)
@@ -410,7 +469,9 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     r->origin.model_dir = r->origin.resume_dir != NULL && r->adapter.rank == 0
                               ? r->origin.resume_dir
                               : o->model_name_or_path;
-    MTS_TRY(model_load_config(ctx, r->origin.model_dir, &cfg));
+    MTS_TRY(adapter_folder_load_config(ctx, r->origin.model_dir, o->adapter_name_or_path, &cfg));
+    settings_complete(&r->own, model_class_of_config(&cfg));
+    r->format = settings_format(o);
     known =
         purpose.train ? model_class_of_config(&cfg)->usual_head : head_class_of_config(&cfg)->name;
     r->max_seq_length = settings_max_length(o, &cfg, known);
@@ -452,6 +513,7 @@ void run_deinit(run *r)
     sampler_deinit(&r->data.eval_sampler);
     network_destroy(r->net);
     peft_config_deinit(&r->adapter);
+    mem_free(r->rank_weights);
     optimizer_destroy(r->opt);
     mem_free(r->outputs);
     mem_free(r->state.best_checkpoint);

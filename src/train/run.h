@@ -16,6 +16,7 @@
 #include "network/network.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "options/rank_list.h"
 #include "tasks/task.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_files.h"
@@ -61,7 +62,7 @@ typedef struct run_origin {
     int64_t rotate_from; /* older checkpoints could not be removed and are left alone */
 } run_origin;
 
-/* Owns what it points to, but for ctx, o and callbacks. */
+/* Owns what it points to, but for ctx, what o points to, and callbacks. */
 typedef struct run {
     mts_ctx *ctx;
     const mts_options *o;
@@ -77,7 +78,10 @@ typedef struct run {
     tokenizer_files tokenizer_files;
     run_data data;
 
+    mts_options own;     /* o, with what it leaves to the model filled in */
     peft_config adapter; /* rank 0: none */
+    rank_list ranks;     /* of --method dylora */
+    float *rank_weights; /* [adapter.rank]: with --rank_weighting matryoshka; else NULL */
     network *net;
     optimizer *opt;
     schedule schedule;

@@ -35,6 +35,18 @@ static rounding_kind rounding_of(const char *name)
     return strcmp(name, "stochastic") == 0 ? ROUNDING_STOCHASTIC : ROUNDING_MIXED;
 }
 
+/* Whether outliers are told apart where nothing is said of them. */
+static bool tells_outliers(const mts_options *o, const model_class *class)
+{
+    return class->tells_outliers && options_precision_bits(o) > 0;
+}
+
+void settings_complete(mts_options *o, const model_class *class)
+{
+    if (strcmp(o->outliers, "auto") == 0)
+        o->outliers = tells_outliers(o, class) ? "feature" : "none";
+}
+
 num_format settings_format(const mts_options *o)
 {
     num_format f = {.kind = FORMAT_DFP};
@@ -81,8 +93,11 @@ sampler_kind settings_sampler(const mts_options *o)
 mts_options settings_effective(const mts_options *o, const model_config *cfg)
 {
     mts_options e = *o;
+    const model_class *class = model_class_of_config(cfg);
     const num_format f = settings_format(o);
     const dropout_rates dropout = settings_dropout(o, cfg);
+    if (strcmp(o->outliers, "none") == 0 && !tells_outliers(o, class))
+        e.outliers = "auto"; /* which says as much */
     e.weight_bits = f.weight_bits;
     e.activation_bits = f.activation_bits;
     e.gradient_bits = f.gradient_bits;
@@ -121,8 +136,7 @@ int64_t settings_max_length(const mts_options *o, const model_config *cfg, const
     return cfg->max_position_embeddings < usual ? cfg->max_position_embeddings : usual;
 }
 
-/* A probability below 1 as a float below 1: 1 / (1 - p) must be finite. */
-static float dropout_float(double p)
+float settings_dropout_float(double p)
 {
     const float largest = 0x1.fffffep-1f;
     return (float)p < largest ? (float)p : largest;
@@ -136,8 +150,8 @@ dropout_rates settings_dropout(const mts_options *o, const model_config *cfg)
     double classifier = cfg->classifier_dropout >= 0 ? cfg->classifier_dropout : hidden;
     if (o->classifier_dropout >= 0)
         classifier = o->classifier_dropout;
-    return (dropout_rates){dropout_float(hidden), dropout_float(probabilities),
-                           dropout_float(classifier)};
+    return (dropout_rates){settings_dropout_float(hidden), settings_dropout_float(probabilities),
+                           settings_dropout_float(classifier)};
 }
 
 optimizer_options settings_optimizer(const mts_options *o)

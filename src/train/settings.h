@@ -11,8 +11,11 @@
 #include "optim/optimizer.h"
 #include "tasks/task.h"
 
-/* The number format of checked options.  Widths that are not given follow --precision, but layer
- * norm has 16 bits. */
+/* Fill in what options leave to the model's architecture: outliers. */
+void settings_complete(mts_options *o, const model_class *class);
+
+/* The number format of checked and completed options.  Widths that are not given follow
+ * --precision, but layer norm has 16 bits. */
 num_format settings_format(const mts_options *o);
 
 /* The order of the rows in training. */
@@ -34,6 +37,9 @@ MTS_NODISCARD mts_status settings_store(mts_ctx *ctx, const mts_options *o, cons
  * the model's positions if these are fewer.  A length that was given may be too large for the
  * model.  head: as for task_open. */
 int64_t settings_max_length(const mts_options *o, const model_config *cfg, const char *head);
+
+/* A probability below 1 as a float below 1: 1 / (1 - p) must be finite. */
+float settings_dropout_float(double p);
 
 /* Dropout of config.json, replaced where an option says otherwise. */
 dropout_rates settings_dropout(const mts_options *o, const model_config *cfg);

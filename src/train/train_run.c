@@ -226,7 +226,7 @@ static mts_status load_best(run *r)
     if (!r->o->load_best_model_at_end || r->state.best_checkpoint == NULL)
         return MTS_OK;
     if (r->adapter.rank > 0)
-        MTS_TRY(network_load_adapter(r->ctx, r->net, r->state.best_checkpoint));
+        MTS_TRY(network_load_adapter(r->ctx, r->net, r->state.best_checkpoint, HEAD_NEEDED, NULL));
     else
         MTS_TRY(network_load(r->ctx, r->net, r->state.best_checkpoint, HEAD_NEEDED, &report));
     MTS_TRY(outlier_lists_load(r->ctx, r->net, r->state.best_checkpoint));

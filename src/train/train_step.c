@@ -24,15 +24,18 @@ cleanup:
     return st;
 }
 
-/* DyLoRA draws a rank for each step, the same for all layers and micro-batches [Valipour2023]. */
+/* DyLoRA draws a rank for each step, the same for all layers and micro-batches [Valipour2023]; with
+ * weights all are trained in each. */
 static void draw_rank(run *r)
 {
     const rng_key key =
         rng_make_key((uint64_t)r->o->seed, (uint64_t)r->state.global_step, 0, RNG_RANK);
-    if (strcmp(r->o->method, "dylora") != 0)
+    if (strcmp(r->o->method, "dylora") != 0 || r->rank_weights != NULL)
         return;
-    const int64_t rank = 1 + rng_draw(key, 0) % (uint32_t)r->adapter.rank;
-    network_use_ranks(r->net, rank, strcmp(r->o->dylora_update, "last") == 0 ? rank - 1 : 0);
+    const int64_t at = rng_draw(key, 0) % (uint32_t)r->ranks.count;
+    const int64_t below = at == 0 ? 0 : r->ranks.rank[at - 1];
+    network_use_ranks(r->net, r->ranks.rank[at],
+                      strcmp(r->o->dylora_update, "last") == 0 ? below : 0);
 }
 
 mts_status train_step(run *r, step_result *result)

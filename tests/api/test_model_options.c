@@ -89,7 +89,7 @@ static void outliers(void **state)
     o.output_dir = out.text;
     assert_int_equal(mts_train(ctx, &o, NULL, NULL), MTS_OK);
     mts_options_default(&read);
-    assert_string_equal(read.outliers, "none");
+    assert_string_equal(read.outliers, "auto");
     assert_int_equal(mts_options_from_model(ctx, &read, out.text), MTS_OK);
     assert_string_equal(read.outliers, "feature");
     assert_int_equal(read.outlier_bits, 14);

@@ -200,7 +200,7 @@ static void test_refused_values(void **state)
     refuse("outlier_bits", "8", "expected 9 to 15, found 8");
     refuse("outlier_bits", "16", "expected 9 to 15, found 16");
     refuse("outlier_threshold", "0.9", "expected 1 to 1000000000");
-    refuse("outliers", "features", "expected one of none|feature");
+    refuse("outliers", "features", "expected one of auto|none|feature");
     refuse("outlier_update", "epoch", "expected one of once|step");
     refuse("precision", "int7", "fp32|bf16|int16|int12|int10|int8");
     refuse("precision", "int", "expected one of");
@@ -505,7 +505,11 @@ static void test_adapters(void **state)
                                            {"lora_alpha", "8"},
                                            {"use_rslora", "true"},
                                            {"target_modules", "q_proj"},
-                                           {"dylora_update", "last"}};
+                                           {"dylora_update", "last"},
+                                           {"ranks", "1,2,8"},
+                                           {"rank_weighting", "matryoshka"},
+                                           {"lora_dropout", "0.1"}};
+    static const char *const of_dylora[] = {"dylora_update", "ranks", "rank_weighting"};
     (void)state;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         mts_options o = defaults();
@@ -516,13 +520,28 @@ static void test_adapters(void **state)
         assert_int_equal(mts_options_set(ctx, &o, words[i][0], words[i][1]), MTS_OK);
         expect_argument_error(options_check_train(ctx, &o), words[i][0]);
         expect_argument_error(options_check_train(ctx, &o), "needs --method lora or dylora");
-        o.method = strcmp(words[i][0], "dylora_update") == 0 ? "dylora" : "lora";
+        o.method = "lora";
+        for (size_t k = 0; k < sizeof of_dylora / sizeof of_dylora[0]; k++)
+            if (strcmp(words[i][0], of_dylora[k]) == 0) {
+                expect_argument_error(options_check_train(ctx, &o),
+                                      "needs --method dylora, found lora");
+                o.method = "dylora";
+            }
         assert_int_equal(options_check_train(ctx, &o), MTS_OK);
     }
     mts_options o = defaults();
     o.method = "lora";
     o.dylora_update = "last";
     expect_argument_error(options_check_train(ctx, &o), "needs --method dylora, found lora");
+    o.method = "dylora";
+    o.rank_weighting = "matryoshka";
+    expect_argument_error(options_check_train(ctx, &o), "contradicts --rank_weighting matryoshka");
+    o.dylora_update = "all";
+    o.optim = "sgd"; /* no rank is left out of a step */
+    o.ranks = "1,2,4";
+    expect_argument_error(options_check_train(ctx, &o), "adapter's rank 8 (--lora_r), found 4");
+    o.adapter_name_or_path = "a"; /* which has a rank of its own */
+    expect_argument_error(options_check_train(ctx, &o), "--model_name_or_path is missing");
 }
 
 static void test_needs_of_each_call(void **state)

@@ -7,7 +7,6 @@
 export OMP_WAIT_POLICY=passive
 base=$work/base
 "$2/make_tiny_task" --decoder "$base"
-"$2/make_tiny_task" "$work/task"
 sums() { # FIRST LAST
     awk -v first="$1" -v last="$2" 'BEGIN { for (i = first; i <= last; i++) {
         a = i % 8; b = int(i / 8) % 8
@@ -84,6 +83,11 @@ run 0 train "${lora[@]}" --output_dir "$work/some" --target_modules q_proj,v_pro
 has "$work/some/adapter_config.json" '"use_rslora": true'
 has "$work/some/adapter_config.json" '"v_proj"'
 
+# Adapters of some layers only, of other modules in each.
+run 0 train "${lora[@]}" --output_dir "$work/few" --max_steps 4 \
+    --target_modules layers.1.self_attn.q_proj,layers.1.self_attn.k_proj,layers.0.mlp.up_proj
+[ "$(names "$work/few" | wc -l)" -eq 6 ] || fail "tensors: $(names "$work/few")"
+
 # eval computes what train's last evaluation did, in the format of the training.
 case=0
 while read -ra more; do
@@ -103,6 +107,48 @@ END
 rm "$work/eval1/mantissa_config.json" # as a folder of PEFT itself
 run 0 eval "$base" --validation_file "$work/dev.jsonl" --adapter_name_or_path "$work/eval1"
 has err "does not say how it was trained"
+
+# Outliers are told apart without being asked for, in integers; the folder keeps what was done.
+run 0 train "${lora[@]}" --output_dir "$work/auto"
+has err "note: outliers: "
+run 0 train "${lora[@]}" --output_dir "$work/told" --outliers feature
+same_adapter "$work/auto" "$work/told"
+cmp "$work/auto/mantissa_config.json" "$work/told/mantissa_config.json" || fail "auto is not feature"
+run 0 train "${lora[@]}" --output_dir "$work/untold" --outliers none
+! grep -q "outliers: " "$work/err" || fail "--outliers none tells outliers apart"
+has "$work/untold/mantissa_config.json" '"outliers": "none"'
+[ "$(evaluated --adapter_name_or_path "$work/untold")" = "$(result "$work/untold" eval_loss)" ] ||
+    fail "eval is not train's: --outliers none"
+! grep -q "outliers: " "$work/err" || fail "eval tells outliers apart that train did not"
+run 0 train "${lora[@]}" --output_dir "$work/floats" --precision fp32
+! grep -q '"outliers' "$work/floats/mantissa_config.json" || fail "outliers in fp32"
+run 0 eval "$base" --validation_file "$work/dev.jsonl" --precision int8
+has err "has no lists of outliers: they are found in the rows of this run"
+
+# A part of the ranks: with use_rslora scaled by alpha / sqrt(rank), as by a folder of that part.
+run 0 eval "$base" --validation_file "$work/dev.jsonl" --adapter_name_or_path "$work/some" --rank 2
+[ "$(evaluated --adapter_name_or_path "$work/some")" = \
+    "$(evaluated --adapter_name_or_path "$work/some" --rank 4)" ] || fail "all ranks of rsLoRA"
+
+# Dropout, drawn ranks, weighted ranks: the same bytes.
+for more in "--lora_dropout 0.2" "--method dylora --ranks 1,2,4 --dylora_update last" \
+    "--method dylora --rank_weighting matryoshka --lora_alpha 1 --lora_dropout 0.1"; do
+    read -ra more <<<"$more"
+    rm -rf "$work"/same*
+    run 0 train "${lora[@]}" "${more[@]}" --output_dir "$work/same" --save_steps 16
+    ! cmp -s "$work/same/adapter_model.safetensors" "$work/lora/adapter_model.safetensors" ||
+        fail "${more[*]} changes nothing"
+    run 0 train "${lora[@]}" "${more[@]}" --output_dir "$work/same3" --num_threads 3 \
+        --gradient_checkpointing
+    same_adapter "$work/same" "$work/same3"
+    MANTISSA_KERNEL=ref run 0 train "${lora[@]}" "${more[@]}" --output_dir "$work/same_ref"
+    same_adapter "$work/same" "$work/same_ref"
+    cp -r "$work/same" "$work/same_parts"
+    rm -r "$work/same_parts/checkpoint-24" "$work/same_parts/adapter_model.safetensors"
+    run 0 train "${lora[@]}" "${more[@]}" --output_dir "$work/same_parts" --save_steps 16 \
+        --resume_from_checkpoint last
+    same_adapter "$work/same" "$work/same_parts"
+done
 
 # Threads, families, recomputation: the same bytes.
 run 0 train "${lora[@]}" --output_dir "$work/one" --num_threads 1
@@ -182,9 +228,6 @@ refused 2 "--adapter_name_or_path needs --method lora" train "${words[@]}" \
 refused 2 'found "nothing", which none ends in' train "${bad[@]}" --target_modules nothing
 refused 2 'found "vproj", which none ends in' train "${bad[@]}" --target_modules q_proj,vproj
 refused 2 "--target_modules" train "${bad[@]}" --target_modules ""
-refused 1 'a model of type "bert" has no adapters here' train --method lora \
-    --model_name_or_path "$work/task/model" --train_file "$work/task/train.tsv" \
-    --output_dir "$work/none" --max_steps 2
 refused 1 "a language model gives no labels or answers to predict" predict "$work/full" \
     --test_file "$work/dev.jsonl"
 refused 2 "--test_file" train "${bad[@]}" --do_predict --test_file "$work/dev.jsonl"
@@ -212,8 +255,6 @@ sed -i 's/"use_rslora": false/"use_rslora": false, "use_dora": true/' \
     "$work/other/adapter_config.json"
 refused 1 "use_dora is not supported" eval "$base" --validation_file "$work/dev.jsonl" \
     --adapter_name_or_path "$work/other"
-refused 1 "use_rslora" eval "$base" --validation_file "$work/dev.jsonl" \
-    --adapter_name_or_path "$work/some" --rank 2
 refused 2 "has 4 ranks, found 5" eval "$base" --validation_file "$work/dev.jsonl" \
     --adapter_name_or_path "$work/lora" --rank 5
 refused 2 "the adapter to start from" train "${lora[@]}" --output_dir "$work/lora" \

@@ -20,10 +20,11 @@ static bool run(const uint8_t *data, size_t size)
     FUZZ_REQUIRE(c.rank >= 1 && c.rank <= 4096);
     FUZZ_REQUIRE(c.alpha >= 0.0 && c.alpha <= 1e9 && isfinite(peft_scale(&c)));
     FUZZ_REQUIRE(c.targets != NULL && c.targets[0] != '\0');
-    FUZZ_REQUIRE(peft_config_save(&fuzz_ctx, &c, "base", "CAUSAL_LM", fuzz_folder()) == MTS_OK);
+    FUZZ_REQUIRE(peft_config_save(&fuzz_ctx, &c, "base", fuzz_folder()) == MTS_OK);
     FUZZ_REQUIRE(peft_config_load(&fuzz_ctx, fuzz_folder(), &back) == MTS_OK);
     FUZZ_REQUIRE(back.rank == c.rank && back.alpha == c.alpha && back.rslora == c.rslora);
-    FUZZ_REQUIRE(strcmp(back.targets, c.targets) == 0);
+    FUZZ_REQUIRE(strcmp(back.targets, c.targets) == 0 && strcmp(back.task, c.task) == 0);
+    FUZZ_REQUIRE(back.saved == c.saved && back.dropout == c.dropout);
     peft_config_deinit(&c);
     peft_config_deinit(&back);
     return true;

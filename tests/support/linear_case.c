@@ -48,6 +48,8 @@ static void adapter_init(linear_case *c, const linear_case_adapter *adapter)
     const int64_t size = adapter->rank * c->in;
     c->adapter = (low_rank){.rank = adapter->rank,
                             .scale = adapter->scale,
+                            .dropout = adapter->dropout,
+                            .weights = adapter->weights,
                             .count = adapter->count,
                             .alpha = adapter->scale * (float)adapter->rank};
     test_param_init(&r, &c->down, adapter->count * adapter->rank, c->in, 0.0, 0.5);

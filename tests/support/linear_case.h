@@ -15,7 +15,9 @@ enum { LINEAR_CASE_ID = 5, LINEAR_CASE_INPUT_ID = 6, LINEAR_CASE_ADAPTER_ID = 7 
 typedef struct linear_case_adapter {
     int64_t rank;
     float scale;
-    int count; /* 0: none */
+    float dropout;
+    const float *weights; /* [rank], or NULL; borrowed */
+    int count;            /* 0: none */
     struct {
         int64_t first, out;
     } part[LOW_RANK_PARTS];

@@ -77,6 +77,45 @@ static void as_peft_writes(void **state)
     peft_config_deinit(&c);
 }
 
+/* Heads that are saved whole, the task, dropout. */
+static void heads(void **state)
+{
+    static const struct {
+        const char *list, *saved;
+    } cases[] = {{"null", NULL},
+                 {"[]", NULL},
+                 {"[\"classifier\", \"score\"]", "classifier,score"},
+                 {"[\"score\"]", "classifier,score"},
+                 {"[\"qa_outputs\"]", "qa_outputs"}};
+    char json[256];
+    peft_config c, back;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(json, sizeof json,
+                 "{\"target_modules\": [\"query\"], \"modules_to_save\": %s, \"task_type\": "
+                 "\"SEQ_CLS\", \"lora_dropout\": 0.25}",
+                 cases[i].list);
+        load_text(json, &c);
+        assert_ok(peft_config_save(&ctx, &c, "base", folder_root()));
+        assert_ok(peft_config_load(&ctx, folder_root(), &back));
+        for (int k = 0; k < 2; k++) {
+            const peft_config *one = k == 0 ? &c : &back;
+            assert_true(one->dropout == 0.25);
+            assert_string_equal(one->task, "SEQ_CLS");
+            if (cases[i].saved == NULL)
+                assert_null(one->saved);
+            else
+                assert_string_equal(one->saved, cases[i].saved);
+        }
+        peft_config_deinit(&c);
+        peft_config_deinit(&back);
+    }
+    load_text("{\"target_modules\": [\"q\"], \"task_type\": \"as long as a task can be named\"}",
+              &c);
+    assert_true(strlen(c.task) < PEFT_TASK_BYTES);
+    peft_config_deinit(&c);
+}
+
 static void round_trips(void **state)
 {
     static const peft_config configs[] = {
@@ -89,8 +128,7 @@ static void round_trips(void **state)
     for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
         const peft_config *c = &configs[i];
         peft_config back;
-        assert_ok(peft_config_save(&ctx, c, "/models/\xC3\xA9t\xC3\xA9 \"1\"", "CAUSAL_LM",
-                                   folder_root()));
+        assert_ok(peft_config_save(&ctx, c, "/models/\xC3\xA9t\xC3\xA9 \"1\"", folder_root()));
         assert_ok(peft_config_load(&ctx, folder_root(), &back));
         assert_config(&back, c->rank, c->alpha, c->rslora, c->targets);
         assert_true(peft_scale(&back) ==
@@ -102,13 +140,15 @@ static void round_trips(void **state)
 /* Names separated as a user may do it become a list of names. */
 static void written(void **state)
 {
-    const peft_config c = {
-        .rank = 8, .alpha = 16.0, .targets = (char *)(uintptr_t) ", q_proj, v_proj ,"};
+    const peft_config c = {.task = "CAUSAL_LM",
+                           .rank = 8,
+                           .alpha = 16.0,
+                           .targets = (char *)(uintptr_t) ", q_proj, v_proj ,"};
     char *text = NULL;
     size_t bytes;
     json_t *json;
     (void)state;
-    assert_ok(peft_config_save(&ctx, &c, "base", "CAUSAL_LM", folder_root()));
+    assert_ok(peft_config_save(&ctx, &c, "base", folder_root()));
     assert_ok(file_read_all(&ctx, folder_at(PEFT_CONFIG), 1 << 20, &text, &bytes));
     json = json_loads(text, 0, NULL);
     const json_t *names = json_object_get(json, "target_modules");
@@ -175,6 +215,12 @@ static void unsupported(void **state)
             peft_config_deinit(&c);
         }
     }
+    refuse("{\"target_modules\": [\"q\"], \"modules_to_save\": [\"classifier\", \"qa_outputs\"]}",
+           MTS_ERR_UNSUPPORTED, "modules_to_save is not supported");
+    refuse("{\"target_modules\": [\"q\"], \"modules_to_save\": [3]}", MTS_ERR_UNSUPPORTED,
+           "modules_to_save is not supported");
+    refuse("{\"target_modules\": [\"q\"], \"lora_dropout\": 1.5}", MTS_ERR_BAD_FILE,
+           "lora_dropout");
     refuse("{\"peft_type\": \"IA3\", \"target_modules\": [\"q\"]}", MTS_ERR_UNSUPPORTED,
            "peft_type: expected LORA, found \"IA3\"");
     refuse("{\"bias\": \"lora_only\", \"target_modules\": [\"q\"]}", MTS_ERR_UNSUPPORTED,
@@ -357,7 +403,7 @@ static void weights_round_trip(void **state)
                              1.0);
     assert_true(network_has_adapter(a));
     write_weights(a, NULL, false);
-    assert_ok(network_load_adapter(&ctx, b, folder_root()));
+    assert_ok(network_load_adapter(&ctx, b, folder_root(), HEAD_NEEDED, NULL));
     int64_t count = 0;
     for (int64_t i = 0; i < a->params.count; i++) {
         const param *p = a->params.items[i];
@@ -373,7 +419,8 @@ static void weights_round_trip(void **state)
 
 static void refuse_weights(network *net, const char *text)
 {
-    assert_fails(network_load_adapter(&ctx, net, folder_root()), MTS_ERR_BAD_FILE, text);
+    assert_fails(network_load_adapter(&ctx, net, folder_root(), HEAD_NEEDED, NULL),
+                 MTS_ERR_BAD_FILE, text);
     assert_non_null(strstr(ctx.error, PEFT_WEIGHTS));
 }
 
@@ -416,7 +463,8 @@ static void bad_weights(void **state)
     }
     mem_free(bytes);
     assert_int_equal(unlink(folder_at(PEFT_WEIGHTS)), 0);
-    assert_fails(network_load_adapter(&ctx, net, folder_root()), MTS_ERR_NOT_FOUND, PEFT_WEIGHTS);
+    assert_fails(network_load_adapter(&ctx, net, folder_root(), HEAD_NEEDED, NULL),
+                 MTS_ERR_NOT_FOUND, PEFT_WEIGHTS);
     network_destroy(net);
 }
 
@@ -453,15 +501,11 @@ static void names_of_layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_peft_writes),
-        cmocka_unit_test(round_trips),
-        cmocka_unit_test(written),
-        cmocka_unit_test(unsupported),
-        cmocka_unit_test(hostile),
-        cmocka_unit_test(many_targets),
-        cmocka_unit_test(weights_round_trip),
-        cmocka_unit_test(bad_weights),
-        cmocka_unit_test(names_of_layers),
+        cmocka_unit_test(as_peft_writes), cmocka_unit_test(heads),
+        cmocka_unit_test(round_trips),    cmocka_unit_test(written),
+        cmocka_unit_test(unsupported),    cmocka_unit_test(hostile),
+        cmocka_unit_test(many_targets),   cmocka_unit_test(weights_round_trip),
+        cmocka_unit_test(bad_weights),    cmocka_unit_test(names_of_layers),
     };
     return cmocka_run_group_tests(tests, folder_open, folder_close);
 }
