@@ -99,7 +99,7 @@ static result run(const num_format *format, param_storage frozen, bool nf4, int 
         .format = *format,
         .threads = threads,
         .seed = 5,
-        .model = {.adapter = {RANK, 2.0f, 8.0f, "all-linear"}},
+        .model = {.adapter = {.rank = RANK, .scale = 2.0f, .alpha = 8.0f, .targets = "all-linear"}},
         .frozen = frozen,
         .frozen_nf4 = nf4,
         .limits = {ROWS, TOKENS, ROWS, TOKENS, LONGEST},
@@ -259,7 +259,7 @@ static void test_nan(void **state)
         .head = head_class_find("next token"),
         .format = {.kind = FORMAT_FP32},
         .threads = 2,
-        .model = {.adapter = {RANK, 2.0f, 8.0f, "all-linear"}},
+        .model = {.adapter = {.rank = RANK, .scale = 2.0f, .alpha = 8.0f, .targets = "all-linear"}},
         .frozen = PARAM_STORED,
         .limits = {ROWS, TOKENS, ROWS, TOKENS, LONGEST},
     };
