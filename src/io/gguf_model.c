@@ -184,37 +184,49 @@ static int64_t reordered_heads(const gguf_model *m, const char *name)
     return 0;
 }
 
-/* Row of transformers for a row of the file, in heads of d rows. */
-static int64_t row_of(int64_t row, int64_t d)
+int64_t gguf_model_row(int64_t row, int64_t d)
 {
     const int64_t in_head = row % d;
     return row - in_head + in_head % 2 * (d / 2) + in_head / 2;
 }
 
-mts_status gguf_model_read(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t, float *out)
+int64_t gguf_model_row_in_file(int64_t row, int64_t d)
+{
+    const int64_t in_head = row % d;
+    return row - in_head + in_head % (d / 2) * 2 + in_head / (d / 2);
+}
+
+mts_status gguf_model_read_rows(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t,
+                                int64_t first, int64_t rows, float *out)
 {
     mts_status st = MTS_OK;
     const int64_t heads = reordered_heads(m, t->name);
     const bool vector = t->ndim < 2;
-    const int64_t rows = vector ? t->cols : t->rows, d = heads > 0 ? rows / heads : 0;
+    const int64_t all = vector ? t->cols : t->rows, d = heads > 0 ? all / heads : 0;
     float head[HEAD_ROWS_MAX];
     if (heads == 0)
-        return gguf_read_rows(ctx, t, 0, t->rows, out);
-    MTS_CHECK(rows % heads == 0 && d % 2 == 0 && d <= HEAD_ROWS_MAX, MTS_ERR_BAD_FILE,
+        return gguf_read_rows(ctx, t, first, rows, out);
+    MTS_CHECK(all % heads == 0 && d % 2 == 0 && d <= HEAD_ROWS_MAX, MTS_ERR_BAD_FILE,
               "%s: tensor %.200s: expected %" PRId64 " heads of the same even number of rows, up "
               "to %d, found %" PRId64 " rows",
-              m->path, t->name, heads, HEAD_ROWS_MAX, rows);
+              m->path, t->name, heads, HEAD_ROWS_MAX, all);
     if (!vector) {
         for (int64_t i = 0; i < rows; i++)
-            MTS_TRY(gguf_read_rows(ctx, t, i, 1, out + row_of(i, d) * t->cols));
+            MTS_TRY(
+                gguf_read_rows(ctx, t, gguf_model_row_in_file(first + i, d), 1, out + i * t->cols));
         return MTS_OK;
     }
-    MTS_TRY(gguf_read_rows(ctx, t, 0, 1, out));
+    MTS_TRY(gguf_read_rows(ctx, t, first, rows, out));
     for (int64_t h = 0; h < heads; h++) {
         memcpy(head, out + h * d, (size_t)d * sizeof *head);
         for (int64_t i = 0; i < d; i++)
-            out[h * d + row_of(i, d)] = head[i];
+            out[h * d + gguf_model_row(i, d)] = head[i];
     }
 cleanup:
     return st;
+}
+
+mts_status gguf_model_read(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t, float *out)
+{
+    return gguf_model_read_rows(ctx, m, t, 0, t->rows, out);
 }
