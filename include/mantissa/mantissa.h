@@ -320,10 +320,10 @@ MTS_NODISCARD MTS_API mts_status mts_eval(mts_ctx *ctx, const mts_options *optio
 /*
  * Write the adapter in adapter_name_or_path, or its first `rank` ranks with a scale of alpha / rank,
  * to output_dir: a folder that PEFT opens (a new one, or an empty one that is there), or, as format
- * says, a GGUF file for llama.cpp: adapter_model.gguf in such a folder, or output_dir itself if that
- * ends in ".gguf" (a new one).  The order of rows in the latter depends on the base model: that is
- * model_name_or_path; else as mantissa_config.json beside the adapter says; else the model that the
- * adapter names.  What appears is complete, or nothing does.
+ * says, a GGUF file for llama.cpp: adapter_model.gguf in such a folder, or output_dir itself, a new
+ * file, if that ends in ".gguf".  The order of rows in it depends on the base model: that is
+ * model_name_or_path; else as mantissa_config.json beside the adapter says; else the model that
+ * the adapter names.  What appears is complete, or nothing does.
  * MTS_ERR_ARGUMENT: options, ranks that it does not have, an output_dir that holds something;
  * MTS_ERR_UNSUPPORTED: a part of the ranks of rsLoRA; in GGUF files an architecture, a layer or
  * parameters that they have no name for; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE, _MEMORY.

@@ -1,5 +1,6 @@
 /*
- * mts_export of the public header: the first ranks of an adapter, as PEFT's folder or as a GGUF file.
+ * mts_export of the public header: the first ranks of an adapter, as PEFT's folder or as a GGUF
+ * file.
  *
  * Path: cli/cmd_export.c -> mts_export -> peft_adapter_save, gguf_adapter_save.
  */

@@ -10,7 +10,7 @@
 #include "base/json_util.h"
 #include "base/memory.h"
 #include "io/gguf_model.h"
-#include "network/merge.h"
+#include "network/merge_weights.h"
 #include "options/options.h"
 #include "train/model_tokenizer.h"
 

@@ -25,8 +25,8 @@ struct json_t;
  * Write the ranks in use to path, complete or not at all.  base: config.json of the model that the
  * adapter belongs to; base_name: of that file, for texts.
  * MTS_ERR_UNSUPPORTED: another architecture, a layer that has no name in GGUF files, parameters of
- * the model itself, an alpha of 0; MTS_ERR_BAD_FILE: rows that are no heads of that base; MTS_ERR_IO,
- * MTS_ERR_MEMORY.
+ * the model itself, an alpha of 0; MTS_ERR_BAD_FILE: rows that are no heads of that base;
+ * MTS_ERR_IO, MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status gguf_adapter_save(mts_ctx *ctx, const peft_adapter *adapter,
                                            const struct json_t *base, const char *base_name,

@@ -66,8 +66,8 @@ bool gguf_model_name(const char *parameter, char name[GGUF_MODEL_NAME_BYTES]);
 /* The key of a llama3 model's frequencies, which gguf_model_config reads: no weight. */
 #define GGUF_MODEL_FREQUENCIES "rope_freqs.weight"
 
-/* Row of transformers for a row of a file of architecture llama, in heads of d rows (see above), and
- * the way back. */
+/* Row of transformers for a row of a file of architecture llama, in heads of d rows (see above),
+ * and the way back. */
 int64_t gguf_model_row(int64_t row, int64_t d);
 int64_t gguf_model_row_in_file(int64_t row, int64_t d);
 

@@ -32,8 +32,8 @@ MTS_NODISCARD mts_status gguf_writer_put_f32(gguf_writer *w, const char *name, f
  * Declare a tensor shape[0] x ... x shape[ndim-1], row-major, its elements of the type with this
  * number (gguf_types.h).  commit calls write, which writes bytes of the context's own, and as many
  * as the tensor has, or else it is MTS_ERR_ARGUMENT.  MTS_ERR_ARGUMENT: the name, an unknown type,
- * a second tensor of the name, more than GGUF_DIMS_MAX dimensions or none, one below 1, rows that are
- * no whole blocks.
+ * a second tensor of the name, more than GGUF_DIMS_MAX dimensions or none, one below 1, rows that
+ * are no whole blocks.
  */
 MTS_NODISCARD mts_status gguf_writer_add(gguf_writer *w, const char *name, uint32_t type, int ndim,
                                          const int64_t *shape, gguf_write_fn *write, void *user);

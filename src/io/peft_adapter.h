@@ -5,7 +5,7 @@
  *   W + s B A     A [ranks][in], B [out][ranks]: the first ranks of the file's; s: peft_scale of
  *                 `config`, whose rank is that number (of DyLoRA alpha / ranks, [Valipour2023])
  *
- * Path: mts_export -> peft_adapter_save, gguf_adapter_save; mts_merge -> network/merge.c.
+ * Path: mts_export -> peft_adapter_save, gguf_adapter_save; mts_merge -> network/merge_weights.c.
  */
 #ifndef MTS_IO_PEFT_ADAPTER_H
 #define MTS_IO_PEFT_ADAPTER_H

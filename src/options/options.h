@@ -94,7 +94,8 @@ bool options_name_gguf(const char *path);
 /* Whether mts_export writes one: format says so, or that name. */
 bool options_exports_gguf(const mts_options *options);
 
-/* *bytes of "5GB", "500MB", "2GiB" or a number.  MTS_ERR_ARGUMENT: another text of option `name`. */
+/* *bytes of "5GB", "500MB", "2GiB" or a number.  MTS_ERR_ARGUMENT: another text, of option `name`.
+ */
 MTS_NODISCARD mts_status options_parse_size(mts_ctx *ctx, const char *name, const char *text,
                                             uint64_t *bytes);
 

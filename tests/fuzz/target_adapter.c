@@ -1,6 +1,6 @@
 /*
- * The weights of an adapter's folder: refused with one line, or an adapter whose layers can be read,
- * and written as PEFT's folder and as a GGUF file, which their readers take.
+ * The weights of an adapter's folder: refused with one line, or an adapter whose layers can be
+ * read, and written as PEFT's folder and as a GGUF file, which their readers take.
  * Input: r and the bytes of the file; or h, a header, NUL and the data (target_safetensors.c).
  */
 #include "fuzz/fuzz_target.h"

@@ -1,5 +1,5 @@
-/* The weights of a model with an adapter in them.  See merge.h. */
-#include "network/merge.h"
+/* The weights of a model with an adapter in them.  See merge_weights.h. */
+#include "network/merge_weights.h"
 
 #include <inttypes.h>
 #include <jansson.h>

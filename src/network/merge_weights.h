@@ -9,8 +9,8 @@
  *
  * Path: mts_merge -> here -> weight_file, peft_adapter, safetensors_writer.
  */
-#ifndef MTS_NETWORK_MERGE_H
-#define MTS_NETWORK_MERGE_H
+#ifndef MTS_NETWORK_MERGE_WEIGHTS_H
+#define MTS_NETWORK_MERGE_WEIGHTS_H
 
 #include "io/peft_adapter.h"
 #include "models/model.h"
@@ -29,8 +29,8 @@ typedef struct merge_request {
 /*
  * Write dir/model.safetensors, or shards and model.safetensors.index.json.
  * MTS_ERR_BAD_FILE: the adapter is of another base, or a value is not finite or too large for
- * dtype; MTS_ERR_UNSUPPORTED: a base whose weights are no floats; MTS_ERR_INTERRUPTED; the errors of
- * weight_file_open; MTS_ERR_IO, MTS_ERR_MEMORY.
+ * dtype; MTS_ERR_UNSUPPORTED: a base whose weights are no floats; MTS_ERR_INTERRUPTED; the errors
+ * of weight_file_open; MTS_ERR_IO, MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status merge_weights(mts_ctx *ctx, const merge_request *request);
 
