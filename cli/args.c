@@ -348,11 +348,16 @@ args_result args_parse(const cli_command *command, cli_args *args, int count, ch
 {
     const cli_args fresh = *args;
     args->options.precision = NULL; /* to see whether it is given */
+    args->options.rank = -1;        /* likewise */
     args_result result = parse_words(command, args, count, words);
     if (result != ARGS_RUN)
         return result;
-    /* Once more, on top of the defaults or of what the folder says. */
     const mts_options given = args->options;
+    if (given.rank == 0 && (command->use & (MTS_USE_EXPORT | MTS_USE_MERGE)) != 0) {
+        cli_error("option --rank: expected 1 to 4096, found 0: leave it out for all ranks");
+        return ARGS_BAD;
+    }
+    /* Once more, on top of the defaults or of what the folder says. */
     *args = fresh;
     args->options.model_name_or_path = given.model_name_or_path;
     if (goes_as_trained(command, &given) && given.model_name_or_path != NULL)

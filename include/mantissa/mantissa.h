@@ -189,7 +189,7 @@ typedef struct mts_options {
                                          evaluation and prediction use it; NULL: none */
     const char *dylora_update; /* the ranks that a step of dylora trains, having drawn b: all | last
                                   (of 1 to b, or those that the next smaller of `ranks` lacks) */
-    int64_t rank; /* evaluation and prediction use the first so many ranks of the adapter, scaled by
+    int64_t rank; /* evaluation, prediction, export and merge use the first so many ranks of the adapter, scaled by
                      alpha / rank, or alpha / sqrt(rank) where it has use_rslora; 0: all */
     const char *ranks; /* of dylora: those that are drawn from, "1..8" or "1,2,4,8", rising, up to
                           lora_r; NULL: 1 to lora_r */
@@ -197,6 +197,11 @@ typedef struct mts_options {
                                    all, weighted, to be used scaled by alpha / sqrt(rank) */
     double lora_dropout; /* of the adapters' inputs; -1: as the adapter that training goes on from,
                             0 for a new one */
+
+    /* what goes out of an adapter: mts_export, mts_merge */
+    const char *format;         /* peft | gguf; NULL: gguf if output_dir ends in ".gguf" */
+    const char *dtype;          /* of the merged weights: auto | float32 | bfloat16 | float16 */
+    const char *max_shard_size; /* of a file of them, e.g. "5GB" (the default), "500MB", "2GiB" */
 } mts_options;
 
 typedef enum mts_option_type {
@@ -213,6 +218,8 @@ typedef enum mts_use {
     MTS_USE_EVAL = 2,
     MTS_USE_PREDICT = 4,
     MTS_USE_INFO = 8,
+    MTS_USE_EXPORT = 16,
+    MTS_USE_MERGE = 32,
 } mts_use;
 
 /* One row of the option table.  Owned by the library, constant.  New fields come at the end. */
@@ -314,6 +321,31 @@ MTS_NODISCARD MTS_API mts_status mts_train(mts_ctx *ctx, const mts_options *opti
 /* Evaluate a fine-tuned folder on validation data.  *metrics_json as above, never NULL if ok. */
 MTS_NODISCARD MTS_API mts_status mts_eval(mts_ctx *ctx, const mts_options *options,
                                           const mts_callbacks *callbacks, char **metrics_json);
+
+/* ------------------------------------------------------------------- what adapters become ---- */
+
+/*
+ * Write the adapter in adapter_name_or_path, or its first `rank` ranks with a scale of alpha / rank,
+ * to output_dir: a folder that PEFT opens (a new one, or an empty one that is there), or, as format
+ * says, a GGUF file for llama.cpp: adapter_model.gguf in such a folder, or output_dir itself, a new
+ * file, if that ends in ".gguf".  The order of rows in it depends on the base model: that is
+ * model_name_or_path; else as mantissa_config.json beside the adapter says; else the model that
+ * the adapter names.  What appears is complete, or nothing does.
+ * MTS_ERR_ARGUMENT: options, ranks that it does not have, an output_dir that holds something;
+ * MTS_ERR_UNSUPPORTED: a part of the ranks of rsLoRA; in GGUF files an architecture, a layer or
+ * parameters that they have no name for; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE, _MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_export(mts_ctx *ctx, const mts_options *options);
+
+/*
+ * Write the model model_name_or_path, a folder or a GGUF file, with the adapter (as above) added to
+ * its weights, as a folder that transformers opens: config.json, the tokenizer's files, the weights
+ * in the type `dtype`, in files of max_shard_size.  Memory does not grow with the model.  callbacks
+ * (may be NULL) hears how far it came; MTS_ERR_INTERRUPTED if it says so: nothing was written.
+ * MTS_ERR_BAD_FILE: also an adapter of another model; otherwise as above.
+ */
+MTS_NODISCARD MTS_API mts_status mts_merge(mts_ctx *ctx, const mts_options *options,
+                                           const mts_callbacks *callbacks);
 
 /* --------------------------------------------------------------------------- prediction ---- */
 

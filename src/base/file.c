@@ -33,8 +33,9 @@ struct file_writer {
     char *path, *tmp;
     uint8_t *buffer;
     size_t used;
-    int fd;        /* -1: closed */
-    bool tmp_made; /* tmp exists and is ours to remove */
+    uint64_t bytes; /* given so far */
+    int fd;         /* -1: closed */
+    bool tmp_made;  /* tmp exists and is ours to remove */
     bool failed;
 };
 
@@ -416,6 +417,7 @@ static mts_status flush_buffer(file_writer *w)
 mts_status file_writer_write(file_writer *w, const void *data, size_t bytes)
 {
     mts_status st = MTS_OK;
+    w->bytes += bytes;
     if (bytes > WRITE_BUFFER_BYTES - w->used)
         MTS_TRY(flush_buffer(w));
     if (bytes > WRITE_BUFFER_BYTES) {
@@ -426,6 +428,11 @@ mts_status file_writer_write(file_writer *w, const void *data, size_t bytes)
     }
 cleanup:
     return st;
+}
+
+uint64_t file_writer_bytes(const file_writer *w)
+{
+    return w->bytes;
 }
 
 mts_status file_writer_commit(file_writer *w)

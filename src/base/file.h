@@ -93,6 +93,8 @@ typedef struct file_writer file_writer;
 MTS_NODISCARD mts_status file_writer_open(mts_ctx *ctx, const char *path, file_writer **out);
 /* Append bytes.  MTS_ERR_IO: nothing more can be written, and commit will refuse. */
 MTS_NODISCARD mts_status file_writer_write(file_writer *w, const void *data, size_t bytes);
+/* Bytes that were given to w so far. */
+uint64_t file_writer_bytes(const file_writer *w);
 /* Once, after the last write.  On failure path is as it was before. */
 MTS_NODISCARD mts_status file_writer_commit(file_writer *w);
 /* Free w; if it was not committed, remove the temporary.  NULL is allowed. */

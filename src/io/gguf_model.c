@@ -184,8 +184,7 @@ static int64_t reordered_heads(const gguf_model *m, const char *name)
     return 0;
 }
 
-/* Row of transformers for a row of the file, in heads of d rows. */
-static int64_t row_of(int64_t row, int64_t d)
+int64_t gguf_model_row(int64_t row, int64_t d)
 {
     const int64_t in_head = row % d;
     return row - in_head + in_head % 2 * (d / 2) + in_head / 2;
@@ -206,27 +205,39 @@ cleanup:
     return st;
 }
 
-mts_status gguf_model_read(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t, float *out)
+int64_t gguf_model_row_in_file(int64_t row, int64_t d)
+{
+    const int64_t in_head = row % d;
+    return row - in_head + in_head % (d / 2) * 2 + in_head / (d / 2);
+}
+
+mts_status gguf_model_read_rows(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t,
+                                int64_t first, int64_t rows, float *out)
 {
     mts_status st = MTS_OK;
     const bool vector = t->ndim < 2;
-    const int64_t rows = vector ? t->cols : t->rows;
     int64_t d;
     float head[HEAD_ROWS_MAX];
     MTS_TRY(gguf_model_head_rows(ctx, m, t, &d));
     if (d == 0)
-        return gguf_read_rows(ctx, t, 0, t->rows, out);
+        return gguf_read_rows(ctx, t, first, rows, out);
     if (!vector) {
         for (int64_t i = 0; i < rows; i++)
-            MTS_TRY(gguf_read_rows(ctx, t, i, 1, out + row_of(i, d) * t->cols));
+            MTS_TRY(
+                gguf_read_rows(ctx, t, gguf_model_row_in_file(first + i, d), 1, out + i * t->cols));
         return MTS_OK;
     }
-    MTS_TRY(gguf_read_rows(ctx, t, 0, 1, out));
-    for (int64_t h = 0; h < rows / d; h++) {
+    MTS_TRY(gguf_read_rows(ctx, t, first, rows, out));
+    for (int64_t h = 0; h < t->cols / d; h++) {
         memcpy(head, out + h * d, (size_t)d * sizeof *head);
         for (int64_t i = 0; i < d; i++)
-            out[h * d + row_of(i, d)] = head[i];
+            out[h * d + gguf_model_row(i, d)] = head[i];
     }
 cleanup:
     return st;
+}
+
+mts_status gguf_model_read(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t, float *out)
+{
+    return gguf_model_read_rows(ctx, m, t, 0, t->rows, out);
 }

@@ -71,6 +71,17 @@ bool gguf_model_name(const char *parameter, char name[GGUF_MODEL_NAME_BYTES]);
 MTS_NODISCARD mts_status gguf_model_head_rows(mts_ctx *ctx, const gguf_model *m,
                                               const gguf_tensor *t, int64_t *out);
 
+/* Row of transformers for a row of a file of architecture llama, in heads of d rows (see above),
+ * and the way back. */
+int64_t gguf_model_row(int64_t row, int64_t d);
+int64_t gguf_model_row_in_file(int64_t row, int64_t d);
+
+/* out[rows * cols]: rows [first, first + rows) of a tensor, by their numbers in transformers; of a
+ * vector all, with first 0 and rows 1.  Errors as below. */
+MTS_NODISCARD mts_status gguf_model_read_rows(mts_ctx *ctx, const gguf_model *m,
+                                              const gguf_tensor *t, int64_t first, int64_t rows,
+                                              float *out);
+
 /* out[rows * cols]: all values of a tensor, rows of q and k in the order of transformers.  The
  * errors of gguf_read_rows; MTS_ERR_BAD_FILE: its rows are no heads. */
 MTS_NODISCARD mts_status gguf_model_read(mts_ctx *ctx, const gguf_model *m, const gguf_tensor *t,

@@ -431,8 +431,7 @@ mts_status model_config_check_dir(mts_ctx *ctx, const char *dir)
         "%s: no such folder; a model is read from a local folder, nothing is downloaded", dir);
 }
 
-/* *json: config.json of a folder, or what a GGUF file says in its place; *file: its place. */
-static mts_status load_object(mts_ctx *ctx, const char *dir, char **file, json_t **json)
+mts_status model_config_read(mts_ctx *ctx, const char *dir, char **file, json_t **json)
 {
     mts_status st = MTS_OK;
     gguf_model model = {0};
@@ -457,7 +456,7 @@ mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_check_f
     json_t *json = NULL;
     const json_t *quantized;
     MTS_TRY(model_config_init(ctx, cfg));
-    MTS_TRY(load_object(ctx, dir, &file, &json));
+    MTS_TRY(model_config_read(ctx, dir, &file, &json));
     json_decref(cfg->json);
     cfg->json = json;
     if (check != NULL)

@@ -69,6 +69,12 @@ MTS_NODISCARD mts_status model_config_init(mts_ctx *ctx, model_config *cfg);
 /* MTS_ERR_NOT_FOUND, with a text for those who expect a download, unless dir is there. */
 MTS_NODISCARD mts_status model_config_check_dir(mts_ctx *ctx, const char *dir);
 
+/* *json: the object of dir/config.json, or what stands for it if dir is, or holds, a GGUF file;
+ * *file: that file's path.  In every case json_decref and mem_free them.  Nothing of it is checked.
+ * The errors of json_util_load_wide and gguf_model.h. */
+MTS_NODISCARD mts_status model_config_read(mts_ctx *ctx, const char *dir, char **file,
+                                           struct json_t **json);
+
 /* Refuses what an architecture would compute otherwise; called with the object that was read. */
 typedef mts_status model_config_check_fn(mts_ctx *ctx, const char *file, struct json_t *json);
 

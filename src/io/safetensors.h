@@ -43,6 +43,9 @@ typedef enum st_dtype {
 size_t safetensors_dtype_size(st_dtype dtype);
 const char *safetensors_dtype_name(st_dtype dtype);
 
+/* Writes all elements of a tensor, row-major, into file. */
+typedef mts_status safetensors_write_fn(void *user, file_writer *file);
+
 /* One tensor: shape[0] x ... x shape[ndim-1], row-major; ndim 0 is one element. */
 typedef struct st_tensor {
     const char *name;
@@ -52,9 +55,11 @@ typedef struct st_tensor {
     int64_t shape[ST_DIMS_MAX];
     int64_t count; /* elements: product of shape */
     size_t bytes;
-    const file_reader *source; /* of a file that is read: where its elements are, */
-    uint64_t offset;           /* and from which byte on */
-    const void *data;          /* of a file that is written: its elements */
+    const file_reader *source;   /* of a file that is read: where its elements are, */
+    uint64_t offset;             /* and from which byte on */
+    const void *data;            /* of a file that is written: its elements, */
+    safetensors_write_fn *write; /* or what writes them, with this */
+    void *user;
 } st_tensor;
 
 typedef struct safetensors safetensors;
@@ -88,6 +93,13 @@ MTS_NODISCARD mts_status safetensors_require(mts_ctx *ctx, const safetensors *fi
  */
 MTS_NODISCARD mts_status safetensors_read_f32(mts_ctx *ctx, const st_tensor *tensor, float *out,
                                               int64_t count);
+/* The same of elements [first, first + count), in the order of the file; MTS_ERR_ARGUMENT: the
+ * tensor does not have them. */
+MTS_NODISCARD mts_status safetensors_read_part(mts_ctx *ctx, const st_tensor *tensor, int64_t first,
+                                               int64_t count, float *out);
+
+/* Write the elements as they are, piece by piece.  MTS_ERR_IO, MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status safetensors_copy(mts_ctx *ctx, const st_tensor *tensor, file_writer *file);
 
 /* out[bytes]: the elements as they are.  MTS_ERR_BAD_FILE: another dtype or size; MTS_ERR_IO. */
 MTS_NODISCARD mts_status safetensors_read_raw(mts_ctx *ctx, const st_tensor *tensor, st_dtype dtype,
@@ -115,6 +127,12 @@ MTS_NODISCARD mts_status safetensors_writer_open(mts_ctx *ctx, const char *path,
 MTS_NODISCARD mts_status safetensors_writer_add(safetensors_writer *w, const char *name,
                                                 st_dtype dtype, int ndim, const int64_t *shape,
                                                 const void *data);
+/* The same of a tensor that is not in memory: commit calls write, which writes bytes of the
+ * context's own, and as many as the tensor has, or else it is MTS_ERR_ARGUMENT. */
+MTS_NODISCARD mts_status safetensors_writer_add_stream(safetensors_writer *w, const char *name,
+                                                       st_dtype dtype, int ndim,
+                                                       const int64_t *shape,
+                                                       safetensors_write_fn *write, void *user);
 /* MTS_ERR_ARGUMENT: two tensors have one name, or the header exceeds 100 MB; MTS_ERR_IO. */
 MTS_NODISCARD mts_status safetensors_writer_commit(safetensors_writer *w);
 /* NULL is allowed. */

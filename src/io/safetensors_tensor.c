@@ -7,10 +7,13 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "base/memory.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "safetensors data is little-endian; this code reads and writes it without conversion"
 #endif
+
+enum { COPY_BYTES = 1 << 20 };
 
 static const struct {
     const char *name;
@@ -92,22 +95,27 @@ static int64_t check_f32(const float *out, int64_t count)
     return count;
 }
 
-mts_status safetensors_read_f32(mts_ctx *ctx, const st_tensor *tensor, float *out, int64_t count)
+mts_status safetensors_read_part(mts_ctx *ctx, const st_tensor *tensor, int64_t first,
+                                 int64_t count, float *out)
 {
     mts_status st = MTS_OK;
     int64_t good = 0;
+    const size_t size = safetensors_dtype_size(tensor->dtype);
     uint8_t *data = (uint8_t *)out;
-    MTS_CHECK(count == tensor->count, MTS_ERR_ARGUMENT,
-              "%s: tensor %.200s: expected %" PRId64 " elements, found %" PRId64, tensor->file,
-              tensor->name, count, tensor->count);
+    MTS_CHECK(first >= 0 && count >= 0 && first <= tensor->count && count <= tensor->count - first,
+              MTS_ERR_ARGUMENT,
+              "%s: tensor %.200s: expected elements of 0 to %" PRId64 ", found %" PRId64
+              " from %" PRId64 " on",
+              tensor->file, tensor->name, tensor->count, count, first);
     MTS_CHECK(tensor->dtype == ST_DTYPE_F32 || tensor->dtype == ST_DTYPE_F16 ||
                   tensor->dtype == ST_DTYPE_BF16,
               MTS_ERR_UNSUPPORTED, "%s: tensor %.200s: expected F32, F16 or BF16, found %s",
               tensor->file, tensor->name, safetensors_dtype_name(tensor->dtype));
     /* Halves go to the second half of out: in ascending order each is converted before another is
      * written over it. */
-    data += (size_t)count * sizeof *out - tensor->bytes;
-    MTS_TRY(file_reader_read(ctx, tensor->source, tensor->offset, data, tensor->bytes));
+    data += (size_t)count * (sizeof *out - size);
+    MTS_TRY(file_reader_read(ctx, tensor->source, tensor->offset + (uint64_t)first * size, data,
+                             (size_t)count * size));
     if (tensor->dtype == ST_DTYPE_F32)
         good = check_f32(out, count);
     else if (tensor->dtype == ST_DTYPE_F16)
@@ -116,8 +124,33 @@ mts_status safetensors_read_f32(mts_ctx *ctx, const st_tensor *tensor, float *ou
         good = convert_bf16(data, out, count);
     MTS_CHECK(good == count, MTS_ERR_BAD_FILE,
               "%s: tensor %.200s: element %" PRId64 " is NaN or infinite", tensor->file,
-              tensor->name, good);
+              tensor->name, first + good);
 cleanup:
+    return st;
+}
+
+mts_status safetensors_read_f32(mts_ctx *ctx, const st_tensor *tensor, float *out, int64_t count)
+{
+    if (count != tensor->count)
+        return status_set(ctx, MTS_ERR_ARGUMENT,
+                          "%s: tensor %.200s: expected %" PRId64 " elements, found %" PRId64,
+                          tensor->file, tensor->name, count, tensor->count);
+    return safetensors_read_part(ctx, tensor, 0, count, out);
+}
+
+mts_status safetensors_copy(mts_ctx *ctx, const st_tensor *tensor, file_writer *file)
+{
+    mts_status st = MTS_OK;
+    uint8_t *piece = NULL;
+    MTS_TRY(mem_calloc(ctx, &piece, COPY_BYTES, 1, "piece of a tensor"));
+    for (size_t done = 0; done < tensor->bytes;) {
+        const size_t left = tensor->bytes - done, bytes = left < COPY_BYTES ? left : COPY_BYTES;
+        MTS_TRY(file_reader_read(ctx, tensor->source, tensor->offset + done, piece, bytes));
+        MTS_TRY(file_writer_write(file, piece, bytes));
+        done += bytes;
+    }
+cleanup:
+    mem_free(piece);
     return st;
 }
 

@@ -65,13 +65,15 @@ cleanup:
     return st;
 }
 
-mts_status safetensors_writer_add(safetensors_writer *w, const char *name, st_dtype dtype, int ndim,
-                                  const int64_t *shape, const void *data)
+/* t: name, type, dimensions, and where its elements come from. */
+static mts_status add(safetensors_writer *w, st_tensor t, const int64_t *shape)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = w->ctx;
-    st_tensor t = {.name = name, .file = w->path, .dtype = dtype, .ndim = ndim, .data = data};
+    const char *name = t.name;
+    const int ndim = t.ndim;
     char *copy = NULL;
+    t.file = w->path;
     MTS_TRY(check_name(ctx, w->path, name));
     MTS_CHECK(ndim >= 0 && ndim <= ST_DIMS_MAX, MTS_ERR_ARGUMENT,
               "%s: tensor %.200s: expected 0..%d dimensions, found %d", w->path, name, ST_DIMS_MAX,
@@ -86,8 +88,8 @@ mts_status safetensors_writer_add(safetensors_writer *w, const char *name, st_dt
         st = MTS_ERR_ARGUMENT; /* with the text of measure; here it is the caller's doing */
         goto cleanup;
     }
-    MTS_CHECK(data != NULL || t.bytes == 0, MTS_ERR_ARGUMENT, "%s: tensor %.200s has no data",
-              w->path, name);
+    MTS_CHECK(t.data != NULL || t.write != NULL || t.bytes == 0, MTS_ERR_ARGUMENT,
+              "%s: tensor %.200s has no data", w->path, name);
     if (w->count == w->capacity) {
         size_t larger = w->capacity == 0 ? 64 : 2 * w->capacity;
         MTS_TRY(mem_grow(ctx, &w->tensors, w->capacity, larger, sizeof t, "list of tensors"));
@@ -98,6 +100,21 @@ mts_status safetensors_writer_add(safetensors_writer *w, const char *name, st_dt
     w->tensors[w->count++] = t;
 cleanup:
     return st;
+}
+
+mts_status safetensors_writer_add(safetensors_writer *w, const char *name, st_dtype dtype, int ndim,
+                                  const int64_t *shape, const void *data)
+{
+    return add(w, (st_tensor){.name = name, .dtype = dtype, .ndim = ndim, .data = data}, shape);
+}
+
+mts_status safetensors_writer_add_stream(safetensors_writer *w, const char *name, st_dtype dtype,
+                                         int ndim, const int64_t *shape,
+                                         safetensors_write_fn *write, void *user)
+{
+    return add(
+        w, (st_tensor){.name = name, .dtype = dtype, .ndim = ndim, .write = write, .user = user},
+        shape);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -187,6 +204,20 @@ cleanup:
     return st;
 }
 
+static mts_status write_tensor(mts_ctx *ctx, const st_tensor *t, file_writer *file)
+{
+    mts_status st = MTS_OK;
+    const uint64_t before = file_writer_bytes(file);
+    if (t->write == NULL)
+        return file_writer_write(file, t->data, t->bytes);
+    MTS_TRY(t->write(t->user, file));
+    MTS_CHECK(file_writer_bytes(file) - before == t->bytes, MTS_ERR_ARGUMENT,
+              "%s: tensor %.200s: expected %zu bytes to be written, found %" PRIu64, t->file,
+              t->name, t->bytes, file_writer_bytes(file) - before);
+cleanup:
+    return st;
+}
+
 mts_status safetensors_writer_commit(safetensors_writer *w)
 {
     mts_status st = MTS_OK;
@@ -201,7 +232,7 @@ mts_status safetensors_writer_commit(safetensors_writer *w)
     MTS_TRY(file_writer_write(file, &length, sizeof length));
     MTS_TRY(file_writer_write(file, text, bytes));
     for (size_t i = 0; i < w->count; i++)
-        MTS_TRY(file_writer_write(file, w->tensors[i].data, w->tensors[i].bytes));
+        MTS_TRY(write_tensor(w->ctx, &w->tensors[i], file));
     MTS_TRY(file_writer_commit(file));
 cleanup:
     file_writer_close(file);

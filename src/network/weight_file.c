@@ -111,6 +111,17 @@ cleanup:
     return st;
 }
 
+mts_status weight_file_read_rows(mts_ctx *ctx, const weight_file *f, const weight_tensor *t,
+                                 int64_t first, int64_t rows, float *out)
+{
+    const int64_t cols = t->ndim > 0 ? t->shape[t->ndim - 1] : 1;
+    if (f->folder != NULL)
+        return safetensors_read_part(ctx, safetensors_at(f->folder, t->index), first * cols,
+                                     rows * cols, out);
+    return gguf_model_read_rows(ctx, &f->gguf, gguf_tensor_at(f->gguf.file, t->index), first, rows,
+                                out);
+}
+
 mts_status weight_file_read(mts_ctx *ctx, const weight_file *f, const weight_tensor *t, float *out,
                             int64_t n)
 {

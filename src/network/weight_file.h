@@ -42,6 +42,11 @@ bool weight_file_is_buffer(const weight_file *f, const weight_tensor *t);
 /* MTS_ERR_UNSUPPORTED: its values are of a type that cannot be read. */
 MTS_NODISCARD mts_status weight_file_check(mts_ctx *ctx, const weight_file *f,
                                            const weight_tensor *t);
+/* out: rows [first, first + rows) of it, a row being its last dimension, by their numbers in
+ * transformers; of a vector the whole, with first 0 and rows 1.  Errors as below. */
+MTS_NODISCARD mts_status weight_file_read_rows(mts_ctx *ctx, const weight_file *f,
+                                               const weight_tensor *t, int64_t first, int64_t rows,
+                                               float *out);
 /* out[n]: its values, n of them.  The errors of safetensors_read_f32 and gguf_model_read. */
 MTS_NODISCARD mts_status weight_file_read(mts_ctx *ctx, const weight_file *f,
                                           const weight_tensor *t, float *out, int64_t n);

@@ -459,3 +459,52 @@ mts_status options_check_train(mts_ctx *ctx, const mts_options *options)
 cleanup:
     return st;
 }
+
+bool options_name_gguf(const char *path)
+{
+    static const char end[] = ".gguf";
+    const size_t n = strlen(path), m = sizeof end - 1;
+    return n > m && strcmp(path + n - m, end) == 0;
+}
+
+bool options_exports_gguf(const mts_options *options)
+{
+    if (options->format == NULL)
+        return options_name_gguf(options->output_dir);
+    return is(options->format, "gguf");
+}
+
+static mts_status check_adapter_out(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->adapter_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--adapter_name_or_path is missing: the folder of an adapter");
+    MTS_CHECK(options->output_dir != NULL, MTS_ERR_ARGUMENT,
+              "--output_dir is missing: the folder to write");
+cleanup:
+    return st;
+}
+
+mts_status options_check_export(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(check_adapter_out(ctx, options));
+    MTS_CHECK(options_exports_gguf(options) || !options_name_gguf(options->output_dir),
+              MTS_ERR_ARGUMENT, "--format peft contradicts the name of --output_dir, %s",
+              options->output_dir);
+cleanup:
+    return st;
+}
+
+mts_status options_check_merge(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    uint64_t bytes;
+    MTS_TRY(check_adapter_out(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--model_name_or_path is missing: the model that the adapter belongs to");
+    MTS_TRY(options_parse_size(ctx, "max_shard_size", options->max_shard_size, &bytes));
+cleanup:
+    return st;
+}

@@ -11,6 +11,7 @@ const option_alias option_name_aliases[] = {
     {"evaluation_strategy", NULL, "eval_strategy"},
     {"activation_checkpointing", NULL, "gradient_checkpointing"},
     {"per_gpu_train_batch_size", NULL, "per_device_train_batch_size"},
+    {"torch_dtype", NULL, "dtype"},
     {"per_gpu_eval_batch_size", NULL, "per_device_eval_batch_size"},
     {NULL, NULL, NULL},
 };

@@ -12,6 +12,8 @@
 #define EVAL MTS_USE_EVAL
 #define PREDICT MTS_USE_PREDICT
 #define INFO MTS_USE_INFO
+#define EXPORT MTS_USE_EXPORT
+#define MERGE MTS_USE_MERGE
 #define RUN (TRAIN | EVAL | PREDICT)
 #define STORED OPTION_STORED
 #define RESUMED OPTION_RESUMED
@@ -34,6 +36,11 @@
 #define TEXT(field, marks, text)                                                                   \
     {                                                                                              \
         ROW(field, MTS_OPTION_STRING, marks, text, .default_text = NULL)                           \
+    }
+/* A text with a default. */
+#define WORD(field, standard, marks, text)                                                         \
+    {                                                                                              \
+        ROW(field, MTS_OPTION_STRING, marks, text, .default_text = (standard))                     \
     }
 /* list: a macro that puts a text between the words. */
 #define CHOICE(field, standard, list, marks, text)                                                 \
@@ -73,6 +80,8 @@
 #define RANK_UPDATES(_) "all" _ "last"
 #define RANK_WEIGHTINGS(_) "sample" _ "matryoshka"
 #define SAMPLINGS(_) "random" _ "sequential" _ "group_by_length"
+#define ADAPTER_FORMATS(_) "peft" _ "gguf"
+#define DTYPES(_) "auto" _ "float32" _ "bfloat16" _ "float16"
 #define STRATEGIES(_) "no" _ "epoch" _ "steps"
 
 static const option_row rows[] = {
@@ -89,10 +98,11 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Model and data"
-    TEXT(model_name_or_path, RUN | INFO,
+    TEXT(model_name_or_path, RUN | INFO | EXPORT | MERGE,
          "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json; or a GGUF "
          "file of a language model"),
-    TEXT(output_dir, TRAIN | EVAL, "folder to write; eval: for eval_results.json"),
+    TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE,
+         "folder to write; eval: for eval_results.json; export: or a name that ends in .gguf"),
     CHOICE(
         task_name, NULL, TASKS, RUN,
         "GLUE task, read from --data_dir, or question answering (squad, squad_v2), from --data_dir "
@@ -244,12 +254,18 @@ static const option_row rows[] = {
     REAL(lora_dropout, "-1", -1, 1, TRAIN | RESUMED | ADAPTER | BELOW_ONE,
          "with --method lora or dylora: of the adapters' inputs; below 1; -1: as the folder of "
          "--adapter_name_or_path says, 0 for a new one"),
-    INT(rank, "0", 0, 4096, EVAL | PREDICT,
+    INT(rank, "0", 0, 4096, EVAL | PREDICT | EXPORT | MERGE,
         "with --adapter_name_or_path: use its first so many ranks, scaled by alpha / rank, or by "
         "alpha / sqrt(rank) where it has use_rslora; 0: all"),
-    TEXT(adapter_name_or_path, RUN,
+    TEXT(adapter_name_or_path, RUN | EXPORT | MERGE,
          "folder of an adapter: train goes on from it (with --method lora, and its rank, alpha and "
-         "targets), eval and predict use it"),
+         "targets), eval and predict use it, export and merge read it"),
+    CHOICE(format, NULL, ADAPTER_FORMATS, EXPORT,
+           "peft: a folder; gguf: a file for llama.cpp, adapter_model.gguf in the output folder "
+           "[as the name of --output_dir ends]"),
+    CHOICE(dtype, "auto", DTYPES, MERGE,
+           "type of the weights; auto: as in the model, of a GGUF file float32"),
+    WORD(max_shard_size, "5GB", MERGE, "the weights are cut into files of at most so much"),
 #undef GROUP
 
 #define GROUP "Evaluation, logging, checkpoints"

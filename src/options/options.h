@@ -86,6 +86,19 @@ MTS_NODISCARD mts_status options_check_eval(mts_ctx *ctx, const mts_options *opt
 MTS_NODISCARD mts_status options_check_predict(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options);
 
+MTS_NODISCARD mts_status options_check_export(mts_ctx *ctx, const mts_options *options);
+MTS_NODISCARD mts_status options_check_merge(mts_ctx *ctx, const mts_options *options);
+
+/* Whether the name of an output is that of a GGUF file. */
+bool options_name_gguf(const char *path);
+/* Whether mts_export writes one: format says so, or that name. */
+bool options_exports_gguf(const mts_options *options);
+
+/* *bytes of "5GB", "500MB", "2GiB" or a number.  MTS_ERR_ARGUMENT: another text, of option `name`.
+ */
+MTS_NODISCARD mts_status options_parse_size(mts_ctx *ctx, const char *name, const char *text,
+                                            uint64_t *bytes);
+
 /* Whether task_name says so, and whether some questions have no answer (SQuAD v2.0). */
 bool options_is_question_answering(const mts_options *options);
 bool options_expects_no_answer(const mts_options *options);

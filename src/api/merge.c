@@ -1,0 +1,143 @@
+/*
+ * mts_merge of the public header: a model with an adapter in its weights, as transformers' folder.
+ *
+ * Path: cli/cmd_merge.c -> mts_merge -> merge_weights.
+ */
+#include <string.h>
+
+#include "api/output_folder.h"
+#include "base/file.h"
+#include "base/json_util.h"
+#include "base/memory.h"
+#include "io/gguf_model.h"
+#include "network/merge_weights.h"
+#include "options/options.h"
+#include "train/model_tokenizer.h"
+
+/* What lies beside the weights of a folder and belongs to the model. */
+static const char *const others[] = {"generation_config.json",
+                                     "tokenizer.json",
+                                     "tokenizer_config.json",
+                                     "special_tokens_map.json",
+                                     "added_tokens.json",
+                                     "vocab.txt",
+                                     "vocab.json",
+                                     "merges.txt",
+                                     "tokenizer.model",
+                                     "chat_template.jinja"};
+
+/* config.json of the base, with the type of the weights where that is another. */
+static mts_status write_config(mts_ctx *ctx, json_t *json, const char *dtype, const char *dir)
+{
+    mts_status st = MTS_OK;
+    char *file = NULL;
+    const bool old_name = json_object_get(json, "torch_dtype") != NULL;
+    if (dtype != NULL && old_name)
+        MTS_TRY(json_util_set(ctx, json, "torch_dtype", json_string(dtype)));
+    if (dtype != NULL && (!old_name || json_object_get(json, "dtype") != NULL))
+        MTS_TRY(json_util_set(ctx, json, "dtype", json_string(dtype)));
+    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+    MTS_TRY(json_util_save(ctx, json, file));
+cleanup:
+    mem_free(file);
+    return st;
+}
+
+/* Configuration and tokenizer of a folder; *prefix (constant): of its architecture's names. */
+static mts_status write_of_folder(mts_ctx *ctx, const char *base, const char *dtype,
+                                  const output_folder *f, const char **prefix)
+{
+    mts_status st = MTS_OK;
+    char *file = NULL;
+    const char *type = "";
+    const model_class *class = NULL;
+    json_t *json = NULL;
+    MTS_TRY(path_join(ctx, &file, base, "config.json"));
+    MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
+    MTS_TRY(json_util_string(ctx, file, json, "model_type", &type));
+    class = model_class_find(type);
+    *prefix = class != NULL ? class->prefix : "";
+    MTS_CHECK(json_object_get(json, "quantization_config") == NULL, MTS_ERR_UNSUPPORTED,
+              "%s: quantization_config: an adapter is merged into weights that are not quantized",
+              file);
+    MTS_TRY(write_config(ctx, json, dtype, f->temporary));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        MTS_TRY(output_folder_copy(ctx, f, base, others[i]));
+cleanup:
+    json_decref(json);
+    mem_free(file);
+    return st;
+}
+
+static mts_status write_of_gguf(mts_ctx *ctx, const char *file, const char *dtype,
+                                const output_folder *f)
+{
+    mts_status st = MTS_OK;
+    gguf_model m = {0};
+    json_t *json = NULL;
+    tokenizer *tok = NULL;
+    tokenizer_files files = {0};
+    MTS_TRY(gguf_model_open(ctx, file, &m));
+    MTS_TRY(gguf_model_config(ctx, &m, &json));
+    MTS_TRY(write_config(ctx, json, dtype != NULL ? dtype : "float32", f->temporary));
+    MTS_TRY(model_tokenizer_open(ctx, file, &tok, &files));
+    MTS_TRY(tokenizer_files_write(ctx, &files, f->temporary));
+cleanup:
+    tokenizer_files_deinit(&files);
+    tokenizer_close(tok);
+    json_decref(json);
+    gguf_model_close(&m);
+    return st;
+}
+
+/* Of a word of --dtype. */
+static st_dtype st_type(const char *word)
+{
+    if (strcmp(word, "bfloat16") == 0)
+        return ST_DTYPE_BF16;
+    return strcmp(word, "float16") == 0 ? ST_DTYPE_F16 : ST_DTYPE_F32;
+}
+
+static mts_status write_folder(mts_ctx *ctx, const mts_options *o, const mts_callbacks *callbacks,
+                               const peft_adapter *adapter, const output_folder *f)
+{
+    mts_status st = MTS_OK;
+    const char *dtype = strcmp(o->dtype, "auto") == 0 ? NULL : o->dtype, *prefix = "";
+    char *file = NULL;
+    merge_request request = {.base = o->model_name_or_path,
+                             .adapter = adapter,
+                             .as_base = dtype == NULL,
+                             .dtype = st_type(o->dtype),
+                             .dir = f->temporary,
+                             .callbacks = callbacks};
+    MTS_TRY(options_parse_size(ctx, "max_shard_size", o->max_shard_size, &request.shard_bytes));
+    MTS_TRY(gguf_model_find(ctx, o->model_name_or_path, &file));
+    if (file != NULL)
+        MTS_TRY(write_of_gguf(ctx, file, dtype, f));
+    else
+        MTS_TRY(write_of_folder(ctx, o->model_name_or_path, dtype, f, &prefix));
+    request.prefix = prefix;
+    MTS_TRY(merge_weights(ctx, &request));
+cleanup:
+    mem_free(file);
+    return st;
+}
+
+mts_status mts_merge(mts_ctx *ctx, const mts_options *options, const mts_callbacks *callbacks)
+{
+    mts_status st = MTS_OK;
+    mts_options own;
+    peft_adapter adapter = {0};
+    output_folder f = {0};
+    MTS_TRY(options_take(ctx, options, &own));
+    MTS_TRY(options_check_merge(ctx, &own));
+    MTS_TRY(model_config_check_dir(ctx, own.model_name_or_path));
+    MTS_TRY(peft_adapter_open(ctx, own.adapter_name_or_path, own.rank, &adapter));
+    MTS_TRY(output_folder_begin(ctx, own.output_dir, &f));
+    MTS_TRY(write_folder(ctx, &own, callbacks, &adapter, &f));
+    MTS_TRY(output_folder_commit(ctx, &f));
+cleanup:
+    output_folder_close(&f);
+    peft_adapter_close(&adapter);
+    return st;
+}

@@ -1,0 +1,407 @@
+/* The weights of a model with an adapter in them.  See merge_weights.h. */
+#include "network/merge_weights.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "base/json_util.h"
+#include "base/memory.h"
+#include "heads/head.h"
+#include "network/network.h"
+#include "network/weight_file.h"
+
+enum { BLOCK_ELEMENTS = 1 << 18, NAME_BYTES = 512, FILE_BYTES = 64 };
+
+typedef struct merging merging;
+
+/* A tensor that is written. */
+typedef struct item {
+    merging *m;
+    char *name;                /* owned */
+    weight_tensor base;        /* where its values are, */
+    const st_tensor *saved;    /* or, unless NULL, there: in the adapter's file */
+    const peft_module *module; /* what is added; NULL: nothing */
+    st_dtype dtype;
+    bool as_it_is; /* its bytes are copied */
+    int64_t rows, cols;
+    uint64_t bytes;
+    int64_t shard; /* from 0 */
+} item;
+
+struct merging {
+    mts_ctx *ctx;
+    const merge_request *request;
+    weight_file file;
+    item *items;
+    int64_t count, shards, done;
+    float *block, *delta; /* [BLOCK_ELEMENTS] or a row, [row] */
+    int64_t block_elements;
+};
+
+/* ------------------------------------------------------------------------------ planning ---- */
+
+static const st_tensor *in_folder(const merging *m, const weight_tensor *t)
+{
+    return m->file.folder != NULL ? safetensors_at(m->file.folder, t->index) : NULL;
+}
+
+static bool is_float(st_dtype dtype)
+{
+    return dtype == ST_DTYPE_F32 || dtype == ST_DTYPE_F16 || dtype == ST_DTYPE_BF16;
+}
+
+/* Append the tensor t of the base. */
+static mts_status add_item(merging *m, const char *name, const weight_tensor *t)
+{
+    const merge_request *r = m->request;
+    item *new = &m->items[m->count];
+    const st_tensor *st = in_folder(m, t);
+    const st_dtype stored = st != NULL ? st->dtype : ST_DTYPE_F32;
+    const bool converted = is_float(stored) && !r->as_base;
+    *new = (item){.m = m, .base = *t, .dtype = converted ? r->dtype : stored};
+    new->as_it_is = st != NULL &&new->dtype == stored;
+    new->rows = 1;
+    new->cols = t->ndim > 0 ? t->shape[t->ndim - 1] : 1;
+    for (int i = 0; i < t->ndim - 1; i++)
+        new->rows *= t->shape[i]; /* which fits, as the file's reader has checked */
+    new->bytes = (uint64_t)(new->rows *new->cols) * safetensors_dtype_size(new->dtype);
+    m->count++;
+    return mem_strdup(m->ctx, &new->name, name);
+}
+
+static mts_status list_folder(merging *m)
+{
+    mts_status st = MTS_OK;
+    const size_t count = weight_file_count(&m->file);
+    MTS_TRY(mem_calloc(m->ctx, &m->items, count, sizeof *m->items, "list of tensors"));
+    for (size_t i = 0; i < count; i++) {
+        const weight_tensor t = weight_file_at(&m->file, i);
+        MTS_TRY(add_item(m, t.name, &t));
+    }
+cleanup:
+    return st;
+}
+
+/* All that transformers' model has, by its names. */
+static mts_status list_gguf(merging *m)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = m->ctx;
+    model_config cfg = {0};
+    param_list params = {0};
+    const char *prefix;
+    MTS_TRY(model_load_config(ctx, m->request->base, &cfg));
+    MTS_TRY(network_declare(ctx, &cfg, head_class_find("next token"), &params, &prefix));
+    MTS_TRY(mem_calloc(ctx, &m->items, (size_t)params.count, sizeof *m->items, "list of tensors"));
+    for (int64_t i = 0; i < params.count; i++) {
+        const param *p = params.items[i];
+        weight_tensor t;
+        MTS_CHECK(weight_file_find(&m->file, p->name, prefix, &t), MTS_ERR_BAD_FILE,
+                  "%s: no tensor %s", m->request->base, p->name);
+        MTS_TRY(weight_file_check(ctx, &m->file, &t));
+        MTS_CHECK(t.ndim == (p->vector ? 1 : 2) && t.shape[t.ndim - 1] == p->cols &&
+                      (p->vector || t.shape[0] == p->rows),
+                  MTS_ERR_BAD_FILE, "%s: tensor %s: another shape than its metadata asks for",
+                  t.file, t.name);
+        MTS_TRY(add_item(m, p->name, &t));
+    }
+cleanup:
+    param_list_deinit(&params);
+    model_config_deinit(&cfg);
+    return st;
+}
+
+/* The item that a parameter of the adapter's names is, or NULL. */
+static item *find_item(const merging *m, const char *name)
+{
+    weight_tensor t;
+    if (!weight_file_find(&m->file, name, m->request->prefix, &t))
+        return NULL;
+    for (int64_t i = 0; i < m->count; i++)
+        if (m->items[i].base.index == t.index)
+            return &m->items[i];
+    return NULL;
+}
+
+/* Let the layer's weight get what the adapter adds. */
+static mts_status attach(merging *m, const peft_module *module)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = m->ctx;
+    const peft_adapter *a = m->request->adapter;
+    char name[NAME_BYTES];
+    item *found = NULL;
+    const st_tensor *t = NULL;
+    if ((size_t)snprintf(name, sizeof name, "%s.weight", module->name) < sizeof name)
+        found = find_item(m, name);
+    MTS_CHECK(found != NULL, MTS_ERR_BAD_FILE,
+              "%s: module %.200s is not in %s: an adapter of another base", a->path, module->name,
+              m->request->base);
+    MTS_CHECK(found->base.ndim == 2 && found->rows == module->out && found->cols == module->in,
+              MTS_ERR_BAD_FILE,
+              "%s: module %.200s: expected shape [%" PRId64 ", %" PRId64
+              "], as %s has, found [%" PRId64 ", %" PRId64 "]: an adapter of another base",
+              a->path, module->name, found->rows, found->cols, m->request->base, module->out,
+              module->in);
+    t = in_folder(m, &found->base);
+    MTS_CHECK(t == NULL || is_float(t->dtype), MTS_ERR_UNSUPPORTED,
+              "%s: tensor %.200s: expected F32, F16 or BF16, found %s", found->base.file,
+              found->base.name, safetensors_dtype_name(t->dtype));
+    found->module = module;
+    found->as_it_is = false;
+cleanup:
+    return st;
+}
+
+/* A parameter that was trained beside the adapter takes the place of the base's. */
+static mts_status replace(merging *m, const st_tensor *saved)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = m->ctx;
+    item *found = find_item(m, saved->name + strlen(PEFT_PREFIX));
+    bool same = found != NULL && found->base.ndim == saved->ndim;
+    for (int i = 0; same && i < saved->ndim; i++)
+        same = found->base.shape[i] == saved->shape[i];
+    MTS_CHECK(same, MTS_ERR_BAD_FILE,
+              "%s: tensor %.200s: %s has none of this shape: an adapter of another base",
+              saved->file, saved->name, m->request->base);
+    found->saved = saved;
+    found->as_it_is = false;
+cleanup:
+    return st;
+}
+
+static mts_status make_plan(merging *m)
+{
+    mts_status st = MTS_OK;
+    const peft_adapter *a = m->request->adapter;
+    MTS_TRY(m->file.folder != NULL ? list_folder(m) : list_gguf(m));
+    for (size_t i = 0; i < a->count; i++)
+        MTS_TRY(attach(m, &a->modules[i]));
+    for (size_t i = 0; i < a->saved_count; i++)
+        MTS_TRY(replace(m, a->saved[i]));
+cleanup:
+    return st;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    return strcmp(((const item *)a)->name, ((const item *)b)->name);
+}
+
+/* Give each tensor its file: one is filled after the other. */
+static void choose_shards(merging *m)
+{
+    uint64_t used = 0;
+    qsort(m->items, (size_t)m->count, sizeof *m->items, compare_items);
+    m->shards = 1;
+    for (int64_t i = 0; i < m->count; i++) {
+        const uint64_t bytes = m->items[i].bytes, most = m->request->shard_bytes;
+        if (used > 0 && (bytes > most || used > most - bytes)) {
+            m->shards++;
+            used = 0;
+        }
+        m->items[i].shard = m->shards - 1;
+        used += bytes;
+    }
+}
+
+/* -------------------------------------------------------------------------------- values ---- */
+
+static mts_status read_block(const item *it, int64_t first, int64_t rows, float *out)
+{
+    mts_ctx *ctx = it->m->ctx;
+    if (it->saved != NULL)
+        return safetensors_read_part(ctx, it->saved, first * it->cols, rows * it->cols, out);
+    return weight_file_read_rows(ctx, &it->m->file, &it->base, first, rows, out);
+}
+
+/* row[cols] += scale * b[ranks] A */
+static void add_row(float *row, float *delta, const float *b, const float *a, int64_t ranks,
+                    int64_t cols, float scale)
+{
+    for (int64_t j = 0; j < cols; j++)
+        delta[j] = b[0] * a[j];
+    for (int64_t k = 1; k < ranks; k++)
+        for (int64_t j = 0; j < cols; j++)
+            delta[j] += b[k] * a[k * cols + j];
+    for (int64_t j = 0; j < cols; j++)
+        row[j] += scale * delta[j];
+}
+
+/* Values of the type it is written in, in the place of the floats; the index of the first that is
+ * not finite there, or count. */
+static int64_t convert(float *values, int64_t count, st_dtype dtype)
+{
+    uint8_t *out = (uint8_t *)values;
+    for (int64_t i = 0; i < count; i++) {
+        const uint32_t bits = bits_of_float(values[i]);
+        uint16_t half = 0;
+        bool finite = (bits & 0x7f800000u) != 0x7f800000u;
+        if (dtype == ST_DTYPE_F32) {
+            if (!finite)
+                return i;
+            continue;
+        }
+        half = dtype == ST_DTYPE_BF16 ? bf16_of_float(values[i]) : f16_of_float(values[i]);
+        finite = finite && (dtype == ST_DTYPE_BF16 ? (half & 0x7f80u) != 0x7f80u
+                                                   : (half & 0x7c00u) != 0x7c00u);
+        if (!finite)
+            return i;
+        memcpy(out + 2 * i, &half, sizeof half); /* behind it nothing was converted yet */
+    }
+    return count;
+}
+
+static mts_status write_block(const item *it, int64_t first, int64_t rows, const float *a,
+                              const float *b, file_writer *file)
+{
+    mts_status st = MTS_OK;
+    merging *m = it->m;
+    mts_ctx *ctx = m->ctx;
+    const peft_config *c = &m->request->adapter->config;
+    const int64_t count = rows * it->cols;
+    int64_t good = 0;
+    MTS_TRY(read_block(it, first, rows, m->block));
+    for (int64_t i = 0; a != NULL && i < rows; i++)
+        add_row(m->block + i * it->cols, m->delta, b + (first + i) * c->rank, a, c->rank, it->cols,
+                (float)peft_scale(c));
+    good = convert(m->block, count, it->dtype);
+    MTS_CHECK(good == count, MTS_ERR_BAD_FILE,
+              "%s: tensor %.200s: element %" PRId64 " is not finite in %s", m->request->base,
+              it->name, first * it->cols + good, safetensors_dtype_name(it->dtype));
+    MTS_TRY(file_writer_write(file, m->block, (size_t)count * safetensors_dtype_size(it->dtype)));
+cleanup:
+    return st;
+}
+
+/* Tell how far it came. */
+static mts_status report(merging *m)
+{
+    const mts_callbacks *c = m->request->callbacks;
+    const mts_event event = {
+        .kind = MTS_EVENT_PROGRESS, .text = "merging", .done = m->done, .total = m->count};
+    if (c != NULL && c->on_event != NULL && !c->on_event(c->user, &event))
+        return status_set(m->ctx, MTS_ERR_INTERRUPTED, "interrupted: nothing was written");
+    return MTS_OK;
+}
+
+static mts_status write_item(void *user, file_writer *file)
+{
+    const item *it = user;
+    mts_status st = MTS_OK;
+    merging *m = it->m;
+    const int64_t block = m->block_elements / (it->cols > 0 ? it->cols : 1);
+    float *a = NULL, *b = NULL;
+    if (it->module != NULL)
+        MTS_TRY(peft_adapter_read(m->ctx, m->request->adapter, it->module, &a, &b));
+    if (it->as_it_is)
+        MTS_TRY(safetensors_copy(m->ctx, in_folder(m, &it->base), file));
+    for (int64_t i = 0; !it->as_it_is && i < it->rows; i += block)
+        MTS_TRY(write_block(it, i, it->rows - i < block ? it->rows - i : block, a, b, file));
+    m->done++;
+    MTS_TRY(report(m));
+cleanup:
+    mem_free(a);
+    mem_free(b);
+    return st;
+}
+
+/* -------------------------------------------------------------------------------- files ---- */
+
+static void shard_name(const merging *m, int64_t shard, char name[FILE_BYTES])
+{
+    if (m->shards == 1)
+        snprintf(name, FILE_BYTES, "model.safetensors");
+    else
+        snprintf(name, FILE_BYTES, "model-%05" PRId64 "-of-%05" PRId64 ".safetensors", shard + 1,
+                 m->shards);
+}
+
+static mts_status write_shard(merging *m, int64_t shard)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = m->ctx;
+    char *path = NULL, name[FILE_BYTES];
+    safetensors_writer *w = NULL;
+    shard_name(m, shard, name);
+    MTS_TRY(path_join(ctx, &path, m->request->dir, name));
+    MTS_TRY(safetensors_writer_open(ctx, path, &w));
+    for (int64_t i = 0; i < m->count; i++) {
+        item *it = &m->items[i];
+        if (it->shard == shard)
+            MTS_TRY(safetensors_writer_add_stream(w, it->name, it->dtype, it->base.ndim,
+                                                  it->base.shape, write_item, it));
+    }
+    MTS_TRY(safetensors_writer_commit(w));
+cleanup:
+    safetensors_writer_close(w);
+    mem_free(path);
+    return st;
+}
+
+/* model.safetensors.index.json, as transformers writes it. */
+static mts_status write_index(const merging *m)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = m->ctx;
+    char *path = NULL, name[FILE_BYTES];
+    uint64_t bytes = 0;
+    json_t *map = json_object(), *root = json_object();
+    MTS_CHECK(map != NULL && root != NULL, MTS_ERR_MEMORY, "out of memory: index of shards");
+    for (int64_t i = 0; i < m->count; i++) {
+        shard_name(m, m->items[i].shard, name);
+        MTS_TRY(json_util_set(ctx, map, m->items[i].name, json_string(name)));
+        bytes += m->items[i].bytes;
+    }
+    MTS_TRY(
+        json_util_set(ctx, root, "metadata", json_pack("{s:I}", "total_size", (json_int_t)bytes)));
+    MTS_TRY(json_util_set(ctx, root, "weight_map", json_incref(map)));
+    MTS_TRY(path_join(ctx, &path, m->request->dir, "model.safetensors.index.json"));
+    MTS_TRY(json_util_save(ctx, root, path));
+cleanup:
+    json_decref(map);
+    json_decref(root);
+    mem_free(path);
+    return st;
+}
+
+static mts_status take_memory(merging *m)
+{
+    mts_status st = MTS_OK;
+    int64_t widest = 1;
+    for (int64_t i = 0; i < m->count; i++)
+        if (!m->items[i].as_it_is && m->items[i].cols > widest)
+            widest = m->items[i].cols;
+    m->block_elements = widest > BLOCK_ELEMENTS ? widest : BLOCK_ELEMENTS;
+    MTS_TRY(mem_calloc(m->ctx, &m->block, (size_t)m->block_elements, sizeof *m->block, "rows"));
+    MTS_TRY(mem_calloc(m->ctx, &m->delta, (size_t)widest, sizeof *m->delta, "row"));
+cleanup:
+    return st;
+}
+
+mts_status merge_weights(mts_ctx *ctx, const merge_request *request)
+{
+    mts_status st = MTS_OK;
+    merging m = {.ctx = ctx, .request = request};
+    MTS_TRY(weight_file_open(ctx, request->base, &m.file));
+    MTS_TRY(make_plan(&m));
+    choose_shards(&m);
+    MTS_TRY(take_memory(&m));
+    for (int64_t i = 0; i < m.shards; i++)
+        MTS_TRY(write_shard(&m, i));
+    if (m.shards > 1)
+        MTS_TRY(write_index(&m));
+cleanup:
+    for (int64_t i = 0; i < m.count; i++)
+        mem_free(m.items[i].name);
+    mem_free(m.items);
+    mem_free(m.block);
+    mem_free(m.delta);
+    weight_file_close(&m.file);
+    return st;
+}
