@@ -13,9 +13,8 @@
 #ifndef MTS_TEXT_CHAT_TEMPLATE_H
 #define MTS_TEXT_CHAT_TEMPLATE_H
 
+#include "text/jinja.h"
 #include "text/tokenizer.h"
-
-struct json_t;
 
 typedef struct chat_template chat_template;
 
@@ -29,6 +28,20 @@ typedef struct chat_template chat_template;
 MTS_NODISCARD mts_status chat_template_open(mts_ctx *ctx, const tokenizer *tok, const char *path,
                                             chat_template **out);
 void chat_template_close(chat_template *t); /* NULL is allowed */
+
+/* Whether the template marks what the assistant says, with {% generation %} blocks. */
+bool chat_template_marks(const chat_template *t);
+
+/*
+ * *out: the text of messages, a list of objects with "role", "content" and whatever else the
+ * template knows; tools: a list of JSON schemas, or NULL; both borrowed for the call.  prompt: with
+ * the beginning of the assistant's next turn behind it.  Freed by jinja_output_deinit.
+ * Statuses of jinja_render; MTS_ERR_ARGUMENT: no messages.
+ */
+MTS_NODISCARD mts_status chat_template_render(mts_ctx *ctx, const chat_template *t,
+                                              const struct json_t *messages,
+                                              const struct json_t *tools, bool prompt,
+                                              jinja_output *out);
 
 /* One message of a dialogue: "system", "user" or "assistant", and its text; UTF-8. */
 typedef struct chat_message {

@@ -11,8 +11,12 @@
 
 const char *const *tokenizer_file_names(int *count)
 {
-    static const char *const names[] = {"vocab.txt", "tokenizer.json", "tokenizer_config.json",
-                                        "special_tokens_map.json", "added_tokens.json"};
+    static const char *const names[] = {"vocab.txt",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "chat_template.jinja"};
     *count = (int)(sizeof names / sizeof names[0]);
     return names;
 }
