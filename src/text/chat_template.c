@@ -11,30 +11,69 @@
 #include "text/tokenizer_class.h"
 
 #define TEMPLATE_BYTES_MAX ((size_t)4 << 20)
+#define CHAT_TEMPLATE_FILE "chat_template.jinja"
 
 struct chat_template {
     const tokenizer *tok; /* borrowed */
     jinja *program;
 };
 
+/* *out: the text of the template in the file at path, or in chat_template.jinja of the folder
+ * there; *name: that file. */
+static mts_status read_file(mts_ctx *ctx, const char *path, char **out, size_t *bytes, char **name)
+{
+    mts_status st = MTS_OK;
+    char *inside = NULL;
+    MTS_TRY(path_join(ctx, &inside, path, CHAT_TEMPLATE_FILE));
+    MTS_TRY(mem_strdup(ctx, name, file_exists(inside) ? inside : path));
+    MTS_TRY(file_read_all(ctx, *name, TEMPLATE_BYTES_MAX, out, bytes));
+    MTS_CHECK(memchr(*out, '\0', *bytes) == NULL, MTS_ERR_BAD_FILE,
+              "%s: expected text, found a NUL byte", *name);
+cleanup:
+    mem_free(inside);
+    return st;
+}
+
+mts_status tokenizer_set_chat_template(mts_ctx *ctx, tokenizer *tok, const char *path,
+                                       tokenizer_files *files)
+{
+    mts_status st = MTS_OK;
+    char *text = NULL, *name = NULL;
+    size_t bytes = 0;
+    jinja *program = NULL;
+    MTS_TRY(read_file(ctx, path, &text, &bytes, &name));
+    MTS_TRY(jinja_compile(ctx, name, text, bytes, &program));
+    if (files != NULL)
+        MTS_TRY(tokenizer_files_put_text(ctx, files, CHAT_TEMPLATE_FILE, text));
+    mem_free(tok->chat.text);
+    mem_free(tok->chat.name);
+    tok->chat.text = text;
+    tok->chat.name = name;
+    text = name = NULL;
+cleanup:
+    jinja_free(program);
+    mem_free(text);
+    mem_free(name);
+    return st;
+}
+
 mts_status chat_template_open(mts_ctx *ctx, const tokenizer *tok, const char *path,
                               chat_template **out)
 {
     mts_status st = MTS_OK;
     chat_template *t = NULL;
-    char *text = NULL;
+    char *text = NULL, *name = NULL;
     size_t bytes = 0;
     *out = NULL;
     MTS_TRY(mem_calloc(ctx, &t, 1, sizeof *t, "chat template"));
     t->tok = tok;
     if (path != NULL) {
-        MTS_TRY(file_read_all(ctx, path, TEMPLATE_BYTES_MAX, &text, &bytes));
-        MTS_TRY(jinja_compile(ctx, path, text, bytes, &t->program));
+        MTS_TRY(read_file(ctx, path, &text, &bytes, &name));
+        MTS_TRY(jinja_compile(ctx, name, text, bytes, &t->program));
     } else {
-        MTS_CHECK(
-            tok->chat.text != NULL, MTS_ERR_NOT_FOUND,
-            "the model has no chat template: expected chat_template.jinja, or "
-            "chat_template in tokenizer_config.json; --chat_template_path names another file");
+        MTS_CHECK(tok->chat.text != NULL, MTS_ERR_NOT_FOUND,
+                  "the model has no chat template: expected chat_template.jinja, or chat_template "
+                  "in tokenizer_config.json; --chat_template_path names another file");
         MTS_TRY(jinja_compile(ctx, tok->chat.name, tok->chat.text, strlen(tok->chat.text),
                               &t->program));
     }
@@ -43,6 +82,7 @@ mts_status chat_template_open(mts_ctx *ctx, const tokenizer *tok, const char *pa
 cleanup:
     chat_template_close(t);
     mem_free(text);
+    mem_free(name);
     return st;
 }
 
@@ -59,18 +99,48 @@ bool chat_template_marks(const chat_template *t)
     return jinja_marks_generation(t->program);
 }
 
+/* A message as transformers hands it to a template: without what is null, and with the reasoning
+ * under the names that templates know. */
+static mts_status plain_message(mts_ctx *ctx, const json_t *message, json_t *list)
+{
+    static const char *const reasoning[] = {"reasoning_content", "thinking", "reasoning"};
+    mts_status st = MTS_OK;
+    json_t *copy = json_object(), *value = NULL;
+    const char *key = NULL;
+    MTS_CHECK(copy != NULL && json_array_append_new(list, copy) == 0, MTS_ERR_MEMORY,
+              "out of memory: messages");
+    json_object_foreach((json_t *)(uintptr_t)message, key, value)
+    {
+        if (!json_is_null(value))
+            MTS_TRY(json_util_set(ctx, copy, key, json_incref(value)));
+    }
+    for (int i = 0; i < 3; i++) {
+        value = json_object_get(copy, reasoning[i]);
+        if (value == NULL)
+            continue;
+        if (json_object_get(copy, "thinking") == NULL)
+            MTS_TRY(json_util_set(ctx, copy, "thinking", json_incref(value)));
+        MTS_TRY(json_util_set(ctx, copy, "reasoning_content", json_incref(value)));
+        break;
+    }
+cleanup:
+    return st;
+}
+
 mts_status chat_template_render(mts_ctx *ctx, const chat_template *t, const json_t *messages,
                                 const json_t *tools, bool prompt, jinja_output *out)
 {
     mts_status st = MTS_OK;
-    json_t *variables = json_object();
+    json_t *variables = json_object(), *list = json_array(), *message = NULL;
+    size_t i;
     *out = (jinja_output){0};
-    MTS_CHECK(variables != NULL, MTS_ERR_MEMORY, "out of memory: chat template");
+    MTS_CHECK(variables != NULL && list != NULL, MTS_ERR_MEMORY, "out of memory: chat template");
     MTS_CHECK(json_array_size(messages) > 0, MTS_ERR_ARGUMENT,
               "expected at least one message, found none");
-    if (json_object_update(variables, t->tok->chat.specials) != 0)
-        MTS_CHECK(false, MTS_ERR_MEMORY, "out of memory: chat template");
-    MTS_TRY(json_util_set(ctx, variables, "messages", json_incref((json_t *)(uintptr_t)messages)));
+    json_array_foreach(messages, i, message) MTS_TRY(plain_message(ctx, message, list));
+    MTS_CHECK(json_object_update(variables, t->tok->chat.specials) == 0, MTS_ERR_MEMORY,
+              "out of memory: chat template");
+    MTS_TRY(json_util_set(ctx, variables, "messages", json_incref(list)));
     MTS_TRY(json_util_set(ctx, variables, "tools",
                           tools == NULL ? json_null() : json_incref((json_t *)(uintptr_t)tools)));
     MTS_TRY(json_util_set(ctx, variables, "documents", json_null()));
@@ -78,6 +148,7 @@ mts_status chat_template_render(mts_ctx *ctx, const chat_template *t, const json
     MTS_TRY(jinja_render(ctx, t->program, variables, out));
 cleanup:
     json_decref(variables);
+    json_decref(list);
     return st;
 }
 

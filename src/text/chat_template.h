@@ -43,6 +43,18 @@ MTS_NODISCARD mts_status chat_template_render(mts_ctx *ctx, const chat_template 
                                               const struct json_t *tools, bool prompt,
                                               jinja_output *out);
 
+/*
+ * Let out->spans be what the assistant says in out->text, which chat_template_render gave for these
+ * messages without a prompt.  Where the template marks it, they are that.  Otherwise each turn of
+ * the assistant is what stands behind the prompt for it (the rendering of the messages before), up
+ * to the end of its rendering: with what ends a turn.  A template that shows a turn otherwise when
+ * others follow is followed as far as the end of the turn is the same.
+ * MTS_ERR_UNSUPPORTED: it cannot be told which part that is; MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD mts_status chat_template_find_turns(mts_ctx *ctx, const chat_template *t,
+                                                  const struct json_t *messages,
+                                                  const struct json_t *tools, jinja_output *out);
+
 /* One message of a dialogue: "system", "user" or "assistant", and its text; UTF-8. */
 typedef struct chat_message {
     const char *role, *content;
