@@ -10,6 +10,7 @@
 #include "interrupt.h"
 #include "lines.h"
 #include "output.h"
+#include "progress.h"
 #include "report.h"
 
 static const char *token_text(const mts_tokenizer *tokenizer, int32_t id)
@@ -177,6 +178,92 @@ static int tokenize_lines(cli_args *args, mts_tokenizer *tokenizer, line_reader 
     return read == LINE_END ? EXIT_OK : interrupt_asked() ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 
+/* -------------------------------------------------------------------- training rows ---- */
+
+/* row, token, id, and 1 where it is learned: one line per token. */
+static void print_row_tsv(FILE *file, const mts_tokenizer *tokenizer, const mts_train_row *row,
+                          int64_t number)
+{
+    for (int64_t i = 0; i < row->length; i++) {
+        fprintf(file, "%lld\t", (long long)number);
+        escape_tsv(file, token_text(tokenizer, row->ids[i]));
+        fprintf(file, "\t%d\t%d\n", row->ids[i], row->labels[i] >= 0);
+    }
+}
+
+static void print_row_jsonl(FILE *file, const mts_tokenizer *tokenizer, const mts_train_row *row,
+                            bool packed)
+{
+    fputs("{\"tokens\": [", file);
+    for (int64_t i = 0; i < row->length; i++) {
+        fputs(i > 0 ? ", " : "", file);
+        escape_json(file, token_text(tokenizer, row->ids[i]));
+    }
+    fputc(']', file);
+    print_json_ints(file, "input_ids", row->ids, row->length);
+    print_json_ints(file, "labels", row->labels, row->length);
+    if (packed) {
+        fputs(", \"seq_lengths\": [", file);
+        for (int64_t i = 0; i < row->sequences; i++) {
+            const int64_t end = i + 1 < row->sequences ? row->begins[i + 1] : row->length;
+            fprintf(file, "%s%lld", i > 0 ? ", " : "", (long long)(end - row->begins[i]));
+        }
+        fputc(']', file);
+    }
+    fputs("}\n", file);
+}
+
+static int print_rows(cli_args *args, const mts_tokenizer *tokenizer, mts_train_rows *rows,
+                      FILE *file)
+{
+    const bool tsv = strcmp(args->format, "tsv") == 0;
+    mts_train_row row;
+    if (tsv)
+        fputs("row\ttoken\tid\tlearned\n", file);
+    for (int64_t i = 0; mts_train_rows_at(rows, i, &row); i++) {
+        if (tsv)
+            print_row_tsv(file, tokenizer, &row, i + 1);
+        else
+            print_row_jsonl(file, tokenizer, &row, args->options.packing);
+        if (interrupt_asked())
+            return EXIT_INTERRUPTED;
+    }
+    return EXIT_OK;
+}
+
+/* The rows that train would make of --train_file.  The exit status. */
+static int show_rows(cli_args *args)
+{
+    mts_tokenizer *tokenizer = NULL;
+    mts_train_rows *rows = NULL;
+    output out = {.file = NULL};
+    progress shown;
+    int code = EXIT_FAILED;
+    if (args->input != NULL || args->decode) {
+        cli_error("--train_file shows training rows: it goes without --%s",
+                  args->decode ? "decode" : "input");
+        return EXIT_USAGE;
+    }
+    if (args->max_length > 0)
+        args->options.max_seq_length = args->max_length;
+    const mts_callbacks callbacks = progress_begin(&shown, 1);
+    mts_status st = mts_train_rows_open(args->ctx, &args->options, &callbacks, &rows);
+    progress_end(&shown);
+    if (st == MTS_OK)
+        st = mts_tokenizer_open(args->ctx, args->options.model_name_or_path, &tokenizer);
+    if (st != MTS_OK)
+        code = cli_report(args->ctx, st);
+    else if (output_open(&out, args->output)) {
+        code = print_rows(args, tokenizer, rows, out.file);
+        if (code == EXIT_OK && !output_commit(&out))
+            code = EXIT_FAILED;
+    }
+    output_close(&out);
+    mts_tokenizer_close(tokenizer);
+    mts_train_rows_close(rows);
+    return code;
+}
+
 static int run_tokenize(cli_args *args)
 {
     mts_tokenizer *tokenizer = NULL;
@@ -193,6 +280,8 @@ static int run_tokenize(cli_args *args)
         return code;
     code = EXIT_FAILED;
     interrupt_catch();
+    if (args->options.train_file != NULL)
+        return show_rows(args);
     const mts_status st = mts_tokenizer_open(args->ctx, folder, &tokenizer);
     if (st != MTS_OK)
         code = cli_report(args->ctx, st);
@@ -228,7 +317,8 @@ static const cli_flag flags[] = {
     {.name = "max_length",
      .type = CLI_FLAG_COUNT,
      .placeholder = "N",
-     .help = "cut to so many tokens, the longer text of a pair first; 0: do not [0]",
+     .help = "cut to so many tokens, the longer text of a pair first; 0: do not [0]; with "
+             "--train_file as --max_seq_length",
      .offset = offsetof(cli_args, max_length)},
     {.name = "decode",
      .type = CLI_FLAG_SWITCH,
@@ -247,8 +337,12 @@ const cli_command command_tokenize = {
     .name = "tokenize",
     .usage = "tokenize DIR [--input FILE] [--output FILE] [options]",
     .summary = "show the tokens of texts",
-    .about = "Shows the tokens, ids and byte offsets of lines of text, as the model folder DIR "
-             "(or\n--model_name_or_path) makes them; with --decode, the text of lines of ids.",
+    .about =
+        "Shows the tokens, ids and byte offsets of lines of text, as the model folder DIR "
+        "(or\n--model_name_or_path) makes them; with --decode, the text of lines of ids.\nWith "
+        "--train_file, the rows that train would make of that file for a language model, and "
+        "which\ntokens are learned.",
+    .use = MTS_USE_ROWS,
     .takes_model = true,
     .flags = flags,
     .run = run_tokenize,

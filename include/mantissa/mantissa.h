@@ -189,7 +189,8 @@ typedef struct mts_options {
                                          evaluation and prediction use it; NULL: none */
     const char *dylora_update; /* the ranks that a step of dylora trains, having drawn b: all | last
                                   (of 1 to b, or those that the next smaller of `ranks` lacks) */
-    int64_t rank; /* evaluation, prediction, export and merge use the first so many ranks of the adapter, scaled by
+    int64_t
+        rank; /* evaluation, prediction, export and merge use the first so many ranks of the adapter, scaled by
                      alpha / rank, or alpha / sqrt(rank) where it has use_rslora; 0: all */
     const char *ranks; /* of dylora: those that are drawn from, "1..8" or "1,2,4,8", rising, up to
                           lora_r; NULL: 1 to lora_r */
@@ -202,6 +203,14 @@ typedef struct mts_options {
     const char *format;         /* peft | gguf; NULL: gguf if output_dir ends in ".gguf" */
     const char *dtype;          /* of the merged weights: auto | float32 | bfloat16 | float16 */
     const char *max_shard_size; /* of a file of them, e.g. "5GB" (the default), "500MB", "2GiB" */
+
+    /* rows of language models */
+    bool packing;                   /* training: several rows in one of max_seq_length tokens */
+    int64_t assistant_only_loss;    /* of dialogues learn what the assistant says: 1, 0, or -1: 0 */
+    int64_t completion_only_loss;   /* learn completions, not prompts: 1, 0, or -1: where there are
+                                       completions */
+    const char *chat_template_path; /* a Jinja template, or a folder with chat_template.jinja, in
+                                       place of the model's; NULL: the model's */
 } mts_options;
 
 typedef enum mts_option_type {
@@ -220,6 +229,7 @@ typedef enum mts_use {
     MTS_USE_INFO = 8,
     MTS_USE_EXPORT = 16,
     MTS_USE_MERGE = 32,
+    MTS_USE_ROWS = 64,
 } mts_use;
 
 /* One row of the option table.  Owned by the library, constant.  New fields come at the end. */
@@ -474,6 +484,34 @@ MTS_NODISCARD MTS_API mts_status mts_tokenizer_decode(mts_tokenizer *tokenizer, 
 /* The text of an id, or NULL if out of range; owned by the tokenizer. */
 MTS_API const char *mts_tokenizer_token(const mts_tokenizer *tokenizer, int32_t id);
 MTS_API int64_t mts_tokenizer_vocab_size(const mts_tokenizer *tokenizer);
+
+/* ------------------------------------------------------------------------ training rows ---- */
+
+typedef struct mts_train_rows mts_train_rows;
+
+/* One row as a language model is trained on it.  Owned by the mts_train_rows. */
+typedef struct mts_train_row {
+    int64_t length;
+    const int32_t *ids;    /* [length] */
+    const int32_t *labels; /* [length]: the id where it is learned, else -100; the first of a
+                              sequence, which nothing comes before, never is */
+    int64_t sequences;     /* of a packed row; else 1 */
+    const int64_t *begins; /* [sequences]: token at which each begins, the first at 0 */
+} mts_train_row;
+
+/*
+ * The rows that mts_train would make of options->train_file for the model in model_name_or_path, by
+ * max_seq_length, max_train_samples, packing, assistant_only_loss, completion_only_loss and
+ * chat_template_path.  The model needs a config.json, but no weights.  ctx must outlive it.
+ * MTS_ERR_UNSUPPORTED: not a language model; the errors of reading data.
+ */
+MTS_NODISCARD MTS_API mts_status mts_train_rows_open(mts_ctx *ctx, const mts_options *options,
+                                                     const mts_callbacks *callbacks,
+                                                     mts_train_rows **out);
+MTS_API void mts_train_rows_close(mts_train_rows *rows);
+MTS_API int64_t mts_train_rows_count(const mts_train_rows *rows);
+/* *out: row number index; false if out of range.  Valid until the next call on rows. */
+MTS_API bool mts_train_rows_at(mts_train_rows *rows, int64_t index, mts_train_row *out);
 
 /* --------------------------------------------------------------------------------- info ---- */
 

@@ -2,6 +2,7 @@
 #include "data/batch.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -12,6 +13,30 @@ static size_t plan_bytes(const batch_plan *plan)
     const size_t rows = (size_t)plan->max_rows, tokens = (size_t)plan->max_tokens;
     return 3 * tokens * sizeof(int32_t) + (rows + 1) * sizeof(int64_t) +
            targets_bytes(plan->kind, plan->width, plan->max_rows, plan->max_tokens);
+}
+
+static int descending(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+/* *out: sequences of the batch_size rows that have most of them. */
+static mts_status most_sequences(mts_ctx *ctx, const encoded_dataset *e, int64_t batch_size,
+                                 int64_t *out)
+{
+    mts_status st = MTS_OK;
+    int64_t *count = NULL;
+    MTS_TRY(mem_calloc(ctx, &count, (size_t)e->n, sizeof count[0], "row lengths"));
+    for (int64_t row = 0; row < e->n; row++)
+        count[row] = encoded_dataset_sequences(e, row);
+    qsort(count, (size_t)e->n, sizeof count[0], descending);
+    *out = 0;
+    for (int64_t i = 0; i < batch_size && i < e->n; i++)
+        *out += count[i];
+cleanup:
+    mem_free(count);
+    return st;
 }
 
 mts_status batch_plan_rows(mts_ctx *ctx, batch_plan *out, const encoded_dataset *e,
@@ -31,6 +56,10 @@ mts_status batch_plan_rows(mts_ctx *ctx, batch_plan *out, const encoded_dataset 
         const int64_t take = count[l] < left ? count[l] : left;
         out->max_tokens += take * l;
         left -= take;
+    }
+    if (e->sequences != NULL) {
+        out->max_len = e->max_sequence;
+        MTS_TRY(most_sequences(ctx, e, batch_size, &out->max_rows));
     }
     out->bytes = plan_bytes(out);
 cleanup:
@@ -83,28 +112,39 @@ void batch_deinit(batch *b)
     *b = (batch){0};
 }
 
+/* Append the sequence of tokens [begin, begin + length) of a row. */
+static void append(batch *b, const encoded_dataset *e, int64_t row, int64_t begin, int64_t length)
+{
+    const int64_t at = b->total_tokens;
+    const size_t bytes = (size_t)length * sizeof b->ids[0];
+    assert(b->n < b->plan.max_rows && length <= b->plan.max_tokens - at);
+    memcpy(b->ids + at, e->ids + begin, bytes);
+    memcpy(b->type_ids + at, e->type_ids + begin, bytes);
+    for (int64_t i = 0; i < length; i++)
+        b->positions[at + i] = (int32_t)i;
+    b->offsets[b->n] = at;
+    if (b->has_targets)
+        targets_copy(&b->targets, b->n, at, &e->targets, row, begin, length);
+    b->max_len = larger(b->max_len, length);
+    b->n++;
+    b->total_tokens += length;
+}
+
 void batch_fill(batch *b, const encoded_dataset *e, const int64_t *rows, int64_t n)
 {
-    int64_t at = 0;
-    assert(n <= b->plan.max_rows);
-    b->n = n;
+    b->n = 0;
+    b->total_tokens = 0;
     b->max_len = 0;
     b->has_targets = e->targets.kind != TARGET_NONE;
     assert(!b->has_targets || e->targets.kind == b->targets.kind);
-    for (int64_t s = 0; s < n; s++) {
-        const int64_t begin = e->offsets[rows[s]], length = encoded_dataset_length(e, rows[s]);
-        const size_t bytes = (size_t)length * sizeof b->ids[0];
-        assert(length <= b->plan.max_tokens - at);
-        memcpy(b->ids + at, e->ids + begin, bytes);
-        memcpy(b->type_ids + at, e->type_ids + begin, bytes);
-        for (int64_t i = 0; i < length; i++)
-            b->positions[at + i] = (int32_t)i;
-        b->offsets[s] = at;
-        if (b->has_targets)
-            targets_copy(&b->targets, s, at, &e->targets, rows[s], begin, length);
-        b->max_len = larger(b->max_len, length);
-        at += length;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t row = rows[i];
+        if (e->sequences == NULL) {
+            append(b, e, row, e->offsets[row], encoded_dataset_length(e, row));
+            continue;
+        }
+        for (int64_t s = e->first_sequence[row]; s < e->first_sequence[row + 1]; s++)
+            append(b, e, row, e->sequences[s], e->sequences[s + 1] - e->sequences[s]);
     }
-    b->offsets[n] = at;
-    b->total_tokens = at;
+    b->offsets[b->n] = b->total_tokens;
 }

@@ -12,9 +12,9 @@
 
 /* The largest batch there can be; known before training, for all that is sized by it. */
 typedef struct batch_plan {
-    int64_t max_rows;
-    int64_t max_tokens; /* of the max_rows longest rows together */
-    int64_t max_len;    /* of one row */
+    int64_t max_rows;   /* sequences: rows, or those of packed rows */
+    int64_t max_tokens; /* of the longest rows together */
+    int64_t max_len;    /* of one sequence */
     target_kind kind;   /* of its targets, and their width */
     int64_t width;
     size_t bytes; /* that batch_init allocates */

@@ -143,6 +143,8 @@ void encoded_dataset_deinit(encoded_dataset *e)
     mem_free(e->offsets);
     mem_free(e->ids);
     mem_free(e->type_ids);
+    mem_free(e->sequences);
+    mem_free(e->first_sequence);
     targets_deinit(&e->targets);
     *e = (encoded_dataset){0};
 }
@@ -150,4 +152,9 @@ void encoded_dataset_deinit(encoded_dataset *e)
 int64_t encoded_dataset_length(const encoded_dataset *e, int64_t row)
 {
     return e->offsets[row + 1] - e->offsets[row];
+}
+
+int64_t encoded_dataset_sequences(const encoded_dataset *e, int64_t row)
+{
+    return e->sequences == NULL ? 1 : e->first_sequence[row + 1] - e->first_sequence[row];
 }

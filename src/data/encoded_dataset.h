@@ -4,6 +4,8 @@
  * Path: dataset -> encoded_dataset_build (tokenizer, all threads) -> sampler, batch.
  *
  *   row r:  ids[offsets[r]] ... ids[offsets[r + 1] - 1]
+ *
+ * A packed row (packing.h) has several sequences one behind another, which do not see each other.
  */
 #ifndef MTS_DATA_ENCODED_DATASET_H
 #define MTS_DATA_ENCODED_DATASET_H
@@ -20,7 +22,11 @@ typedef struct encoded_dataset {
     int32_t *type_ids; /* type_ids[offsets[n]]: 0 or 1 */
     targets targets;   /* of all rows; TARGET_NONE: texts without labels */
     int64_t max_len;   /* tokens of the longest row */
-    int64_t cut;       /* rows that had more than max_length tokens */
+    /* Packed rows; NULL: each row is one sequence. */
+    int64_t *sequences;      /* [first_sequence[n] + 1]: where each begins, then all tokens */
+    int64_t *first_sequence; /* [n + 1]: of each row */
+    int64_t max_sequence;    /* tokens of the longest sequence */
+    int64_t cut;             /* rows that had more than max_length tokens */
 } encoded_dataset;
 
 /* Called from the thread that called the builder, between blocks of rows and at the end; returns
@@ -44,7 +50,8 @@ MTS_NODISCARD mts_status encoded_dataset_build(mts_ctx *ctx, encoded_dataset *ou
 
 void encoded_dataset_deinit(encoded_dataset *e);
 
-/* Tokens of a row. */
+/* Tokens of a row, and its sequences. */
 int64_t encoded_dataset_length(const encoded_dataset *e, int64_t row);
+int64_t encoded_dataset_sequences(const encoded_dataset *e, int64_t row);
 
 #endif

@@ -46,14 +46,29 @@ static table_kind kind_of(const json_t *value)
                                     : TABLE_NULL;
 }
 
+/* The JSON of an array or object. */
+static mts_status append_nested(mts_ctx *ctx, growing_text *g, const json_t *value,
+                                table_cell_place *cell)
+{
+    mts_status st = MTS_OK;
+    char *text = NULL;
+    MTS_TRY(json_util_dump(ctx, value, 0, false, &text));
+    MTS_TRY(append_cell(ctx, g, text, strlen(text), &cell->begin));
+cleanup:
+    mem_free(text);
+    return st;
+}
+
 /* *cell: its kind, and where its text is in g. */
-static mts_status append_value(mts_ctx *ctx, growing_text *g, const json_t *value,
+static mts_status append_value(mts_ctx *ctx, growing_text *g, const json_t *value, bool nested,
                                table_cell_place *cell)
 {
     char number[64] = "";
     const char *text = number;
     size_t n = 0;
     cell->kind = kind_of(value);
+    if (nested && (cell->kind == TABLE_ARRAY || cell->kind == TABLE_OBJECT))
+        return append_nested(ctx, g, value, cell);
     if (cell->kind > TABLE_BOOL)
         return MTS_OK;
     if (cell->kind == TABLE_STRING) {
@@ -147,7 +162,7 @@ static mts_status add_object(mts_ctx *ctx, table_builder *b, growing_text *g,
         if (found == NULL)
             continue;
         cells[n].column = found->column;
-        MTS_TRY(append_value(ctx, g, value, &cells[n]));
+        MTS_TRY(append_value(ctx, g, value, t->nested, &cells[n]));
         ordered = ordered && (n == 0 || cells[n - 1].column < cells[n].column);
         n++;
     }

@@ -60,6 +60,7 @@ mts_status table_parse(mts_ctx *ctx, table *out, const char *path, char **bytes,
               layout->format == TABLE_JSONL ? "a JSON object"
               : layout->names != NULL       ? "a row"
                                             : "a header line");
+    out->nested = layout->nested;
     if (layout->format == TABLE_JSONL) {
         MTS_TRY(table_parse_jsonl(ctx, &b));
     } else {
@@ -217,4 +218,12 @@ mts_status table_cell(mts_ctx *ctx, const table *t, int64_t row, int64_t column,
                       "%s:%lld: \"%s\": expected a string, a number, true or false, found %s",
                       t->path, (long long)t->lines[row],
                       utf8_quote(quoted, sizeof quoted, t->names[column]), found);
+}
+
+const char *table_nested(const table *t, int64_t row, int64_t column)
+{
+    const table_cell_place *cell = find_cell(t, row, column);
+    const bool nested =
+        t->nested && cell != NULL && (cell->kind == TABLE_ARRAY || cell->kind == TABLE_OBJECT);
+    return nested ? t->text + cell->begin : NULL;
 }

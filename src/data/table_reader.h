@@ -34,7 +34,7 @@ typedef enum table_format {
     TABLE_JSONL,
 } table_format;
 
-/* What a cell is.  Only those up to TABLE_BOOL have a text. */
+/* What a cell is.  Those up to TABLE_BOOL have a text; arrays and objects where the layout says. */
 typedef enum table_kind {
     TABLE_FIELD,  /* of a TSV or CSV file: whatever its text says */
     TABLE_STRING, /* of JSON; likewise below */
@@ -60,6 +60,7 @@ typedef struct table_layout {
                                  the file has one */
     int64_t n_names;
     bool skip_broken; /* leave out rows with a wrong number of fields */
+    bool nested;      /* JSONL: an array or object has its JSON for a text */
 } table_layout;
 
 /* Owns everything in it; freed by table_deinit.  A row costs what it holds: cells that it lacks
@@ -73,6 +74,7 @@ typedef struct table {
     table_cell_place *cells; /* cells[rows[n_rows]], of each row by ascending column */
     int64_t *lines;          /* lines[n_rows]: line at which the row begins, from 1 */
     char *text;              /* the cells, each ended by NUL */
+    bool nested;             /* as the layout said */
     int64_t skipped;         /* rows left out, the first of them at line first_skipped, */
     int64_t first_skipped, first_skipped_fields; /* with so many fields */
 } table;
@@ -111,5 +113,8 @@ table_kind table_cell_kind(const table *t, int64_t row, int64_t column);
 /* *text: the cell, owned by the table.  MTS_ERR_BAD_FILE where it has no text. */
 MTS_NODISCARD mts_status table_cell(mts_ctx *ctx, const table *t, int64_t row, int64_t column,
                                     const char **text);
+
+/* The JSON of a cell that is an array or object, where the layout said `nested`; else NULL. */
+const char *table_nested(const table *t, int64_t row, int64_t column);
 
 #endif

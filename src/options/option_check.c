@@ -425,6 +425,19 @@ cleanup:
     return st;
 }
 
+mts_status options_check_train_rows(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--model_name_or_path is missing: the folder of a language model");
+    MTS_CHECK(options->train_file != NULL, MTS_ERR_ARGUMENT,
+              "rows are made of --train_file, which is missing");
+
+cleanup:
+    return st;
+}
+
 mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options)
 {
     mts_status st = MTS_OK;

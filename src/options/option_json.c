@@ -32,12 +32,17 @@ static json_t *new_value(const option_row *row, const char *field)
     return json_real(real);
 }
 
-/* Whether the field is a string that is not given. */
+/* Whether the field is a string that is not given, or auto where that is not kept. */
 static bool is_absent(const option_row *row, const mts_options *o)
 {
     const char *text = "";
     if (row->info.type == MTS_OPTION_STRING)
         memcpy(&text, (const char *)o + row->info.offset, sizeof text);
+    if ((row->marks & OPTION_GIVEN) != 0) {
+        int64_t value = 0;
+        memcpy(&value, (const char *)o + row->info.offset, sizeof value);
+        return value < 0;
+    }
     return text == NULL;
 }
 

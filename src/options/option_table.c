@@ -14,6 +14,7 @@
 #define INFO MTS_USE_INFO
 #define EXPORT MTS_USE_EXPORT
 #define MERGE MTS_USE_MERGE
+#define ROWS MTS_USE_ROWS
 #define RUN (TRAIN | EVAL | PREDICT)
 #define STORED OPTION_STORED
 #define RESUMED OPTION_RESUMED
@@ -23,6 +24,7 @@
 #define OUTLIERS OPTION_OUTLIERS
 #define ADAPTER OPTION_ADAPTER
 #define BELOW_ONE OPTION_BELOW_ONE
+#define GIVEN OPTION_GIVEN
 
 /* marks: a set of mts_use and of option_mark. */
 #define ROW(field, kind, set, text, ...)                                                           \
@@ -109,7 +111,7 @@ static const option_row rows[] = {
         "or from files"),
     TEXT(data_dir, RUN,
          "folder with the task's train.tsv, dev.tsv and test.tsv, or the folder above it"),
-    TEXT(train_file, TRAIN,
+    TEXT(train_file, TRAIN | ROWS,
          "training data with named columns: .csv (RFC 4180), .tsv (a quote is an ordinary "
          "character, as in GLUE's files), .jsonl or .json (one object a line)"),
     TEXT(validation_file, TRAIN | EVAL,
@@ -126,13 +128,27 @@ static const option_row rows[] = {
     TRISTATE(
         do_lower_case, RUN,
         "lower-case the text; auto: as the model's tokenizer says; train stores it in the folder"),
-    INT(max_seq_length, "0", 0, 65536, RUN | INFO | STORED,
+    INT(max_seq_length, "0", 0, 65536, RUN | INFO | STORED | ROWS,
         "longer texts are cut to so many tokens, 3 or more (question answering: into windows of so "
         "many); 0: 128 (question answering: 384), or the model's positions if these are fewer"),
-    INT(max_train_samples, "-1", -1, ROWS_MAX, TRAIN, "use the first so many rows; -1: all"),
+    INT(max_train_samples, "-1", -1, ROWS_MAX, TRAIN | ROWS, "use the first so many rows; -1: all"),
     INT(max_eval_samples, "-1", -1, ROWS_MAX, TRAIN | EVAL, "use the first so many rows; -1: all"),
     INT(max_predict_samples, "-1", -1, ROWS_MAX, TRAIN | PREDICT,
         "use the first so many rows; -1: all"),
+#undef GROUP
+
+#define GROUP "Rows of language models"
+    SWITCH(packing, "false", TRAIN | ROWS,
+           "put several training rows into one of --max_seq_length tokens, where they do not see "
+           "each other (best fit, decreasing: TRL's strategy bfd)"),
+    TRISTATE(assistant_only_loss, TRAIN | EVAL | ROWS | STORED | GIVEN,
+             "of rows of messages learn only what the assistant says; auto: all of them"),
+    TRISTATE(completion_only_loss, TRAIN | EVAL | ROWS | STORED | GIVEN,
+             "learn completions and not the prompts before them; auto: where there are "
+             "completions"),
+    TEXT(chat_template_path, TRAIN | EVAL | ROWS,
+         "Jinja template of dialogues, or a folder with chat_template.jinja, in place of the "
+         "model's; train writes it into the output folder"),
 #undef GROUP
 
 #define GROUP "Question answering"

@@ -23,6 +23,7 @@ typedef enum option_mark {
     OPTION_STEPS = 0x1000,     /* a whole number, or below 1 a part of all steps */
     OPTION_ADAPTER = 0x8000,   /* has a meaning for adapters only */
     OPTION_OUTLIERS = 0x4000,  /* has a meaning where outliers are told apart only */
+    OPTION_GIVEN = 0x10000,    /* auto is kept nowhere */
     OPTION_BELOW_ONE = 0x2000, /* below 1; where the range begins at -1: that, or 0 and more */
 } option_mark;
 
@@ -84,6 +85,7 @@ extern const option_hint option_hints[];
 MTS_NODISCARD mts_status options_check_train(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_eval(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_predict(mts_ctx *ctx, const mts_options *options);
+MTS_NODISCARD mts_status options_check_train_rows(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options);
 
 MTS_NODISCARD mts_status options_check_export(mts_ctx *ctx, const mts_options *options);
@@ -118,7 +120,7 @@ int64_t options_precision_bits(const mts_options *options);
 /*
  * Put the options with this mark into object, each under its name: those for integers only where
  * the precision is one, those for outliers where these are told apart, those for adapters where one
- * is trained, those for question answering only if answers.  A number of steps is an
+ * is trained, those for question answering only if answers, those marked so only if not auto.  A number of steps is an
  * integer where it is one; a string that is not given is left out.  MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status options_put_json(mts_ctx *ctx, const mts_options *options,

@@ -47,6 +47,9 @@ static mts_status open_task(mts_ctx *ctx, const mts_options *o, const json_t *st
     MTS_TRY(mem_calloc(ctx, &t, 1, sizeof *t, "task"));
     t->base.class = &language_modeling_class;
     t->end = -1;
+    t->packing = o->packing;
+    t->assistant_only = o->assistant_only_loss == 1;
+    t->completion_only = o->completion_only_loss;
     t->max_samples[TASK_TRAIN] = o->max_train_samples;
     t->max_samples[TASK_EVAL] = o->max_eval_samples;
     t->max_samples[TASK_TEST] = o->max_predict_samples;
@@ -115,10 +118,15 @@ static mts_status encode(mts_ctx *ctx, task *base, task_split split, int64_t set
 {
     mts_status st = MTS_OK;
     const language_modeling *t = self(base);
+    const language_reading how = {.end = t->end,
+                                  .max_samples = t->max_samples[split],
+                                  .completion_only = t->completion_only,
+                                  .assistant_only = t->assistant_only,
+                                  .packing = t->packing && split == TASK_TRAIN};
     (void)set;
     *out = (encoded_dataset){0};
     MTS_CHECK(t->paths[split] != NULL, MTS_ERR_ARGUMENT, "train_file: expected a file, found none");
-    MTS_TRY(language_rows_read(ctx, t->paths[split], t->end, t->max_samples[split], r, out));
+    MTS_TRY(language_rows_read(ctx, t->paths[split], &how, r, out));
 cleanup:
     return st;
 }
@@ -206,6 +214,7 @@ const task_class language_modeling_class = {
     .name = "language_modeling",
     .result_files = result_files,
     .usual_length = 1024, /* TRL's default */
+    .documents = true,
     .wanted = is_wanted,
     .open = open_task,
     .close = close_task,

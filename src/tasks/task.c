@@ -30,7 +30,19 @@ const task_class *task_class_of(const mts_options *o, const char *head)
 mts_status task_open(mts_ctx *ctx, const mts_options *o, const char *head, const json_t *stored,
                      task **out)
 {
-    return task_class_of(o, head)->open(ctx, o, stored, out);
+    mts_status st = MTS_OK;
+    const task_class *class = task_class_of(o, head);
+    const char *name = o->packing                      ? "packing"
+                       : o->assistant_only_loss >= 0   ? "assistant_only_loss"
+                       : o->completion_only_loss >= 0  ? "completion_only_loss"
+                       : o->chat_template_path != NULL ? "chat_template_path"
+                                                       : NULL;
+    *out = NULL;
+    MTS_CHECK(class->documents || name == NULL, MTS_ERR_ARGUMENT,
+              "option --%s needs a language model: this is %s", name, class->name);
+    MTS_TRY(class->open(ctx, o, stored, out));
+cleanup:
+    return st;
 }
 
 void task_close(task *t)

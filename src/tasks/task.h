@@ -76,6 +76,7 @@ struct task_class {
     const char *const *result_files;
     /* max_seq_length where the options do not say, and the model has so many positions. */
     int64_t usual_length;
+    bool documents; /* the options of rows of language models have a meaning for it */
     bool answers; /* the options of question answering have a meaning for it: a folder keeps them */
 
     /*

@@ -31,12 +31,25 @@ static mts_status refuse(mts_ctx *ctx, const tokenizer_folder *folder)
                       folder->source, utf8_quote(quoted, sizeof quoted, type), names);
 }
 
-static mts_status open_folder(mts_ctx *ctx, const tokenizer_folder *folder, tokenizer **out)
+static mts_status open_class(mts_ctx *ctx, const tokenizer_folder *folder, tokenizer **out)
 {
     for (int i = 0; i < CLASSES; i++)
         if (classes[i]->claims(folder))
             return classes[i]->open(ctx, folder, out);
     return refuse(ctx, folder);
+}
+
+static mts_status open_folder(mts_ctx *ctx, const tokenizer_folder *folder, tokenizer **out)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(open_class(ctx, folder, out));
+    MTS_TRY(chat_source_read(ctx, folder, &(*out)->chat));
+cleanup:
+    if (st != MTS_OK) {
+        tokenizer_close(*out);
+        *out = NULL;
+    }
+    return st;
 }
 
 mts_status tokenizer_open(mts_ctx *ctx, const char *model_dir, tokenizer **out)
@@ -66,8 +79,10 @@ cleanup:
 
 void tokenizer_close(tokenizer *tok)
 {
-    if (tok != NULL)
-        tok->class->close(tok);
+    if (tok == NULL)
+        return;
+    chat_source_deinit(&tok->chat);
+    tok->class->close(tok);
 }
 
 mts_status tokenizer_set_lower_case(mts_ctx *ctx, tokenizer *tok, bool lower_case)

@@ -75,10 +75,24 @@ typedef struct tokenizer_class {
     mts_status (*write_rules)(mts_ctx *ctx, const tokenizer *tok, tokenizer_files *files);
 } tokenizer_class;
 
-/* First member of the struct of each kind; open fills it. */
+/* What a model's files say of dialogues.  See chat_template.h. */
+typedef struct chat_source {
+    char *text;       /* the template; NULL: none */
+    char *name;       /* of its file, for error texts */
+    json_t *specials; /* special tokens by the names of tokenizer_config.json: "bos_token", ... */
+} chat_source;
+
+/* *out: what the folder says.  chat_source_deinit is safe after failure.  MTS_ERR_BAD_FILE,
+ * MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status chat_source_read(mts_ctx *ctx, const tokenizer_folder *folder,
+                                          chat_source *out);
+void chat_source_deinit(chat_source *source);
+
+/* First member of the struct of each kind; open fills class and the templates. */
 struct tokenizer {
     const tokenizer_class *class;
     row_template single, pair;
+    chat_source chat;
 };
 
 /* The rows of the table in tokenizer.c. */

@@ -11,8 +11,12 @@
 
 const char *const *tokenizer_file_names(int *count)
 {
-    static const char *const names[] = {"vocab.txt", "tokenizer.json", "tokenizer_config.json",
-                                        "special_tokens_map.json", "added_tokens.json"};
+    static const char *const names[] = {"vocab.txt",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "chat_template.jinja"};
     *count = (int)(sizeof names / sizeof names[0]);
     return names;
 }
@@ -65,20 +69,42 @@ mts_status tokenizer_files_parse(mts_ctx *ctx, const tokenizer_files *files, con
     return file == NULL ? MTS_OK : json_util_parse_wide(ctx, name, file->bytes, file->count, out);
 }
 
+/* The file of that name, which is one of ours, holds text from now on, which is taken over. */
+static void put_text(tokenizer_files *files, const char *name, char *text)
+{
+    const char *const *names;
+    int count;
+    tokenizer_file *file = find_file(files, name);
+    if (file == NULL) {
+        file = &files->items[files->count++]; /* there is room for every name */
+        names = tokenizer_file_names(&count);
+        for (int i = 0; i < count; i++)
+            if (strcmp(names[i], name) == 0)
+                file->name = names[i];
+    }
+    mem_free(file->bytes);
+    file->bytes = text;
+    file->count = strlen(text);
+}
+
 mts_status tokenizer_files_put(mts_ctx *ctx, tokenizer_files *files, const char *name,
                                const json_t *root)
 {
     mts_status st = MTS_OK;
     char *text = NULL;
-    tokenizer_file *file = find_file(files, name);
     MTS_TRY(json_util_dump(ctx, root, 2, false, &text));
-    if (file == NULL) {
-        file = &files->items[files->count++]; /* there is room for every name */
-        file->name = name;
-    }
-    mem_free(file->bytes);
-    file->bytes = text;
-    file->count = strlen(text);
+    put_text(files, name, text);
+cleanup:
+    return st;
+}
+
+mts_status tokenizer_files_put_text(mts_ctx *ctx, tokenizer_files *files, const char *name,
+                                    const char *text)
+{
+    mts_status st = MTS_OK;
+    char *copy = NULL;
+    MTS_TRY(mem_strdup(ctx, &copy, text));
+    put_text(files, name, copy);
 cleanup:
     return st;
 }

@@ -66,6 +66,16 @@ MTS_NODISCARD mts_status tokenizer_files_parse(mts_ctx *ctx, const tokenizer_fil
 MTS_NODISCARD mts_status tokenizer_files_put(mts_ctx *ctx, tokenizer_files *files, const char *name,
                                              const json_t *root);
 
+/* The same with a text.  MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status tokenizer_files_put_text(mts_ctx *ctx, tokenizer_files *files,
+                                                  const char *name, const char *text);
+
+/* Let dialogues be written by the template in the file at path, or in chat_template.jinja of the
+ * folder there, and the files (may be NULL) hold it.  MTS_ERR_NOT_FOUND, MTS_ERR_IO; statuses of
+ * jinja_compile. */
+MTS_NODISCARD mts_status tokenizer_set_chat_template(mts_ctx *ctx, tokenizer *tok, const char *path,
+                                                     tokenizer_files *files);
+
 void tokenizer_files_deinit(tokenizer_files *files);
 
 #endif

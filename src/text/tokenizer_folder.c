@@ -1,6 +1,8 @@
 /* The files of a model folder that say which tokenizer it has.  See tokenizer_folder.h. */
 #include "text/tokenizer_folder.h"
 
+#include <string.h>
+
 #include "base/file.h"
 #include "base/json_util.h"
 #include "base/memory.h"
@@ -61,6 +63,23 @@ static mts_status find_class(mts_ctx *ctx, tokenizer_folder *folder, const json_
     return st;
 }
 
+/* chat_template.jinja, if it is there. */
+static mts_status read_chat_template(mts_ctx *ctx, tokenizer_folder *folder)
+{
+    mts_status st = MTS_OK;
+    char *path = NULL;
+    size_t bytes = 0;
+    MTS_TRY(path_join(ctx, &path, folder->dir, "chat_template.jinja"));
+    if (!file_exists(path))
+        goto cleanup;
+    MTS_TRY(file_read_all(ctx, path, TOKENIZER_FILE_BYTES_MAX, &folder->chat_template, &bytes));
+    MTS_CHECK(memchr(folder->chat_template, '\0', bytes) == NULL, MTS_ERR_BAD_FILE,
+              "%s: expected text, found a NUL byte", path);
+cleanup:
+    mem_free(path);
+    return st;
+}
+
 mts_status tokenizer_folder_read(mts_ctx *ctx, const char *dir, tokenizer_folder *out)
 {
     mts_status st = MTS_OK;
@@ -75,6 +94,7 @@ mts_status tokenizer_folder_read(mts_ctx *ctx, const char *dir, tokenizer_folder
     MTS_TRY(find_class(ctx, out, out->config, "tokenizer_config.json"));
     MTS_TRY(tokenizer_folder_load(ctx, dir, "config.json", &out->model_config));
     MTS_TRY(find_class(ctx, out, out->model_config, "config.json"));
+    MTS_TRY(read_chat_template(ctx, out));
 cleanup:
     mem_free(path);
     return st;
@@ -96,6 +116,7 @@ cleanup:
 void tokenizer_folder_deinit(tokenizer_folder *folder)
 {
     mem_free(folder->source);
+    mem_free(folder->chat_template);
     json_decref(folder->json);
     json_decref(folder->config);
     json_decref(folder->model_config);

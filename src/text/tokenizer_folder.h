@@ -24,6 +24,7 @@ typedef struct tokenizer_folder {
     const char *class_name; /* tokenizer_class of tokenizer_config.json, else of config.json, in
                              * their JSON; NULL: not given */
     const char *class_file; /* which of the two says so */
+    char *chat_template;    /* chat_template.jinja; NULL: not there */
 } tokenizer_folder;
 
 /* Read them into *out; tokenizer_folder_deinit is safe after failure.  dir must outlive it.

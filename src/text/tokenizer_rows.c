@@ -135,6 +135,23 @@ cleanup:
     return st;
 }
 
+mts_status tokenizer_encode_plain(mts_ctx *ctx, const tokenizer *tok, const char *text,
+                                  mts_encoding *out)
+{
+    static const row_template only = {1, {{PIECE_TEXT_A, 0, 0}}};
+    mts_status st = MTS_OK;
+    token_list list = {0};
+    int32_t *arrays = NULL;
+    *out = (mts_encoding){0};
+    MTS_TRY(tok->class->split(ctx, tok, text, MANY_TOKENS, &list));
+    MTS_TRY(mem_calloc(ctx, &arrays, (size_t)list.count, 4 * sizeof(int32_t), "an encoded text"));
+    *out = empty_row(arrays, (size_t)list.count);
+    fill_row(&only, (token_part){list.tokens, list.count}, (token_part){NULL, 0}, out);
+cleanup:
+    token_list_deinit(&list);
+    return st;
+}
+
 void tokenizer_free_encoding(mts_encoding *encoding)
 {
     if (encoding == NULL)

@@ -477,6 +477,9 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     r->max_seq_length = settings_max_length(o, &cfg, known);
     MTS_TRY(model_tokenizer_open(ctx, r->origin.model_dir, &r->tokenizer,
                                  purpose.train ? &r->tokenizer_files : NULL));
+    if (o->chat_template_path != NULL)
+        MTS_TRY(tokenizer_set_chat_template(ctx, r->tokenizer, o->chat_template_path,
+                                            purpose.train ? &r->tokenizer_files : NULL));
     if (o->do_lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, r->tokenizer, o->do_lower_case == 1));
     if (purpose.train)

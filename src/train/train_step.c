@@ -38,6 +38,21 @@ static void draw_rank(run *r)
                       strcmp(r->o->dylora_update, "last") == 0 ? below : 0);
 }
 
+/* What of a batch counts for the loss of a step: its tokens with a target, where tokens are
+ * predicted; else every batch alike. */
+static int64_t weight_of_batch(const run *r, int64_t index)
+{
+    const encoded_dataset *e = &r->data.train;
+    int64_t n, weight = 0;
+    const int64_t *rows = sampler_batch(&r->data.sampler, index, &n);
+    if (e->targets.kind != TARGET_NEXT)
+        return 1;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t t = e->offsets[rows[i]]; t < e->offsets[rows[i] + 1]; t++)
+            weight += e->targets.index[t] != TARGET_IGNORED;
+    return weight;
+}
+
 mts_status train_step(run *r, step_result *result)
 {
     mts_status st = MTS_OK;
@@ -49,6 +64,7 @@ mts_status train_step(run *r, step_result *result)
     const int64_t left = r->steps.batches_per_epoch - first;
     const int64_t count =
         left < o->gradient_accumulation_steps ? left : o->gradient_accumulation_steps;
+    int64_t all = 0; /* of the batches' weights */
     clip_result clip;
     *result = (step_result){0};
     if (in_epoch == 0 || r->data.sampler_stale)
@@ -56,13 +72,16 @@ mts_status train_step(run *r, step_result *result)
     r->data.sampler_stale = false;
     draw_rank(r);
     network_watch_formats(net, run_logs_step(r, r->state.global_step + 1));
+    for (int64_t i = 0; i < count; i++)
+        all += weight_of_batch(r, first + i);
     for (int64_t i = 0; i < count; i++) {
         int64_t n;
         double loss;
+        const int64_t weight = weight_of_batch(r, first + i);
         const int64_t *rows = sampler_batch(&r->data.sampler, first + i, &n);
         batch_fill(&r->data.batch, &r->data.train, rows, n);
-        MTS_TRY(micro_step(r, i > 0, 1.0f / (float)count, &loss));
-        result->loss += loss / (double)count;
+        MTS_TRY(micro_step(r, i > 0, (float)weight / (float)all, &loss));
+        result->loss += loss * (double)weight / (double)all;
         result->tokens += r->data.batch.total_tokens;
     }
     clip =
