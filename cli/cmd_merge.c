@@ -23,8 +23,7 @@ static int run_merge(cli_args *args)
 
 const cli_command command_merge = {
     .name = "merge",
-    .usage =
-        "merge --model_name_or_path BASE --adapter_name_or_path DIR --output_dir OUT [options]",
+    .usage = "merge --model_name_or_path BASE --adapter_name_or_path DIR --output_dir OUT [...]",
     .summary = "write a model with an adapter in its weights",
     .about = "Adds the adapter in the folder DIR, or its first --rank ranks, to the weights of the "
              "model BASE,\n"

@@ -189,9 +189,9 @@ typedef struct mts_options {
                                          evaluation and prediction use it; NULL: none */
     const char *dylora_update; /* the ranks that a step of dylora trains, having drawn b: all | last
                                   (of 1 to b, or those that the next smaller of `ranks` lacks) */
-    int64_t
-        rank; /* evaluation, prediction, export and merge use the first so many ranks of the adapter, scaled by
-                     alpha / rank, or alpha / sqrt(rank) where it has use_rslora; 0: all */
+    /* evaluation, prediction, export and merge use the first so many ranks of the adapter, scaled
+     * by alpha / rank, or alpha / sqrt(rank) where it has use_rslora; 0: all */
+    int64_t rank;
     const char *ranks; /* of dylora: those that are drawn from, "1..8" or "1,2,4,8", rising, up to
                           lora_r; NULL: 1 to lora_r */
     const char *rank_weighting; /* of dylora: sample: a step draws one | matryoshka: a step trains
@@ -335,7 +335,7 @@ MTS_NODISCARD MTS_API mts_status mts_eval(mts_ctx *ctx, const mts_options *optio
 /* ------------------------------------------------------------------- what adapters become ---- */
 
 /*
- * Write the adapter in adapter_name_or_path, or its first `rank` ranks with a scale of alpha / rank,
+ * Write the adapter in adapter_name_or_path, or its first `rank` ranks scaled by alpha / rank,
  * to output_dir: a folder that PEFT opens (a new one, or an empty one that is there), or, as format
  * says, a GGUF file for llama.cpp: adapter_model.gguf in such a folder, or output_dir itself, a new
  * file, if that ends in ".gguf".  The order of rows in it depends on the base model: that is

@@ -241,7 +241,8 @@ mts_status json_util_require(mts_ctx *ctx, const char *file, const json_t *objec
 {
     if (present(object, key) != NULL)
         return MTS_OK;
-    return status_set(ctx, MTS_ERR_BAD_FILE, "%s: %s: expected, but absent", file, key);
+    return status_set(ctx, MTS_ERR_BAD_FILE, "%s%s%s: expected, but absent",
+                      file == NULL ? "" : file, file == NULL ? "" : ": ", key);
 }
 
 /* ------------------------------------------------------------------------------ writing ---- */

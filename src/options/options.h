@@ -120,8 +120,9 @@ int64_t options_precision_bits(const mts_options *options);
 /*
  * Put the options with this mark into object, each under its name: those for integers only where
  * the precision is one, those for outliers where these are told apart, those for adapters where one
- * is trained, those for question answering only if answers, those marked so only if not auto.  A number of steps is an
- * integer where it is one; a string that is not given is left out.  MTS_ERR_MEMORY.
+ * is trained, those for question answering only if answers, those marked so only if not auto.  A
+ * number of steps is an integer where it is one; a string that is not given is left out.
+ * MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status options_put_json(mts_ctx *ctx, const mts_options *options,
                                           option_mark mark, bool answers, json_t *object);

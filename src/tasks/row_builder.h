@@ -25,7 +25,8 @@ void row_builder_deinit(row_builder *b);
 
 /*
  * One row of the first max_length of ids[n]; those with learned[i] (NULL: all), but the first, are
- * to be predicted.  A row of which nothing is then learned is left out and counted.  MTS_ERR_MEMORY.
+ * to be predicted.  A row of which nothing is then learned is left out and counted.
+ * MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status row_builder_add(row_builder *b, const int32_t *ids, const bool *learned,
                                          int64_t n);

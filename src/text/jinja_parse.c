@@ -407,7 +407,7 @@ cleanup:
     return st;
 }
 
-/* All nesting of expressions goes through here, or through a chain of nodes that end_node counts. */
+/* All nesting of expressions goes through here, or through a chain that end_node counts. */
 static mts_status parse_unary(jinja_source *s, bool filters, jinja_node **out)
 {
     if (s->depth >= JINJA_DEPTH)

@@ -60,7 +60,7 @@ MTS_NODISCARD mts_status tokenizer_set_lower_case(mts_ctx *ctx, tokenizer *tok, 
 MTS_NODISCARD mts_status tokenizer_encode(mts_ctx *ctx, const tokenizer *tok, const char *text_a,
                                           const char *text_b, int64_t max_length,
                                           mts_encoding *out);
-/* The same of one text, all of it, without special tokens around it: those in the text are found. */
+/* The same of one text, without special tokens around it: those in the text are found. */
 MTS_NODISCARD mts_status tokenizer_encode_plain(mts_ctx *ctx, const tokenizer *tok,
                                                 const char *text, mts_encoding *out);
 /* Free the arrays (one allocation) and clear the struct; NULL and {0} are allowed. */

@@ -348,7 +348,7 @@ static void gguf_files(void **state)
     assert_false(file_exists(folder_at("y.gguf")));
 }
 
-/* The order in its GGUF file of the B of an adapter of rank 1, of one module, which is 0, 1, 2, ... */
+/* The order in its GGUF file of the B of an adapter of rank 1, of one module: 0, 1, 2, ... */
 static void assert_order(const char *config, const char *module, const char *tensor, int64_t n,
                          const int *wanted)
 {

@@ -235,7 +235,7 @@ refused 1 "adapter_config.json" eval "$base" --validation_file "$work/dev.jsonl"
     --adapter_name_or_path "$work/full"
 refused 1 "nowhere/adapter_config.json" train "${bad[@]}" --adapter_name_or_path "$work/nowhere"
 printf '{"sentence": "x"}\n' >"$work/columns.jsonl"
-refused 1 "expected columns prompt and completion" train "${bad[@]}" \
+refused 1 "expected columns messages; prompt and completion" train "${bad[@]}" \
     --train_file "$work/columns.jsonl"
 cp -r "$work/lora" "$work/other"
 sed -i 's/"r": 4/"r": 2/' "$work/other/adapter_config.json"

@@ -329,7 +329,8 @@ static void bad_files(void **state)
     const language_reading how = {.end = END, .max_samples = -1, .completion_only = -1};
     (void)state;
     refuse("a.jsonl", "{\"sentence\": \"x\", \"label\": 1}\n",
-           "expected columns messages; prompt and completion; instruction, input and output; question and "
+           "expected columns messages; prompt and completion; instruction, input and output; "
+           "question and "
            "answer; or text; the first found is \"sentence\"");
     refuse("a.csv", "prompt,answer\n1,2\n", "the first found is \"prompt\"");
     refuse("a.jsonl", "{\"question\": \"x\"}\n", "the first found is \"question\"");
@@ -347,11 +348,11 @@ static void bad_files(void **state)
     assert_fails(language_rows_read(&ctx, folder_at("a.txt"), &how, &r, &e), MTS_ERR_BAD_FILE,
                  "expected text, found a NUL byte");
     encoded_dataset_deinit(&e);
-    assert_fails(language_rows_read(&ctx, folder_at("none.txt"), &how, &r, &e),
-                 MTS_ERR_NOT_FOUND, "none.txt");
+    assert_fails(language_rows_read(&ctx, folder_at("none.txt"), &how, &r, &e), MTS_ERR_NOT_FOUND,
+                 "none.txt");
     encoded_dataset_deinit(&e);
-    assert_fails(language_rows_read(&ctx, folder_at("none.jsonl"), &how, &r, &e),
-                 MTS_ERR_NOT_FOUND, "none.jsonl");
+    assert_fails(language_rows_read(&ctx, folder_at("none.jsonl"), &how, &r, &e), MTS_ERR_NOT_FOUND,
+                 "none.jsonl");
     encoded_dataset_deinit(&e);
 }
 
@@ -384,8 +385,8 @@ static void stopped(void **state)
     for (int i = 0; i < 100; i++)
         n += (size_t)snprintf(content + n, sizeof content - n, "{\"text\": \"x\"}\n");
     folder_put_text("a.jsonl", content);
-    assert_fails(language_rows_read(&ctx, folder_at("a.jsonl"), &how, &r, &e),
-                 MTS_ERR_INTERRUPTED, "64 of 100 rows");
+    assert_fails(language_rows_read(&ctx, folder_at("a.jsonl"), &how, &r, &e), MTS_ERR_INTERRUPTED,
+                 "64 of 100 rows");
     assert_int_equal(total, 100);
     encoded_dataset_deinit(&e);
 }
