@@ -209,6 +209,9 @@ typedef struct mts_options {
     int64_t assistant_only_loss;    /* of dialogues learn what the assistant says: 1, 0, or -1: 0 */
     int64_t completion_only_loss;   /* learn completions, not prompts: 1, 0, or -1: where there are
                                        completions */
+    const char *base_bits;          /* of the linear layers of a model beside an adapter: 16: as the
+                                       file has them | 4: NF4 with double quantisation, unpacked
+                                       panel by panel in every product; NULL: 16 */
     const char *chat_template_path; /* a Jinja template, or a folder with chat_template.jinja, in
                                        place of the model's; NULL: the model's */
 } mts_options;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "layers/arithmetic.h"
+#include "tensor/stored_nf4.h"
 
 /* ----------------------------------------------------------------------------- a batch ------- */
 
@@ -161,6 +162,11 @@ static void measure(network *net, network_plan *plan)
     arena_measure(&packed);
     *plan = (network_plan){.parameters =
                                (size_t)param_list_memory_elements(&net->params) * sizeof(float)};
+    for (int64_t i = 0; i < net->params.count; i++) {
+        const param *p = net->params.items[i];
+        if (net->options.frozen_nf4 && p->quantised && p->storage != PARAM_IN_MEMORY)
+            plan->parameters += stored_nf4_bytes(p->rows, p->cols);
+    }
     net->body->class->bind(net->body, &dry, &packed);
     net->head->class->bind(net->head, &dry, &packed);
     plan->packed_weights = packed.peak;

@@ -111,6 +111,9 @@ int64_t options_usual_length(const mts_options *options);
 /* Whether a training run ends with an evaluation of the final model: do_eval, its auto resolved. */
 bool options_wants_final_eval(const mts_options *options);
 
+/* Whether the linear layers of the model beside an adapter are in NF4. */
+bool options_has_4bit_base(const mts_options *o);
+
 /* Whether outliers have bits of their own: --outliers, in an integer precision. */
 bool options_tell_outliers(const mts_options *options);
 

@@ -33,8 +33,8 @@ mts_status task_open(mts_ctx *ctx, const mts_options *o, const char *head, const
     mts_status st = MTS_OK;
     const task_class *class = task_class_of(o, head);
     const char *name = o->packing                      ? "packing"
-                       : o->assistant_only_loss >= 0   ? "assistant_only_loss"
-                       : o->completion_only_loss >= 0  ? "completion_only_loss"
+                       : o->assistant_only_loss > 0    ? "assistant_only_loss"
+                       : o->completion_only_loss > 0   ? "completion_only_loss"
                        : o->chat_template_path != NULL ? "chat_template_path"
                                                        : NULL;
     *out = NULL;

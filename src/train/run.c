@@ -15,6 +15,7 @@
 #include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
 #include "train/output_files.h"
+#include "options/options.h"
 #include "train/settings.h"
 #include "train/train_log.h"
 
@@ -249,6 +250,8 @@ static mts_status prepare_adapter(run *r)
         MTS_TRY(load_adapter_config(r));
     else if (r->training && strcmp(o->method, "full") != 0)
         MTS_TRY(make_adapter_config(r));
+    MTS_CHECK(r->adapter.rank > 0 || !options_has_4bit_base(o), MTS_ERR_ARGUMENT,
+              "--base_bits 4 needs --adapter_name_or_path");
     if (r->adapter.rank == 0 || !r->training)
         return MTS_OK;
     if (o->lora_dropout >= 0)
@@ -295,7 +298,8 @@ static mts_status create_model(run *r, model_config *cfg)
     if (r->adapter.rank > 0)
         options.model.adapter = adapter_folder_options(&r->adapter);
     if (r->adapter.rank > 0)
-        options.frozen = PARAM_STORED;
+        options.frozen = options_has_4bit_base(r->o) ? PARAM_STREAMED : PARAM_STORED;
+    options.frozen_nf4 = options_has_4bit_base(r->o);
     options.model.adapter.weights = r->rank_weights;
     options.model.adapter.dropout = settings_dropout_float(r->adapter.dropout);
     const int64_t vocab = tokenizer_vocab_size(r->tokenizer);

@@ -306,7 +306,7 @@ static void test_queries(void **state)
 
     int count = 0;
     const char *const *names = tokenizer_file_names(&count);
-    assert_int_equal(count, 5);
+    assert_int_equal(count, 6);
     assert_string_equal(names[0], "vocab.txt");
 }
 

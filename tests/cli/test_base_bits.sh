@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# An adapter beside a base in 4 bits (--base_bits 4): it is learned, to the same bytes by every number
+# of threads and family of kernels and after a resumption; eval takes the base as it was trained beside.
+# shellcheck source=tests/cli/expect.sh
+. "$(dirname "$0")/expect.sh"
+export OMP_WAIT_POLICY=passive
+base=$work/base
+"$2/make_tiny_task" --decoder "$base"
+awk 'BEGIN { for (i = 0; i < 64; i++) { a = i % 8; b = int(i / 8)
+    printf "{\"prompt\": \"%d+%d=\", \"completion\": \"%d\"}\n", a, b, a + b } }' >"$work/train.jsonl"
+words=(--model_name_or_path "$base" --train_file "$work/train.jsonl"
+    --validation_file "$work/train.jsonl" --max_seq_length 24 --per_device_train_batch_size 8
+    --learning_rate 1e-2 --logging_steps 1 --method lora --lora_r 4 --lora_alpha 8)
+# loss_of FOLDER: eval_loss of its eval_results.json
+loss_of() {
+    sed -nE 's/^ *"eval_loss": ([0-9.e+-]+),?$/\1/p' "$1/eval_results.json"
+}
+same_adapter() { # A B
+    cmp "$1/adapter_model.safetensors" "$2/adapter_model.safetensors" ||
+        fail "$2: another adapter than $1"
+}
+
+run 0 train "${words[@]}" --max_steps 24 --base_bits 4 --num_threads 2 --output_dir "$work/four"
+run 0 train "${words[@]}" --max_steps 24 --num_threads 2 --output_dir "$work/plain"
+! cmp -s "$work/four/adapter_model.safetensors" "$work/plain/adapter_model.safetensors" ||
+    fail "the base was not quantised"
+first=$(grep -o '"loss": [0-9.e-]*' "$work/four/metrics.jsonl" | head -n 1 | cut -d' ' -f2)
+last=$(grep -o '"loss": [0-9.e-]*' "$work/four/metrics.jsonl" | tail -n 1 | cut -d' ' -f2)
+awk -v a="$first" -v b="$last" 'BEGIN { exit !(b < 0.7 * a) }' || fail "loss from $first to $last"
+
+run 0 train "${words[@]}" --max_steps 24 --base_bits 4 --num_threads 1 --output_dir "$work/one"
+same_adapter "$work/four" "$work/one"
+for family in ref avx2; do
+    MANTISSA_KERNEL=$family "$mantissa" train "${words[@]}" --max_steps 24 --base_bits 4 \
+        --num_threads 3 --output_dir "$work/$family" >"$work/out" 2>"$work/err" ||
+        { grep -q "not possible here" "$work/err" && continue || fail "$family: $(cat "$work/err")"; }
+    same_adapter "$work/four" "$work/$family"
+done
+run 0 train "${words[@]}" --max_steps 24 --base_bits 4 --save_steps 12 --output_dir "$work/whole"
+cp -r "$work/whole" "$work/resumed"
+rm -rf "$work/resumed/checkpoint-24" "$work/resumed/adapter_model.safetensors"
+run 0 train "${words[@]}" --max_steps 24 --base_bits 4 --save_steps 12 \
+    --resume_from_checkpoint last --output_dir "$work/resumed"
+same_adapter "$work/four" "$work/resumed"
+
+# eval: as trained; another base where that is asked for.
+eval_four() { # OUT OPTIONS...
+    run 0 eval --model_name_or_path "$base" --validation_file "$work/train.jsonl" \
+        --adapter_name_or_path "$work/four" --output_dir "$@"
+}
+eval_four "$work/e4"
+[ "$(loss_of "$work/e4")" = "$(loss_of "$work/four")" ] || fail "eval is not train's"
+eval_four "$work/e16" --base_bits 16
+[ "$(loss_of "$work/e16")" != "$(loss_of "$work/four")" ] || fail "--base_bits 16 is not obeyed"
+
+refused() {
+    local status=$1 text=$2
+    shift 2
+    rm -rf "$work/none"
+    run "$status" "$@"
+    [ "$(grep -c 'mantissa: error: ' "$work/err")" -eq 1 ] || fail "mantissa $*: not one error"
+    [ "$(tail -n 1 "$work/err" | grep -cF -e "$text")" -eq 1 ] ||
+        fail "mantissa $*: '$text' is not in the last line"
+    [ ! -s "$work/out" ] || fail "mantissa $*: printed something on standard output"
+    [ ! -e "$work/none/adapter_model.safetensors" ] || fail "mantissa $*: wrote an adapter"
+}
+refused 2 "--base_bits needs --method lora or dylora" train --model_name_or_path "$base" \
+    --train_file "$work/train.jsonl" --base_bits 4 --output_dir "$work/none"
+refused 2 "--base_bits 4 needs --exponent_group row" train "${words[@]}" --base_bits 4 \
+    --exponent_group tensor --output_dir "$work/none"
+refused 2 "--base_bits 4 needs --adapter_name_or_path" eval --model_name_or_path "$base" \
+    --validation_file "$work/train.jsonl" --base_bits 4
+refused 2 "base_bits" train "${words[@]}" --base_bits 5 --output_dir "$work/none"
