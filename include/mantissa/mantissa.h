@@ -349,9 +349,10 @@ MTS_NODISCARD MTS_API mts_status mts_export(mts_ctx *ctx, const mts_options *opt
 
 /*
  * Write the model model_name_or_path, a folder or a GGUF file, with the adapter (as above) added to
- * its weights, and a head that was trained with it in the place of its own, as a folder that transformers opens: config.json, the tokenizer's files, the weights
- * in the type `dtype`, in files of max_shard_size.  Memory does not grow with the model.  callbacks
- * (may be NULL) hears how far it came; MTS_ERR_INTERRUPTED if it says so: nothing was written.
+ * its weights, as a folder that transformers opens: config.json, the tokenizer's files, the weights
+ * in the type `dtype`, in files of max_shard_size.  A head that was trained with the adapter takes
+ * the place of the model's.  Memory does not grow with the model.  callbacks (may be NULL) hears
+ * how far it came; MTS_ERR_INTERRUPTED if it says so: nothing was written.
  * MTS_ERR_BAD_FILE: also an adapter of another model; otherwise as above.
  */
 MTS_NODISCARD MTS_API mts_status mts_merge(mts_ctx *ctx, const mts_options *options,
