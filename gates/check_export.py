@@ -8,15 +8,19 @@ MANTISSA  the command, default: $MANTISSA_BUILD/mantissa
 The models are the tiny ones of check_decoder.py and check_gguf_model.py, the adapters random ones
 that PEFT wrote, of rank 8.
 
-  ranks   `export --rank` 1, 4, 8: PEFT opens the folder with the logits of W + alpha / b B A, to 1e-4,
-          and with the loss that `eval --rank b` gives for each row, to 1e-5; rsLoRA as a whole
+  ranks   `export --rank` 1, 4, 8: PEFT opens the folder with the logits of W + alpha / b B A (of
+          rsLoRA alpha / sqrt(b)), to 1e-4, and with the loss that `eval --rank b` gives for each
+          row, to 1e-5
   merge   `merge`: transformers opens the folder with PEFT's logits, to 1e-4; bfloat16 and float16
           are the rounded float32, to the bit; a base in bfloat16 stays one; shards hold the same
           bytes; AutoTokenizer gives the same ids; of a base in a GGUF file the same bits
   gguf    `export --format gguf`: keys, names, shapes and values as convert_lora_to_gguf.py of
           llama.cpp has them, rows of q and k reordered; added to the weights of a GGUF file of the
           base as llama.cpp does, it gives the weights that `merge` gives, to 1e-6; Falcon's
-          query_key_value in both its forms
+          query_key_value in all its forms
+  heads   adapters of a BERT with outputs of their own: export and merge give the logits of PEFT and
+          of `predict --rank b`, to 1e-4; outputs that the base does not have, as Mantissa trains
+          them, become the merged model's
 Exit status 1 if anything differs by more, 77 if the command is not given.
 
 Needs gguf, numpy, peft, safetensors, tokenizers, torch and transformers.
@@ -35,13 +39,14 @@ import numpy as np
 import peft
 import torch
 import transformers
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import (AutoModelForCausalLM, AutoTokenizer, FalconConfig, FalconForCausalLM,
+from transformers import (AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer,
                           PreTrainedTokenizerFast)
 
 import check_gguf_model as tiny_gguf
-from check_decoder import (EVAL_TOLERANCE, LENGTH, Checks, Mantissa, Model, encode, logits_of,
+import check_encoder_adapters as encoders
+from check_decoder import (EVAL_TOLERANCE, KINDS, LENGTH, Checks, Mantissa, Model, encode, logits_of,
                            make_adapter, open_adapter, open_model, read_texts, torch_eval,
                            write_jsonl)
 
@@ -109,11 +114,10 @@ def check_ranks(checks, mantissa, m, work, adapter, ranks):
         check_near(checks, "logits", found, wanted)
         base = logits_of(open_model(m.folder)[0], m.train_rows)
         checks.check(np.abs(found - base).max() > 100 * LOGIT_TOLERANCE, "the adapter matters")
-        of_part = ("--rank", b) if not config["use_rslora"] else ()
         for i in range(ROWS):
             row = write_jsonl(work / "row.jsonl", [m.forms["text"][i]])
             whole, _ = mantissa.eval(m.folder, row, "fp32", "--adapter_name_or_path", adapter,
-                                     *of_part)
+                                     "--rank", b)
             rows = encode(m.tokenizer, [m.forms["text"][i]], LENGTH)
             checks.near(f"loss of row {i}, eval of the adapter", whole, torch_eval(model, rows)[0],
                         EVAL_TOLERANCE)
@@ -190,7 +194,9 @@ def rows_of_falcon(name, b, config):
 
 
 ORDERS = {"llama": ("llama", rows_of_llama), "mistral": ("llama", rows_of_llama),
-          "qwen2": ("qwen2", lambda name, b, config: b), "falcon": ("falcon", rows_of_falcon)}
+          "falcon": ("falcon", rows_of_falcon),
+          **{kind: (arch, lambda name, b, config: b) for kind, arch in
+             (("qwen2", "qwen2"), ("qwen3", "qwen3"), ("gemma3_text", "gemma3"))}}
 
 
 def read_gguf(path):
@@ -291,47 +297,70 @@ def check_gguf_base(checks, mantissa, work, name):
                  f"difference to the merged ones {max(errors):.2e} (at most {SUM_TOLERANCE:g})")
 
 
-def check_falcon(checks, mantissa, work, name, **more):
-    print(f"\nFalcon, {name}")
-    folder, adapter = work / f"falcon {name}", work / f"falcon adapter {name}"
-    config = FalconConfig(vocab_size=64, hidden_size=48, num_hidden_layers=2,
-                          num_attention_heads=6, **more)
-    FalconForCausalLM(config).save_pretrained(folder)
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(folder), LoraConfig(
-        task_type="CAUSAL_LM", r=4, lora_alpha=6, target_modules="all-linear"))
-    with torch.no_grad():
-        for parameter_name, p in model.named_parameters():
-            if "lora_B" in parameter_name:
-                p.copy_(torch.randn(p.shape))
-    model.save_pretrained(adapter)
-    out = mantissa.export(adapter, work / f"falcon {name}.gguf", "--rank", 3,
-                          "--model_name_or_path", folder)
-    check_gguf(checks, out, adapter, 3, config)
+# ------------------------------------------------------------------------------------- heads
+
+def logits_of_texts(folder, case):
+    model, told = AutoModelForSequenceClassification.from_pretrained(
+        folder, output_loading_info=True, dtype=torch.float32, attn_implementation="eager")
+    assert not told["missing_keys"], told
+    return model, encoders.torch_logits(model.eval(), case.tokenizer, case.texts)
+
+
+def check_heads(checks, mantissa, work):
+    predict = encoders.Mantissa(mantissa.program)
+    case = encoders.Case(encoders.Checks(), predict, work, "classes")
+    adapter = case.make_adapter("peft", r=8, lora_alpha=12, target_modules=["query", "dense"],
+                                modules_to_save=None)
+    for rank in (3, 8):
+        print(f"\nBERT with outputs of its own: {rank} ranks")
+        out = mantissa.export(adapter, work / f"bert {rank}", "--rank", rank)
+        wanted = encoders.torch_logits(case.open_adapter(out), case.tokenizer, case.texts)
+        check_near(checks, "predict", predict.logits(case.model, adapter, case.file, "--rank", rank),
+                   wanted)
+        merged = mantissa.merge(case.model, adapter, work / f"bert merged {rank}", "--rank", rank)
+        check_near(checks, "merged", logits_of_texts(merged, case)[1], wanted)
+    checks.failed += case.checks.failed
+
+    print("\nBERT with outputs that the base does not have")
+    rows = encoders.write_rows(work, "two", case.texts, ["yes" if len(text) % 2 else "no"
+                                                         for text in case.texts])
+    trained = work / "two labels"
+    predict.train(case.model, rows, trained, "--precision", "fp32", "--method", "lora", "--lora_r",
+                  4)
+    merged = mantissa.merge(case.model, trained, work / "two merged", "--dtype", "float32")
+    model, found = logits_of_texts(merged, case)
+    check_near(checks, "merged", found, predict.logits(case.model, trained, rows))
+    checks.check(sorted(model.config.id2label.values()) == ["no", "yes"],
+                 f"labels {model.config.id2label}")
+    other = case.make_adapter("five", labels=5, r=4, target_modules=["query"])
+    done = subprocess.run([mantissa.program, "merge", case.model, "--adapter_name_or_path", other,
+                           "--output_dir", work / "none"], capture_output=True, text=True,
+                          check=False)
+    checks.check(done.returncode == 1 and "has none of this shape" in done.stderr,
+                 f"PEFT's folder of five labels is refused: {done.stderr.strip()[-120:]}")
 
 
 # --------------------------------------------------------------------------------------- all
 
 def check_all(checks, mantissa, work):
     texts = read_texts()
-    for kind in ("llama", "tied", "qwen2", "mistral"):
+    for kind in KINDS:
         m = Model(kind, work, texts)
         adapter, root = work / f"{kind} adapter", work / f"{kind} root adapter"
         make_adapter(m, adapter, r=8, lora_alpha=12, target_modules="all-linear")
-        make_adapter(m, root, r=4, lora_alpha=8, use_rslora=True,
-                     target_modules=["q_proj", "k_proj", "down_proj"])
+        targets = ["query_key_value"] if "falcon" in kind else ["q_proj", "k_proj", "down_proj"]
+        make_adapter(m, root, r=4, lora_alpha=8, use_rslora=True, target_modules=targets)
         if kind in ("llama", "qwen2"):
             check_ranks(checks, mantissa, m, work, adapter, (1, 4, 8))
-            check_ranks(checks, mantissa, m, work, root, (4,))
+            check_ranks(checks, mantissa, m, work, root, (2, 4))
         for rank in (0, 3) if kind == "llama" else (5,):
             check_merge(checks, mantissa, m, work, adapter, rank)
-        check_merge(checks, mantissa, m, work, root, 0)
+        check_merge(checks, mantissa, m, work, root, 3)
         check_gguf_export(checks, mantissa, m, work, adapter, (1, 8))
-        check_gguf_export(checks, mantissa, m, work, root, (4,))
+        check_gguf_export(checks, mantissa, m, work, root, (2, 4))
     for name in ("wide heads", "llama3", "qwen2"):
         check_gguf_base(checks, mantissa, work, name)
-    check_falcon(checks, mantissa, work, "groups", num_kv_heads=2, new_decoder_architecture=True)
-    check_falcon(checks, mantissa, work, "one head of keys", multi_query=True,
-                 new_decoder_architecture=False)
+    check_heads(checks, mantissa, work)
 
 
 def main():

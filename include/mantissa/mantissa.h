@@ -338,23 +338,24 @@ MTS_NODISCARD MTS_API mts_status mts_eval(mts_ctx *ctx, const mts_options *optio
 /* ------------------------------------------------------------------- what adapters become ---- */
 
 /*
- * Write the adapter in adapter_name_or_path, or its first `rank` ranks scaled by alpha / rank,
- * to output_dir: a folder that PEFT opens (a new one, or an empty one that is there), or, as format
+ * Write the adapter in adapter_name_or_path, or its first `rank` ranks, to output_dir:
+ * a folder that PEFT opens (a new one, or an empty one that is there), or, as format
  * says, a GGUF file for llama.cpp: adapter_model.gguf in such a folder, or output_dir itself, a new
  * file, if that ends in ".gguf".  The order of rows in it depends on the base model: that is
  * model_name_or_path; else as mantissa_config.json beside the adapter says; else the model that
  * the adapter names.  What appears is complete, or nothing does.
  * MTS_ERR_ARGUMENT: options, ranks that it does not have, an output_dir that holds something;
- * MTS_ERR_UNSUPPORTED: a part of the ranks of rsLoRA; in GGUF files an architecture, a layer or
- * parameters that they have no name for; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE, _MEMORY.
+ * MTS_ERR_UNSUPPORTED: in GGUF files an architecture, a layer or parameters that they have no name
+ * for; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE, _MEMORY.
  */
 MTS_NODISCARD MTS_API mts_status mts_export(mts_ctx *ctx, const mts_options *options);
 
 /*
  * Write the model model_name_or_path, a folder or a GGUF file, with the adapter (as above) added to
  * its weights, as a folder that transformers opens: config.json, the tokenizer's files, the weights
- * in the type `dtype`, in files of max_shard_size.  Memory does not grow with the model.  callbacks
- * (may be NULL) hears how far it came; MTS_ERR_INTERRUPTED if it says so: nothing was written.
+ * in the type `dtype`, in files of max_shard_size.  A head that was trained with the adapter takes
+ * the place of the model's.  Memory does not grow with the model.  callbacks (may be NULL) hears
+ * how far it came; MTS_ERR_INTERRUPTED if it says so: nothing was written.
  * MTS_ERR_BAD_FILE: also an adapter of another model; otherwise as above.
  */
 MTS_NODISCARD MTS_API mts_status mts_merge(mts_ctx *ctx, const mts_options *options,

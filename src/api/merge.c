@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "io/gguf_model.h"
 #include "network/merge_weights.h"
+#include "network/network_io.h"
 #include "options/options.h"
 #include "train/model_tokenizer.h"
 
@@ -43,10 +44,41 @@ cleanup:
     return st;
 }
 
-/* Configuration and tokenizer of a folder; *prefix (constant): of its architecture's names. */
-static mts_status write_of_folder(mts_ctx *ctx, const char *base, const char *dtype,
-                                  const output_folder *f, const char **prefix)
+/* *json: of an adapter with a head of its own what lies beside it and describes the model with that
+ * head, if there is such a file; in the type of the base. */
+static mts_status take_new_head(mts_ctx *ctx, const char *adapter, json_t **json, bool *found)
 {
+    static const char *const keys[] = {"dtype", "torch_dtype"};
+    mts_status st = MTS_OK;
+    char *file = NULL;
+    json_t *other = NULL;
+    *found = false;
+    MTS_TRY(path_join(ctx, &file, adapter, NETWORK_ADAPTER_CONFIG));
+    if (!file_exists(file))
+        goto cleanup;
+    MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &other));
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *type = json_object_get(*json, keys[i]);
+        if (type != NULL)
+            MTS_TRY(json_util_set(ctx, other, keys[i], json_incref(type)));
+        else
+            json_object_del(other, keys[i]);
+    }
+    json_decref(*json);
+    *json = other;
+    other = NULL;
+    *found = true;
+cleanup:
+    json_decref(other);
+    mem_free(file);
+    return st;
+}
+
+/* Configuration and tokenizer of a folder; the request's prefix (constant) and new_head. */
+static mts_status write_of_folder(mts_ctx *ctx, const mts_options *o, const char *dtype,
+                                  const output_folder *f, merge_request *request)
+{
+    const char *base = o->model_name_or_path;
     mts_status st = MTS_OK;
     char *file = NULL;
     const char *type = "";
@@ -56,10 +88,12 @@ static mts_status write_of_folder(mts_ctx *ctx, const char *base, const char *dt
     MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
     MTS_TRY(json_util_string(ctx, file, json, "model_type", &type));
     class = model_class_find(type);
-    *prefix = class != NULL ? class->prefix : "";
+    request->prefix = class != NULL ? class->prefix : "";
     MTS_CHECK(json_object_get(json, "quantization_config") == NULL, MTS_ERR_UNSUPPORTED,
               "%s: quantization_config: an adapter is merged into weights that are not quantized",
               file);
+    if (request->adapter->saved_count > 0)
+        MTS_TRY(take_new_head(ctx, o->adapter_name_or_path, &json, &request->new_head));
     MTS_TRY(write_config(ctx, json, dtype, f->temporary));
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         MTS_TRY(output_folder_copy(ctx, f, base, others[i]));
@@ -102,9 +136,10 @@ static mts_status write_folder(mts_ctx *ctx, const mts_options *o, const mts_cal
                                const peft_adapter *adapter, const output_folder *f)
 {
     mts_status st = MTS_OK;
-    const char *dtype = strcmp(o->dtype, "auto") == 0 ? NULL : o->dtype, *prefix = "";
+    const char *dtype = strcmp(o->dtype, "auto") == 0 ? NULL : o->dtype;
     char *file = NULL;
     merge_request request = {.base = o->model_name_or_path,
+                             .prefix = "",
                              .adapter = adapter,
                              .as_base = dtype == NULL,
                              .dtype = st_type(o->dtype),
@@ -115,8 +150,7 @@ static mts_status write_folder(mts_ctx *ctx, const mts_options *o, const mts_cal
     if (file != NULL)
         MTS_TRY(write_of_gguf(ctx, file, dtype, f));
     else
-        MTS_TRY(write_of_folder(ctx, o->model_name_or_path, dtype, f, &prefix));
-    request.prefix = prefix;
+        MTS_TRY(write_of_folder(ctx, o, dtype, f, &request));
     MTS_TRY(merge_weights(ctx, &request));
 cleanup:
     mem_free(file);

@@ -32,7 +32,7 @@ typedef struct family {
 static const family families[] = {
     {"llama", "llama", ORDER_PAIRS},    {"mistral", "llama", ORDER_PAIRS},
     {"qwen2", "qwen2", ORDER_SAME},     {"qwen3", "qwen3", ORDER_SAME},
-    {"falcon", "falcon", ORDER_GROUPS},
+    {"falcon", "falcon", ORDER_GROUPS}, {"gemma3_text", "gemma3", ORDER_SAME},
 };
 
 typedef struct base_model {

@@ -98,10 +98,6 @@ static mts_status use_ranks(mts_ctx *ctx, const char *dir, int64_t rank, peft_ad
     MTS_CHECK(rank <= out->stored_ranks, MTS_ERR_ARGUMENT,
               "option --rank: %s has %" PRId64 " ranks, found %" PRId64, dir, out->stored_ranks,
               rank);
-    MTS_CHECK(rank == 0 || rank == out->stored_ranks || !out->config.rslora, MTS_ERR_UNSUPPORTED,
-              "%s: use_rslora: a part of the ranks is scaled by alpha / rank, this adapter is "
-              "scaled by alpha / sqrt(rank)",
-              dir);
     if (rank > 0)
         out->config.rank = rank;
 cleanup:

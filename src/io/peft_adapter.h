@@ -3,7 +3,7 @@
  * out of it as another adapter or into a model's weights.
  *
  *   W + s B A     A [ranks][in], B [out][ranks]: the first ranks of the file's; s: peft_scale of
- *                 `config`, whose rank is that number (of DyLoRA alpha / ranks, [Valipour2023])
+ *                 `config`, whose rank is that number: alpha / ranks, of rsLoRA alpha / sqrt(ranks)
  *
  * Path: mts_export -> peft_adapter_save, gguf_adapter_save; mts_merge -> network/merge_weights.c.
  */
@@ -34,8 +34,7 @@ typedef struct peft_adapter {
 /*
  * Open the adapter in dir; rank: how many of its ranks are in use, 0: all.  In every case give *out
  * to peft_adapter_close.  The errors of peft_config_load and safetensors_open_file;
- * MTS_ERR_ARGUMENT: it does not have so many ranks; MTS_ERR_UNSUPPORTED: a part of the ranks of
- * rsLoRA, which no training made good by themselves; MTS_ERR_BAD_FILE: tensors that are no pairs of
+ * MTS_ERR_ARGUMENT: it does not have so many ranks; MTS_ERR_BAD_FILE: tensors that are no pairs of
  * A and B of that rank.
  */
 MTS_NODISCARD mts_status peft_adapter_open(mts_ctx *ctx, const char *dir, int64_t rank,

@@ -21,9 +21,11 @@ typedef struct merging merging;
 /* A tensor that is written. */
 typedef struct item {
     merging *m;
-    char *name;                /* owned */
-    weight_tensor base;        /* where its values are, */
-    const st_tensor *saved;    /* or, unless NULL, there: in the adapter's file */
+    char *name;             /* owned */
+    weight_tensor base;     /* where its values are, */
+    const st_tensor *saved; /* or, unless NULL, there: in the adapter's file */
+    int ndim;
+    const int64_t *shape;
     const peft_module *module; /* what is added; NULL: nothing */
     st_dtype dtype;
     bool as_it_is; /* its bytes are copied */
@@ -54,30 +56,45 @@ static bool is_float(st_dtype dtype)
     return dtype == ST_DTYPE_F32 || dtype == ST_DTYPE_F16 || dtype == ST_DTYPE_BF16;
 }
 
+/* Set the type that it is written in, of one stored in that of the base, and its size. */
+static void set_form(item *it, st_dtype stored, int ndim, const int64_t *shape)
+{
+    const merge_request *r = it->m->request;
+    it->dtype = is_float(stored) && !r->as_base ? r->dtype : stored;
+    it->ndim = ndim;
+    it->shape = shape;
+    it->rows = 1;
+    it->cols = ndim > 0 ? shape[ndim - 1] : 1;
+    for (int i = 0; i < ndim - 1; i++)
+        it->rows *= shape[i]; /* which fits, as the file's reader has checked */
+    it->bytes = (uint64_t)(it->rows * it->cols) * safetensors_dtype_size(it->dtype);
+}
+
 /* Append the tensor t of the base. */
 static mts_status add_item(merging *m, const char *name, const weight_tensor *t)
 {
-    const merge_request *r = m->request;
-    item *new = &m->items[m->count];
-    const st_tensor *st = in_folder(m, t);
-    const st_dtype stored = st != NULL ? st->dtype : ST_DTYPE_F32;
-    const bool converted = is_float(stored) && !r->as_base;
-    *new = (item){.m = m, .base = *t, .dtype = converted ? r->dtype : stored};
-    new->as_it_is = st != NULL &&new->dtype == stored;
-    new->rows = 1;
-    new->cols = t->ndim > 0 ? t->shape[t->ndim - 1] : 1;
-    for (int i = 0; i < t->ndim - 1; i++)
-        new->rows *= t->shape[i]; /* which fits, as the file's reader has checked */
-    new->bytes = (uint64_t)(new->rows *new->cols) * safetensors_dtype_size(new->dtype);
+    item *it = &m->items[m->count];
+    const st_tensor *stored = in_folder(m, t);
+    const st_dtype dtype = stored != NULL ? stored->dtype : ST_DTYPE_F32;
+    *it = (item){.m = m, .base = *t};
+    set_form(it, dtype, t->ndim, t->shape);
+    it->as_it_is = stored != NULL && it->dtype == dtype;
     m->count++;
-    return mem_strdup(m->ctx, &new->name, name);
+    return mem_strdup(m->ctx, &it->name, name);
+}
+
+/* Room for so many tensors of the base, and what the adapter has beside them. */
+static mts_status make_room(merging *m, size_t count)
+{
+    return mem_calloc(m->ctx, &m->items, count + m->request->adapter->saved_count, sizeof *m->items,
+                      "list of tensors");
 }
 
 static mts_status list_folder(merging *m)
 {
     mts_status st = MTS_OK;
     const size_t count = weight_file_count(&m->file);
-    MTS_TRY(mem_calloc(m->ctx, &m->items, count, sizeof *m->items, "list of tensors"));
+    MTS_TRY(make_room(m, count));
     for (size_t i = 0; i < count; i++) {
         const weight_tensor t = weight_file_at(&m->file, i);
         MTS_TRY(add_item(m, t.name, &t));
@@ -96,7 +113,7 @@ static mts_status list_gguf(merging *m)
     const char *prefix;
     MTS_TRY(model_load_config(ctx, m->request->base, &cfg));
     MTS_TRY(network_declare(ctx, &cfg, head_class_find("next token"), &params, &prefix));
-    MTS_TRY(mem_calloc(ctx, &m->items, (size_t)params.count, sizeof *m->items, "list of tensors"));
+    MTS_TRY(make_room(m, (size_t)params.count));
     for (int64_t i = 0; i < params.count; i++) {
         const param *p = params.items[i];
         weight_tensor t;
@@ -122,7 +139,7 @@ static item *find_item(const merging *m, const char *name)
     if (!weight_file_find(&m->file, name, m->request->prefix, &t))
         return NULL;
     for (int64_t i = 0; i < m->count; i++)
-        if (m->items[i].base.index == t.index)
+        if (m->items[i].base.name != NULL && m->items[i].base.index == t.index)
             return &m->items[i];
     return NULL;
 }
@@ -141,7 +158,7 @@ static mts_status attach(merging *m, const peft_module *module)
     MTS_CHECK(found != NULL, MTS_ERR_BAD_FILE,
               "%s: module %.200s is not in %s: an adapter of another base", a->path, module->name,
               m->request->base);
-    MTS_CHECK(found->base.ndim == 2 && found->rows == module->out && found->cols == module->in,
+    MTS_CHECK(found->ndim == 2 && found->rows == module->out && found->cols == module->in,
               MTS_ERR_BAD_FILE,
               "%s: module %.200s: expected shape [%" PRId64 ", %" PRId64
               "], as %s has, found [%" PRId64 ", %" PRId64 "]: an adapter of another base",
@@ -157,18 +174,30 @@ cleanup:
     return st;
 }
 
-/* A parameter that was trained beside the adapter takes the place of the base's. */
+/* A parameter that was trained beside the adapter takes the place of the base's, or is new. */
 static mts_status replace(merging *m, const st_tensor *saved)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = m->ctx;
-    item *found = find_item(m, saved->name + strlen(PEFT_PREFIX));
-    bool same = found != NULL && found->base.ndim == saved->ndim;
+    const char *name = saved->name + strlen(PEFT_PREFIX);
+    item *found = find_item(m, name);
+    bool same = found != NULL && found->ndim == saved->ndim;
     for (int i = 0; same && i < saved->ndim; i++)
-        same = found->base.shape[i] == saved->shape[i];
-    MTS_CHECK(same, MTS_ERR_BAD_FILE,
-              "%s: tensor %.200s: %s has none of this shape: an adapter of another base",
+        same = found->shape[i] == saved->shape[i];
+    MTS_CHECK(is_float(saved->dtype), MTS_ERR_UNSUPPORTED,
+              "%s: tensor %.200s: expected F32, F16 or BF16, found %s", saved->file, saved->name,
+              safetensors_dtype_name(saved->dtype));
+    MTS_CHECK(same || m->request->new_head, MTS_ERR_BAD_FILE,
+              "%s: tensor %.200s: %s has none of this shape, and no file beside the adapter "
+              "describes a model that has",
               saved->file, saved->name, m->request->base);
+    if (found == NULL) {
+        found = &m->items[m->count];
+        *found = (item){.m = m};
+        MTS_TRY(mem_strdup(ctx, &found->name, name));
+        m->count++;
+    }
+    set_form(found, same ? found->dtype : saved->dtype, saved->ndim, saved->shape);
     found->saved = saved;
     found->as_it_is = false;
 cleanup:
@@ -334,8 +363,8 @@ static mts_status write_shard(merging *m, int64_t shard)
     for (int64_t i = 0; i < m->count; i++) {
         item *it = &m->items[i];
         if (it->shard == shard)
-            MTS_TRY(safetensors_writer_add_stream(w, it->name, it->dtype, it->base.ndim,
-                                                  it->base.shape, write_item, it));
+            MTS_TRY(safetensors_writer_add_stream(w, it->name, it->dtype, it->ndim, it->shape,
+                                                  write_item, it));
     }
     MTS_TRY(safetensors_writer_commit(w));
 cleanup:

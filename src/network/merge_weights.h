@@ -18,11 +18,13 @@
 typedef struct merge_request {
     const char *base; /* folder or GGUF file */
     const peft_adapter *adapter;
-    const char *prefix;             /* of its architecture's names, which a folder may lack */
-    bool as_base;                   /* tensors keep their types; of a GGUF file: float32 */
-    st_dtype dtype;                 /* else F32, F16 or BF16 of all floats */
-    uint64_t shard_bytes;           /* the most of a file's tensors, unless one alone has more */
-    const char *dir;                /* exists, and is empty */
+    const char *prefix;   /* of its architecture's names, which a folder may lack */
+    bool new_head;        /* the adapter's own parameters need not be of the base's shapes: the
+                      configuration that is written is the adapter's */
+    bool as_base;         /* tensors keep their types; of a GGUF file: float32 */
+    st_dtype dtype;       /* else F32, F16 or BF16 of all floats */
+    uint64_t shard_bytes; /* the most of a file's tensors, unless one alone has more */
+    const char *dir;      /* exists, and is empty */
     const mts_callbacks *callbacks; /* may be NULL */
 } merge_request;
 

@@ -60,6 +60,11 @@ cmp "$work/empty/adapter_model.safetensors" "$work/e1/adapter_model.safetensors"
     fail "a rank of an export is another"
 
 # rsLoRA: its scale stays.
+for rank in 4 2; do
+    expected=$(loss_of "$base" --adapter_name_or_path "$work/root" --rank "$rank")
+    run 0 export --adapter_name_or_path "$work/root" --output_dir "$work/r$rank" --rank "$rank"
+    same_loss "rsLoRA, $rank" "$(loss_of "$base" --adapter_name_or_path "$work/r$rank")" "$expected"
+done
 expected=$(loss_of "$base" --adapter_name_or_path "$work/root")
 run 0 export --adapter_name_or_path "$work/root" --output_dir "$work/root_out"
 has "$work/root_out/adapter_config.json" '"use_rslora": true'
@@ -101,7 +106,6 @@ refuse 2 "option --rank: expected 1 to 4096, found 0" export "${from[@]}" "${out
 refuse 2 "option --rank: expected 1 to 4096, found 0" merge "${both[@]}" "${out[@]}" --rank=0
 refuse 2 "has 4 ranks, found 5" export "${from[@]}" "${out[@]}" --rank 5
 refuse 2 "has 4 ranks, found 5" merge "${both[@]}" "${out[@]}" --rank 5
-refuse 1 "use_rslora" export --adapter_name_or_path "$work/root" "${out[@]}" --rank 2
 refuse 2 "--adapter_name_or_path is missing" export "${out[@]}"
 refuse 2 "--adapter_name_or_path is missing" merge "${out[@]}" --model_name_or_path "$base"
 refuse 2 "--output_dir is missing" export "${from[@]}"
