@@ -79,7 +79,7 @@ static mts_status match_end(mts_ctx *ctx, const turn_finder *f, size_t turn, siz
     size_t ending = 0;
     *bytes = 0;
     MTS_TRY(find_ending(ctx, f, turn, &ending));
-    for (size_t at = begin; at < alone->bytes && alone->bytes - at > ending; at++) {
+    for (size_t at = begin; at < alone->bytes && alone->bytes - at >= ending; at++) {
         const size_t n = alone->bytes - at;
         if (n <= f->whole->bytes - begin &&
             memcmp(alone->text + at, f->whole->text + begin, n) == 0) {

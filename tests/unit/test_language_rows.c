@@ -55,7 +55,8 @@ static mts_status read_rows(const char *name, const char *content, int32_t end, 
     const task_reading r = {.tokenizer = tok, .max_length = max_length, .threads = 1, .note = note};
     folder_put_text(name, content);
     note_count = 0;
-    return language_rows_read(&ctx, folder_at(name), end, max_samples, &r, out);
+    const language_reading how = {.end = end, .max_samples = max_samples, .completion_only = -1};
+    return language_rows_read(&ctx, folder_at(name), &how, &r, out);
 }
 
 /* Row `row` is the tokens of text ("$": the end, "@": "ab"); those from number `learned` on are
@@ -325,9 +326,11 @@ static void bad_files(void **state)
 {
     encoded_dataset e;
     const task_reading r = {.tokenizer = tok, .max_length = 8, .threads = 1};
+    const language_reading how = {.end = END, .max_samples = -1, .completion_only = -1};
     (void)state;
     refuse("a.jsonl", "{\"sentence\": \"x\", \"label\": 1}\n",
-           "expected columns prompt and completion; instruction, input and output; question and "
+           "expected columns messages; prompt and completion; instruction, input and output; "
+           "question and "
            "answer; or text; the first found is \"sentence\"");
     refuse("a.csv", "prompt,answer\n1,2\n", "the first found is \"prompt\"");
     refuse("a.jsonl", "{\"question\": \"x\"}\n", "the first found is \"question\"");
@@ -342,14 +345,14 @@ static void bad_files(void **state)
     refuse("a.txt", "", "found none");
     refuse("a.txt", "x", "found none");
     folder_put("a.txt", "a\0b", 3);
-    assert_fails(language_rows_read(&ctx, folder_at("a.txt"), END, -1, &r, &e), MTS_ERR_BAD_FILE,
+    assert_fails(language_rows_read(&ctx, folder_at("a.txt"), &how, &r, &e), MTS_ERR_BAD_FILE,
                  "expected text, found a NUL byte");
     encoded_dataset_deinit(&e);
-    assert_fails(language_rows_read(&ctx, folder_at("none.txt"), END, -1, &r, &e),
-                 MTS_ERR_NOT_FOUND, "none.txt");
+    assert_fails(language_rows_read(&ctx, folder_at("none.txt"), &how, &r, &e), MTS_ERR_NOT_FOUND,
+                 "none.txt");
     encoded_dataset_deinit(&e);
-    assert_fails(language_rows_read(&ctx, folder_at("none.jsonl"), END, -1, &r, &e),
-                 MTS_ERR_NOT_FOUND, "none.jsonl");
+    assert_fails(language_rows_read(&ctx, folder_at("none.jsonl"), &how, &r, &e), MTS_ERR_NOT_FOUND,
+                 "none.jsonl");
     encoded_dataset_deinit(&e);
 }
 
@@ -375,14 +378,15 @@ static void stopped(void **state)
     int64_t total = 0;
     const task_reading r = {
         .tokenizer = tok, .max_length = 8, .threads = 1, .progress = stop_at_once, .user = &total};
+    const language_reading how = {.end = END, .max_samples = -1, .completion_only = -1};
     encoded_dataset e;
     size_t n = 0;
     (void)state;
     for (int i = 0; i < 100; i++)
         n += (size_t)snprintf(content + n, sizeof content - n, "{\"text\": \"x\"}\n");
     folder_put_text("a.jsonl", content);
-    assert_fails(language_rows_read(&ctx, folder_at("a.jsonl"), END, -1, &r, &e),
-                 MTS_ERR_INTERRUPTED, "64 of 100 rows");
+    assert_fails(language_rows_read(&ctx, folder_at("a.jsonl"), &how, &r, &e), MTS_ERR_INTERRUPTED,
+                 "64 of 100 rows");
     assert_int_equal(total, 100);
     encoded_dataset_deinit(&e);
 }
