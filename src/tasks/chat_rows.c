@@ -47,13 +47,13 @@ cleanup:
 static mts_status check_message(mts_ctx *ctx, json_t *message)
 {
     mts_status st = MTS_OK;
-    const char *role = NULL;
     const json_t *content;
     MTS_CHECK(json_is_object(message), MTS_ERR_BAD_FILE,
               "expected an object with role and content, found %s", json_util_type_name(message));
     MTS_TRY(rename_keys(ctx, message));
-    MTS_TRY(json_util_require(ctx, NULL, message, "role"));
-    MTS_TRY(json_util_string(ctx, NULL, message, "role", &role));
+    MTS_CHECK(json_is_string(json_object_get(message, "role")), MTS_ERR_BAD_FILE,
+              "role: expected a string, found %s",
+              json_util_type_name(json_object_get(message, "role")));
     content = json_object_get(message, "content");
     if ((content == NULL || json_is_null(content)) &&
         json_object_get(message, "tool_calls") != NULL)
