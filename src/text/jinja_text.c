@@ -244,12 +244,13 @@ cleanup:
 static mts_status item_of_list(jinja_run *r, jinja_value list, jinja_value key, jinja_value *out)
 {
     const int64_t count = (int64_t)list.count;
-    int64_t i = key.kind == JINJA_INT ? key.as.integer : key.as.truth;
+    int64_t i;
     if (key.kind == JINJA_SLICE)
         return slice(r, list, key.as.slice, out);
     *out = jinja_undefined("an item of a list");
     if (key.kind != JINJA_INT && key.kind != JINJA_BOOL)
         return MTS_OK;
+    i = key.kind == JINJA_INT ? key.as.integer : key.as.truth;
     if (i < 0 && i >= -count)
         i += count;
     if (i >= 0 && i < count)
