@@ -35,7 +35,8 @@ from safetensors.torch import save_file
 from tokenizers import (Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors,
                         trainers)
 from transformers import (AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM,
-                          PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM)
+                          PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
+                          Qwen3ForCausalLM)
 
 FILE_TOLERANCE, LOSS_TOLERANCE = 1e-6, 1e-5
 VOCAB = 600
@@ -207,10 +208,17 @@ def qwen2(**more):
         eos_token_id=2, initializer_range=0.2, **more))
 
 
+def qwen3(**more):
+    return Qwen3ForCausalLM(Qwen3Config(
+        vocab_size=VOCAB, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=24, max_position_embeddings=256,
+        bos_token_id=1, eos_token_id=2, initializer_range=0.2, **more))
+
+
 LLAMA3 = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 8192, "rope_theta": 5e5}
 # name: model, pre, whether transformers computes the same from the file: it knows nothing of
-# rope_freqs.weight, of linear scaling, and of biases of Llama
+# rope_freqs.weight, of linear scaling, of biases of Llama, and of heads of Qwen3 that are not 128 wide
 CASES = {
     "smollm": (lambda: llama(tie_word_embeddings=True), "smollm", True),
     "llama3": (lambda: llama(rope_parameters=LLAMA3), "llama-bpe", False),
@@ -221,6 +229,7 @@ CASES = {
     "pieces": (llama, "pieces", True),
     "qwen2": (lambda: qwen2(tie_word_embeddings=True), "qwen2", True),
     "qwen2 untied": (qwen2, "qwen2", True),
+    "qwen3": (qwen3, "qwen2", False),
 }
 
 
@@ -343,6 +352,8 @@ def check_tiny(name, command, work, lines):
     for parameter_name, value in model.named_parameters():
         if parameter_name.endswith(".bias"):  # they begin as zeros, in any order
             torch.nn.init.normal_(value, std=0.5)
+        elif parameter_name.endswith("norm.weight"):  # as ones
+            torch.nn.init.normal_(value, mean=1.0, std=0.3)
     folder = work / name.replace(" ", "_")
     model.save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=tok).save_pretrained(folder)

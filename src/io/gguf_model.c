@@ -14,6 +14,7 @@ enum { HEADS_MAX = 1024, HEAD_ROWS_MAX = 1024, KEY_BYTES = 64 };
 static const gguf_family families[] = {
     {"llama", "Llama", true},
     {"qwen2", "Qwen2", false},
+    {"qwen3", "Qwen3", false},
 };
 
 /* ----------------------------------------------------------------------------- the file ------- */
@@ -56,7 +57,7 @@ cleanup:
     return st;
 }
 
-/* "llama", "qwen2": for an error text. */
+/* "llama", "qwen2", ...: for an error text. */
 static void list_families(char *text, size_t bytes)
 {
     size_t used = 0;
@@ -129,6 +130,8 @@ static const name_pair of_layers[] = {
     {"self_attn.k_proj", "attn_k"},
     {"self_attn.v_proj", "attn_v"},
     {"self_attn.o_proj", "attn_output"},
+    {"self_attn.q_norm", "attn_q_norm"},
+    {"self_attn.k_norm", "attn_k_norm"},
     {"mlp.gate_proj", "ffn_gate"},
     {"mlp.up_proj", "ffn_up"},
     {"mlp.down_proj", "ffn_down"},

@@ -6,12 +6,14 @@
  *   model.norm           output_norm       mlp.{gate,up,down}_proj      ffn_{gate,up,down}
  *   lm_head              output            input_layernorm              attn_norm
  *   model.layers.N.      blk.N.            post_attention_layernorm     ffn_norm
+ *                                          self_attn.{q,k}_norm         attn_{q,k}_norm
  *
  * Order of rows: llama.cpp turns neighbouring pairs of a head's numbers where transformers turns
  * halves (layers/rope.h), so in files of architecture llama (Llama, Mistral, SmolLM2, TinyLlama)
  * the rows of attn_q and attn_k, weights and biases, are reordered within each head of d rows:
  *     row 2 j + s of the file is row s d/2 + j of transformers,   s = 0, 1.
- * qwen2 has the order of transformers.  Source: permute in convert_hf_to_gguf.py of llama.cpp.
+ * qwen2 and qwen3 have the order of transformers.  Source: permute in convert_hf_to_gguf.py of
+ * llama.cpp.
  *
  * Path: model_config_load -> gguf_model_config; network_load -> weight_file -> gguf_model_read.
  * Not done: other architectures, models in several files, mixtures of experts.

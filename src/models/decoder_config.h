@@ -5,6 +5,7 @@
  * Path: decoder_class.check and decoder_create -> decoder_config_read -> decoder_family.read.
  * What transformers 4 and 5 write is read: rope_theta or rope_parameters, rope_scaling with "type"
  * or "rope_type"; windows as sliding_window with layer_types or what came before these.
+ * partial_rotary_factor is obeyed, which transformers' classes of these families pass over.
  */
 #ifndef MTS_MODELS_DECODER_CONFIG_H
 #define MTS_MODELS_DECODER_CONFIG_H

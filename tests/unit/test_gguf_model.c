@@ -71,6 +71,8 @@ static void maps_names(void **state)
         {"model.layers.1.mlp.gate_proj.weight", "blk.1.ffn_gate.weight"},
         {"model.layers.1.mlp.up_proj.weight", "blk.1.ffn_up.weight"},
         {"model.layers.1.mlp.down_proj.weight", "blk.1.ffn_down.weight"},
+        {"model.layers.1.self_attn.q_norm.weight", "blk.1.attn_q_norm.weight"},
+        {"model.layers.1.self_attn.k_norm.weight", "blk.1.attn_k_norm.weight"},
         {"model.layers.1.input_layernorm.weight", "blk.1.attn_norm.weight"},
         {"model.layers.123.post_attention_layernorm.weight", "blk.123.ffn_norm.weight"},
     };
@@ -313,7 +315,7 @@ static void refuses(void **state)
          "key general.architecture: expected, but absent"},
         {{.text_key = "general.architecture", .text = "falcon\033"},
          MTS_ERR_UNSUPPORTED,
-         "key general.architecture: expected \"llama\", \"qwen2\", found \"falcon \""},
+         "key general.architecture: expected \"llama\", \"qwen2\", \"qwen3\", found \"falcon \""},
         {{.text_key = "general.architecture"}, MTS_ERR_BAD_FILE, "expected a text, found"},
         {{.without = "attention.head_count"},
          MTS_ERR_BAD_FILE,
@@ -399,6 +401,7 @@ static void refuses_other_tensors(void **state)
         {{.key = "attention.key_length", .value = 16}, "asks for shape [32, 16]"},
         {{.key = "attention.head_count_kv", .value = 2}, "asks for shape [16, 16], the file has 2"},
         {{.architecture = "qwen2"}, "no tensor model.layers.0.self_attn.q_proj.bias"},
+        {{.architecture = "qwen3"}, "no tensor model.layers.0.self_attn.q_norm.weight"},
         {{.tensor = "output.weight", .count = 16}, "asks for shape [6, 16], the file has 1"},
     };
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
