@@ -66,7 +66,7 @@ static void test_example(void **state)
     encoded_dataset_deinit(&e);
 }
 
-/* Two begun with the same room: the first takes what fits first, then it is the turn of the other */
+/* Two begun with the same room: the first takes what fits, then it is the turn of the other. */
 static void test_order(void **state)
 {
     encoded_dataset e;
