@@ -358,7 +358,7 @@ def check_all(checks, mantissa, work):
         check_merge(checks, mantissa, m, work, root, 3)
         check_gguf_export(checks, mantissa, m, work, adapter, (1, 8))
         check_gguf_export(checks, mantissa, m, work, root, (2, 4))
-    for name in ("wide heads", "llama3", "qwen2"):
+    for name in ("wide heads", "llama3", "qwen2", "qwen3"):
         check_gguf_base(checks, mantissa, work, name)
     check_heads(checks, mantissa, work)
 
