@@ -213,7 +213,10 @@ static mts_status add_dialogue(rows_reader *f, const table *t, int64_t row, cons
         cells.tools = table_nested(t, row, tools);
     if (cells.tools == NULL && tools >= 0)
         MTS_TRY(cell_or_empty(ctx, t, row, "tools", &cells.tools));
-    MTS_TRY(chat_row_encode(ctx, f->template, f->r->tokenizer, &cells, loss, &encoded));
+    st = chat_row_encode(ctx, f->template, f->r->tokenizer, &cells, loss, &encoded);
+    if (st == MTS_ERR_ARGUMENT) /* what the template refuses is wrong in the file */
+        st = MTS_ERR_BAD_FILE;
+    MTS_TRY(st);
     f->dated = f->dated || encoded.dated;
     MTS_TRY(row_builder_add(&f->b, encoded.tokens.ids, encoded.learned, encoded.tokens.length));
 cleanup:
