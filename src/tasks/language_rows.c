@@ -22,7 +22,6 @@ typedef struct rows_reader {
     const language_reading *how;
     const task_reading *r;
     chat_template *template; /* opened at the first dialogue */
-    bool dated;
 } rows_reader;
 
 /* --------------------------------------------------------------------------- plain text ------ */
@@ -217,7 +216,6 @@ static mts_status add_dialogue(rows_reader *f, const table *t, int64_t row, cons
     if (st == MTS_ERR_ARGUMENT) /* what the template refuses is wrong in the file */
         st = MTS_ERR_BAD_FILE;
     MTS_TRY(st);
-    f->dated = f->dated || encoded.dated;
     MTS_TRY(row_builder_add(&f->b, encoded.tokens.ids, encoded.learned, encoded.tokens.length));
 cleanup:
     chat_row_deinit(&encoded);
@@ -316,13 +314,6 @@ static void note_rows(const rows_reader *f)
                  "%s: %lld of %lld rows are left out: nothing is learned of an empty row, or of "
                  "one whose prompt alone has %lld tokens or more",
                  f->path, left_out, n + left_out, (long long)f->b.max_length);
-        r->note(r->user, text);
-    }
-    if (f->dated) {
-        snprintf(text, sizeof text,
-                 "%s: the chat template puts today's date into the rows; SOURCE_DATE_EPOCH sets "
-                 "another",
-                 f->path);
         r->note(r->user, text);
     }
 }
