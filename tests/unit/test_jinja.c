@@ -3,7 +3,8 @@
  * line; limits.
  *
  * As a program, `test_jinja --render` reads requests from standard input, one a line:
- * {"template": ..., "variables": {...}, "date": "2024-07-26" or null}, and answers {"text": ..., "spans": [[begin, end], ...]}
+ * {"template": ..., "variables": {...}, "date": "2024-07-26" or null}, and answers
+ * {"text": ..., "spans": [[begin, end], ...]}
  * (bytes) or {"error": ...}: for gates/check_chat.py, which compares with Jinja2.
  */
 #include "support/test_check.h"
