@@ -375,8 +375,7 @@ bool jinja_parse_date(const char *text, jinja_date *out)
         sscanf(text, "%4d-%2d-%2d%n", &d.year, &d.month, &d.day, &n) != 3 || n != 10)
         return false;
     if (d.year < 1900 || d.month < 1 || d.month > 12 || d.day < 1 ||
-        d.day > days_before(d.year, d.month + 1) - days_before(d.year, d.month) +
-                    (d.month == 12 && is_leap(d.year) ? -1 : 0))
+        d.day > days_before(d.year, d.month + 1) - days_before(d.year, d.month))
         return false;
     *out = d;
     return true;
