@@ -150,6 +150,9 @@ static const option_row rows[] = {
     TEXT(chat_template_path, TRAIN | EVAL | ROWS,
          "Jinja template of dialogues, or a folder with chat_template.jinja, in place of the "
          "model's; train writes it into the output folder"),
+    TEXT(chat_template_date, TRAIN | EVAL | ROWS,
+         "date for chat templates that tell today's, as 2024-07-26 [none: the date that stands in "
+         "the template, so that rows are the same on every day]"),
 #undef GROUP
 
 #define GROUP "Question answering"

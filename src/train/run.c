@@ -484,6 +484,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     if (o->chat_template_path != NULL)
         MTS_TRY(tokenizer_set_chat_template(ctx, r->tokenizer, o->chat_template_path,
                                             purpose.train ? &r->tokenizer_files : NULL));
+    if (o->chat_template_date != NULL)
+        MTS_TRY(tokenizer_set_chat_date(ctx, r->tokenizer, o->chat_template_date));
     if (o->do_lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, r->tokenizer, o->do_lower_case == 1));
     if (purpose.train)
