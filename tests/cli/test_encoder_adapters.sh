@@ -141,6 +141,20 @@ run 0 train "${data[@]}" "${lora[@]}" --output_dir "$work/top_last" --method dyl
     --dylora_update last # the ranks that the list's next smaller lacks: all
 same_adapter "$work/top" "$work/top_last"
 same_adapter "$work/top" "$work/lora" # one rank, all of it: plain LoRA
+# A step that draws 4, the second of either list: all ranks are trained alike, of the last fewer.
+one_step=("${data[@]}" "${lora[@]}" --method dylora --max_steps 1)
+for seed in 1 2 3 4 5 6 7 8; do
+    rm -rf "$work"/step*
+    run 0 train "${one_step[@]}" --seed "$seed" --ranks 1,4 --output_dir "$work/step14"
+    run 0 train "${one_step[@]}" --seed "$seed" --ranks 3,4 --output_dir "$work/step34"
+    ! cmp -s "$work/step14/adapter_model.safetensors" "$work/step34/adapter_model.safetensors" || break
+done
+same_adapter "$work/step14" "$work/step34"
+for ranks in 1,4 3,4 1..4; do
+    run 0 train "${one_step[@]}" --seed "$seed" --ranks "$ranks" --dylora_update last \
+        --output_dir "$work/step_last$ranks"
+done
+other_adapter "$work/step_last1,4" "$work/step_last3,4" "the last of 1,4 and of 3,4"
 matryoshka=(--method dylora --rank_weighting matryoshka --lora_r 4 --lora_alpha 1)
 run 0 train "${data[@]}" "${matryoshka[@]}" --output_dir "$work/nested"
 has "$work/nested/adapter_config.json" '"use_rslora": true'
