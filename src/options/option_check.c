@@ -76,8 +76,8 @@ static mts_status check_real(mts_ctx *ctx, const mts_options *o, const option_ro
         MTS_CHECK(value < 1, MTS_ERR_ARGUMENT, "option --%s: expected a value below 1, found %.9g",
                   name, value);
         MTS_CHECK(value >= 0 || value == -1, MTS_ERR_ARGUMENT,
-                  "option --%s: expected -1 (as config.json says) or 0 to 1, found %.9g", name,
-                  value);
+                  "option --%s: expected -1 (as the model or adapter says) or 0 to 1, found %.9g",
+                  name, value);
     }
     MTS_CHECK((row->marks & OPTION_STEPS) == 0 || value < 1 || value == floor(value),
               MTS_ERR_ARGUMENT,

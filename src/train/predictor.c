@@ -43,8 +43,10 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     MTS_CHECK(options.head->needs != HEAD_NEEDS_WORDS, MTS_ERR_UNSUPPORTED,
               "%s: a language model gives no labels or answers to predict", o->model_name_or_path);
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
-    if (p->adapter.rank > 0)
+    if (p->adapter.rank > 0) {
         options.model.adapter = adapter_folder_options(&p->adapter);
+        options.frozen = PARAM_STORED;
+    }
     MTS_TRY(network_check_weights(ctx, cfg, options.head, o->model_name_or_path, source));
     MTS_TRY(network_create(ctx, cfg, &options, &p->net));
     MTS_TRY(network_load(ctx, p->net, o->model_name_or_path, source, &report));
