@@ -342,8 +342,8 @@ MTS_NODISCARD MTS_API mts_status mts_eval(mts_ctx *ctx, const mts_options *optio
  * model_name_or_path; else as mantissa_config.json beside the adapter says; else the model that
  * the adapter names.  What appears is complete, or nothing does.
  * MTS_ERR_ARGUMENT: options, ranks that it does not have, an output_dir that holds something;
- * MTS_ERR_UNSUPPORTED: a part of the ranks of rsLoRA; in GGUF files an architecture, a layer or
- * parameters that they have no name for; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE, _MEMORY.
+ * MTS_ERR_UNSUPPORTED: in GGUF files an architecture, a layer or parameters that they have no name
+ * for; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE, _MEMORY.
  */
 MTS_NODISCARD MTS_API mts_status mts_export(mts_ctx *ctx, const mts_options *options);
 

@@ -90,7 +90,7 @@ cleanup:
     return st;
 }
 
-/* The number of ranks in use becomes config.rank. */
+/* The number of ranks in use becomes config.rank, of which peft_scale makes their scale. */
 static mts_status use_ranks(mts_ctx *ctx, const char *dir, int64_t rank, peft_adapter *out)
 {
     mts_status st = MTS_OK;
@@ -98,10 +98,6 @@ static mts_status use_ranks(mts_ctx *ctx, const char *dir, int64_t rank, peft_ad
     MTS_CHECK(rank <= out->stored_ranks, MTS_ERR_ARGUMENT,
               "option --rank: %s has %" PRId64 " ranks, found %" PRId64, dir, out->stored_ranks,
               rank);
-    MTS_CHECK(rank == 0 || rank == out->stored_ranks || !out->config.rslora, MTS_ERR_UNSUPPORTED,
-              "%s: use_rslora: a part of the ranks is scaled by alpha / rank, this adapter is "
-              "scaled by alpha / sqrt(rank)",
-              dir);
     if (rank > 0)
         out->config.rank = rank;
 cleanup:

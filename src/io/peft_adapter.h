@@ -34,8 +34,7 @@ typedef struct peft_adapter {
 /*
  * Open the adapter in dir; rank: how many of its ranks are in use, 0: all.  In every case give *out
  * to peft_adapter_close.  The errors of peft_config_load and safetensors_open_file;
- * MTS_ERR_ARGUMENT: it does not have so many ranks; MTS_ERR_UNSUPPORTED: a part of the ranks of
- * rsLoRA, which no training made good by themselves; MTS_ERR_BAD_FILE: tensors that are no pairs of
+ * MTS_ERR_ARGUMENT: it does not have so many ranks; MTS_ERR_BAD_FILE: tensors that are no pairs of
  * A and B of that rank.
  */
 MTS_NODISCARD mts_status peft_adapter_open(mts_ctx *ctx, const char *dir, int64_t rank,

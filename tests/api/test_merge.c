@@ -166,9 +166,9 @@ static void root_scale(void **state)
                  "\"use_rslora\": true}");
     assert_ok(mts_merge(&ctx, &o, NULL));
     assert_layer("out", RANK, 3.0f);
-    o = options_of("part", 2);
-    assert_fails(mts_merge(&ctx, &o, NULL), MTS_ERR_UNSUPPORTED, "use_rslora");
-    assert_fails(mts_export(&ctx, &o), MTS_ERR_UNSUPPORTED, "use_rslora");
+    o = options_of("part", 1); /* alpha / sqrt(1) */
+    assert_ok(mts_merge(&ctx, &o, NULL));
+    assert_layer("part", 1, 6.0f);
 }
 
 /* Nothing but these is in the test's folder. */
