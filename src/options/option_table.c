@@ -253,10 +253,10 @@ static const option_row rows[] = {
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
         "itself"),
     CHOICE(
-        base_bits, NULL, BASE_BITS, TRAIN | EVAL | STORED | RESUMED,
+        base_bits, NULL, BASE_BITS, RUN | STORED | RESUMED,
         "with an adapter: the linear layers of the frozen model: 16: as the file has them; 4: in "
         "NF4 with double quantisation, an eighth of the memory of fp32, unpacked panel by panel "
-        "in every product; eval: as the adapter was trained [16]"),
+        "in every product; eval and predict: as the adapter was trained [16]"),
     INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
          "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),

@@ -298,7 +298,7 @@ static mts_status create_model(run *r, model_config *cfg)
     if (r->adapter.rank > 0)
         options.model.adapter = adapter_folder_options(&r->adapter);
     if (r->adapter.rank > 0)
-        options.frozen = options_has_4bit_base(r->o) ? PARAM_STREAMED : PARAM_STORED;
+        options.frozen = settings_base_storage(r->o);
     options.frozen_nf4 = options_has_4bit_base(r->o);
     options.model.adapter.weights = r->rank_weights;
     options.model.adapter.dropout = settings_dropout_float(r->adapter.dropout);
