@@ -1,7 +1,7 @@
 /*
  * NF4: codes and scales against those of bitsandbytes, blocks that cross rows, ends, ties, what is
  * read back from any place on.  `test_nf4 --quantize N` takes N floats from the standard input and
- * writes what becomes of them, to be compared with bitsandbytes.
+ * writes what becomes of them.
  */
 #include "support/test_check.h"
 
