@@ -25,18 +25,36 @@ cleanup:
     return st;
 }
 
-/* *same: the plan of what is there.  MTS_ERR_ARGUMENT: there is none, so the folder is not ours. */
+/* Whether a folder holds nothing but temporaries of a plan: its making was stopped at once. */
+static mts_status check_no_plan(mts_ctx *ctx, const char *place)
+{
+    mts_status st = MTS_OK;
+    file_list list = {0};
+    MTS_TRY(file_list_dir(ctx, place, &list));
+    for (size_t i = 0; i < list.count; i++)
+        MTS_CHECK(strncmp(list.names[i], plan_name, sizeof plan_name - 1) == 0, MTS_ERR_ARGUMENT,
+                  "%s is in the way: it is no unfinished folder of this command (no %s): move it",
+                  place, plan_name);
+cleanup:
+    file_list_deinit(&list);
+    return st;
+}
+
+/* *same: the plan of what is there.  MTS_ERR_ARGUMENT: the folder is not ours. */
 static mts_status read_plan(mts_ctx *ctx, const char *place, json_t *plan, bool *same)
 {
     mts_status st = MTS_OK;
     char *path = NULL;
     json_t *there = NULL;
+    MTS_CHECK(dir_exists(place), MTS_ERR_ARGUMENT,
+              "%s is in the way: expected a folder or nothing, found a file: move it", place);
     MTS_TRY(path_join(ctx, &path, place, plan_name));
-    MTS_CHECK(file_exists(path), MTS_ERR_ARGUMENT,
-              "%s is in the way: it is no unfinished folder of this command (no %s): move it",
-              place, plan_name);
-    MTS_TRY(json_util_load_object(ctx, path, JSON_UTIL_CONFIG_BYTES, &there));
-    *same = json_equal(there, plan) != 0;
+    if (file_exists(path)) {
+        MTS_TRY(json_util_load_object(ctx, path, JSON_UTIL_CONFIG_BYTES, &there));
+        *same = json_equal(there, plan) != 0;
+    } else {
+        MTS_TRY(check_no_plan(ctx, place));
+    }
 cleanup:
     json_decref(there);
     mem_free(path);
