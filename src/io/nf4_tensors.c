@@ -283,21 +283,29 @@ static void *place(uint8_t **memory, size_t bytes)
     return at;
 }
 
-static mts_status read_nested(mts_ctx *ctx, const nf4_tensor *t, uint8_t **memory, nf4_view *out)
+/* memory[floats_bytes]: the scales that are floats, and what else out says of them. */
+static size_t floats_bytes(const nf4_tensor *t)
+{
+    return (t->nested_absmax != NULL ? t->nested_absmax : t->absmax)->bytes;
+}
+
+static mts_status read_floats(mts_ctx *ctx, const nf4_tensor *t, float *memory, nf4_view *out)
 {
     mts_status st = MTS_OK;
-    const st_tensor *scales = t->nested_absmax;
-    float *nested = place(memory, scales->bytes);
-    uint8_t *absmax = place(memory, t->absmax->bytes);
-    MTS_TRY(safetensors_read_f32(ctx, scales, nested, scales->count));
+    const st_tensor *scales = t->nested_absmax != NULL ? t->nested_absmax : t->absmax;
+    *out = (nf4_view){.rows = t->shape[0], .cols = t->shape[1]};
+    MTS_TRY(check_quant_map(ctx, t));
+    MTS_TRY(safetensors_read_f32(ctx, scales, memory, scales->count));
+    if (t->nested_absmax == NULL) {
+        out->plain_absmax = memory;
+        goto cleanup;
+    }
     for (int64_t i = 0; i < scales->count; i++)
-        MTS_CHECK(isfinite(fabsf(nested[i]) + fabsf(t->nested_offset)), MTS_ERR_BAD_FILE,
+        MTS_CHECK(isfinite(fabsf(memory[i]) + fabsf(t->nested_offset)), MTS_ERR_BAD_FILE,
                   "%s: tensor %.200s: element %" PRId64 " and nested_offset make infinite scales",
                   scales->file, scales->name, i);
     MTS_TRY(read_nested_map(ctx, t->nested_map, out->nested_map));
-    MTS_TRY(safetensors_read_raw(ctx, t->absmax, ST_DTYPE_U8, absmax, t->absmax->bytes));
-    out->nested_absmax = nested;
-    out->absmax = absmax;
+    out->nested_absmax = memory;
     out->nested_offset = t->nested_offset;
 cleanup:
     return st;
@@ -306,20 +314,41 @@ cleanup:
 mts_status nf4_tensor_view(mts_ctx *ctx, const nf4_tensor *t, void *memory, nf4_view *out)
 {
     mts_status st = MTS_OK;
-    uint8_t *free_memory = memory, *codes;
-    *out = (nf4_view){.rows = t->shape[0], .cols = t->shape[1]};
-    MTS_TRY(check_quant_map(ctx, t));
+    uint8_t *free_memory = memory, *absmax, *codes;
+    MTS_TRY(read_floats(ctx, t, place(&free_memory, floats_bytes(t)), out));
     if (t->nested_absmax != NULL) {
-        MTS_TRY(read_nested(ctx, t, &free_memory, out));
-    } else {
-        float *scales = place(&free_memory, t->absmax->bytes);
-        MTS_TRY(safetensors_read_f32(ctx, t->absmax, scales, t->absmax->count));
-        out->plain_absmax = scales;
+        absmax = place(&free_memory, t->absmax->bytes);
+        MTS_TRY(safetensors_read_raw(ctx, t->absmax, ST_DTYPE_U8, absmax, t->absmax->bytes));
+        out->absmax = absmax;
     }
     codes = place(&free_memory, t->codes->bytes);
     MTS_TRY(safetensors_read_raw(ctx, t->codes, t->codes->dtype, codes, t->codes->bytes));
     out->codes = codes;
 cleanup:
+    return st;
+}
+
+mts_status nf4_tensor_store(mts_ctx *ctx, const nf4_tensor *t, stored_matrix *out)
+{
+    mts_status st = MTS_OK;
+    stored_nf4_parts parts = {0};
+    *out = (stored_matrix){0};
+    MTS_TRY(mem_calloc(ctx, &parts.memory, floats_bytes(t), 1, "scales of a 4-bit weight"));
+    MTS_TRY(read_floats(ctx, t, parts.memory, &parts.view));
+    MTS_TRY(
+        file_reader_map(ctx, t->codes->source, t->codes->offset, t->codes->bytes, &parts.codes));
+    parts.view.codes = parts.codes.data;
+    if (t->nested_absmax != NULL) {
+        MTS_TRY(file_reader_map(ctx, t->absmax->source, t->absmax->offset, t->absmax->bytes,
+                                &parts.scales));
+        parts.view.absmax = parts.scales.data;
+    }
+    MTS_TRY(stored_nf4_open(ctx, &parts, out));
+    return st;
+cleanup:
+    file_map_close(&parts.codes);
+    file_map_close(&parts.scales);
+    mem_free(parts.memory);
     return st;
 }
 

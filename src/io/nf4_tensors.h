@@ -8,7 +8,8 @@
  *   X.absmax                             the scales: F32 [blocks]; with double quantisation U8, and
  *   X.nested_absmax, X.nested_quant_map  F32 [ceil(blocks / 256)], F32 [256]
  *
- * Path: weight_file_open -> nf4_tensors_open; weight_file_read -> nf4_tensor_read.
+ * Path: weight_file_open -> nf4_tensors_open; weight_file_read -> nf4_tensor_read;
+ *       weight_file_store -> nf4_tensor_store.
  * A file is hostile: all of the above is checked before a number is handed out.
  * Not done, and refused: FP4, blocks of other sizes.
  */
@@ -16,7 +17,7 @@
 #define MTS_IO_NF4_TENSORS_H
 
 #include "io/safetensors.h"
-#include "tensor/nf4.h"
+#include "tensor/stored_nf4.h"
 
 /* Behind the name of a tensor. */
 #define NF4_STATE ".quant_state.bitsandbytes__nf4"
@@ -65,6 +66,13 @@ size_t nf4_tensor_bytes(const nf4_tensor *tensor);
  */
 MTS_NODISCARD mts_status nf4_tensor_view(mts_ctx *ctx, const nf4_tensor *tensor, void *memory,
                                          nf4_view *out);
+
+/*
+ * The same as storage that needs no copy: the codes, and with double quantisation their scales, are
+ * mapped.  stored_matrix_close closes *out.  MTS_ERR_MEMORY; otherwise as above.
+ */
+MTS_NODISCARD mts_status nf4_tensor_store(mts_ctx *ctx, const nf4_tensor *tensor,
+                                          stored_matrix *out);
 
 /* out[rows * cols]: its values in fp32.  The errors of nf4_tensor_view; MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status nf4_tensor_read(mts_ctx *ctx, const nf4_tensor *tensor, float *out);

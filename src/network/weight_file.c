@@ -215,7 +215,9 @@ mts_status weight_file_store(mts_ctx *ctx, const weight_file *f, const weight_te
     *out = (stored_matrix){0};
     MTS_CHECK(t->ndim == 2, MTS_ERR_BAD_FILE, "%s: tensor %.200s: expected a matrix", t->file,
               t->name);
-    if (f->folder != NULL)
+    if (weight_file_nf4(f, t) != NULL)
+        MTS_TRY(nf4_tensor_store(ctx, weight_file_nf4(f, t), out));
+    else if (f->folder != NULL)
         MTS_TRY(store_in_folder(ctx, safetensors_at(f->folder, t->index), out));
     else
         MTS_TRY(store_in_gguf(ctx, &f->gguf, gguf_tensor_at(f->gguf.file, t->index), out));

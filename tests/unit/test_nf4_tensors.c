@@ -42,6 +42,13 @@ static void test_reads_what_was_made(void **state)
         assert_ok(weight_file_check(&ctx, &w, &t));
         assert_ok(weight_file_read(&ctx, &w, &t, found, COUNT));
         assert_memory_equal(found, expected, sizeof found);
+        stored_matrix stored;
+        assert_ok(weight_file_store(&ctx, &w, &t, &stored));
+        memset(found, 0, sizeof found);
+        for (int64_t i = 0; i < ROWS; i++)
+            stored_matrix_read(&stored, i, 0, COLS, found + i * COLS);
+        assert_memory_equal(found, expected, sizeof found);
+        stored_matrix_close(&stored);
         assert_fails(weight_file_read_rows(&ctx, &w, &t, 0, 1, found), MTS_ERR_UNSUPPORTED,
                      "w.weight is quantized to 4 bits: expected floats");
         weight_file_close(&w);
