@@ -11,12 +11,15 @@
 #include "optim/optimizer.h"
 #include "tasks/task.h"
 
-/* Fill in what options leave to the model's architecture: outliers. */
+/* Fill in what options leave to the model's architecture: outliers, scales, widths. */
 void settings_complete(mts_options *o, const model_class *class);
 
 /* The number format of checked and completed options.  Widths that are not given follow
  * --precision, but layer norm has 16 bits. */
 num_format settings_format(const mts_options *o);
+
+/* The word of --scales. */
+const char *settings_scales_name(scale_kind scales);
 
 /* The order of the rows in training. */
 sampler_kind settings_sampler(const mts_options *o);

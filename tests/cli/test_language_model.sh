@@ -101,7 +101,24 @@ done <<'END'
 --precision int12 --use_rslora
 --precision fp32
 --precision int8 --outliers feature --outlier_threshold 2
+--precision int8 --scales power_of_two --attention_bits 8
+--precision int8 --outliers feature
 END
+# Number formats that are a language model's own: stored, and used where they are not given.
+for text in '"scales": "largest"' '"attention_bits": 11' '"outlier_threshold": 2.5' '"outlier_weight_bits": 12'; do
+    has "$work/eval6/mantissa_config.json" "$text"
+done
+for text in '"scales": "power_of_two"' '"attention_bits": 8'; do
+    has "$work/eval5/mantissa_config.json" "$text"
+done
+run 0 info "$base" --json
+has out '"scales": "largest"'
+has out '"attention_bits": 11'
+run 0 train "${lora[@]}" --scales largest --attention_bits 11 --output_dir "$work/said"
+same_adapter "$work/lora" "$work/said"
+run 0 train "${lora[@]}" --scales power_of_two --output_dir "$work/powers"
+! cmp -s "$work/lora/adapter_model.safetensors" "$work/powers/adapter_model.safetensors" ||
+    fail "--scales makes no difference"
 [ "$(evaluated)" != "$(evaluated --adapter_name_or_path "$work/lora")" ] ||
     fail "the adapter makes no difference"
 rm "$work/eval1/mantissa_config.json" # as a folder of PEFT itself

@@ -113,7 +113,9 @@ static void side_init(test_random *r, side *s, arena *a, const product_shape *sh
         }
     const int64_t scales = qmatrix_scale_count(s->m.rows, s->m.cols, group);
     for (int64_t i = 0; i < scales; i++)
-        s->m.scale[i] = format_power((int)test_random_below(r, 25) - 20);
+        s->m.scale[i] =
+            format_power((int)test_random_below(r, 25) - 20) *
+            (shape->k % 2 == 0 ? 1.0f : 1.0f + 1e-6f * (float)test_random_below(r, 999999));
 }
 
 /* Scale of a row of this side in the block of the depth that holds k. */
