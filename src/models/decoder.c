@@ -4,9 +4,9 @@
 #include "base/json_util.h"
 #include "models/decoder_internal.h"
 
-/* Of attention's products: wide enough that they are not what an int8 model loses, and narrow enough
- * that a chunk of the depth is 2048 tokens (FORMATS.md (4)).  Of the few columns of weights that
- * outliers meet: what these multiply is large, and so would be what 8 bits lose of it. */
+/* Of attention's products: wide enough that they are not what an int8 model loses, and narrow
+ * enough that a chunk of the depth is 2048 tokens (FORMATS.md (4)).  Of the few columns of weights
+ * that outliers meet: what these multiply is large, and so would be what 8 bits lose of it. */
 enum { ATTENTION_BITS = 11, OUTLIER_WEIGHT_BITS = 12 };
 
 /* Refuses what is not computed.  A head asks for tie_word_embeddings itself, so what the family
