@@ -21,6 +21,9 @@ num_format settings_format(const mts_options *o);
 /* The word of --scales. */
 const char *settings_scales_name(scale_kind scales);
 
+/* Where the matrices of a model beside an adapter are kept. */
+param_storage settings_base_storage(const mts_options *o);
+
 /* The order of the rows in training. */
 sampler_kind settings_sampler(const mts_options *o);
 
