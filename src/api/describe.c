@@ -50,10 +50,6 @@ static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network
     const network_limits *limits = &wanted->limits;
     const num_format *f = &wanted->format;
     MTS_TRY(json_util_set(ctx, out, "precision", json_string(o->precision)));
-    if (f->kind == FORMAT_DFP) { /* what the architecture has a say in */
-        MTS_TRY(json_util_set(ctx, out, "attention_bits", json_integer(f->attention_bits)));
-        MTS_TRY(json_util_set(ctx, out, "scales", json_string(settings_scales_name(f->scales))));
-    }
     MTS_TRY(json_util_set(ctx, out, "optim", json_string(o->optim)));
     MTS_TRY(json_util_set(ctx, out, "rows_of_a_batch", json_integer(limits->train_rows)));
     MTS_TRY(json_util_set(ctx, out, "tokens_of_a_row", json_integer(limits->max_length)));
@@ -62,6 +58,10 @@ static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network
                               json_integer(limits->eval_rows)));
     MTS_TRY(
         json_util_set(ctx, out, "gradient_checkpointing", json_boolean(o->gradient_checkpointing)));
+    if (f->kind == FORMAT_DFP) { /* what the architecture has a say in */
+        MTS_TRY(json_util_set(ctx, out, "attention_bits", json_integer(f->attention_bits)));
+        MTS_TRY(json_util_set(ctx, out, "scales", json_string(settings_scales_name(f->scales))));
+    }
 cleanup:
     return st;
 }
