@@ -204,7 +204,7 @@ done
 base_stays "after resumption"
 
 # The best adapter is the one that is kept, with its evaluation.
-run 0 train "${lora[@]}" --output_dir "$work/best" --learning_rate 0.1 --eval_strategy steps \
+run 0 train "${lora[@]}" --output_dir "$work/best" --learning_rate 0.3 --eval_strategy steps \
     --eval_steps 4 --save_steps 4 --load_best_model_at_end --metric_for_best_model eval_loss \
     --lr_scheduler_type constant
 best=$(sed -nE 's/.*"best_model_checkpoint": ".*(checkpoint-[0-9]+)".*/\1/p' \
