@@ -65,6 +65,11 @@ bool options_has_4bit_base(const mts_options *options)
     return options->base_bits != NULL && is(options->base_bits, "4");
 }
 
+bool options_can_stream(const mts_options *options)
+{
+    return options_precision_bits(options) == 0 || is(options->exponent_group, "row");
+}
+
 int64_t options_precision_bits(const mts_options *options)
 {
     return format_precision_bits(options->precision);
@@ -284,9 +289,8 @@ static mts_status check_adapter(mts_ctx *ctx, const mts_options *o)
     MTS_TRY(check_dylora(ctx, o));
     MTS_CHECK(o->base_bits == NULL || !o->do_train || !is(o->method, "full"), MTS_ERR_ARGUMENT,
               "--base_bits needs --method lora or dylora, found full");
-    MTS_CHECK(
-        !options_has_4bit_base(o) || options_precision_bits(o) == 0 || is(o->exponent_group, "row"),
-        MTS_ERR_ARGUMENT, "--base_bits 4 needs --exponent_group row, found %s", o->exponent_group);
+    MTS_CHECK(!options_has_4bit_base(o) || options_can_stream(o), MTS_ERR_ARGUMENT,
+              "--base_bits 4 needs --exponent_group row, found %s", o->exponent_group);
     MTS_CHECK(o->target_modules == NULL || o->target_modules[0] != '\0', MTS_ERR_ARGUMENT,
               "option --target_modules: expected all-linear or names, found nothing");
 cleanup:
@@ -532,6 +536,20 @@ mts_status options_check_merge(mts_ctx *ctx, const mts_options *options)
     MTS_TRY(check_adapter_out(ctx, options));
     MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
               "--model_name_or_path is missing: the model that the adapter belongs to");
+    MTS_TRY(options_parse_size(ctx, "max_shard_size", options->max_shard_size, &bytes));
+cleanup:
+    return st;
+}
+
+mts_status options_check_quantize(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    uint64_t bytes;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--model_name_or_path is missing: the model to quantize");
+    MTS_CHECK(options->output_dir != NULL, MTS_ERR_ARGUMENT,
+              "--output_dir is missing: the folder to write");
     MTS_TRY(options_parse_size(ctx, "max_shard_size", options->max_shard_size, &bytes));
 cleanup:
     return st;

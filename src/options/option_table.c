@@ -15,6 +15,7 @@
 #define EXPORT MTS_USE_EXPORT
 #define MERGE MTS_USE_MERGE
 #define ROWS MTS_USE_ROWS
+#define QUANTIZE MTS_USE_QUANTIZE
 #define RUN (TRAIN | EVAL | PREDICT)
 #define STORED OPTION_STORED
 #define RESUMED OPTION_RESUMED
@@ -79,7 +80,7 @@
 #define SCALES(_) "power_of_two" _ "largest"
 #define OUTLIER_KINDS(_) "auto" _ "none" _ "feature"
 #define OUTLIER_UPDATES(_) "once" _ "step"
-#define METHODS(_) "full" _ "lora" _ "dylora"
+#define METHODS(_) "full" _ "lora" _ "dylora" _ "qlora" _ "qdylora"
 #define BASE_BITS(_) "16" _ "4"
 #define RANK_UPDATES(_) "all" _ "last"
 #define RANK_WEIGHTINGS(_) "sample" _ "matryoshka"
@@ -102,10 +103,10 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Model and data"
-    TEXT(model_name_or_path, RUN | INFO | EXPORT | MERGE,
+    TEXT(model_name_or_path, RUN | INFO | EXPORT | MERGE | QUANTIZE,
          "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json; or a GGUF "
          "file of a language model"),
-    TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE,
+    TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE | QUANTIZE,
          "folder to write; eval: for eval_results.json; export: or a name that ends in .gguf"),
     CHOICE(
         task_name, NULL, TASKS, RUN,
@@ -260,12 +261,13 @@ static const option_row rows[] = {
         "full: all parameters are trained; lora: low-rank adapters beside a frozen model, written "
         "as PEFT's (adapter_model.safetensors); dylora: the same, with a rank b of 1 to --lora_r "
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
-        "itself"),
+        "itself; qlora, qdylora: these with --base_bits 4"),
     CHOICE(
-        base_bits, NULL, BASE_BITS, RUN | STORED | RESUMED,
+        base_bits, NULL, BASE_BITS, RUN | MERGE | STORED | RESUMED,
         "with an adapter: the linear layers of the frozen model: 16: as the file has them; 4: in "
         "NF4 with double quantisation, an eighth of the memory of fp32, unpacked panel by panel "
-        "in every product; eval and predict: as the adapter was trained [16]"),
+        "in every product; eval, predict and merge: as the adapter was trained [16; of a base in "
+        "NF4: 4]"),
     INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
          "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),
@@ -299,7 +301,8 @@ static const option_row rows[] = {
            "[as the name of --output_dir ends]"),
     CHOICE(dtype, "auto", DTYPES, MERGE,
            "type of the weights; auto: as in the model, of a GGUF file float32"),
-    WORD(max_shard_size, "5GB", MERGE, "the weights are cut into files of at most so much"),
+    WORD(max_shard_size, "5GB", MERGE | QUANTIZE,
+         "the weights are cut into files of at most so much"),
 #undef GROUP
 
 #define GROUP "Evaluation, logging, checkpoints"

@@ -90,6 +90,7 @@ MTS_NODISCARD mts_status options_check_test_rows(mts_ctx *ctx, const mts_options
 
 MTS_NODISCARD mts_status options_check_export(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_merge(mts_ctx *ctx, const mts_options *options);
+MTS_NODISCARD mts_status options_check_quantize(mts_ctx *ctx, const mts_options *options);
 
 /* Whether the name of an output is that of a GGUF file. */
 bool options_name_gguf(const char *path);
@@ -113,6 +114,8 @@ bool options_wants_final_eval(const mts_options *options);
 
 /* Whether the linear layers of the model beside an adapter are in NF4. */
 bool options_has_4bit_base(const mts_options *o);
+/* Whether linear layers can read their weights in every product. */
+bool options_can_stream(const mts_options *o);
 
 /* Whether outliers have bits of their own: --outliers, in an integer precision. */
 bool options_tell_outliers(const mts_options *options);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json_util.h"
+#include "io/quantization_config.h"
 #include "options/options.h"
 
 #if defined(_OPENMP)
@@ -78,12 +79,17 @@ static void complete_formats(mts_options *o, const format_defaults *usual)
             larger(bits_or(o->weight_bits, (int)bits), usual->outlier_weight_bits);
 }
 
-void settings_complete(mts_options *o, const model_class *class)
+void settings_complete(mts_options *o, const model_config *cfg)
 {
+    const model_class *class = model_class_of_config(cfg);
+    const bool adapter = strcmp(o->method, "full") != 0 || o->adapter_name_or_path != NULL;
     if (strcmp(o->outliers, "auto") == 0)
         o->outliers = tells_outliers(o, class) ? "feature" : "none";
     if (options_precision_bits(o) > 0)
         complete_formats(o, &class->formats);
+    if (adapter && o->base_bits == NULL && options_can_stream(o) &&
+        quantization_config_of(cfg->json) != NULL)
+        o->base_bits = "4";
 }
 
 num_format settings_format(const mts_options *o)
