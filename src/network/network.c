@@ -193,8 +193,8 @@ static void mark_quantised(param_list *params, int64_t of_model)
 }
 
 /* With an adapter the model's own parameters are as they are, and matrices need no memory; those
- * that a 4-bit base keeps are never streamed.  What a head has below its outputs is frozen, too, and
- * may not be in the file. */
+ * that a 4-bit base keeps are never streamed.  What a head has below its outputs is frozen, too,
+ * and may not be in the file. */
 static void freeze_body(param_list *params, param_storage storage)
 {
     for (int64_t i = 0; i < params->count; i++) {

@@ -11,8 +11,8 @@
 #include "optim/optimizer.h"
 #include "tasks/task.h"
 
-/* Fill in what options leave to the model: outliers, scales and widths, by its architecture; with an
- * adapter, 4 bits of a base that is in 4 bits. */
+/* Fill in what options leave to the model: outliers, scales and widths, by its architecture; with
+ * an adapter, 4 bits of a base that is in 4 bits. */
 void settings_complete(mts_options *o, const model_config *cfg);
 
 /* The number format of checked and completed options.  Widths that are not given follow
