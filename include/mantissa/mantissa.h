@@ -143,7 +143,7 @@ typedef struct mts_options {
     int64_t weight_bits;   /* 4 to 16; 0: as precision says; likewise below */
     int64_t activation_bits;
     int64_t gradient_bits;
-    int64_t attention_bits;     /* of the products Q K' and P V */
+    int64_t attention_bits;     /* of the products Q K' and P V; 0: as the architecture has it */
     int64_t norm_bits;          /* of LayerNorm; 0: 16 */
     const char *rounding;       /* mixed | stochastic | nearest; evaluation: nearest */
     const char *exponent_group; /* elements that share an exponent: tensor | row | block */
@@ -171,7 +171,7 @@ typedef struct mts_options {
     const char *outliers;       /* auto | none | feature: they have bits and exponents of their own;
                                    auto: those of language models */
     double outlier_threshold;   /* an outlier's largest magnitude is over so many times the median
-                                   feature's; default 5 */
+                                   feature's; 1 or more; 0: as the architecture has it */
     int64_t outlier_bits;       /* 9 to 15; default 12 */
     const char *outlier_update; /* once: found before training; step: anew in each step */
 
@@ -217,6 +217,11 @@ typedef struct mts_options {
                                        place of the model's; NULL: the model's */
     const char *chat_template_date; /* 2024-07-26 or the like: what strftime_now tells templates;
                                        NULL: they have no such function */
+
+    const char *scales; /* of the mantissas of weights and activations, in integer precisions:
+                           power_of_two | largest; NULL: as the architecture has it */
+    int64_t outlier_weight_bits; /* of the columns of weights that outliers meet; 4 to 16; 0: as the
+                                    architecture has it */
 } mts_options;
 
 typedef enum mts_option_type {

@@ -44,10 +44,12 @@ static mts_status put_bytes(mts_ctx *ctx, json_t *object, const char *key, size_
 }
 
 /* For which run the memory is meant. */
-static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network_limits *limits,
+static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network_options *wanted,
                                json_t *out)
 {
     mts_status st = MTS_OK;
+    const network_limits *limits = &wanted->limits;
+    const num_format *f = &wanted->format;
     MTS_TRY(json_util_set(ctx, out, "precision", json_string(o->precision)));
     MTS_TRY(json_util_set(ctx, out, "optim", json_string(o->optim)));
     MTS_TRY(json_util_set(ctx, out, "rows_of_a_batch", json_integer(limits->train_rows)));
@@ -57,6 +59,10 @@ static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network
                               json_integer(limits->eval_rows)));
     MTS_TRY(
         json_util_set(ctx, out, "gradient_checkpointing", json_boolean(o->gradient_checkpointing)));
+    if (f->kind == FORMAT_DFP) { /* what the architecture has a say in */
+        MTS_TRY(json_util_set(ctx, out, "attention_bits", json_integer(f->attention_bits)));
+        MTS_TRY(json_util_set(ctx, out, "scales", json_string(settings_scales_name(f->scales))));
+    }
 cleanup:
     return st;
 }
@@ -95,7 +101,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const 
     size_t state = 0;
     MTS_TRY(settings_check_tokens(ctx, limits->train_tokens, "train"));
     MTS_TRY(settings_check_tokens(ctx, limits->eval_tokens, "eval"));
-    MTS_TRY(describe_run(ctx, o, limits, out));
+    MTS_TRY(describe_run(ctx, o, &wanted, out));
     MTS_TRY(network_plan_make(ctx, cfg, &wanted, &plan));
     MTS_TRY(network_declare(ctx, cfg, wanted.head, &params, &prefix));
     for (int64_t i = 0; i < params.count; i++)

@@ -62,6 +62,14 @@ typedef struct first_token_names {
     activation_kind act;
 } first_token_names;
 
+/* What an architecture has for options of number formats that are not given; 0: as the others. */
+typedef struct format_defaults {
+    scale_kind scales;
+    int attention_bits;      /* this, or those of the precision where they are more */
+    int outlier_weight_bits; /* this, or the other weights' where they are more */
+    double outlier_threshold;
+} format_defaults;
+
 struct model_class {
     const char *name;               /* as in class names of transformers: "Bert" + "ForX" */
     const char *const *model_types; /* of config.json; NULL behind the last */
@@ -74,6 +82,7 @@ struct model_class {
                                "all-linear", which PEFT would also take for a head that is saved */
     bool tells_outliers;    /* --outliers auto means feature: its inputs have some, and without them
                             integers lose much */
+    format_defaults formats;
     const char *usual_head; /* name of the head that training takes where nothing else is said;
                                NULL: the task decides */
 

@@ -302,6 +302,9 @@ static mts_status check_outliers(mts_ctx *ctx, const mts_options *o)
     mts_status st = MTS_OK;
     MTS_CHECK(!is(o->outliers, "feature") || options_tell_outliers(o), MTS_ERR_ARGUMENT,
               "--outliers %s needs an integer --precision, found %s", o->outliers, o->precision);
+    MTS_CHECK(o->outlier_threshold == 0 || o->outlier_threshold >= 1, MTS_ERR_ARGUMENT,
+              "option --outlier_threshold: expected 0 or 1 to 1000000000, found %.9g",
+              o->outlier_threshold);
 
 cleanup:
     return st;
@@ -380,6 +383,8 @@ static mts_status check_formats(mts_ctx *ctx, const mts_options *o)
     mts_status st = MTS_OK;
     MTS_CHECK(!o->log_formats || options_precision_bits(o) > 0, MTS_ERR_ARGUMENT,
               "--log_formats needs an integer --precision, found %s", o->precision);
+    MTS_CHECK(o->scales == NULL || options_precision_bits(o) > 0, MTS_ERR_ARGUMENT,
+              "--scales needs an integer --precision, found %s", o->precision);
 
 cleanup:
     return st;

@@ -77,6 +77,7 @@
 #define PRECISIONS(_) "fp32" _ "bf16" _ "int16" _ "int12" _ "int10" _ "int8"
 #define ROUNDINGS(_) "mixed" _ "stochastic" _ "nearest"
 #define GROUPS(_) "tensor" _ "row" _ "block"
+#define SCALES(_) "power_of_two" _ "largest"
 #define OUTLIER_KINDS(_) "auto" _ "none" _ "feature"
 #define OUTLIER_UPDATES(_) "once" _ "step"
 #define METHODS(_) "full" _ "lora" _ "dylora" _ "qlora" _ "qdylora"
@@ -225,7 +226,8 @@ static const option_row rows[] = {
     INT(gradient_bits, "0", 0, 16, TRAIN | INFO | RESUMED | INTEGER,
         "4 to 16; 0: as --precision says"),
     INT(attention_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
-        "of the products Q K' and P V; 4 to 16; 0: as --precision says"),
+        "of the products Q K' and P V; 4 to 16; 0: as --precision says, but 11 or more of language "
+        "models"),
     INT(norm_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
         "of LayerNorm; 4 to 16; 0: 16, which costs nothing"),
     CHOICE(rounding, "mixed", ROUNDINGS, TRAIN | RESUMED | INTEGER,
@@ -233,15 +235,22 @@ static const option_row rows[] = {
            "nearest; stochastic: everything, as in the paper; evaluation rounds to nearest"),
     CHOICE(exponent_group, "row", GROUPS, RUN | INFO | STORED | RESUMED | INTEGER,
            "elements that share an exponent"),
+    CHOICE(scales, NULL, SCALES, RUN | INFO | STORED | RESUMED | INTEGER,
+           "what a mantissa of weights and activations is multiplied with: a power of two, or what "
+           "makes the largest magnitude of a group the largest mantissa, with half the noise "
+           "[power_of_two; of language models largest]"),
     CHOICE(outliers, "auto", OUTLIER_KINDS, RUN | INFO | STORED | RESUMED | OUTLIERS,
            "feature: features of linear layers' inputs that are far larger than the others have "
            "exponents and a width of their own, in 8-bit halves; of integer precisions; auto: "
            "feature for language models, none for the others"),
-    REAL(outlier_threshold, "5", 1, 1e9, RUN | STORED | RESUMED | OUTLIERS,
+    REAL(outlier_threshold, "0", 0, 1e9, RUN | STORED | RESUMED | OUTLIERS,
          "with --outliers: the largest magnitude of an outlier is over so many times the median "
-         "feature's"),
+         "feature's, 1 or more; 0: 5, of language models 2.5"),
     INT(outlier_bits, "12", 9, 15, RUN | INFO | STORED | RESUMED | OUTLIERS,
         "with --outliers: their width, more than that of the other activations"),
+    INT(outlier_weight_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER | OUTLIERS,
+        "with --outliers: width of the columns of weights that outliers meet, 4 to 16; 0: as the "
+        "other weights, of language models 12 or more"),
     CHOICE(outlier_update, "once", OUTLIER_UPDATES, TRAIN | RESUMED | OUTLIERS,
            "with --outliers: find them once, before training, or anew in each step, for the next"),
 #undef GROUP

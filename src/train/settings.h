@@ -11,13 +11,16 @@
 #include "optim/optimizer.h"
 #include "tasks/task.h"
 
-/* Fill in what options leave to the model: outliers, by its architecture; with an adapter, 4 bits
- * of a base that is in 4 bits. */
+/* Fill in what options leave to the model: outliers, scales and widths, by its architecture; with
+ * an adapter, 4 bits of a base that is in 4 bits. */
 void settings_complete(mts_options *o, const model_config *cfg);
 
 /* The number format of checked and completed options.  Widths that are not given follow
  * --precision, but layer norm has 16 bits. */
 num_format settings_format(const mts_options *o);
+
+/* The word of --scales. */
+const char *settings_scales_name(scale_kind scales);
 
 /* Where the matrices of a model beside an adapter are kept. */
 param_storage settings_base_storage(const mts_options *o);

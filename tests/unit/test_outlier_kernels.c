@@ -124,9 +124,14 @@ static void no_wide_tiles(void **state)
             num_format format = int8_format(groups[g]);
             assert_int_equal(count_tiles(&c, &format, 1, &without), 0);
             for (int w = 0; w < 3; w++) {
+                int64_t more;
                 format.outlier_bits = widths[w];
+                format.outlier_weight_bits = 0;
                 assert_int_equal(count_tiles(&c, &format, 1 + w, &narrow), 0);
                 assert_true(narrow > without); /* those of the halves */
+                format.outlier_weight_bits = 12;
+                assert_int_equal(count_tiles(&c, &format, 1 + w, &more), 0);
+                assert_true(more > narrow); /* those of the weight's halves */
             }
             printf("  %s, %s: %lld narrow tiles, %lld without outliers\n", families[f]->name,
                    test_group_name(groups[g]), (long long)narrow, (long long)without);
