@@ -13,6 +13,7 @@ void layernorm_bind(const exec *ex, layernorm *ln, arena *a, const char *name, i
     *ln = (layernorm){.name = name, .id = id, .n = n, .epsilon = epsilon};
     ln->gamma = gamma;
     ln->beta = beta;
+    ln->centred = beta != NULL;
     if (ex->arithmetic->layernorm->bind != NULL)
         ex->arithmetic->layernorm->bind(ln, a);
 }
@@ -21,6 +22,12 @@ void layernorm_offset(layernorm *ln, arena *a, float offset)
 {
     ln->offset = offset;
     ln->gain = offset == 0.0f ? NULL : arena_take(a, (size_t)ln->n, sizeof(float));
+}
+
+void layernorm_centre(layernorm *ln, arena *a)
+{
+    ln->centred = true;
+    ln->zeros = arena_take(a, (size_t)ln->n, sizeof(float));
 }
 
 void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int64_t rows, int64_t n)
@@ -79,6 +86,8 @@ void layernorm_prepare(exec *ex, layernorm *ln)
     ln->version = ex->weight_version + 1;
     ln->version_stochastic = exec_stochastic_values(ex);
     make_gain(ex, ln);
+    if (ln->zeros != NULL)
+        exec_clear(ex, ln->zeros, (size_t)ln->n * sizeof(float));
     if (ex->arithmetic->layernorm->set != NULL)
         ex->arithmetic->layernorm->set(ex, ln);
 }

@@ -12,7 +12,8 @@
  *   dgamma = sum_rows G x^q 2^(eG+ex)                 dbeta = sum_rows G 2^eG
  *
  * Without beta it is the RMS norm y = gamma x / sqrt(mean(x^2) + eps) [Zhang2019]: the same with 0
- * for S1, H1, the mean and beta.  Some models have 1 + gamma in gamma's place (layernorm_offset).
+ * for S1, H1, the mean and beta; or a layer norm whose beta is 0 (layernorm_centre).  Some models
+ * have 1 + gamma in gamma's place (layernorm_offset).
  *
  * b is num_format.norm_bits.  Exponents of Xq and G: per tensor, or per row in the row and block
  * modes (a row is where layer norm's sums end).  FORMATS.md (7).
@@ -28,7 +29,9 @@ typedef struct layernorm {
     int id;
     int64_t n;
     float epsilon;
-    param *gamma, *beta;       /* beta NULL: RMS norm */
+    param *gamma, *beta;       /* beta NULL: 0 */
+    bool centred;              /* the mean is subtracted; else RMS norm */
+    float *zeros;              /* [n], in beta's place where a centred norm has none */
     float offset;              /* the gain is offset + gamma */
     float *gain;               /* [n], where the offset is not 0; as gamma_q */
     int16_t *gamma_q, *beta_q; /* mapped once per change; owned by the model's arena */
@@ -50,6 +53,8 @@ void layernorm_bind(const exec *ex, layernorm *ln, arena *a, const char *name, i
                     param *beta, int64_t n, float epsilon);
 /* Let the gain of ln, which is bound, be offset + gamma. */
 void layernorm_offset(layernorm *ln, arena *a, float offset);
+/* Let ln, which is bound without beta, be a layer norm and no RMS norm. */
+void layernorm_centre(layernorm *ln, arena *a);
 void layernorm_state_bind(const exec *ex, layernorm_state *state, arena *a, int64_t rows,
                           int64_t n);
 /* Rows from `begin` on of a state or a gradient (below) of n columns, in its storage. */

@@ -149,7 +149,7 @@ static void forward_row(norm_job *job, int64_t t)
     const int e =
         map_row(job, xq, t, RNG_ROUND_ACTIVATION, exec_stochastic_values(ex), "the input");
     ex->fk->norm_sums(&s, xq, n);
-    if (job->ln->beta == NULL)
+    if (!job->ln->centred)
         s.s1 = 0;
     int down, half_shift; /* sigma = root * 2^(down - half_shift) */
     const int64_t variance = variance_units(&s, n, job->ln->epsilon, e, &down);
@@ -199,7 +199,7 @@ static void backward_row(norm_job *job, int64_t t)
     /* forward: y = gamma x^ + beta, x^ = (x - mean) / std */
     int64_t h1, h2;
     ex->fk->norm_grad_sums(&h1, &h2, q, job->ln->gamma_q, xq, n);
-    const float m1 = job->ln->beta == NULL ? 0.0f : (float)((double)h1 / (double)n);
+    const float m1 = job->ln->centred ? (float)((double)h1 / (double)n) : 0.0f;
     const float m2 = (float)((double)h2 / (double)n * (double)xs * (double)xs);
     ex->fk->norm_grad_input(job->out + t * n, q, job->ln->gamma_q, xq, n,
                             format_power(e) * job->ln->gamma_scale * job->state->rstd[t], m1, m2);

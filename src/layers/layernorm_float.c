@@ -16,9 +16,9 @@ static void forward_rows(void *arg, int64_t begin, int64_t end)
         float *y = job->out + at, *xhat = job->state->xhat + at;
         const float *x = job->in + at, *gamma = layernorm_gain(ln);
         job->state->rstd[t] =
-            ln->beta == NULL
-                ? fk->rmsnorm_forward(y, xhat, x, gamma, ln->n, ln->epsilon)
-                : fk->layernorm_forward(y, xhat, x, gamma, ln->beta->value, ln->n, ln->epsilon);
+            ln->centred
+                ? fk->layernorm_forward(y, xhat, x, gamma, layernorm_shift(ln), ln->n, ln->epsilon)
+                : fk->rmsnorm_forward(y, xhat, x, gamma, ln->n, ln->epsilon);
     }
 }
 
@@ -30,7 +30,7 @@ static void output_rows(void *arg, int64_t begin, int64_t end)
         const float *xhat = job->state->xhat + t * ln->n, *gamma = layernorm_gain(ln);
         for (int64_t j = 0; j < ln->n; j++)
             job->out[t * ln->n + j] =
-                gamma[j] * xhat[j] + (ln->beta == NULL ? 0.0f : ln->beta->value[j]);
+                gamma[j] * xhat[j] + (ln->centred ? layernorm_shift(ln)[j] : 0.0f);
     }
 }
 
@@ -40,7 +40,7 @@ static void backward_rows(void *arg, int64_t begin, int64_t end)
     const int64_t n = job->ln->n;
     const float_kernels *fk = job->ex->fk;
     for (int64_t t = begin; t < end; t++)
-        (job->ln->beta == NULL ? fk->rmsnorm_backward : fk->layernorm_backward)(
+        (job->ln->centred ? fk->layernorm_backward : fk->rmsnorm_backward)(
             job->out + t * n, job->in + t * n, job->state->xhat + t * n, layernorm_gain(job->ln),
             job->state->rstd[t], n);
 }

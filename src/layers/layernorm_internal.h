@@ -24,4 +24,10 @@ MTS_INLINE const float *layernorm_gain(const layernorm *ln)
     return ln->offset != 0.0f ? ln->gain : ln->gamma->value;
 }
 
+/* [n]: what is added to it; not of an RMS norm. */
+MTS_INLINE const float *layernorm_shift(const layernorm *ln)
+{
+    return ln->beta != NULL ? ln->beta->value : ln->zeros;
+}
+
 #endif

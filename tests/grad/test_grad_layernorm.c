@@ -7,6 +7,7 @@
  *   frozen    gamma or beta that is not trained is passed over
  *   rows      of extreme magnitude, constant rows, one column: as the float layer says
  *   RMS norm  the same without beta: differences, noise, equal bits, rows of zeros
+ *   centred   a layer norm without beta is one whose beta is 0, bit for bit
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +26,7 @@ typedef struct norm_case {
     exec ex;
     int64_t rows, n;
     bool rms; /* no beta */
+    bool centred;
     param gamma, beta;
     layernorm ln;
     layernorm_state state;
@@ -37,6 +39,8 @@ static void bind(void *arg)
     norm_case *c = arg;
     layernorm_bind(&c->ex, &c->ln, &c->storage, "the norm", 9, &c->gamma, c->rms ? NULL : &c->beta,
                    c->n, 1e-12f);
+    if (c->centred)
+        layernorm_centre(&c->ln, &c->storage);
     layernorm_state_bind(&c->ex, &c->state, &c->storage, c->rows, c->n);
 }
 
@@ -47,10 +51,11 @@ static void run(void *arg)
     layernorm_backward(&c->ex, c->dx, c->dy, c->rows, &c->ln, &c->state);
 }
 
-static void init(norm_case *c, const num_format *format, int64_t rows, int64_t n, bool rms)
+static void init_kind(norm_case *c, const num_format *format, int64_t rows, int64_t n, bool rms,
+                      bool centred)
 {
     test_random r = test_random_make("layernorm");
-    *c = (norm_case){.rows = rows, .n = n, .rms = rms};
+    *c = (norm_case){.rows = rows, .n = n, .rms = rms, .centred = centred};
     test_exec_init(&c->ex, format, 1);
     test_param_init(&r, &c->gamma, 1, n, 1.0, 0.2);
     test_param_init(&r, &c->beta, 1, n, 0.0, 0.2);
@@ -61,6 +66,11 @@ static void init(norm_case *c, const num_format *format, int64_t rows, int64_t n
     test_fill_normal(&r, c->x, rows * n, 0.3, 1.5);
     test_fill_normal(&r, c->dy, rows * n, 0.0, 1.0);
     test_exec_plan(&c->ex, &c->storage, bind, run, c);
+}
+
+static void init(norm_case *c, const num_format *format, int64_t rows, int64_t n, bool rms)
+{
+    init_kind(c, format, rows, n, rms, false);
 }
 
 static void case_init(norm_case *c, const num_format *format, int64_t rows, int64_t n)
@@ -471,15 +481,51 @@ static void rms_constant_rows(void **state)
             }
 }
 
+/* ------------------------------------------------------------------------ without a beta ---- */
+
+static void centred_without_beta(void **state)
+{
+    enum { R = 70, W = 66 };
+    const num_format formats[] = {test_format_float(FORMAT_FP32), test_format_float(FORMAT_BF16),
+                                  test_format_dfp(16, GROUP_ROW, true),
+                                  test_format_dfp(8, GROUP_BLOCK, true),
+                                  test_format_dfp(8, GROUP_TENSOR, false)};
+    (void)state;
+    for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++) {
+        norm_case a, b;
+        case_init(&a, &formats[f], R, W);
+        init_kind(&b, &formats[f], R, W, true, true);
+        memset(a.beta.value, 0, W * sizeof(float));
+        run(&a);
+        run(&b);
+        test_assert_same("y", b.y, a.y, R * W);
+        test_assert_same("dx", b.dx, a.dx, R * W);
+        test_assert_same("dgamma", b.gamma.grad, a.gamma.grad, W);
+        layernorm_output(&b.ex, b.x, R, &b.ln, &b.state);
+        test_assert_same("y again", b.x, a.y, R * W);
+        for (int64_t j = 0; j < W; j++)
+            assert_true(b.beta.grad[j] == 0.0f);
+        case_deinit(&a);
+        case_deinit(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(differences),     cmocka_unit_test(noise),
-        cmocka_unit_test(mixed_rounding),  cmocka_unit_test(magnitudes),
-        cmocka_unit_test(constant_rows),   cmocka_unit_test(in_place),
-        cmocka_unit_test(anomalies),       cmocka_unit_test(frozen),
-        cmocka_unit_test(rms_differences), cmocka_unit_test(rms_noise),
-        cmocka_unit_test(rms_same_bits),   cmocka_unit_test(rms_constant_rows),
+        cmocka_unit_test(differences),
+        cmocka_unit_test(noise),
+        cmocka_unit_test(mixed_rounding),
+        cmocka_unit_test(magnitudes),
+        cmocka_unit_test(constant_rows),
+        cmocka_unit_test(in_place),
+        cmocka_unit_test(anomalies),
+        cmocka_unit_test(frozen),
+        cmocka_unit_test(rms_differences),
+        cmocka_unit_test(rms_noise),
+        cmocka_unit_test(rms_same_bits),
+        cmocka_unit_test(rms_constant_rows),
+        cmocka_unit_test(centred_without_beta),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);
