@@ -7,8 +7,9 @@
  *
  * Several heads may share one K and V (grouped queries [Ainslie2023]); dK and dV are then the sums
  * over these heads, in order.  Causal: a token sees itself and those before it, with a window of w
- * only the last w of these [Beltagy2020]; S is computed in blocks of rows, each as wide as its rows
- * see, so that there is no [L][L].  ALiBi adds m j to the score of token j, with a slope m of each
+ * only the last w of these [Beltagy2020].  Not causal, with a window of w: itself and w tokens on
+ * either side.  In both S is computed in blocks of rows, each as wide as its rows see, so that there
+ * is no [L][L].  ALiBi adds m j to the score of token j, with a slope m of each
  * head [Press2022]: alibi.h.
  *
  * In dynamic fixed point every product is an integer product at attention_bits.  Q, K, V and dS
@@ -44,7 +45,8 @@ typedef struct attention {
     int64_t heads, kv_heads; /* of Q; of K and V, of which heads is a multiple */
     int64_t head_dim;        /* dh */
     bool causal;
-    int64_t window; /* causal: tokens that one sees, itself among them; 0: all */
+    int64_t window; /* causal: tokens that one sees, itself among them; else those that it sees on
+                       either side; 0: all */
     bool grouped; /* columns of qkv: each head of K and V behind the heads of Q that share it, both
                        behind each other; else all Q, all K, all V */
     float scale;  /* of scores; 0: 1 / sqrt(dh) */

@@ -10,7 +10,7 @@
 #include "layers/alibi.h"
 #include "layers/arithmetic.h"
 
-enum { CAUSAL_ROWS = 128 }; /* of a block */
+enum { BLOCK_ROWS = 128 };
 
 /* Rows [begin, end) of S, P and D, whose columns are `keys` tokens from `first` on. */
 typedef struct score_block {
@@ -50,18 +50,48 @@ static head_matrix matrix_rows(const head_matrix *m, int64_t begin, int64_t end)
     return part;
 }
 
+static int64_t at_most(int64_t x, int64_t most)
+{
+    return x < most ? x : most;
+}
+
+/* Rows of all blocks but the last. */
+static int64_t full_block(const attention_head *hd)
+{
+    const attention *a = hd->job->attn;
+    return a->causal || a->window > 0 ? BLOCK_ROWS : hd->length;
+}
+
+/* The columns of a causal block: up to its last row, and no more than its rows see. */
+static void set_causal_keys(const attention *a, score_block *b)
+{
+    b->keys = b->end;
+    if (a->window > 0)
+        b->keys = at_most(b->keys, a->window - 1 + BLOCK_ROWS);
+    b->first = b->end - b->keys;
+}
+
+/* Those of one that is not: as many in each, so at the ends more than its rows see. */
+static void set_both_ways_keys(const attention_head *hd, score_block *b)
+{
+    const int64_t window = hd->job->attn->window;
+    b->keys = hd->length;
+    if (window > 0)
+        b->keys = at_most(b->keys, window + BLOCK_ROWS + window);
+    b->first = at_most(b->begin > window ? b->begin - window : 0, hd->length - b->keys);
+}
+
 /* The next block of rows; false behind the last.  Begin with a zeroed block.  A block is never
  * narrower than the one before it: the numbers of its draws follow those of that one. */
 static bool next_block(const attention_head *hd, score_block *b)
 {
     const attention *a = hd->job->attn;
-    const int64_t rows = a->causal ? CAUSAL_ROWS : hd->length;
     b->begin = b->end;
-    b->end = b->begin + rows < hd->length ? b->begin + rows : hd->length;
-    b->keys = a->causal ? b->end : hd->length;
-    if (a->window > 0 && b->keys > a->window - 1 + CAUSAL_ROWS)
-        b->keys = a->window - 1 + CAUSAL_ROWS;
-    b->first = a->causal ? b->end - b->keys : 0;
+    b->end = at_most(b->begin + full_block(hd), hd->length);
+    if (a->causal)
+        set_causal_keys(a, b);
+    else
+        set_both_ways_keys(hd, b);
     return b->begin < b->end;
 }
 
@@ -78,10 +108,13 @@ typedef struct seen_columns {
 static seen_columns seen_by(const attention_head *hd, const score_block *b, int64_t i)
 {
     const attention *a = hd->job->attn;
-    if (!a->causal)
+    const int64_t own = b->begin + i - b->first, behind = own + 1;
+    if (a->causal)
+        return (seen_columns){a->window > 0 && behind > a->window ? behind - a->window : 0, behind};
+    if (a->window == 0)
         return (seen_columns){0, b->keys};
-    const int64_t to = b->begin + i + 1 - b->first;
-    return (seen_columns){a->window > 0 && to > a->window ? to - a->window : 0, to};
+    return (seen_columns){own > a->window ? own - a->window : 0,
+                          at_most(behind + a->window, b->keys)};
 }
 
 /* Zeros where a row of a block sees nothing. */
@@ -304,7 +337,7 @@ void attention_head_backward(attention_head *hd)
     head_gradient g = {.dk = out + part_column(hd, PART_K),
                        .dv = out + part_column(hd, PART_V),
                        .ld = ld,
-                       .add = sharing > 1 || (job->attn->causal && hd->length > CAUSAL_ROWS)};
+                       .add = sharing > 1 || hd->length > full_block(hd)};
     if (g.add) {
         clear_rows(hd, g.dk, ld);
         clear_rows(hd, g.dv, ld);

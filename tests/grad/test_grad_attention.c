@@ -8,8 +8,9 @@
  *   peaked    probabilities by row keep the small ones beside a row that is nearly 1
  *   bits      the same from 1, 2 and 3 threads
  *   draws     of dropout and rounding differ by head, by sequence and by step
- *   variants  shared keys and values, causal, windows, groups of columns, scales, linear biases:
- *             against a plain computation in double
+ *   variants  shared keys and values, causal, windows behind and on both sides, groups of columns,
+ *             scales, linear biases: against a plain computation in double
+ *   windows   on both sides: draws of their own, and the bits of any number of threads
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -289,8 +290,11 @@ static void plain_head(const head_case *c, int64_t e, int64_t which, double *out
     const int64_t q = column[0], k = column[1], v = column[2];
     double *p = test_alloc(length, sizeof *p), *dp = test_alloc(length, sizeof *dp);
     for (int64_t i = first; i < first + length; i++) {
-        const int64_t seen = a->causal ? i - first + 1 : length;
-        const int64_t from = a->window > 0 && seen > a->window ? seen - a->window : 0;
+        const int64_t own = i - first, after = own + a->window + 1;
+        const bool ahead = !a->causal && a->window > 0 && after < length;
+        const int64_t seen = a->causal ? own + 1 : ahead ? after : length;
+        const int64_t behind = a->causal ? own + 1 - a->window : own - a->window;
+        const int64_t from = a->window > 0 && behind > 0 ? behind : 0;
         const float *qi = c->qkv + i * in + q, *g = c->dout + i * width + o;
         double sum = 0.0, dot = 0.0;
         for (int64_t j = from; j < seen; j++) {
@@ -364,13 +368,16 @@ static void shared_and_causal(void **state)
         bool grouped;
         float scale;
         const float *slopes;
-    } shapes[] = {{4, 2, false, 0, false, 0, NULL},    {3, 1, false, 0, false, 0, NULL},
-                  {4, 4, true, 0, false, 0, NULL},     {6, 2, true, 0, false, 0, NULL},
-                  {3, 1, true, 0, false, 0, NULL},     {2, 1, true, 1, false, 0, NULL},
-                  {2, 2, true, 20, false, 0, NULL},    {2, 1, true, 127, true, 0, NULL},
-                  {2, 1, true, 128, false, 0, NULL},   {4, 2, true, 131, true, 0.3f, NULL},
-                  {6, 3, true, 0, true, 0.3f, NULL},   {6, 6, true, 0, true, 0, slopes},
-                  {6, 2, true, 30, true, 0.3f, slopes}};
+    } shapes[] = {{4, 2, false, 0, false, 0, NULL},     {3, 1, false, 0, false, 0, NULL},
+                  {4, 4, true, 0, false, 0, NULL},      {6, 2, true, 0, false, 0, NULL},
+                  {3, 1, true, 0, false, 0, NULL},      {2, 1, true, 1, false, 0, NULL},
+                  {2, 2, true, 20, false, 0, NULL},     {2, 1, true, 127, true, 0, NULL},
+                  {2, 1, true, 128, false, 0, NULL},    {4, 2, true, 131, true, 0.3f, NULL},
+                  {6, 3, true, 0, true, 0.3f, NULL},    {6, 6, true, 0, true, 0, slopes},
+                  {6, 2, true, 30, true, 0.3f, slopes}, {2, 2, false, 1, false, 0, NULL},
+                  {3, 3, false, 17, false, 0, NULL},    {2, 1, false, 64, true, 0, NULL},
+                  {2, 2, false, 81, false, 0, NULL},    {2, 2, false, 128, false, 0, NULL},
+                  {2, 2, false, 4096, false, 0, NULL},  {6, 3, false, 20, false, 0, slopes}};
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
         for (int bits = 0; bits <= 16; bits += bits == 0 ? 8 : 4) {
@@ -397,6 +404,44 @@ static void shared_and_causal(void **state)
             test_assert_at_least("dqkv", dqkv, bits == 0 ? 110.0 : 19.5 + 6.02 * (bits - 8), "dB");
             case_deinit(&c);
         }
+}
+
+/* Blocks of a window on both sides share no draws: in a sequence that repeats itself every block,
+ * tokens a block apart have the same outputs without dropout, and none the same with it.  The bits
+ * are those of any number of threads. */
+static void both_sides(void **state)
+{
+    enum { LENGTH = 500, WIDTH = 24, WINDOW = 30, BLOCK = 128 };
+    static const int64_t lengths[] = {LENGTH};
+    attention at = {.name = "the attention",
+                    .id = 4,
+                    .heads = 2,
+                    .kv_heads = 2,
+                    .head_dim = WIDTH / 2,
+                    .window = WINDOW};
+    const num_format format = test_format_float(FORMAT_FP32);
+    (void)state;
+    for (int d = 0; d < 2; d++) {
+        head_case c[3];
+        at.dropout = d == 0 ? 0.0f : 0.5f;
+        for (int k = 0; k < 3; k++) {
+            case_init_for(&c[k], &format, k + 1, &at, lengths, 1);
+            for (int64_t t = BLOCK; t < LENGTH; t++)
+                memcpy(c[k].qkv + t * 3 * WIDTH, c[k].qkv + (t - BLOCK) * 3 * WIDTH,
+                       3 * WIDTH * sizeof(float));
+            run(&c[k]);
+            test_assert_same("out", c[k].out, c[0].out, LENGTH * WIDTH);
+            test_assert_same("dqkv", c[k].dqkv, c[0].dqkv, LENGTH * 3 * WIDTH);
+        }
+        for (int64_t t = WINDOW; t + BLOCK < LENGTH - WINDOW; t++) {
+            double most = 0.0;
+            for (int64_t j = t * WIDTH; j < (t + 1) * WIDTH; j++)
+                most = fmax(most, fabs((double)c[0].out[j] - (double)c[0].out[j + BLOCK * WIDTH]));
+            assert_true(d == 0 ? most < 1e-5 : most > 1e-3);
+        }
+        for (int k = 0; k < 3; k++)
+            case_deinit(&c[k]);
+    }
 }
 
 /* Mixed rounding: out has the bits of nearest rounding in every step, the gradients are drawn. */
@@ -606,6 +651,7 @@ int main(void)
         cmocka_unit_test(bfloat16),        cmocka_unit_test(long_bfloat16),
         cmocka_unit_test(threads),         cmocka_unit_test(own_draws),
         cmocka_unit_test(anomalies),       cmocka_unit_test(shared_and_causal),
+        cmocka_unit_test(both_sides),
     };
     test_print_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);
