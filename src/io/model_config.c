@@ -295,6 +295,7 @@ mts_status model_config_init(mts_ctx *ctx, model_config *cfg)
         .hidden_dropout_prob = 0.1,
         .attention_probs_dropout_prob = 0.1,
         .classifier_dropout = -1,
+        .embedding_dropout = -1,
         .layer_norm_eps = 1e-12,
         .initializer_range = 0.02,
     };

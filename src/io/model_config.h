@@ -45,6 +45,7 @@ typedef struct model_config {
     double hidden_dropout_prob; /* dropout: 0..1 */
     double attention_probs_dropout_prob;
     double classifier_dropout; /* -1: null, that is hidden_dropout_prob */
+    double embedding_dropout;  /* -1 likewise; set by model_class.complete */
     double layer_norm_eps;     /* 1e-30..0.1 */
     double initializer_range;  /* 0..10 */
     model_problem problem_type;

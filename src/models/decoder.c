@@ -2,6 +2,7 @@
 #include "models/decoder.h"
 
 #include "base/json_util.h"
+#include "layers/dropout.h"
 #include "models/decoder_internal.h"
 
 /* Of attention's products: wide enough that they are not what an int8 model loses, and narrow
@@ -136,6 +137,7 @@ void decoder_bind_batch(model *m, exec *ex, const model_input *in, arena *kept)
     const bool keep = ex->training && !again;
     for (int k = 0; k < ropes(d); k++)
         rope_table_bind(&d->rope[k], kept, &d->config.rope[k], in->seq.max_length);
+    bind_norm(ex, &d->embedding_norm, kept, t);
     bind_norm(ex, &d->final_norm, kept, t);
     d->inputs = again ? arena_take(kept, (size_t)(layers * t * w), sizeof(float)) : NULL;
     bind_part(d, ex, &in->seq, kept, keep ? layers : 2, bind_input);
@@ -173,6 +175,33 @@ static void scale_words(const decoder *d, exec *ex, float *h, int64_t tokens)
         exec_parallel(ex, tokens * d->base.cfg->hidden_size, GRAIN, scale_piece, &job);
 }
 
+/* h = dropout(N(word)), scaled; norm and dropout where the model has them. */
+static void embed(decoder *d, exec *ex, const model_input *in, float *h)
+{
+    const int64_t t = in->seq.tokens;
+    embedding_forward(ex, h, in->ids, t, &d->word, false);
+    scale_words(d, ex, h, t);
+    if (d->embedding_norm.gamma != NULL)
+        layernorm_forward(ex, h, h, t, &d->embedding_norm.norm, &d->embedding_norm.state);
+    dropout_apply(ex, h, h, t * d->base.cfg->hidden_size, 0, d->embedding_dropout.p,
+                  d->embedding_dropout.stream);
+}
+
+static void embed_backward(decoder *d, exec *ex, const model_input *in, float *dh)
+{
+    const int64_t t = in->seq.tokens, w = d->base.cfg->hidden_size;
+    const bool accumulate = ex->accumulate_grads;
+    embedding_gradient words;
+    dropout_apply(ex, dh, dh, t * w, 0, d->embedding_dropout.p, d->embedding_dropout.stream);
+    if (d->embedding_norm.gamma != NULL)
+        layernorm_backward(ex, dh, dh, t, &d->embedding_norm.norm, &d->embedding_norm.state);
+    scale_words(d, ex, dh, t);
+    ex->accumulate_grads = accumulate || d->base.words_shared;
+    embedding_map_gradient(ex, &words, dh, t, w, &d->word);
+    embedding_backward(ex, &words, in->ids, &d->word);
+    ex->accumulate_grads = accumulate;
+}
+
 /* Where the input of layer l is kept for recomputation, or NULL. */
 static float *input_of(const decoder *d, const model_input *in, int64_t l)
 {
@@ -200,8 +229,7 @@ void decoder_forward(model *m, exec *ex, const model_input *in, float *h)
     decoder_forward_rows rows = {.model = d, .after = -1, .before = 0, .h = h};
     for (int k = 0; k < ropes(d); k++)
         rope_table_fill(ex, &d->rope[k], &d->config.rope[k]);
-    embedding_forward(ex, h, in->ids, t, &d->word, false);
-    scale_words(d, ex, h, t);
+    embed(d, ex, in, h);
     rows.qkv = attention_source(&d->layers[0].attention_state, qkv);
     rows.input = input_of(d, in, 0);
     decoder_rows_forward(&rows, ex, t);
@@ -243,10 +271,9 @@ static void recompute_layer(decoder *d, exec *ex, int64_t l, const decoder_gradi
 void decoder_backward(model *m, exec *ex, const model_input *in, float *dh)
 {
     decoder *d = (decoder *)m;
-    const int64_t t = in->seq.tokens, w = m->cfg->hidden_size;
+    const int64_t t = in->seq.tokens;
     const size_t mark = exec_mark(ex);
     decoder_gradients g;
-    embedding_gradient words;
     /* forward: out = N(h) */
     layernorm_backward(ex, dh, dh, t, &d->final_norm.norm, &d->final_norm.state);
     decoder_gradients_take(d, ex, &g, dh, t);
@@ -260,12 +287,6 @@ void decoder_backward(model *m, exec *ex, const model_input *in, float *dh)
         turn(layer, ex, g.qkv, in, true);
     }
     decoder_rows_backward(d, ex, -1, &g, t);
-    /* forward: h = word, scaled */
-    scale_words(d, ex, dh, t);
-    const bool accumulate = ex->accumulate_grads;
-    ex->accumulate_grads = accumulate || m->words_shared;
-    embedding_map_gradient(ex, &words, dh, t, w, &d->word);
-    embedding_backward(ex, &words, in->ids, &d->word);
-    ex->accumulate_grads = accumulate;
+    embed_backward(d, ex, in, dh);
     exec_release(ex, mark);
 }

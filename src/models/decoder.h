@@ -42,18 +42,25 @@ typedef struct decoder_layer_params {
 
 /* A norm over the hidden size. */
 typedef struct decoder_norm {
-    param *gamma, *beta; /* gamma NULL: there is no such norm; beta NULL: RMS norm */
+    param *gamma, *beta; /* gamma NULL: there is no such norm; beta NULL: it has none */
     layernorm norm;
     layernorm_state state; /* kept from forward to backward */
 } decoder_norm;
+
+/* A dropout of its own stream; p 0: none. */
+typedef struct decoder_dropout {
+    float p;
+    int stream;
+} decoder_dropout;
 
 typedef struct decoder_layer {
     decoder_layer_params params;
     linear qkv, out, up, down;
     low_rank qkv_adapter, out_adapter, up_adapter, down_adapter; /* count 0: none */
-    decoder_norm norm1, norm2;        /* of what attention and MLP read */
-    decoder_norm out_norm, down_norm; /* of what they add */
-    param *q_gamma, *k_gamma;         /* NULL: heads have no norms */
+    decoder_norm norm1, norm2;                 /* of what attention and MLP read */
+    decoder_norm out_norm, down_norm;          /* of what they add */
+    decoder_dropout out_dropout, down_dropout; /* of a, and of what down multiplies */
+    param *q_gamma, *k_gamma;                  /* NULL: heads have no norms */
     head_norm q_norm, k_norm;
     gated gated;
     attention attention;
@@ -69,7 +76,8 @@ typedef struct decoder {
     decoder_config config;
     param *word_table;
     embedding word;
-    decoder_norm final_norm;
+    decoder_norm embedding_norm, final_norm;
+    decoder_dropout embedding_dropout;
     decoder_layer *layers; /* [num_hidden_layers] */
     char *names;           /* of layers, for reports */
     float *slopes;         /* [num_attention_heads], of ALiBi; NULL: none */

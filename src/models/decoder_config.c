@@ -103,9 +103,12 @@ static mts_status read_rope(mts_ctx *ctx, const char *file, const json_t *json,
     c->rope[1] = c->rope[0];
     c->rope[1].base = f->local_rope_base;
     c->local_rope = f->local_rope_base > 0.0;
-    MTS_TRY(json_util_real(ctx, file, json, "rope_theta", 1, 1e12, &c->rope[0].base));
+    MTS_TRY(json_util_real(ctx, file, json, f->rope_key != NULL ? f->rope_key : "rope_theta", 1,
+                           1e12, &c->rope[0].base));
     if (c->local_rope)
-        MTS_TRY(json_util_real(ctx, file, json, "rope_local_base_freq", 1, 1e12, &c->rope[1].base));
+        MTS_TRY(json_util_real(
+            ctx, file, json, f->local_rope_key != NULL ? f->local_rope_key : "rope_local_base_freq",
+            1, 1e12, &c->rope[1].base));
     MTS_TRY(json_util_real(ctx, file, json, "partial_rotary_factor", 0, 1, &share[0]));
     share[1] = share[0];
     if (scaling != NULL && !json_is_null(scaling))

@@ -18,6 +18,7 @@ enum { DECODER_LAYERS_MAX = 1024 };
 /* Names of parameters, without ".weight"; of those of a layer what follows "<layers>.3.". */
 typedef struct decoder_names {
     const char *words, *layers, *final_norm;
+    const char *embedding_norm;              /* of the words; NULL: none */
     const char *attention, *mlp;             /* modules, for reports */
     const char *qkv[3], *out, *up[2], *down; /* fused or without a gate: the first alone */
     const char *qkv_report, *up_report;      /* all of them together */
@@ -30,12 +31,16 @@ typedef struct decoder_config {
     decoder_names names;
     int64_t kv_heads, head_dim, intermediate;
     model_act act;
-    bool fused_qkv; /* one matrix, whose rows are groups of heads (attention.grouped) */
-    bool gated;     /* MLP: act(gate) * up; else act(up) */
-    bool parallel;  /* the MLP has the layer's input, not what attention adds to it */
+    bool fused_qkv, fused_up; /* q, k and v, and gate and up, are one module in files */
+    bool grouped_qkv;         /* the rows of q, k and v are groups of heads (attention.grouped) */
+    bool gated;               /* MLP: act(gate) * up; else act(up) */
+    bool parallel;            /* the MLP has the layer's input, not what attention adds to it */
+    bool bare_first;          /* the first layer has no norm1 */
+    bool both_ways;           /* attention is not causal */
+    bool drops;               /* words, a and what the MLP multiplies last have dropout */
     bool qkv_bias, out_bias, mlp_bias; /* of q, k, v; of o; of the MLP */
     bool tied;                         /* outputs over the vocabulary by the table of words */
-    bool layer_norm;                   /* layer norms with gamma and beta; else RMS norms */
+    bool layer_norm, norm_bias;        /* layer norms, with a beta; else RMS norms */
     float norm_eps, norm_offset;       /* the gain is norm_offset + gamma */
     float embedding_scale;             /* words are multiplied by it; 1: they are not */
     float attention_scale;             /* as attention.scale */

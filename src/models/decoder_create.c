@@ -84,6 +84,8 @@ static void bind_norm(binding *b, decoder_norm *n, const char *name, int id)
     layernorm_bind(b->ex, &n->norm, b->packed, name, id, n->gamma, n->beta,
                    b->d->base.cfg->hidden_size, c->norm_eps);
     layernorm_offset(&n->norm, b->packed, c->norm_offset);
+    if (c->layer_norm && n->beta == NULL)
+        layernorm_centre(&n->norm, b->packed);
 }
 
 static void bind_norms(binding *b, decoder_layer *layer)
@@ -125,9 +127,11 @@ static void bind_attention(binding *b, decoder_layer *layer)
         .heads = d->base.cfg->num_attention_heads,
         .kv_heads = c->kv_heads,
         .head_dim = c->head_dim,
-        .causal = true,
-        .window = windowed ? c->window : 0,
-        .grouped = c->fused_qkv,
+        .causal = !c->both_ways,
+        .window = windowed       ? c->window
+                  : c->both_ways ? d->base.cfg->max_position_embeddings
+                                 : 0,
+        .grouped = c->grouped_qkv,
         .scale = c->attention_scale,
         .slopes = d->slopes,
         .dropout = d->base.options.dropout.attention,
@@ -150,6 +154,17 @@ static void bind_linear(binding *b, linear *lin, const char *name, int id, param
 static void bind_adapter(binding *b, low_rank *lr, linear *lin, int first)
 {
     adapted_layer_bind(b->ex, lr, lin, b->packed, stream(b, first));
+}
+
+static void bind_dropouts(binding *b, decoder_layer *layer)
+{
+    const dropout_rates *rates = &b->d->base.options.dropout;
+    if (!b->d->config.drops)
+        return;
+    layer->out_dropout = (decoder_dropout){
+        rates->attention, decoder_more_stream(b->d, b->l, DECODER_STREAM_OUT_DROPOUT)};
+    layer->down_dropout = (decoder_dropout){
+        rates->hidden, decoder_more_stream(b->d, b->l, DECODER_STREAM_DOWN_DROPOUT)};
 }
 
 static void bind_layer(binding *b)
@@ -179,6 +194,7 @@ static void bind_layer(binding *b)
     bind_linear(b, &layer->down, c->names.down, DECODER_STREAM_DOWN, p->down_weight, p->down_bias,
                 w, f);
     bind_norms(b, layer);
+    bind_dropouts(b, layer);
     bind_adapter(b, &layer->qkv_adapter, &layer->qkv, DECODER_STREAM_QKV_ADAPTER);
     bind_adapter(b, &layer->out_adapter, &layer->out, DECODER_STREAM_OUT_ADAPTER);
     bind_adapter(b, &layer->up_adapter, &layer->up, DECODER_STREAM_GATE_UP_ADAPTER);
@@ -195,6 +211,12 @@ void decoder_bind(model *m, exec *ex, arena *packed)
     const decoder_names *n = &d->config.names;
     binding b = {.d = d, .ex = ex, .packed = packed};
     embedding_init(&d->word, last_word(n->words), DECODER_STREAM_WORD, d->word_table);
+    if (n->embedding_norm != NULL)
+        bind_norm(&b, &d->embedding_norm, last_word(n->embedding_norm),
+                  DECODER_STREAM_EMBEDDING_NORM);
+    if (d->config.drops)
+        d->embedding_dropout =
+            (decoder_dropout){m->options.embedding_dropout, DECODER_STREAM_EMBEDDING_DROPOUT};
     bind_norm(&b, &d->final_norm, last_word(n->final_norm), DECODER_STREAM_FINAL_NORM);
     for (b.l = 0; b.l < m->cfg->num_hidden_layers; b.l++)
         bind_layer(&b);

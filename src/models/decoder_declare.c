@@ -25,6 +25,8 @@ static module_list qkv_modules(const decoder *d)
 static module_list up_modules(const decoder *d)
 {
     const int64_t f = d->config.intermediate;
+    if (d->config.fused_up)
+        return (module_list){d->config.names.up, {2 * f}, 1};
     return (module_list){d->config.names.up, {f, f}, d->config.gated ? 2 : 1};
 }
 
@@ -57,7 +59,7 @@ static void declare_norm(const decoder *d, int64_t l, const char *module, decode
         return;
     n->gamma =
         param_declare(list, PARAM_NORM, 0, w, "%s.%lld.%s.weight", layers, (long long)l, module);
-    if (d->config.layer_norm)
+    if (d->config.norm_bias)
         n->beta =
             param_declare(list, PARAM_NORM, 0, w, "%s.%lld.%s.bias", layers, (long long)l, module);
 }
@@ -85,7 +87,7 @@ static void declare_layer(decoder *d, int64_t l, param_list *list)
     declare_modules(d, l, &up, w, &p->up_weight, c->mlp_bias ? &p->up_bias : NULL, list);
     declare_modules(d, l, &down, c->intermediate, &p->down_weight,
                     c->mlp_bias ? &p->down_bias : NULL, list);
-    declare_norm(d, l, n->norm1, &layer->norm1, list);
+    declare_norm(d, l, c->bare_first && l == 0 ? NULL : n->norm1, &layer->norm1, list);
     declare_norm(d, l, n->norm2, &layer->norm2, list);
     declare_norm(d, l, n->out_norm, &layer->out_norm, list);
     declare_norm(d, l, n->down_norm, &layer->down_norm, list);
@@ -122,6 +124,16 @@ static void declare_adapters(decoder *d, int64_t l, param_list *list)
     declare_adapter(d, l, &layer->down_adapter, &down, c->intermediate, list);
 }
 
+/* A norm that is there once. */
+static void declare_single_norm(const decoder *d, const char *name, decoder_norm *n,
+                                param_list *list)
+{
+    const int64_t w = d->base.cfg->hidden_size;
+    n->gamma = param_declare(list, PARAM_NORM, 0, w, "%s.weight", name);
+    if (d->config.norm_bias)
+        n->beta = param_declare(list, PARAM_NORM, 0, w, "%s.bias", name);
+}
+
 void decoder_declare(model *m, param_list *list)
 {
     decoder *d = (decoder *)m;
@@ -129,11 +141,11 @@ void decoder_declare(model *m, param_list *list)
     const decoder_names *n = &d->config.names;
     const int64_t w = cfg->hidden_size;
     d->word_table = param_declare(list, PARAM_TABLE, cfg->vocab_size, w, "%s.weight", n->words);
+    if (n->embedding_norm != NULL)
+        declare_single_norm(d, n->embedding_norm, &d->embedding_norm, list);
     for (int64_t l = 0; l < cfg->num_hidden_layers; l++)
         declare_layer(d, l, list);
-    d->final_norm.gamma = param_declare(list, PARAM_NORM, 0, w, "%s.weight", n->final_norm);
-    if (d->config.layer_norm)
-        d->final_norm.beta = param_declare(list, PARAM_NORM, 0, w, "%s.bias", n->final_norm);
+    declare_single_norm(d, n->final_norm, &d->final_norm, list);
     for (int64_t l = 0; l < cfg->num_hidden_layers; l++)
         declare_adapters(d, l, list);
 }

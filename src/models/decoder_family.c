@@ -97,8 +97,8 @@ cleanup:
 
 /* -------------------------------------------------------------------------------- Gemma 3 ---- */
 
-/* MTS_ERR_UNSUPPORTED if the key has a value other than null. */
-static mts_status refuse(mts_ctx *ctx, const char *file, const json_t *json, const char *key)
+mts_status decoder_family_refuse(mts_ctx *ctx, const char *file, const json_t *json,
+                                 const char *key)
 {
     mts_status st = MTS_OK;
     const json_t *value = json_object_get(json, key);
@@ -118,8 +118,8 @@ static mts_status read_gemma3(mts_ctx *ctx, const char *file, const json_t *json
     MTS_TRY(read_biases(ctx, file, json, out));
     MTS_TRY(json_util_int(ctx, file, json, "hidden_size", 1, 65536, &hidden));
     MTS_TRY(json_util_real(ctx, file, json, "query_pre_attn_scalar", 1e-6, 1e9, &scalar));
-    MTS_TRY(refuse(ctx, file, json, "final_logit_softcapping"));
-    MTS_TRY(refuse(ctx, file, json, "attn_logit_softcapping"));
+    MTS_TRY(decoder_family_refuse(ctx, file, json, "final_logit_softcapping"));
+    MTS_TRY(decoder_family_refuse(ctx, file, json, "attn_logit_softcapping"));
     MTS_TRY(json_util_bool(ctx, file, json, "use_bidirectional_attention", &both_ways));
     MTS_CHECK(!both_ways, MTS_ERR_UNSUPPORTED,
               "%s: use_bidirectional_attention: expected false, found true", file);
@@ -198,7 +198,8 @@ static mts_status read_falcon(mts_ctx *ctx, const char *file, const json_t *json
               "%s: hidden_dropout, attention_dropout: expected 0, found %g and %g", file,
               hidden_dropout, attention_dropout);
     out->qkv_bias = out->out_bias = out->mlp_bias = bias;
-    out->fused_qkv = out->layer_norm = true;
+    out->fused_qkv = out->grouped_qkv = true;
+    out->layer_norm = out->norm_bias = true;
     out->gated = false;
     MTS_TRY(read_falcon_heads(ctx, file, json, new_kind, out));
     MTS_TRY(read_falcon_norms(ctx, file, json, new_kind, out));

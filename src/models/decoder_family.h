@@ -14,6 +14,7 @@ typedef struct decoder_family {
     const decoder_names *names;
     /* keys of config.json, and the values of those that are absent */
     const char *act_key, *eps_key;
+    const char *rope_key, *local_rope_key; /* NULL: rope_theta, rope_local_base_freq */
     model_act act;
     double eps;
     int64_t head_dim;                  /* 0: hidden_size / num_attention_heads */
@@ -23,6 +24,10 @@ typedef struct decoder_family {
     mts_status (*read)(mts_ctx *ctx, const char *file, const struct json_t *json,
                        decoder_config *out);
 } decoder_family;
+
+/* MTS_ERR_UNSUPPORTED if the key has a value other than null. */
+MTS_NODISCARD mts_status decoder_family_refuse(mts_ctx *ctx, const char *file,
+                                               const struct json_t *json, const char *key);
 
 /* Of this model_type; of one that is not here, or NULL: Llama's. */
 const decoder_family *decoder_family_find(const char *model_type);

@@ -9,10 +9,21 @@
 
 /* ------------------------------------------------------------------------------- forward ---- */
 
-/* y = N(x) of rows [begin, begin + n); y may be x. */
-static void norm_forward(exec *ex, float *y, const float *x, int64_t n, decoder_norm *norm,
-                         int64_t begin)
+/* x[n][width], the rows from `begin` on, forward and backward. */
+static void drop(exec *ex, float *x, int64_t n, int64_t width, int64_t begin,
+                 const decoder_dropout *d)
 {
+    dropout_apply(ex, x, x, n * width, begin * width, d->p, d->stream);
+}
+
+/* y = N(x) of rows [begin, begin + n), x where there is no such norm; y may be x. */
+static void norm_forward(exec *ex, float *y, const float *x, int64_t n, int64_t w,
+                         decoder_norm *norm, int64_t begin)
+{
+    if (norm->gamma == NULL) {
+        exec_copy(ex, y, x, (size_t)(n * w) * sizeof(float));
+        return;
+    }
     layernorm_state state = layernorm_state_rows(&norm->state, norm->norm.n, begin);
     layernorm_forward(ex, y, x, n, &norm->norm, &state);
 }
@@ -22,7 +33,7 @@ static void add_output(exec *ex, float *h, float *x, int64_t n, int64_t w, decod
                        int64_t begin)
 {
     if (norm->gamma != NULL)
-        norm_forward(ex, x, x, n, norm, begin);
+        norm_forward(ex, x, x, n, w, norm, begin);
     matrix_add(ex, h, h, x, n * w);
 }
 
@@ -38,7 +49,7 @@ static void before_attention(exec *ex, const decoder_forward_rows *job, int64_t 
     float *x = linear_input_source(&in, exec_take(ex, n * w, sizeof(float)));
     if (job->input != NULL)
         exec_copy(ex, job->input + begin * w, h, (size_t)(n * w) * sizeof(float));
-    norm_forward(ex, x, h, n, &layer->norm1, begin);
+    norm_forward(ex, x, h, n, w, &layer->norm1, begin);
     linear_input_set(ex, &in, x);
     linear_forward(ex, qkv, &in, &layer->qkv);
     if (layer->q_gamma != NULL) {
@@ -63,6 +74,7 @@ static void mlp_forward(exec *ex, decoder_layer *layer, float *f, const float *y
     linear_input_set(ex, &in, y);
     linear_forward(ex, uv, &in, &layer->up);
     gated_forward(ex, g, uv, n, &layer->gated, &kept);
+    drop(ex, g, n, layer->gated.n, begin, &layer->down_dropout);
     linear_input_set(ex, &inner, g);
     if (f == NULL)
         linear_forward_again(ex, &inner, &layer->down);
@@ -87,11 +99,12 @@ static void after_attention(exec *ex, const decoder_forward_rows *job, int64_t b
 
     linear_input_set(ex, &context, job->mixed + begin * layer->out.in);
     linear_forward(ex, sum, &context, &layer->out);
+    drop(ex, sum, n, w, begin, &layer->out_dropout);
     if (parallel)
-        norm_forward(ex, y, h, n, &layer->norm2, begin);
+        norm_forward(ex, y, h, n, w, &layer->norm2, begin);
     add_output(ex, h, sum, n, w, &layer->out_norm, begin);
     if (!parallel)
-        norm_forward(ex, y, h, n, &layer->norm2, begin);
+        norm_forward(ex, y, h, n, w, &layer->norm2, begin);
     if (job->again && layer->down_norm.gamma == NULL) {
         mlp_forward(ex, layer, NULL, y, begin, end);
     } else {
@@ -165,7 +178,7 @@ void decoder_gradients_take(const decoder *d, exec *ex, decoder_gradients *g, fl
     g->up = exec_take(ex, tokens * layer->up.out, sizeof(float));
     g->mixed = exec_take(ex, tokens * layer->out.in, sizeof(float));
     g->qkv = exec_take(ex, tokens * layer->qkv.out, sizeof(float));
-    take_norm(ex, &g->of_norm1, tokens, &layer->norm1);
+    take_norm(ex, &g->of_norm1, tokens, &d->layers[layers - 1].norm1); /* the first may have none */
     take_norm(ex, &g->of_norm2, tokens, &layer->norm2);
     take_norm(ex, &g->of_out_norm, tokens, &layer->out_norm);
     take_norm(ex, &g->of_down_norm, tokens, &layer->down_norm);
@@ -187,10 +200,13 @@ static float *norm_gradient(exec *ex, const decoder_norm_gradient *g, int64_t be
 }
 
 /* forward: y = N(x); dx from dy, rows [begin, begin + n). */
-static void norm_backward(exec *ex, float *dx, const float *dy, int64_t n, const decoder_norm *norm,
-                          const decoder_norm_gradient *g, int64_t begin)
+static void norm_backward(exec *ex, float *dx, const float *dy, int64_t n, int64_t w,
+                          const decoder_norm *norm, const decoder_norm_gradient *g, int64_t begin)
 {
-    const int64_t w = norm->norm.n;
+    if (norm->gamma == NULL) {
+        exec_copy(ex, dx, dy, (size_t)(n * w) * sizeof(float));
+        return;
+    }
     const layernorm_state state = layernorm_state_rows(&norm->state, w, begin);
     const layernorm_gradient part = layernorm_gradient_rows(&g->g, w, begin);
     layernorm_backward_input(ex, dx, dy, n, &norm->norm, &state, &part);
@@ -204,7 +220,7 @@ static void add_output_backward(exec *ex, float *dx, const float *dh, int64_t n,
     float *dy = norm->gamma == NULL ? dx : norm_gradient(ex, g, begin, n, w);
     exec_copy(ex, dy, dh, (size_t)(n * w) * sizeof(float));
     if (norm->gamma != NULL)
-        norm_backward(ex, dx, dy, n, norm, g, begin);
+        norm_backward(ex, dx, dy, n, w, norm, g, begin);
 }
 
 /* forward: x = N(h), qkv = x Wqkv + b, heads of q and k normed */
@@ -222,7 +238,7 @@ static void before_attention_backward(exec *ex, const decoder_layer *layer,
         head_norm_backward(ex, dqkv, begin, end, &layer->k_norm, &g->of_k_norm);
     }
     linear_backward_rows(ex, dx, dqkv, &x, &layer->qkv, &g->of_qkv);
-    norm_backward(ex, dh, dx, n, &layer->norm1, &g->of_norm1, begin);
+    norm_backward(ex, dh, dx, n, w, &layer->norm1, &g->of_norm1, begin);
     matrix_add(ex, g->h + begin * w, g->h + begin * w, dh, n * w);
     exec_release(ex, mark);
 }
@@ -239,7 +255,8 @@ static void mlp_backward(exec *ex, const decoder_layer *layer, float *dy, const 
     float *duv = g->up + begin * layer->up.out;
     float *dg = exec_take(ex, n * layer->gated.n, sizeof(float));
     linear_backward_rows(ex, dg, df, &inner, &layer->down, &g->of_down);
-    /* forward: g = act(u) * v, u and v = y Wgate, y Wup; or g = act(y Wup) */
+    drop(ex, dg, n, layer->gated.n, begin, &layer->down_dropout);
+    /* forward: g = act(u) * v, dropped, u and v = y Wgate, y Wup; or g = act(y Wup) */
     gated_backward(ex, duv, dg, n, &layer->gated, &kept);
     linear_backward_rows(ex, dy, duv, &y, &layer->up, &g->of_up);
     exec_release(ex, mark);
@@ -260,13 +277,14 @@ static void after_attention_backward(exec *ex, const decoder *d, const decoder_l
     add_output_backward(ex, down, h, n, w, &layer->down_norm, &g->of_down_norm, begin);
     mlp_backward(ex, layer, dy, down, g, begin, end);
     /* forward: h += a, y = N(h); in parallel y = N(h), h += a */
-    norm_backward(ex, dh, dy, n, &layer->norm2, &g->of_norm2, begin);
+    norm_backward(ex, dh, dy, n, w, &layer->norm2, &g->of_norm2, begin);
     if (!parallel)
         matrix_add(ex, h, h, dh, n * w);
     add_output_backward(ex, out, h, n, w, &layer->out_norm, &g->of_out_norm, begin);
     if (parallel)
         matrix_add(ex, h, h, dh, n * w);
-    /* forward: a = mixed Wo + b */
+    /* forward: a = mixed Wo + b, dropped */
+    drop(ex, out, n, w, begin, &layer->out_dropout);
     linear_backward_rows(ex, g->mixed + begin * layer->out.in, out, &context, &layer->out,
                          &g->of_out);
     exec_release(ex, mark);

@@ -22,9 +22,8 @@ static mts_status count_layers(mts_ctx *ctx, const char *file, const json_t *jso
     return json_util_int(ctx, file, json, "num_hidden_layers", 1, DECODER_LAYERS_MAX, layers);
 }
 
-/* windowed[layers] of layer_types, if it is there; *given: it is. */
-static mts_status read_types(mts_ctx *ctx, const char *file, const json_t *json, bool *windowed,
-                             bool *given)
+mts_status decoder_window_types(mts_ctx *ctx, const char *file, const json_t *json, bool *windowed,
+                                bool *given)
 {
     mts_status st = MTS_OK;
     const json_t *list = json_object_get(json, "layer_types");
@@ -75,7 +74,7 @@ mts_status decoder_window_none(mts_ctx *ctx, const char *file, const json_t *jso
               "%s: sliding_window: a model of this type has no windows of attention, found %lld of "
               "%lld positions",
               file, (long long)c.window, (long long)positions);
-    MTS_TRY(read_types(ctx, file, json, c.windowed, &given));
+    MTS_TRY(decoder_window_types(ctx, file, json, c.windowed, &given));
     for (int64_t l = 0; l < DECODER_LAYERS_MAX; l++)
         MTS_CHECK(!c.windowed[l], MTS_ERR_UNSUPPORTED,
                   "%s: layer_types: a model of this type has no windows of attention", file);
@@ -108,7 +107,7 @@ mts_status decoder_window_of_last_layers(mts_ctx *ctx, const char *file, const j
     MTS_TRY(json_util_int(ctx, file, json, "max_window_layers", 0, POSITIONS_MAX, &first));
     if (!use)
         out->window = 0;
-    MTS_TRY(read_types(ctx, file, json, out->windowed, &given));
+    MTS_TRY(decoder_window_types(ctx, file, json, out->windowed, &given));
     for (int64_t l = first; l < layers && !given; l++)
         out->windowed[l] = out->window > 0;
     MTS_TRY(check_width(ctx, file, out));
@@ -126,7 +125,7 @@ mts_status decoder_window_by_pattern(mts_ctx *ctx, const char *file, const json_
     MTS_TRY(count_layers(ctx, file, json, &layers));
     MTS_TRY(read_window(ctx, file, json, 1, &out->window));
     MTS_TRY(json_util_int(ctx, file, json, "sliding_window_pattern", 1, POSITIONS_MAX, &pattern));
-    MTS_TRY(read_types(ctx, file, json, out->windowed, &given));
+    MTS_TRY(decoder_window_types(ctx, file, json, out->windowed, &given));
     for (int64_t l = 0; l < layers && !given; l++)
         out->windowed[l] = (l + 1) % pattern != 0;
     MTS_TRY(check_width(ctx, file, out));

@@ -9,6 +9,10 @@
 
 #include "models/decoder_config.h"
 
+/* windowed[num_hidden_layers]: as layer_types says, if it is there; *given: it is. */
+MTS_NODISCARD mts_status decoder_window_types(mts_ctx *ctx, const char *file,
+                                              const struct json_t *json, bool *windowed,
+                                              bool *given);
 /* None: sliding_window and layer_types may not ask for one. */
 MTS_NODISCARD mts_status decoder_window_none(mts_ctx *ctx, const char *file,
                                              const struct json_t *json);

@@ -35,6 +35,7 @@ typedef struct adapter_options {
 /* What a model is made for. */
 typedef struct model_options {
     dropout_rates dropout;
+    float embedding_dropout; /* of architectures that tell it from dropout.hidden */
     adapter_options adapter;
     bool recompute; /* keep only the layers' inputs, compute the rest again in the backward
                        ("gradient checkpointing" [Chen2016]): the same bits, less memory */
@@ -56,10 +57,16 @@ typedef struct model {
 enum { MODEL_STREAM_FIRST = 1, HEAD_STREAM_FIRST = 6, LAYER_STREAM_FIRST = 32 };
 
 /* How an architecture names and shapes the head over the first token of a text:
- *     z = out(dropout(act(dense(h[first]))))                    see heads/first_token.h */
+ *     z = out(dropout(N(act(dense(h[first])))))                 see heads/first_token.h */
 typedef struct first_token_names {
     const char *dense, *out; /* e.g. "bert.pooler.dense", "classifier" */
     activation_kind act;
+    const char *norm; /* N, a layer norm; NULL: none */
+    bool no_bias;     /* dense has none */
+    bool norm_bias;   /* N has a beta */
+    float norm_eps;
+    bool mean;      /* of all tokens of the text, in place of the first */
+    bool of_tokens; /* a head for tokens has dense, N and out of these names, too */
 } first_token_names;
 
 /* What an architecture has for options of number formats that are not given; 0: as the others. */
@@ -91,6 +98,8 @@ struct model_class {
     /* Set what this architecture means by keys that are absent, or has other keys for; NULL: there
      * are none, and intermediate_size must be there. */
     void (*complete)(model_config *cfg);
+    /* Set what config.json says of first_token; NULL: nothing. */
+    void (*complete_head)(const model_config *cfg, first_token_names *names);
     /* *out: a model for cfg, without memory for numbers.  MTS_ERR_MEMORY. */
     mts_status (*create)(mts_ctx *ctx, const model_config *cfg, const model_options *options,
                          model **out);

@@ -209,6 +209,13 @@ dropout_rates settings_dropout(const mts_options *o, const model_config *cfg)
                            settings_dropout_float(classifier)};
 }
 
+float settings_embedding_dropout(const mts_options *o, const model_config *cfg)
+{
+    const bool as_hidden = o->hidden_dropout >= 0 || cfg->embedding_dropout < 0;
+    return as_hidden ? settings_dropout(o, cfg).hidden
+                     : settings_dropout_float(cfg->embedding_dropout);
+}
+
 optimizer_options settings_optimizer(const mts_options *o)
 {
     return (optimizer_options){

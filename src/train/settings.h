@@ -51,6 +51,9 @@ float settings_dropout_float(double p);
 /* Dropout of config.json, replaced where an option says otherwise. */
 dropout_rates settings_dropout(const mts_options *o, const model_config *cfg);
 
+/* The same of embeddings, where the architecture tells theirs from the hidden states'. */
+float settings_embedding_dropout(const mts_options *o, const model_config *cfg);
+
 /* The optimizer that checked options ask for. */
 optimizer_options settings_optimizer(const mts_options *o);
 
