@@ -79,7 +79,7 @@ step_cost step_cost_make(const network *net, const optimizer *opt, int64_t rows,
                     (FORWARD * (1 + again) + BACKWARD) * 2.0 * pairs *
                         (double)net->cfg.hidden_size);
     }
-    add_linear(&cost, ex, rows, &top->dense, 1);
+    add_linear(&cost, ex, rows, &top->transform.dense, 1);
     add_linear(&cost, ex, rows, &top->out, 1);
     cost.kept_bytes = 2.0 * (double)(net->kept.bytes + net->packed.bytes);
     cost.update_bytes =

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "layers/dropout.h"
-#include "models/adapted_layer.h"
 
 int64_t first_token_width(const model_config *cfg)
 {
@@ -22,51 +21,35 @@ mts_status first_token_create(mts_ctx *ctx, head **out)
 void first_token_declare(head *h, param_list *params)
 {
     first_token *f = (first_token *)h;
-    const first_token_names *names = &h->model->first_token;
+    const char *out = h->first_token.out;
     const int64_t d = h->cfg->hidden_size, n = h->cfg->num_labels;
-    params->part = PARAM_HEAD;
-    f->dense_weight = param_declare(params, PARAM_WEIGHT, d, d, "%s.weight", names->dense);
-    f->dense_bias = param_declare(params, PARAM_BIAS, 0, d, "%s.bias", names->dense);
-    adapted_layer_declare(&h->adapter, &f->dense_adapter,
-                          &(adapted_layer){"", &names->dense, &d, 1, d}, params);
+    head_transform_declare(h, &f->transform, params);
     params->part = PARAM_OUTPUT;
-    f->out_weight = param_declare(params, PARAM_WEIGHT, n, d, "%s.weight", names->out);
-    f->out_bias = param_declare(params, PARAM_BIAS, 0, n, "%s.bias", names->out);
-}
-
-/* A name without the architecture's prefix, for reports. */
-static const char *short_name(const head *h, const char *name)
-{
-    const size_t n = strlen(h->model->prefix);
-    return strncmp(name, h->model->prefix, n) == 0 ? name + n : name;
+    f->out_weight = param_declare(params, PARAM_WEIGHT, n, d, "%s.weight", out);
+    f->out_bias = param_declare(params, PARAM_BIAS, 0, n, "%s.bias", out);
 }
 
 void first_token_bind(head *h, exec *ex, arena *packed)
 {
     first_token *f = (first_token *)h;
-    const first_token_names *names = &h->model->first_token;
-    const char *dense = short_name(h, names->dense), *out = short_name(h, names->out);
-    const int64_t d = h->cfg->hidden_size;
-    linear_bind(ex, &f->dense, packed, dense, STREAM_HEAD_DENSE, f->dense_weight, f->dense_bias, d,
-                d);
-    linear_bind(ex, &f->out, packed, out, STREAM_HEAD_OUT, f->out_weight, f->out_bias,
-                h->cfg->num_labels, d);
-    adapted_layer_bind(ex, &f->dense_adapter, &f->dense, packed, STREAM_HEAD_DENSE_ADAPTER);
-    linear_input_name(&f->dense_in, &f->dense, STREAM_HEAD_DENSE_INPUT);
+    head_transform_bind(h, &f->transform, ex, packed);
+    linear_bind(ex, &f->out, packed, head_short_name(h, h->first_token.out), STREAM_HEAD_OUT,
+                f->out_weight, f->out_bias, h->cfg->num_labels, h->cfg->hidden_size);
     linear_input_name(&f->out_in, &f->out, STREAM_HEAD_OUT_INPUT);
 }
 
 void first_token_bind_batch(head *h, exec *ex, const model_input *in, arena *kept)
 {
     first_token *f = (first_token *)h;
-    const int64_t n = in->seq.count, d = h->cfg->hidden_size;
-    linear_input_bind(ex, &f->dense_in, kept, n, d);
-    linear_input_bind(ex, &f->out_in, kept, n, d);
-    f->dense_out = arena_take(kept, (size_t)(n * d), sizeof(float));
+    head_transform_bind_batch(h, &f->transform, ex, in->seq.count, kept);
+    linear_input_bind(ex, &f->out_in, kept, in->seq.count, h->cfg->hidden_size);
 }
+
+/* ------------------------------------------------------------------- tokens of a text ------- */
 
 /* Rows between a matrix of all tokens and one of the first tokens. */
 typedef struct first_rows {
+    const float_kernels *fk;
     const model_input *in;
     const float *from;
     float *to;
@@ -93,40 +76,48 @@ static void spread_rows(void *arg, int64_t begin, int64_t end)
     }
 }
 
-enum { ROW_GRAIN = 4, GRAIN = 1 << 13 };
-
-/* The activation function, forward and backward. */
-typedef struct act_job {
-    const float_kernels *fk;
-    activation_kind kind;
-    float *y;
-    const float *x, *dy; /* dy NULL: forward */
-} act_job;
-
-static void act_piece(void *arg, int64_t begin, int64_t end)
+/* The mean of a row's tokens, summed in order; the same of its gradient, to each of them. */
+static void average_rows(void *arg, int64_t begin, int64_t end)
 {
-    const act_job *job = arg;
-    float *y = job->y + begin;
-    const float *x = job->x + begin;
-    if (job->dy == NULL)
-        job->fk->activation_forward(y, x, end - begin, job->kind);
-    else
-        job->fk->activation_backward(y, job->dy + begin, x, end - begin, job->kind);
+    const first_rows *job = arg;
+    const int64_t d = job->width, *offset = job->in->seq.offset;
+    for (int64_t i = begin; i < end; i++) {
+        const float n = (float)(offset[i + 1] - offset[i]);
+        float *to = job->to + i * d;
+        memset(to, 0, (size_t)d * sizeof(float));
+        for (int64_t t = offset[i]; t < offset[i + 1]; t++)
+            job->fk->add(to, to, job->from + t * d, d);
+        for (int64_t k = 0; k < d; k++)
+            to[k] /= n;
+    }
 }
+
+static void spread_mean(void *arg, int64_t begin, int64_t end)
+{
+    const first_rows *job = arg;
+    const int64_t d = job->width, *offset = job->in->seq.offset;
+    for (int64_t i = begin; i < end; i++) {
+        const float n = (float)(offset[i + 1] - offset[i]);
+        for (int64_t t = offset[i]; t < offset[i + 1]; t++)
+            for (int64_t k = 0; k < d; k++)
+                job->to[t * d + k] = job->from[i * d + k] / n;
+    }
+}
+
+/* ------------------------------------------------------------------ forward and backward ---- */
+
+enum { ROW_GRAIN = 4 };
 
 void first_token_forward(head *h, exec *ex, const model_input *in, const float *x, float *z)
 {
     first_token *f = (first_token *)h;
     const int64_t n = in->seq.count, d = h->cfg->hidden_size;
     const size_t mark = exec_mark(ex);
-    float *first = linear_input_source(&f->dense_in, exec_take(ex, n * d, sizeof(float)));
+    float *first = linear_input_source(&f->transform.in, exec_take(ex, n * d, sizeof(float)));
     float *pooled = linear_input_source(&f->out_in, exec_take(ex, n * d, sizeof(float)));
-    first_rows rows = {in, x, first, d};
-    exec_parallel(ex, n, ROW_GRAIN, gather_rows, &rows);
-    linear_input_set(ex, &f->dense_in, first);
-    linear_forward(ex, f->dense_out, &f->dense_in, &f->dense);
-    act_job act = {ex->fk, h->model->first_token.act, pooled, f->dense_out, NULL};
-    exec_parallel(ex, n * d, GRAIN, act_piece, &act);
+    first_rows rows = {ex->fk, in, x, first, d};
+    exec_parallel(ex, n, ROW_GRAIN, h->first_token.mean ? average_rows : gather_rows, &rows);
+    head_transform_forward(h, &f->transform, ex, pooled, first);
     dropout_apply(ex, pooled, pooled, n * d, 0, h->dropout, STREAM_HEAD_DROPOUT);
     linear_input_set(ex, &f->out_in, pooled);
     linear_forward(ex, z, &f->out_in, &f->out);
@@ -143,13 +134,11 @@ void first_token_backward(head *h, exec *ex, const model_input *in, const float 
     float *dfirst = exec_take(ex, n * d, sizeof(float));
     /* forward: z = pooled Wo + bo */
     linear_backward(ex, dpooled, dz, &f->out_in, &f->out);
-    /* forward: pooled = dropout(act(first Wd + bd)) */
+    /* forward: pooled = dropout(N(act(first Wd + bd))) */
     dropout_apply(ex, dpooled, dpooled, n * d, 0, h->dropout, STREAM_HEAD_DROPOUT);
-    act_job act = {ex->fk, h->model->first_token.act, dpooled, f->dense_out, dpooled};
-    exec_parallel(ex, n * d, GRAIN, act_piece, &act);
-    linear_backward(ex, dfirst, dpooled, &f->dense_in, &f->dense);
-    /* forward: first = x of first tokens */
-    first_rows rows = {in, dfirst, dx, d};
-    exec_parallel(ex, n, ROW_GRAIN, spread_rows, &rows);
+    head_transform_backward(h, &f->transform, ex, dfirst, dpooled);
+    /* forward: first = x of first tokens, or their mean */
+    first_rows rows = {ex->fk, in, dfirst, dx, d};
+    exec_parallel(ex, n, ROW_GRAIN, h->first_token.mean ? spread_mean : spread_rows, &rows);
     exec_release(ex, mark);
 }

@@ -1,24 +1,24 @@
 /*
  * Outputs of a text from its first token, what classification and regression have in common:
  *
- *   z = dropout(act(h[first] Wd + bd)) Wo + bo                       [Devlin2019 section 4.1]
+ *   z = dropout(N(act(h[first] Wd + bd))) Wo + bo                    [Devlin2019 section 4.1]
+ *
+ * Some architectures have a norm there, and some may take the mean of all tokens in place of the
+ * first.
  *
  * Names of the parameters and the activation function are the architecture's (first_token_names).
  */
 #ifndef MTS_HEADS_FIRST_TOKEN_H
 #define MTS_HEADS_FIRST_TOKEN_H
 
-#include "heads/head.h"
-#include "layers/low_rank.h"
+#include "heads/head_transform.h"
 
 typedef struct first_token {
     head base;
-    param *dense_weight, *dense_bias, *out_weight, *out_bias;
-    linear dense, out;
-    low_rank dense_adapter; /* without a part: none */
-    /* kept from forward to backward */
-    linear_input dense_in, out_in;
-    float *dense_out; /* [rows][hidden]: before the activation function */
+    head_transform transform;
+    param *out_weight, *out_bias;
+    linear out;
+    linear_input out_in; /* kept from forward to backward */
 } first_token;
 
 /* Functions for head_class; see head.h. */

@@ -60,13 +60,20 @@ mts_status head_create(mts_ctx *ctx, const head_class *class, const model_class 
                        const model_config *cfg, const model_options *options, head **out)
 {
     const mts_status st = class->create(ctx, out);
-    if (st == MTS_OK)
-        **out = (head){.class = class,
-                       .model = of,
-                       .cfg = cfg,
-                       .dropout = options->dropout.classifier,
-                       .adapter = options->adapter};
-    return st;
+    if (st != MTS_OK)
+        return st;
+    **out = (head){.class = class,
+                   .model = of,
+                   .cfg = cfg,
+                   .first_token = of->first_token,
+                   .saved = class->peft_saved,
+                   .dropout = options->dropout.classifier,
+                   .adapter = options->adapter};
+    if (of->complete_head != NULL)
+        of->complete_head(cfg, &(*out)->first_token);
+    if (class->unit == HEAD_PER_TOKEN && of->first_token.of_tokens)
+        (*out)->saved = of->first_token.out;
+    return MTS_OK;
 }
 
 void head_destroy(head *h)

@@ -16,11 +16,13 @@ typedef struct head_class head_class;
 /* What every head has; first member of the struct of each kind. */
 typedef struct head {
     const head_class *class;
-    const model_class *model; /* of the model below: names of parameters follow it */
-    const model_config *cfg;  /* borrowed */
-    float dropout;            /* dropout_rates.classifier */
-    adapter_options adapter;  /* of what lies below the outputs */
-    bool uses_words;          /* set by declare: it shares the model's table of words */
+    const model_class *model;      /* of the model below: names of parameters follow it */
+    const model_config *cfg;       /* borrowed */
+    first_token_names first_token; /* the model's, with what its config.json says */
+    const char *saved;             /* as head_class.peft_saved, by the model's names */
+    float dropout;                 /* dropout_rates.classifier */
+    adapter_options adapter;       /* of what lies below the outputs */
+    bool uses_words;               /* set by declare: it shares the model's table of words */
 } head;
 
 /* Of what a head gives outputs. */
@@ -92,6 +94,7 @@ enum {
     STREAM_HEAD_OUT_INPUT,
     STREAM_HEAD_DROPOUT,
     STREAM_HEAD_DENSE_ADAPTER, /* 3: low_rank_streams(1) */
+    STREAM_HEAD_NORM = STREAM_HEAD_DENSE_ADAPTER + 3,
 };
 
 #endif

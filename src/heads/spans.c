@@ -2,7 +2,7 @@
  * An answer as a span of the text: for each token a score that the answer begins, and one that it
  * ends there.                                                        [Devlin2019 section 4.2]
  *
- *   z[t] = h[t] W + b, W [2][hidden]
+ *   z[t] = h[t] W + b, W [2][hidden]; in some architectures dropout(N(act(h[t] Wd + bd))) for h[t]
  *   loss = mean over rows of (CE(z[., 0], begin) + CE(z[., 1], end)) / 2
  *
  * CE is over the tokens of the row.  A begin or end of TARGET_IGNORED is not counted; the mean is
@@ -10,13 +10,15 @@
  */
 #include "heads/heads.h"
 
-#include "layers/linear.h"
+#include "heads/head_transform.h"
+#include "layers/dropout.h"
 #include "layers/loss.h"
 
 enum { SIDES = 2 }; /* begin, end */
 
 typedef struct spans {
     head base;
+    head_transform transform; /* where the architecture has it (first_token_names.of_tokens) */
     param *weight, *bias;
     linear out;
     linear_input in; /* kept from forward to backward */
@@ -36,19 +38,28 @@ static mts_status create(mts_ctx *ctx, head **out)
     return st;
 }
 
+static const char *out_name(const head *h)
+{
+    return h->first_token.of_tokens ? h->first_token.out : "qa_outputs";
+}
+
 static void declare(head *h, param_list *params)
 {
     spans *s = (spans *)h;
+    if (h->first_token.of_tokens)
+        head_transform_declare(h, &s->transform, params);
     params->part = PARAM_OUTPUT;
     s->weight =
-        param_declare(params, PARAM_WEIGHT, SIDES, h->cfg->hidden_size, "qa_outputs.weight");
-    s->bias = param_declare(params, PARAM_BIAS, 0, SIDES, "qa_outputs.bias");
+        param_declare(params, PARAM_WEIGHT, SIDES, h->cfg->hidden_size, "%s.weight", out_name(h));
+    s->bias = param_declare(params, PARAM_BIAS, 0, SIDES, "%s.bias", out_name(h));
 }
 
 static void bind(head *h, exec *ex, arena *packed)
 {
     spans *s = (spans *)h;
-    linear_bind(ex, &s->out, packed, "qa_outputs", STREAM_HEAD_OUT, s->weight, s->bias, SIDES,
+    if (h->first_token.of_tokens)
+        head_transform_bind(h, &s->transform, ex, packed);
+    linear_bind(ex, &s->out, packed, out_name(h), STREAM_HEAD_OUT, s->weight, s->bias, SIDES,
                 h->cfg->hidden_size);
     linear_input_name(&s->in, &s->out, STREAM_HEAD_OUT_INPUT);
 }
@@ -56,13 +67,49 @@ static void bind(head *h, exec *ex, arena *packed)
 static void bind_batch(head *h, exec *ex, const model_input *in, arena *kept)
 {
     spans *s = (spans *)h;
+    if (h->first_token.of_tokens)
+        head_transform_bind_batch(h, &s->transform, ex, in->seq.tokens, kept);
     linear_input_bind(ex, &s->in, kept, in->seq.tokens, h->cfg->hidden_size);
+}
+
+/* The input of the outputs from x[tokens][hidden]. */
+static void transform(spans *s, exec *ex, const float *x)
+{
+    const int64_t n = s->in.rows * s->in.cols;
+    const size_t mark = exec_mark(ex);
+    float *from = linear_input_source(&s->transform.in, exec_take(ex, n, sizeof(float)));
+    float *y = linear_input_source(&s->in, exec_take(ex, n, sizeof(float)));
+    exec_copy(ex, from, x, (size_t)n * sizeof(float));
+    head_transform_forward(&s->base, &s->transform, ex, y, from);
+    dropout_apply(ex, y, y, n, 0, s->base.dropout, STREAM_HEAD_DROPOUT);
+    linear_input_set(ex, &s->in, y);
+    exec_release(ex, mark);
+}
+
+/* dx[tokens][hidden] from dz[tokens][2] */
+static void backward(spans *s, exec *ex, const float *dz, float *dx)
+{
+    const int64_t n = s->in.rows * s->in.cols;
+    const size_t mark = exec_mark(ex);
+    /* forward: z = y W + b */
+    if (!s->base.first_token.of_tokens) {
+        linear_backward(ex, dx, dz, &s->in, &s->out);
+        return;
+    }
+    float *dy = exec_take(ex, n, sizeof(float));
+    linear_backward(ex, dy, dz, &s->in, &s->out);
+    dropout_apply(ex, dy, dy, n, 0, s->base.dropout, STREAM_HEAD_DROPOUT);
+    head_transform_backward(&s->base, &s->transform, ex, dx, dy);
+    exec_release(ex, mark);
 }
 
 /* z[tokens][2] */
 static void forward(spans *s, exec *ex, const model_input *in, const float *x, float *z)
 {
-    linear_input_copy(ex, &s->in, x);
+    if (s->base.first_token.of_tokens)
+        transform(s, ex, x);
+    else
+        linear_input_copy(ex, &s->in, x);
     linear_forward(ex, z, &s->in, &s->out);
     exec_check_finite(ex, z, in->seq.tokens * SIDES, "the output", s->out.name);
 }
@@ -154,8 +201,7 @@ static double learn(head *h, exec *ex, const model_input *in, const float *x, co
     float *dz = exec_take(ex, in->seq.tokens * SIDES, sizeof(float));
     forward(s, ex, in, x, z);
     const double loss = loss_of(ex, in, z, t, scale, dz);
-    /* forward: z = x W + b */
-    linear_backward(ex, dx, dz, &s->in, &s->out);
+    backward(s, ex, dz, dx);
     exec_release(ex, mark);
     return loss;
 }

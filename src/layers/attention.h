@@ -8,9 +8,9 @@
  * Several heads may share one K and V (grouped queries [Ainslie2023]); dK and dV are then the sums
  * over these heads, in order.  Causal: a token sees itself and those before it, with a window of w
  * only the last w of these [Beltagy2020].  Not causal, with a window of w: itself and w tokens on
- * either side.  In both S is computed in blocks of rows, each as wide as its rows see, so that there
- * is no [L][L].  ALiBi adds m j to the score of token j, with a slope m of each
- * head [Press2022]: alibi.h.
+ * either side.  In both S is computed in blocks of rows, each as wide as its rows see, so that
+ * there is no [L][L].  ALiBi adds m j to the score of token j, with a slope m of each head
+ * [Press2022]: alibi.h.
  *
  * In dynamic fixed point every product is an integer product at attention_bits.  Q, K, V and dS
  * have one exponent per sequence and head; D and dO one per row, unless the format has one for the

@@ -271,7 +271,7 @@ mts_status run_save_weights(const run *r, const char *dir)
     if (r->adapter.rank == 0)
         return MTS_OK;
     snprintf(c.task, sizeof c.task, "%s", r->net->options.head->peft_task);
-    c.saved = r->net->options.head->peft_saved;
+    c.saved = r->net->head->saved;
     if (strcmp(c.targets, "all-linear") == 0 && r->net->body->class->all_linear != NULL) {
         MTS_TRY(mem_strdup(r->ctx, &all, r->net->body->class->all_linear));
         c.targets = all;
@@ -292,6 +292,7 @@ static mts_status create_model(run *r, model_config *cfg)
         .threads = r->threads,
         .seed = (uint64_t)r->o->seed,
         .model = {.dropout = settings_dropout(r->o, cfg),
+                  .embedding_dropout = settings_embedding_dropout(r->o, cfg),
                   .recompute = r->training && r->o->gradient_checkpointing},
         .watch_formats = r->training && r->o->log_formats,
     };

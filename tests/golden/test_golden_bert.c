@@ -340,7 +340,7 @@ static void activations(void **state)
         compare(&t, &s, name, layer->act_state.x, seq->tokens * f);
     }
     const first_token *top = (const first_token *)s.net->head;
-    compare(&t, &s, "first", top->dense_in.f, seq->count * d);
+    compare(&t, &s, "first", top->transform.in.f, seq->count * d);
     compare(&t, &s, "pooled", top->out_in.f, seq->count * d);
     compare(&t, &s, "logits", s.logits, outputs_of(&s, 0));
     report(&t);

@@ -483,8 +483,10 @@ static void streams(void **state)
     const bert *m = t.model;
     const first_token *h = (const first_token *)t.net->head;
     const int others[OTHERS] = {
-        m->word.id, m->position.id, m->type.id,   m->embedding_norm.id,     h->dense.id,
-        h->out.id,  h->dense_in.id, h->out_in.id, STREAM_EMBEDDING_DROPOUT, STREAM_HEAD_DROPOUT};
+        m->word.id,           m->position.id,        m->type.id,
+        m->embedding_norm.id, h->transform.dense.id, h->out.id,
+        h->transform.in.id,   h->out_in.id,          STREAM_EMBEDDING_DROPOUT,
+        STREAM_HEAD_DROPOUT};
     for (int i = 0; i < OTHERS; i++)
         id[n++] = others[i];
     for (int64_t l = 0; l < LAYERS; l++) {
