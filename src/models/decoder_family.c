@@ -6,6 +6,7 @@
 
 #include "base/json_util.h"
 #include "models/decoder_window.h"
+#include "models/modernbert.h"
 
 /* What those that came after Llama name as it does. */
 #define LLAMA_NAMES                                                                                \
@@ -258,6 +259,18 @@ static const decoder_family families[] = {
      .rope_base = 1e4,
      .tied = true,
      .read = read_falcon},
+    {.model_type = "modernbert",
+     .names = &modernbert_names,
+     .act_key = "hidden_activation",
+     .act = MODEL_ACT_GELU,
+     .eps_key = "norm_eps",
+     .eps = 1e-5,
+     .rope_key = "global_rope_theta",
+     .local_rope_key = "local_rope_theta",
+     .rope_base = 16e4,
+     .local_rope_base = 1e4,
+     .tied = true,
+     .read = modernbert_read},
 };
 
 const decoder_family *decoder_family_find(const char *model_type)

@@ -9,9 +9,10 @@
 #include "base/utf8.h"
 #include "models/bert.h"
 #include "models/decoder.h"
+#include "models/modernbert.h"
 
 static const model_class *const classes[] = {&bert_class, &decoder_class, &gemma3_class,
-                                             &falcon_class};
+                                             &falcon_class, &modernbert_class};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
