@@ -275,7 +275,9 @@ class Case:
         written = self.open_adapter(out)
         self.same_function(out, written)
         theirs = peft.get_peft_model_state_dict(ours)
-        theirs.pop("base_model.model.qa_outputs.bias", None)  # without a gradient: noise moves it
+        if self.kind == "spans":  # without a gradient: noise moves it
+            theirs = {key: v for key, v in theirs.items()
+                      if not key.endswith(("qa_outputs.bias", "classifier.bias"))}
         mine = peft.get_peft_model_state_dict(written)
         error = max((value - mine[key]).abs().max().item() for key, value in theirs.items())
         self.checks.check(error <= TRAINED_TOLERANCE, f"tensors against PEFT's training: largest "

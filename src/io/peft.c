@@ -128,8 +128,9 @@ cleanup:
     return st;
 }
 
-/* The heads of transformers that PEFT saves whole: of texts, and of answers as spans. */
-static const char *const heads[] = {"classifier,score", "qa_outputs"};
+/* The heads of transformers that PEFT saves whole: of texts, and of answers as spans.  It names
+ * qa_outputs of architectures, too, that have another name for them. */
+static const char *const heads[] = {"classifier,score", "qa_outputs", "classifier,qa_outputs"};
 
 /* Whether name is one of those in a text, between commas. */
 static bool is_among(const char *names, const char *name)
@@ -144,6 +145,17 @@ static bool is_among(const char *names, const char *name)
     return false;
 }
 
+/* Whether all names of a list are among those. */
+static bool are_among(const char *names, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        if (name == NULL || !is_among(names, name))
+            return false;
+    }
+    return true;
+}
+
 /* *saved: the head whose modules the file names. */
 static mts_status load_saved(mts_ctx *ctx, const char *file, const json_t *json, const char **saved)
 {
@@ -153,17 +165,13 @@ static mts_status load_saved(mts_ctx *ctx, const char *file, const json_t *json,
                       (json_is_object(value) && json_object_size(value) == 0);
     MTS_CHECK(none || json_is_array(value), MTS_ERR_UNSUPPORTED,
               "%s: modules_to_save is not supported, unless it is the list of a head's", file);
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        const char *name = json_string_value(json_array_get(value, i)), *head = NULL;
-        for (size_t k = 0; name != NULL && k < sizeof heads / sizeof heads[0]; k++)
-            if (is_among(heads[k], name))
-                head = heads[k];
-        MTS_CHECK(head != NULL && (*saved == NULL || *saved == head), MTS_ERR_UNSUPPORTED,
-                  "%s: modules_to_save is not supported, unless it is classifier and score, or "
-                  "qa_outputs",
-                  file);
-        *saved = head;
-    }
+    for (size_t k = sizeof heads / sizeof heads[0]; k-- > 0 && json_array_size(value) > 0;)
+        if (are_among(heads[k], value))
+            *saved = heads[k];
+    MTS_CHECK(json_array_size(value) == 0 || *saved != NULL, MTS_ERR_UNSUPPORTED,
+              "%s: modules_to_save is not supported, unless it is classifier and score, or "
+              "qa_outputs",
+              file);
 cleanup:
     return st;
 }

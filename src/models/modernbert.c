@@ -58,6 +58,8 @@ mts_status modernbert_read(mts_ctx *ctx, const char *file, const json_t *json, d
     MTS_TRY(json_util_bool(ctx, file, json, "norm_bias", &out->norm_bias));
     MTS_TRY(json_util_real(ctx, file, json, "embedding_dropout", 0, 1, &dropout));
     MTS_TRY(json_util_real(ctx, file, json, "mlp_dropout", 0, 1, &dropout));
+    MTS_CHECK(!json_is_null(json_object_get(json, "local_rope_theta")), MTS_ERR_UNSUPPORTED,
+              "%s: local_rope_theta: expected a number, found null", file);
     MTS_TRY(decoder_family_refuse(ctx, file, json, "rope_scaling"));
     MTS_TRY(decoder_family_refuse(ctx, file, json, "sliding_window"));
     out->out_bias = out->qkv_bias;

@@ -2,6 +2,7 @@
  * For tests/cli:
  *   make_tiny_task FOLDER             the tiny model and its data (support/tiny_task.h)
  *   make_tiny_task --decoder FOLDER   a tiny language model (support/tiny_decoder.h)
+ *   make_tiny_task --modernbert FOLDER   a tiny ModernBERT (likewise)
  */
 #include "support/tiny_task.h"
 
@@ -14,12 +15,15 @@ int main(int argc, char **argv)
 {
     mts_ctx *ctx = NULL;
     const bool decoder = argc == 3 && strcmp(argv[1], "--decoder") == 0;
-    if (argc != 2 && !decoder) {
-        fprintf(stderr, "usage: make_tiny_task [--decoder] FOLDER\n");
+    const bool modernbert = argc == 3 && strcmp(argv[1], "--modernbert") == 0;
+    if (argc != 2 && !decoder && !modernbert) {
+        fprintf(stderr, "usage: make_tiny_task [--decoder | --modernbert] FOLDER\n");
         return 2;
     }
     mts_status st = mts_ctx_create(&ctx);
-    if (st == MTS_OK)
+    if (st == MTS_OK && modernbert)
+        st = tiny_modernbert_write(ctx, argv[2]);
+    else if (st == MTS_OK)
         st = decoder ? tiny_decoder_write(ctx, argv[2]) : tiny_task_write(ctx, argv[1]);
     if (st != MTS_OK)
         fprintf(stderr, "make_tiny_task: %s\n", mts_error_text(ctx));

@@ -15,4 +15,9 @@
  */
 MTS_NODISCARD mts_status tiny_decoder_write(mts_ctx *ctx, const char *dir);
 
+/* The same of a ModernBERT, with what is below the outputs of heads: width 40, 4 heads, 3 layers,
+ * two of them with windows of 3 tokens on either side, intermediate 36, 96 positions, dropout 0.1.
+ */
+MTS_NODISCARD mts_status tiny_modernbert_write(mts_ctx *ctx, const char *dir);
+
 #endif

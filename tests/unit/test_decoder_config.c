@@ -221,6 +221,10 @@ static void refused(void **state)
         {"{\"model_type\":\"falcon\",\"activation\":\"mish\"," SIZES "}",
          "activation: expected gelu"},
         {"{\"model_type\":\"falcon\",\"alibi\":\"yes\"," SIZES "}", "expected true or false"},
+        {"{\"model_type\":\"modernbert\",\"local_attention\":1," SIZES "}", "found 1"},
+        {"{\"model_type\":\"modernbert\",\"global_attn_every_n_layers\":0," SIZES "}", "found 0"},
+        {"{\"model_type\":\"modernbert\",\"local_rope_theta\":null," SIZES "}",
+         "local_rope_theta: expected a number"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -230,6 +234,27 @@ static void refused(void **state)
             fail_msg("%s: status %d", cases[i].text, st);
         assert_fails(st, st, cases[i].part);
     }
+}
+
+/* What an absent key means, and the keys of transformers 4. */
+static void modernbert(void **state)
+{
+    (void)state;
+    decoder_config c = config_of("{\"model_type\":\"modernbert\"," SIZES "}");
+    assert_true(c.both_ways && c.bare_first && c.drops && c.layer_norm && !c.norm_bias);
+    assert_true(c.fused_qkv && c.fused_up && !c.grouped_qkv && !c.qkv_bias && !c.mlp_bias);
+    assert_int_equal(c.window, 64);
+    assert_true(!c.windowed[0] && c.windowed[1] && c.windowed[2]);
+    assert_true(c.rope[0].base == 160000.0 && c.rope[1].base == 10000.0 && c.local_rope);
+    assert_int_equal(c.intermediate, 1152);
+    c = config_of("{\"model_type\":\"modernbert\",\"local_attention\":33,\"norm_bias\":true,"
+                  "\"global_attn_every_n_layers\":1,\"global_rope_theta\":50,"
+                  "\"local_rope_theta\":7,\"attention_bias\":true,\"intermediate_size\":9," SIZES
+                  "}");
+    assert_int_equal(c.window, 16);
+    assert_true(!c.windowed[0] && !c.windowed[1] && c.norm_bias && c.qkv_bias && c.out_bias);
+    assert_true(c.rope[0].base == 50.0 && c.rope[1].base == 7.0);
+    assert_int_equal(c.intermediate, 9);
 }
 
 /* A whole file: what other parts ask of it. */
@@ -260,7 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(windows),     cmocka_unit_test(llama_and_qwen), cmocka_unit_test(gemma3),
         cmocka_unit_test(falcon),      cmocka_unit_test(rotary),         cmocka_unit_test(refused),
-        cmocka_unit_test(whole_files),
+        cmocka_unit_test(whole_files), cmocka_unit_test(modernbert),
     };
     return cmocka_run_group_tests(tests, folder_open, folder_close);
 }

@@ -86,7 +86,8 @@ static void heads(void **state)
                  {"[]", NULL},
                  {"[\"classifier\", \"score\"]", "classifier,score"},
                  {"[\"score\"]", "classifier,score"},
-                 {"[\"qa_outputs\"]", "qa_outputs"}};
+                 {"[\"qa_outputs\"]", "qa_outputs"},
+                 {"[\"qa_outputs\", \"classifier\"]", "classifier,qa_outputs"}};
     char json[256];
     peft_config c, back;
     (void)state;
