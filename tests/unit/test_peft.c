@@ -216,7 +216,7 @@ static void unsupported(void **state)
             peft_config_deinit(&c);
         }
     }
-    refuse("{\"target_modules\": [\"q\"], \"modules_to_save\": [\"classifier\", \"qa_outputs\"]}",
+    refuse("{\"target_modules\": [\"q\"], \"modules_to_save\": [\"score\", \"qa_outputs\"]}",
            MTS_ERR_UNSUPPORTED, "modules_to_save is not supported");
     refuse("{\"target_modules\": [\"q\"], \"modules_to_save\": [3]}", MTS_ERR_UNSUPPORTED,
            "modules_to_save is not supported");
