@@ -135,7 +135,7 @@ static const struct {
     {"{\"hidden_dropout_prob\":1e999," SIZES "}", MTS_ERR_BAD_FILE, "real number overflow"},
     {"{\"model_type\":\"roberta\"," SIZES "}", MTS_ERR_UNSUPPORTED,
      "model_type: expected \"bert\", \"llama\", \"mistral\", \"qwen2\", \"qwen3\", "
-     "\"gemma3_text\", \"falcon\", found \"roberta\""},
+     "\"gemma3_text\", \"falcon\", \"modernbert\", found \"roberta\""},
     {"{\"model_type\":7," SIZES "}", MTS_ERR_BAD_FILE,
      "model_type: expected a string, found an int"},
     {"{\"position_embedding_type\":\"relative_key\"," SIZES "}", MTS_ERR_UNSUPPORTED, "absolute"},
