@@ -207,7 +207,7 @@ static void forks(void **state)
 
 /* ---------------------------------------------------------------------------- the model ---- */
 
-static const dropout_rates dropout = {0.1f, 0.1f, 0.1f};
+static const dropout_rates dropout = {0.1f, 0.1f, 0.1f, 0.0f};
 
 static const num_format *some_formats(int *count)
 {
