@@ -1,6 +1,7 @@
 /* Making a BERT model: its parameters, and layers bound to them.  See bert.h. */
 #include "models/bert.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -205,6 +206,14 @@ static void bind_layer(bert *b, exec *ex, arena *packed, int64_t l, int64_t *use
     linear_input_name(&layer->g, &layer->down, bert_stream(l, STREAM_G));
 }
 
+/* The word that transformers leaves without a gradient, -1: none. */
+static int64_t padding_word(const model_config *cfg)
+{
+    if (json_is_null(json_object_get(cfg->json, "pad_token_id")))
+        return -1;
+    return cfg->pad_token_id + (cfg->pad_token_id < 0 ? cfg->vocab_size : 0);
+}
+
 static void bind_projection(bert *b, exec *ex, arena *packed)
 {
     linear_bind(ex, &b->projection, packed, short_name(b, b->family->names.projection),
@@ -224,6 +233,9 @@ void bert_bind(model *m, exec *ex, arena *packed)
     embedding_init(&b->position, short_name(b, n->positions), STREAM_POSITION, b->position_table);
     if (n->types != NULL)
         embedding_init(&b->type, short_name(b, n->types), STREAM_TYPE, b->type_table);
+    b->word.padding = padding_word(m->cfg);
+    if (m->class->positions_behind_padding)
+        b->position.padding = m->cfg->pad_token_id;
     layernorm_bind(ex, &b->embedding_norm, packed, short_name(b, n->norm), STREAM_EMBEDDING_NORM,
                    b->norm_gamma, b->norm_beta, b->word_table->cols, (float)m->cfg->layer_norm_eps);
     if (b->projection_weight != NULL)
