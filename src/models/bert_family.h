@@ -3,6 +3,9 @@
  * config.json, and what those it leaves out mean (transformers' defaults).
  *
  *   BERT         as in bert.h                                                      [Devlin2019]
+ *   RoBERTa      positions begin behind that of the padding                        [Liu2019]
+ *   DistilBERT   no types                                                          [Sanh2019]
+ *   ELECTRA      the discriminator: narrower embeddings, which a matrix widens     [Clark2020]
  *
  * To add a family: one model_class and one row in bert_family.c, the class in model.c.
  */
@@ -12,7 +15,7 @@
 #include "models/model.h"
 
 /* They differ in names and keys, and in what bert_family says. */
-extern const model_class bert_class;
+extern const model_class bert_class, roberta_class, distilbert_class, electra_class;
 
 /* Names of parameters, without ".weight" and ".bias"; those of a layer are behind its number. */
 typedef struct bert_names {

@@ -11,10 +11,8 @@
 #include "models/decoder.h"
 
 static const model_class *const classes[] = {
-    &bert_class,
-    &decoder_class,
-    &gemma3_class,
-    &falcon_class,
+    &bert_class,    &roberta_class, &distilbert_class, &electra_class,
+    &decoder_class, &gemma3_class,  &falcon_class,
 };
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
