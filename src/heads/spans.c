@@ -64,7 +64,7 @@ static void bind_batch(head *h, exec *ex, const model_input *in, arena *kept)
 static void forward(spans *s, exec *ex, const model_input *in, const float *x, float *z)
 {
     const int64_t n = in->seq.tokens * s->base.cfg->hidden_size;
-    const float p = s->base.answers_dropout;
+    const float p = ex->training ? s->base.answers_dropout : 0.0f;
     const size_t mark = exec_mark(ex);
     float *dropped = p > 0.0f ? exec_take(ex, n, sizeof(float)) : NULL;
     if (dropped != NULL)

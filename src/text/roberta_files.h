@@ -1,14 +1,15 @@
 /*
  * What the class RobertaTokenizer of transformers makes of a folder's files.
  *
- *   vocab.json and merges.txt, no tokenizer.json   what tokenizer.json would hold: byte-level pieces,
- *       rows <s> a </s> and <s> a </s></s> b </s>, special tokens by the names of
+ *   vocab.json and merges.txt, no tokenizer.json   what tokenizer.json would hold: byte-level
+ *       pieces, rows <s> a </s> and <s> a </s></s> b </s>, special tokens by the names of
  *       special_tokens_map.json and tokenizer_config.json, which may list them with their flags
  *       (added_tokens_decoder)
  *   tokenizer.json   add_prefix_space is what tokenizer_config.json says, or false, whatever
  *       tokenizer.json says
  *
- * Path: model_tokenizer_open (train/model_tokenizer.h) -> roberta_files_make -> tokenizer_open_json;
+ * Path: model_tokenizer_open (train/model_tokenizer.h) -> roberta_files_make ->
+ *       tokenizer_open_json;
  *       bpe_class.open -> roberta_files_set_prefix.
  */
 #ifndef MTS_TEXT_ROBERTA_FILES_H
