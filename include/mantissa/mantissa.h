@@ -88,7 +88,7 @@ typedef struct mts_options {
     /* model and data */
     const char *model_name_or_path; /* folder, or GGUF file, of the model to start from or use */
     const char *output_dir;         /* folder to write; made if it is not there */
-    const char *task_name;          /* cola | mnli | ... | wnli | squad | squad_v2 */
+    const char *task_name;          /* cola | mnli | ... | wnli | squad | squad_v2 | ner */
     const char *data_dir;           /* folder with the task's files, or the one above it */
     const char *train_file;         /* .csv, .tsv, .jsonl, .json: instead of task_name */
     const char *validation_file;
@@ -222,6 +222,9 @@ typedef struct mts_options {
                            power_of_two | largest; NULL: as the architecture has it */
     int64_t outlier_weight_bits; /* of the columns of weights that outliers meet; 4 to 16; 0: as the
                                     architecture has it */
+
+    int64_t label_all_tokens; /* token classification: every token of a word has its tag: 1, 0, or
+                                 -1: only the first; evaluation: as the model was trained */
 } mts_options;
 
 typedef enum mts_option_type {
