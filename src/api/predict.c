@@ -38,6 +38,7 @@ void mts_predictor_close(mts_predictor *p)
     if (p == NULL)
         return;
     text_answers_deinit(&p->answers);
+    word_tags_deinit(&p->tags);
     predictor_close(p->inner);
     mem_free(p);
 }
@@ -77,7 +78,9 @@ bool mts_predictor_answers_questions(const mts_predictor *p)
 
 static const char *what_it_does(const mts_predictor *p)
 {
-    return mts_predictor_answers_questions(p) ? PREDICTOR_ANSWERS : PREDICTOR_LABELS;
+    return mts_predictor_answers_questions(p) ? PREDICTOR_ANSWERS
+           : mts_predictor_tags_words(p)      ? PREDICTOR_TAGS
+                                              : PREDICTOR_LABELS;
 }
 
 mts_status predictor_check_call(mts_predictor *p, const char *call, bool given, const char *does)

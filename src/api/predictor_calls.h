@@ -7,6 +7,7 @@
 #define MTS_API_PREDICTOR_CALLS_H
 
 #include "tasks/text_answers.h"
+#include "tasks/word_tags.h"
 #include "train/predictor.h"
 
 struct mts_predictor {
@@ -14,11 +15,13 @@ struct mts_predictor {
     answer_rules rules; /* this and below: for a model that answers questions */
     int64_t overlap;
     text_answers answers; /* of the last call */
+    word_tags tags;       /* of the last call; of a model that tags words */
 };
 
 /* What models do, for predictor_check_call. */
 #define PREDICTOR_LABELS "labels texts"
 #define PREDICTOR_ANSWERS "answers questions"
+#define PREDICTOR_TAGS "tags words"
 
 /* The arguments of a call are there, and the model does what the call is for.  MTS_ERR_ARGUMENT. */
 MTS_NODISCARD mts_status predictor_check_call(mts_predictor *p, const char *call, bool given,

@@ -113,14 +113,14 @@ static mts_status write_sentence(const scores *s, file_writer *file, int64_t row
     int64_t word = 0;
     for (int64_t t = rows->offsets[row]; t < rows->offsets[row + 1]; t++) {
         for (; word < s->words->word[t]; word++) /* without tokens */
-            MTS_TRY(write_tag(file, "O", word == 0));
+            MTS_TRY(write_tag(file, WORD_ROWS_OUTSIDE, word == 0));
         if (s->words->word[t] < 0)
             continue;
         MTS_TRY(write_tag(file, s->task->labels.names[s->tag[t]], word == 0));
         word++;
     }
     for (; word < s->words->words[row]; word++)
-        MTS_TRY(write_tag(file, "O", word == 0));
+        MTS_TRY(write_tag(file, WORD_ROWS_OUTSIDE, word == 0));
     MTS_TRY(file_writer_write(file, "\n", 1));
 cleanup:
     return st;

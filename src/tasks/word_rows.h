@@ -12,6 +12,10 @@
 
 #include "data/encoded_dataset.h"
 
+/* The tag of a word without tokens where words are predicted, so that the others keep their places.
+ */
+#define WORD_ROWS_OUTSIDE "O"
+
 /* What becomes rows; borrowed. */
 typedef struct word_sentences {
     int64_t n;
