@@ -1,7 +1,7 @@
 /*
  * Entities in sequences of tags, and how many of them were found: precision, recall, F1 and
  * accuracy as seqeval computes them in its default mode (that of conlleval.pl), which is what
- * run_ner.py reports.                                              [TjongKimSang2003; seqeval 1.2]
+ * run_ner.py reports.                                              [Nakayama2018]
  *
  * A tag is a letter and, behind a dash, a type: B-PER.  An entity begins at B or S, and at I or E
  * behind O, E, S or another type; it ends before O, B, S or another type, and behind E or S.  So
