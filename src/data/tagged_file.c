@@ -304,7 +304,7 @@ cleanup:
     return st;
 }
 
-/* ------------------------------------------------------------------------------------ files ---- */
+/* ----------------------------------------------------------------------------------- files ---- */
 
 mts_status tagged_file_parse(mts_ctx *ctx, const char *path, char *text, size_t bytes,
                              tagged_keys *keys, bool with_tags, tagged_set *out)
