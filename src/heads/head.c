@@ -6,7 +6,7 @@
 #include "heads/heads.h"
 
 static const head_class *const classes[] = {&head_classification, &head_regression, &head_spans,
-                                            &head_next_token};
+                                            &head_tokens, &head_next_token};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 

@@ -71,7 +71,7 @@
 
 #define TASKS(_)                                                                                   \
     "cola" _ "mnli" _ "mrpc" _ "qnli" _ "qqp" _ "rte" _ "sst2" _ "stsb" _ "wnli" _ "squad" _       \
-    "squad_v2"
+    "squad_v2" _ "ner"
 #define SCHEDULERS(_) "linear" _ "cosine" _ "constant" _ "constant_with_warmup"
 #define OPTIMIZERS(_) "adamw" _ "adamw_8bit" _ "sgd" _ "sgd_int16"
 #define PRECISIONS(_) "fp32" _ "bf16" _ "int16" _ "int12" _ "int10" _ "int8"
@@ -110,8 +110,8 @@ static const option_row rows[] = {
          "folder to write; eval: for eval_results.json; export: or a name that ends in .gguf"),
     CHOICE(
         task_name, NULL, TASKS, RUN,
-        "GLUE task, read from --data_dir, or question answering (squad, squad_v2), from --data_dir "
-        "or from files"),
+        "GLUE task, read from --data_dir; question answering (squad, squad_v2), from --data_dir or "
+        "from files; or token classification (ner), from files"),
     TEXT(data_dir, RUN,
          "folder with the task's train.tsv, dev.tsv and test.tsv, or the folder above it"),
     TEXT(train_file, TRAIN | ROWS,
@@ -168,6 +168,13 @@ static const option_row rows[] = {
     REAL(null_score_diff_threshold, "0", -1e9, 1e9, RUN | STORED | ANSWERS,
          "no answer where its score is higher than that of the best answer by more than this; with "
          "--version_2_with_negative"),
+#undef GROUP
+
+#define GROUP "Token classification"
+    TRISTATE(
+        label_all_tokens, TRAIN | EVAL,
+        "give every token of a word its tag, of B-X all but the first I-X, and count them like "
+        "words; auto: only the first token has it; eval: as the model was trained"),
 #undef GROUP
 
 #define GROUP "Schedule"
