@@ -18,6 +18,7 @@
 #include "network/quantize_weights.h"
 #include "models/model.h"
 #include "options/options.h"
+#include "train/settings.h"
 
 static const char weights[] = ".safetensors";
 
@@ -124,6 +125,7 @@ mts_status mts_quantize(mts_ctx *ctx, const mts_options *options, const mts_call
     MTS_TRY(note_kept(ctx, callbacks, p.kept));
     request.base = own.model_name_or_path;
     request.dir = p.folder.temporary;
+    request.threads = settings_threads(&own);
     MTS_TRY(quantize_weights(ctx, &request));
     MTS_TRY(write_config(ctx, own.model_name_or_path, &p.folder));
     MTS_TRY(model_files_copy(ctx, own.model_name_or_path, &p.folder));

@@ -340,7 +340,7 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Machine"
-    INT(num_threads, "0", 0, 1024, RUN | INFO,
+    INT(num_threads, "0", 0, 1024, RUN | INFO | QUANTIZE,
         "0: as many as there are processors this process may use"),
 #undef GROUP
 };
