@@ -149,6 +149,7 @@ mts_status random_weights(mts_ctx *ctx, const random_request *r)
     numbers n = {.seed = r->seed};
     weights_request write = {.read = read_rows,
                              .source = &n,
+                             .rounded = true,
                              .threads = r->threads,
                              .shard_bytes = r->shard_bytes,
                              .dir = r->dir,

@@ -185,7 +185,8 @@ static void use_blocks(void *arg, int64_t begin, int64_t end)
     const int64_t first = begin * NF4_BLOCK, last = end * NF4_BLOCK;
     const int64_t n = (last < job->elements ? last : job->elements) - first;
     float *values = job->w->values + first;
-    if (!round_values(values, job->w->halfs + first, n)) {
+    const bool ready = job->w->request->rounded && job->use != ROUND;
+    if (!ready && !round_values(values, job->w->halfs + first, n)) {
 #pragma omp atomic write
         job->bad = true;
         return;

@@ -31,6 +31,7 @@ typedef struct weights_request {
     mts_status (*read)(mts_ctx *ctx, const exec *ex, void *source, const weights_item *item,
                        int64_t first, int64_t rows, float *values);
     void *source;
+    bool rounded; /* what read gives is rounded to bfloat16 and finite */
     int threads;
     uint64_t shard_bytes;           /* the most of a file's tensors, unless one matrix has more */
     const char *dir;                /* exists; shards that are there are taken for finished ones */
