@@ -20,7 +20,7 @@ typedef struct numbers {
 /* --------------------------------------------------------------------------------- normal ---- */
 
 /*
- * half[i] = deviation times the x for which |normal| < x has the probability (i + 1/2) / MAGNITUDES.
+ * half[i] = deviation times the x for which |normal| < x has probability (i + 1/2) / MAGNITUDES.
  * Newton's method for erfc(x / sqrt 2) = 1 - (i + 1/2) / MAGNITUDES, from the number before: from
  * below, where the function is convex, it cannot go too far.
  */
