@@ -12,6 +12,7 @@ metadata.
   modernbert   classes by the first token; windows shorter than a row, whose rows are two blocks long; no biases
   modernmean   a score by the mean of all tokens; all biases, layer_types, other activation functions
   modernspans  answers; windows as wide as the rows
+  moderntokens a class for each token, of which some have none
 
 Needs safetensors, torch and transformers.
 """
@@ -22,7 +23,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from transformers import (ModernBertConfig, ModernBertForQuestionAnswering,
-                          ModernBertForSequenceClassification)
+                          ModernBertForSequenceClassification, ModernBertForTokenClassification)
 
 SMALL = {"hidden_size": 32, "intermediate_size": 20, "num_hidden_layers": 4,
          "num_attention_heads": 4, "vocab_size": 61, "max_position_embeddings": 256,
@@ -43,6 +44,8 @@ CASES = {
                         "sliding_attention": {"rope_type": "default", "rope_theta": 30.0}}},
                    [17, 1, 30, 8]),
     "modernspans": (ModernBertForQuestionAnswering, {**SMALL, "num_labels": 2}, [33, 12]),
+    "moderntokens": (ModernBertForTokenClassification,
+                     {**SMALL, "num_hidden_layers": 3, "num_labels": 5, "local_attention": 8}, [21, 1, 14]),
 }
 
 
@@ -56,6 +59,11 @@ def loss_of(kind, model, logits, lengths):
         outputs = torch.cat([torch.stack([side[i, :n] for side in logits], -1)
                              for i, n in enumerate(lengths)])
         return loss / (2 * len(lengths)), {"begin": begin.int(), "end": end.int()}, outputs
+    if kind is ModernBertForTokenClassification:
+        outputs = torch.cat([logits[i, :n] for i, n in enumerate(lengths)])
+        tags = torch.arange(len(outputs)) * 7 % model.config.num_labels
+        tags[::4] = -100
+        return torch.nn.functional.cross_entropy(outputs, tags), {"tags": tags.int()}, outputs
     if model.config.num_labels == 1:
         score = torch.linspace(-1, 2, len(lengths))
         loss = torch.nn.functional.mse_loss(logits[:, 0], score.double())

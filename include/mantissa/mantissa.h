@@ -88,7 +88,7 @@ typedef struct mts_options {
     /* model and data */
     const char *model_name_or_path; /* folder, or GGUF file, of the model to start from or use */
     const char *output_dir;         /* folder to write; made if it is not there */
-    const char *task_name;          /* cola | mnli | ... | wnli | squad | squad_v2 */
+    const char *task_name;          /* cola | mnli | ... | wnli | squad | squad_v2 | ner */
     const char *data_dir;           /* folder with the task's files, or the one above it */
     const char *train_file;         /* .csv, .tsv, .jsonl, .json: instead of task_name */
     const char *validation_file;
@@ -212,7 +212,7 @@ typedef struct mts_options {
     const char *base_bits;          /* of the linear layers of a model beside an adapter: 16: as the
                                        file has them | 4: NF4 with double quantisation, unpacked
                                        panel by panel in every product; NULL: 16, of a base
-                                       in NF4: 4 */
+                                       in NF4: 4.  mts_synth: of what is written; NULL: 4 */
     const char *chat_template_path; /* a Jinja template, or a folder with chat_template.jinja, in
                                        place of the model's; NULL: the model's */
     const char *chat_template_date; /* 2024-07-26 or the like: what strftime_now tells templates;
@@ -222,6 +222,13 @@ typedef struct mts_options {
                            power_of_two | largest; NULL: as the architecture has it */
     int64_t outlier_weight_bits; /* of the columns of weights that outliers meet; 4 to 16; 0: as the
                                     architecture has it */
+
+    int64_t label_all_tokens; /* token classification: every token of a word has its tag: 1, 0, or
+                                 -1: only the first; evaluation: as the model was trained */
+
+    /* mts_synth */
+    const char *like; /* falcon-40b | falcon-7b | falcon-tiny | llama-7b | llama-tiny */
+    int64_t layers;   /* of the model; 0: as many as that has */
 } mts_options;
 
 typedef enum mts_option_type {
@@ -242,6 +249,7 @@ typedef enum mts_use {
     MTS_USE_MERGE = 32,
     MTS_USE_ROWS = 64,
     MTS_USE_QUANTIZE = 128,
+    MTS_USE_SYNTH = 512,
 } mts_use;
 
 /* One row of the option table.  Owned by the library, constant.  New fields come at the end. */
@@ -384,6 +392,18 @@ MTS_NODISCARD MTS_API mts_status mts_merge(mts_ctx *ctx, const mts_options *opti
 MTS_NODISCARD MTS_API mts_status mts_quantize(mts_ctx *ctx, const mts_options *options,
                                               const mts_callbacks *callbacks);
 
+/*
+ * Write a model of the shape of the language model `like` (with `layers` layers) to the folder
+ * output_dir, as above: its config.json, every tensor by name and shape, and a tokenizer whose
+ * tokens are bytes.  Matrices are random by `seed`, normal with the configuration's
+ * initializer_range; those of the layers in NF4, or with base_bits 16 in bfloat16: then
+ * mts_quantize makes the same folder of it.  A model of fewer layers begins as the whole one does.
+ * MTS_ERR_ARGUMENT: options, an output_dir that holds something; MTS_ERR_INTERRUPTED as above;
+ * MTS_ERR_IO, _MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_synth(mts_ctx *ctx, const mts_options *options,
+                                           const mts_callbacks *callbacks);
+
 /* --------------------------------------------------------------------------- prediction ---- */
 
 typedef struct mts_predictor mts_predictor;
@@ -407,14 +427,15 @@ MTS_API bool mts_predictor_is_multi_label(const mts_predictor *predictor);
 /* Of the rows predicted so far, how many had more than max_seq_length tokens and were cut. */
 MTS_API int64_t mts_predictor_cut_rows(const mts_predictor *predictor);
 
-/* Whether it answers questions about paragraphs: then mts_predictor_answer is its call, otherwise
- * mts_predictor_run. */
+/* Whether it answers questions about paragraphs: then mts_predictor_answer is its call; whether it
+ * tags words: mts_predictor_tag; otherwise mts_predictor_run. */
 MTS_API bool mts_predictor_answers_questions(const mts_predictor *predictor);
+MTS_API bool mts_predictor_tags_words(const mts_predictor *predictor);
 
 /*
  * logits[n][num_labels] (out, caller's) of n rows; text_b may be NULL (single texts) or hold n
  * second texts.  UTF-8; invalid bytes become U+FFFD.  MTS_ERR_ARGUMENT: NULL, or a model that
- * answers questions; MTS_ERR_NUMERIC: NaN or infinity in a layer; MTS_ERR_MEMORY.
+ * answers questions or tags words; MTS_ERR_NUMERIC: NaN or infinity in a layer; MTS_ERR_MEMORY.
  */
 MTS_NODISCARD MTS_API mts_status mts_predictor_run(mts_predictor *predictor,
                                                    const char *const *text_a,
@@ -444,6 +465,27 @@ MTS_NODISCARD MTS_API mts_status mts_predictor_answer(mts_predictor *predictor,
 /* Answer number index of the last call, or NULL if out of range; owned by the predictor, until the
  * next call. */
 MTS_API const mts_answer *mts_predictor_answer_at(const mts_predictor *predictor, int64_t index);
+
+/* The tags of one sentence. */
+typedef struct mts_tagging {
+    int64_t n;                /* words */
+    int64_t tagged;           /* those behind were cut away: the sentence has more tokens than
+                                 max_seq_length */
+    const char *const *words; /* [n] */
+    const char *const *tags;  /* [n]: labels; NULL: cut away; "O": also of a word without tokens */
+    const double *scores;     /* [n]: the tag's probability; 0: no tag, or no tokens */
+} mts_tagging;
+
+/*
+ * Tag the words of n sentences.  A sentence is its words with blanks between them; or, where there
+ * is a line feed in it, with one behind each word, which may then hold blanks or be empty.  UTF-8
+ * as above.  MTS_ERR_ARGUMENT: NULL, or another model; MTS_ERR_NUMERIC, MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_predictor_tag(mts_predictor *predictor,
+                                                   const char *const *sentences, int64_t n);
+/* Sentence number index of the last call, or NULL if out of range; owned by the predictor, until
+ * the next call. */
+MTS_API const mts_tagging *mts_predictor_tags_at(const mts_predictor *predictor, int64_t index);
 
 /*
  * Whether a result may be written to path: MTS_ERR_ARGUMENT if that is a data file which the

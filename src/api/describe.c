@@ -77,8 +77,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const 
     const mts_options *o = &own;
     settings_complete(&own, cfg);
     const int64_t asked = settings_max_length(o, cfg, head_class_of_config(cfg)->name);
-    const int64_t length =
-        asked < cfg->max_position_embeddings ? asked : cfg->max_position_embeddings;
+    const int64_t most = model_max_length(cfg), length = asked < most ? asked : most;
     const int64_t rows = o->per_device_train_batch_size;
     const int64_t eval_rows = options_wants_final_eval(o) ? o->per_device_eval_batch_size : 1;
     const network_options wanted = {
@@ -135,7 +134,7 @@ static mts_status describe_config(mts_ctx *ctx, const model_config *cfg, json_t 
     MTS_TRY(json_util_set(ctx, out, "heads", json_integer(cfg->num_attention_heads)));
     MTS_TRY(json_util_set(ctx, out, "intermediate_size", json_integer(cfg->intermediate_size)));
     MTS_TRY(json_util_set(ctx, out, "vocab_size", json_integer(cfg->vocab_size)));
-    MTS_TRY(json_util_set(ctx, out, "positions", json_integer(cfg->max_position_embeddings)));
+    MTS_TRY(json_util_set(ctx, out, "positions", json_integer(model_max_length(cfg))));
     MTS_TRY(json_util_set(ctx, out, "labels", json_integer(cfg->num_labels)));
     MTS_TRY(network_declare(ctx, cfg, head_class_of_config(cfg), &params, &prefix));
     MTS_TRY(json_util_set(ctx, out, "parameters", json_integer(params.elements)));

@@ -117,6 +117,8 @@ void first_token_forward(head *h, exec *ex, const model_input *in, const float *
     float *pooled = linear_input_source(&f->out_in, exec_take(ex, n * d, sizeof(float)));
     first_rows rows = {ex->fk, in, x, first, d};
     exec_parallel(ex, n, ROW_GRAIN, h->first_token.mean ? average_rows : gather_rows, &rows);
+    if (h->first_token.drops_input)
+        dropout_apply(ex, first, first, n * d, 0, h->dropout, STREAM_HEAD_INPUT_DROPOUT);
     head_transform_forward(h, &f->transform, ex, pooled, first);
     dropout_apply(ex, pooled, pooled, n * d, 0, h->dropout, STREAM_HEAD_DROPOUT);
     linear_input_set(ex, &f->out_in, pooled);
@@ -137,7 +139,9 @@ void first_token_backward(head *h, exec *ex, const model_input *in, const float 
     /* forward: pooled = dropout(N(act(first Wd + bd))) */
     dropout_apply(ex, dpooled, dpooled, n * d, 0, h->dropout, STREAM_HEAD_DROPOUT);
     head_transform_backward(h, &f->transform, ex, dfirst, dpooled);
-    /* forward: first = x of first tokens, or their mean */
+    /* forward: first = dropout(x of first tokens, or their mean) */
+    if (h->first_token.drops_input)
+        dropout_apply(ex, dfirst, dfirst, n * d, 0, h->dropout, STREAM_HEAD_INPUT_DROPOUT);
     first_rows rows = {ex->fk, in, dfirst, dx, d};
     exec_parallel(ex, n, ROW_GRAIN, h->first_token.mean ? spread_mean : spread_rows, &rows);
     exec_release(ex, mark);

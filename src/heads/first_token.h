@@ -6,7 +6,8 @@
  * Some architectures have a norm there, and some may take the mean of all tokens in place of the
  * first.
  *
- * Names of the parameters and the activation function are the architecture's (first_token_names).
+ * Names of the parameters, the activation function, and whether h[first] has dropout, too, are the
+ * architecture's (first_token_names).
  */
 #ifndef MTS_HEADS_FIRST_TOKEN_H
 #define MTS_HEADS_FIRST_TOKEN_H

@@ -2,7 +2,8 @@
  * An answer as a span of the text: for each token a score that the answer begins, and one that it
  * ends there.                                                        [Devlin2019 section 4.2]
  *
- *   z[t] = h[t] W + b, W [2][hidden]; in some architectures dropout(N(act(h[t] Wd + bd))) for h[t]
+ *   z[t] = h[t] W + b, W [2][hidden]; some architectures have dropout(h[t]) for h[t], or
+ *                                     dropout(N(act(h[t] Wd + bd)))
  *   loss = mean over rows of (CE(z[., 0], begin) + CE(z[., 1], end)) / 2
  *
  * CE is over the tokens of the row.  A begin or end of TARGET_IGNORED is not counted; the mean is
@@ -73,43 +74,38 @@ static void bind_batch(head *h, exec *ex, const model_input *in, arena *kept)
 }
 
 /* The input of the outputs from x[tokens][hidden]. */
-static void transform(spans *s, exec *ex, const float *x)
+static void drop(spans *s, exec *ex, const float *x)
 {
     const int64_t n = s->in.rows * s->in.cols;
+    const float p = ex->training ? s->base.answers_dropout : 0.0f;
     const size_t mark = exec_mark(ex);
-    float *from = linear_input_source(&s->transform.in, exec_take(ex, n, sizeof(float)));
-    float *y = linear_input_source(&s->in, exec_take(ex, n, sizeof(float)));
-    exec_copy(ex, from, x, (size_t)n * sizeof(float));
-    head_transform_forward(&s->base, &s->transform, ex, y, from);
-    dropout_apply(ex, y, y, n, 0, s->base.dropout, STREAM_HEAD_DROPOUT);
-    linear_input_set(ex, &s->in, y);
+    float *dropped = p > 0.0f ? exec_take(ex, n, sizeof(float)) : NULL;
+    if (dropped != NULL)
+        dropout_apply(ex, dropped, x, n, 0, p, STREAM_HEAD_DROPOUT);
+    linear_input_copy(ex, &s->in, dropped != NULL ? dropped : x);
     exec_release(ex, mark);
 }
 
 /* dx[tokens][hidden] from dz[tokens][2] */
 static void backward(spans *s, exec *ex, const float *dz, float *dx)
 {
-    const int64_t n = s->in.rows * s->in.cols;
-    const size_t mark = exec_mark(ex);
-    /* forward: z = y W + b */
-    if (!s->base.first_token.of_tokens) {
-        linear_backward(ex, dx, dz, &s->in, &s->out);
+    head *h = &s->base;
+    if (h->first_token.of_tokens) {
+        head_transform_tokens_backward(h, &s->transform, ex, dx, dz, &s->in, &s->out);
         return;
     }
-    float *dy = exec_take(ex, n, sizeof(float));
-    linear_backward(ex, dy, dz, &s->in, &s->out);
-    dropout_apply(ex, dy, dy, n, 0, s->base.dropout, STREAM_HEAD_DROPOUT);
-    head_transform_backward(&s->base, &s->transform, ex, dx, dy);
-    exec_release(ex, mark);
+    /* forward: z = dropout(x) W + b */
+    linear_backward(ex, dx, dz, &s->in, &s->out);
+    dropout_apply(ex, dx, dx, s->in.rows * s->in.cols, 0, h->answers_dropout, STREAM_HEAD_DROPOUT);
 }
 
 /* z[tokens][2] */
 static void forward(spans *s, exec *ex, const model_input *in, const float *x, float *z)
 {
     if (s->base.first_token.of_tokens)
-        transform(s, ex, x);
+        head_transform_tokens(&s->base, &s->transform, ex, &s->in, x);
     else
-        linear_input_copy(ex, &s->in, x);
+        drop(s, ex, x);
     linear_forward(ex, z, &s->in, &s->out);
     exec_check_finite(ex, z, in->seq.tokens * SIDES, "the output", s->out.name);
 }

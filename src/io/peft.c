@@ -128,9 +128,10 @@ cleanup:
     return st;
 }
 
-/* The heads of transformers that PEFT saves whole: of texts, and of answers as spans.  It names
- * qa_outputs of architectures, too, that have another name for them. */
-static const char *const heads[] = {"classifier,score", "qa_outputs", "classifier,qa_outputs"};
+/* The heads of transformers that PEFT saves whole: of texts, and of answers as spans; DistilBERT's,
+ * of which PEFT takes the second name for both; ModernBERT's of answers, which is no qa_outputs. */
+static const char *const heads[] = {"classifier,score", "qa_outputs",
+                                    "pre_classifier,classifier,score", "classifier,qa_outputs"};
 
 /* Whether name is one of those in a text, between commas. */
 static bool is_among(const char *names, const char *name)
@@ -145,7 +146,7 @@ static bool is_among(const char *names, const char *name)
     return false;
 }
 
-/* Whether all names of a list are among those. */
+/* Whether all names of the list are among those in a text. */
 static bool are_among(const char *names, const json_t *list)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -156,7 +157,7 @@ static bool are_among(const char *names, const json_t *list)
     return true;
 }
 
-/* *saved: the head whose modules the file names. */
+/* *saved: the first head that has all modules which the file names. */
 static mts_status load_saved(mts_ctx *ctx, const char *file, const json_t *json, const char **saved)
 {
     mts_status st = MTS_OK;
@@ -165,12 +166,14 @@ static mts_status load_saved(mts_ctx *ctx, const char *file, const json_t *json,
                       (json_is_object(value) && json_object_size(value) == 0);
     MTS_CHECK(none || json_is_array(value), MTS_ERR_UNSUPPORTED,
               "%s: modules_to_save is not supported, unless it is the list of a head's", file);
-    for (size_t k = sizeof heads / sizeof heads[0]; k-- > 0 && json_array_size(value) > 0;)
+    if (json_array_size(value) == 0)
+        return MTS_OK;
+    for (size_t k = 0; k < sizeof heads / sizeof heads[0] && *saved == NULL; k++)
         if (are_among(heads[k], value))
             *saved = heads[k];
-    MTS_CHECK(json_array_size(value) == 0 || *saved != NULL, MTS_ERR_UNSUPPORTED,
-              "%s: modules_to_save is not supported, unless it is classifier and score, or "
-              "qa_outputs",
+    MTS_CHECK(*saved != NULL, MTS_ERR_UNSUPPORTED,
+              "%s: modules_to_save is not supported, unless it is classifier and score (with "
+              "pre_classifier or without), or qa_outputs (with classifier or without)",
               file);
 cleanup:
     return st;

@@ -168,21 +168,25 @@ static mts_status check_data(mts_ctx *ctx, const mts_options *o)
     mts_status st = MTS_OK;
     const bool files = o->train_file != NULL || o->validation_file != NULL || o->test_file != NULL;
     const bool answers = options_is_question_answering(o);
-    MTS_CHECK(o->task_name == NULL || !files || answers, MTS_ERR_ARGUMENT,
+    const bool tags = o->task_name != NULL && is(o->task_name, "ner");
+    MTS_CHECK(!tags || files, MTS_ERR_ARGUMENT,
+              "--task_name ner needs --train_file, --validation_file or --test_file");
+    MTS_CHECK(o->task_name == NULL || !files || answers || tags, MTS_ERR_ARGUMENT,
               "give --task_name, or --train_file / --validation_file / --test_file, not both");
     MTS_CHECK(o->data_dir == NULL || !files, MTS_ERR_ARGUMENT,
               "give --data_dir, or --train_file / --validation_file / --test_file, not both");
-    MTS_CHECK(o->task_name == NULL || o->data_dir != NULL || (answers && files), MTS_ERR_ARGUMENT,
+    MTS_CHECK(o->task_name == NULL || o->data_dir != NULL || files, MTS_ERR_ARGUMENT,
               "--task_name %s needs --data_dir, the folder with the task's files%s", o->task_name,
               answers ? ", or --train_file / --validation_file / --test_file" : "");
     MTS_CHECK(o->task_name != NULL || o->data_dir == NULL, MTS_ERR_ARGUMENT,
               "--data_dir needs --task_name; other data is given file by file");
     MTS_CHECK(o->task_name == NULL || o->do_regression != 1, MTS_ERR_ARGUMENT,
               "--do_regression: --task_name %s already says what is predicted", o->task_name);
-    MTS_CHECK(
-        o->task_name == NULL || (o->text_column_names == NULL && o->label_column_name == NULL),
-        MTS_ERR_ARGUMENT,
-        "--text_column_names and --label_column_name are known for --task_name %s", o->task_name);
+    MTS_CHECK(o->task_name == NULL || tags ||
+                  (o->text_column_names == NULL && o->label_column_name == NULL),
+              MTS_ERR_ARGUMENT,
+              "--text_column_names and --label_column_name are known for --task_name %s",
+              o->task_name);
 
 cleanup:
     return st;
@@ -548,6 +552,20 @@ mts_status options_check_quantize(mts_ctx *ctx, const mts_options *options)
     MTS_TRY(mts_options_check(ctx, options));
     MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
               "--model_name_or_path is missing: the model to quantize");
+    MTS_CHECK(options->output_dir != NULL, MTS_ERR_ARGUMENT,
+              "--output_dir is missing: the folder to write");
+    MTS_TRY(options_parse_size(ctx, "max_shard_size", options->max_shard_size, &bytes));
+cleanup:
+    return st;
+}
+
+mts_status options_check_synth(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    uint64_t bytes;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->like != NULL, MTS_ERR_ARGUMENT,
+              "--like is missing: the model whose shape is wanted");
     MTS_CHECK(options->output_dir != NULL, MTS_ERR_ARGUMENT,
               "--output_dir is missing: the folder to write");
     MTS_TRY(options_parse_size(ctx, "max_shard_size", options->max_shard_size, &bytes));

@@ -16,6 +16,7 @@
 #define MERGE MTS_USE_MERGE
 #define ROWS MTS_USE_ROWS
 #define QUANTIZE MTS_USE_QUANTIZE
+#define SYNTH MTS_USE_SYNTH
 #define RUN (TRAIN | EVAL | PREDICT)
 #define STORED OPTION_STORED
 #define RESUMED OPTION_RESUMED
@@ -71,7 +72,7 @@
 
 #define TASKS(_)                                                                                   \
     "cola" _ "mnli" _ "mrpc" _ "qnli" _ "qqp" _ "rte" _ "sst2" _ "stsb" _ "wnli" _ "squad" _       \
-    "squad_v2"
+    "squad_v2" _ "ner"
 #define SCHEDULERS(_) "linear" _ "cosine" _ "constant" _ "constant_with_warmup"
 #define OPTIMIZERS(_) "adamw" _ "adamw_8bit" _ "sgd" _ "sgd_int16"
 #define PRECISIONS(_) "fp32" _ "bf16" _ "int16" _ "int12" _ "int10" _ "int8"
@@ -87,6 +88,7 @@
 #define SAMPLINGS(_) "random" _ "sequential" _ "group_by_length"
 #define ADAPTER_FORMATS(_) "peft" _ "gguf"
 #define DTYPES(_) "auto" _ "float32" _ "bfloat16" _ "float16"
+#define SHAPES(_) "falcon-40b" _ "falcon-7b" _ "falcon-tiny" _ "llama-7b" _ "llama-tiny"
 #define STRATEGIES(_) "no" _ "epoch" _ "steps"
 
 static const option_row rows[] = {
@@ -106,12 +108,12 @@ static const option_row rows[] = {
     TEXT(model_name_or_path, RUN | INFO | EXPORT | MERGE | QUANTIZE,
          "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json; or a GGUF "
          "file of a language model"),
-    TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE | QUANTIZE,
+    TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE | QUANTIZE | SYNTH,
          "folder to write; eval: for eval_results.json; export: or a name that ends in .gguf"),
     CHOICE(
         task_name, NULL, TASKS, RUN,
-        "GLUE task, read from --data_dir, or question answering (squad, squad_v2), from --data_dir "
-        "or from files"),
+        "GLUE task, read from --data_dir; question answering (squad, squad_v2), from --data_dir or "
+        "from files; or token classification (ner), from files"),
     TEXT(data_dir, RUN,
          "folder with the task's train.tsv, dev.tsv and test.tsv, or the folder above it"),
     TEXT(train_file, TRAIN | ROWS,
@@ -170,6 +172,13 @@ static const option_row rows[] = {
          "--version_2_with_negative"),
 #undef GROUP
 
+#define GROUP "Token classification"
+    TRISTATE(
+        label_all_tokens, TRAIN | EVAL,
+        "give every token of a word its tag, of B-X all but the first I-X, and count them like "
+        "words; auto: only the first token has it; eval: as the model was trained"),
+#undef GROUP
+
 #define GROUP "Schedule"
     REAL(num_train_epochs, "3", 0, 1e6, TRAIN, "passes over the training data"),
     INT(max_steps, "-1", -1, ROWS_MAX, TRAIN, "optimizer steps; -1: as the epochs say"),
@@ -192,7 +201,8 @@ static const option_row rows[] = {
          "part of all steps in which the rate rises from 0"),
     REAL(warmup_steps, "0", 0, ROWS_MAX, TRAIN | RESUMED | STEPS,
          "the same, as a number of steps; below 1: as --warmup_ratio"),
-    INT(seed, "42", 0, LARGE, TRAIN | RESUMED, "of shuffling, dropout, new weights and rounding"),
+    INT(seed, "42", 0, LARGE, TRAIN | SYNTH | RESUMED,
+        "of shuffling, dropout, new weights and rounding; synth: of the weights"),
     INT(data_seed, "-1", -1, LARGE, TRAIN | RESUMED, "of shuffling; -1: --seed"),
 #undef GROUP
 
@@ -263,11 +273,11 @@ static const option_row rows[] = {
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
         "itself; qlora, qdylora: these with --base_bits 4"),
     CHOICE(
-        base_bits, NULL, BASE_BITS, RUN | MERGE | STORED | RESUMED,
+        base_bits, NULL, BASE_BITS, RUN | MERGE | SYNTH | STORED | RESUMED,
         "with an adapter: the linear layers of the frozen model: 16: as the file has them; 4: in "
         "NF4 with double quantisation, an eighth of the memory of fp32, unpacked panel by panel "
         "in every product; eval, predict and merge: as the adapter was trained [16; of a base in "
-        "NF4: 4]"),
+        "NF4: 4]; synth: of the layers' matrices that are written [4]"),
     INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
          "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),
@@ -301,8 +311,10 @@ static const option_row rows[] = {
            "[as the name of --output_dir ends]"),
     CHOICE(dtype, "auto", DTYPES, MERGE,
            "type of the weights; auto: as in the model, of a GGUF file float32"),
-    WORD(max_shard_size, "5GB", MERGE | QUANTIZE,
+    WORD(max_shard_size, "5GB", MERGE | QUANTIZE | SYNTH,
          "the weights are cut into files of at most so much"),
+    CHOICE(like, NULL, SHAPES, SYNTH, "the model whose shape is written"),
+    INT(layers, "0", 0, 1024, SYNTH, "so many layers; 0: as many as that model has"),
 #undef GROUP
 
 #define GROUP "Evaluation, logging, checkpoints"
@@ -333,7 +345,7 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Machine"
-    INT(num_threads, "0", 0, 1024, RUN | INFO,
+    INT(num_threads, "0", 0, 1024, RUN | INFO | QUANTIZE | SYNTH,
         "0: as many as there are processors this process may use"),
 #undef GROUP
 };

@@ -77,6 +77,7 @@ struct task_class {
     /* max_seq_length where the options do not say, and the model has so many positions. */
     int64_t usual_length;
     bool documents; /* the options of rows of language models have a meaning for it */
+    bool tags;      /* a class for each token: dropout is that of the heads for tokens */
     bool answers; /* the options of question answering have a meaning for it: a folder keeps them */
 
     /*

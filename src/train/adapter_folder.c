@@ -65,12 +65,13 @@ static mts_status describe_head(mts_ctx *ctx, const char *dir, const model_confi
     mts_status st = MTS_OK;
     char architecture[NAME_BYTES];
     const model_class *class = model_class_of_config(cfg);
+    const char *outputs = kind->unit == HEAD_PER_TOKEN ? HEAD_TOKENS_OUT : class->first_token.out;
     json_t *labels = NULL;
     int64_t n = 0;
     snprintf(architecture, sizeof architecture, "%s%s", class->name, kind->architecture);
     MTS_TRY(json_util_set(ctx, out, "architectures", json_pack("[s]", architecture)));
     if (kind->needs == HEAD_NEEDS_FIRST_TOKEN)
-        MTS_TRY(count_outputs(ctx, dir, class->first_token.out, &n));
+        MTS_TRY(count_outputs(ctx, dir, outputs, &n));
     if (n > 0 && n != cfg->num_labels) {
         MTS_TRY(name_labels(ctx, n, &labels));
         MTS_TRY(json_util_set(ctx, out, "id2label", json_incref(labels)));
@@ -94,7 +95,8 @@ static mts_status take_task(mts_ctx *ctx, const char *dir, model_config *cfg)
     MTS_TRY(peft_config_load(ctx, dir, &c));
     kind = head_class_of_peft(c.task);
     MTS_CHECK(kind != NULL && head_fits(kind, model_class_of_config(cfg)), MTS_ERR_UNSUPPORTED,
-              "%s: task_type: expected SEQ_CLS or QUESTION_ANS, found \"%s\"", file, c.task);
+              "%s: task_type: expected SEQ_CLS, TOKEN_CLS or QUESTION_ANS, found \"%s\"", file,
+              c.task);
     json = json_object();
     MTS_CHECK(json != NULL, MTS_ERR_MEMORY, "out of memory: labels");
     MTS_TRY(describe_head(ctx, dir, cfg, kind, json));

@@ -188,7 +188,8 @@ int64_t settings_max_length(const mts_options *o, const model_config *cfg, const
     if (o->max_seq_length > 0)
         return o->max_seq_length;
     const int64_t usual = task_class_of(o, head)->usual_length;
-    return cfg->max_position_embeddings < usual ? cfg->max_position_embeddings : usual;
+    const int64_t most = model_max_length(cfg);
+    return most < usual ? most : usual;
 }
 
 float settings_dropout_float(double p)
@@ -202,11 +203,15 @@ dropout_rates settings_dropout(const mts_options *o, const model_config *cfg)
     const double hidden = o->hidden_dropout >= 0 ? o->hidden_dropout : cfg->hidden_dropout_prob;
     const double probabilities =
         o->attention_dropout >= 0 ? o->attention_dropout : cfg->attention_probs_dropout_prob;
-    double classifier = cfg->classifier_dropout >= 0 ? cfg->classifier_dropout : hidden;
+    const bool as_hidden =
+        cfg->classifier_dropout < 0 ||
+        (task_class_of(o, NULL)->tags && model_class_of_config(cfg)->first_token.own_dropout);
+    double classifier = as_hidden ? hidden : cfg->classifier_dropout;
     if (o->classifier_dropout >= 0)
         classifier = o->classifier_dropout;
     return (dropout_rates){settings_dropout_float(hidden), settings_dropout_float(probabilities),
-                           settings_dropout_float(classifier)};
+                           settings_dropout_float(classifier),
+                           settings_dropout_float(cfg->answers_dropout)};
 }
 
 float settings_embedding_dropout(const mts_options *o, const model_config *cfg)
@@ -235,6 +240,26 @@ mts_status settings_check_tokens(mts_ctx *ctx, int64_t tokens, const char *which
               "batches of %lld tokens are too large, the limit is %lld: give a smaller "
               "--per_device_%s_batch_size or --max_seq_length",
               (long long)tokens, (long long)GEMM_DEPTH_MAX - 1, which);
+cleanup:
+    return st;
+}
+
+mts_status settings_check_rows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length,
+                               const model_config *cfg, const char *dir)
+{
+    mts_status st = MTS_OK;
+    const int64_t vocab = tokenizer_vocab_size(tok), types = tokenizer_type_count(tok);
+    const int64_t positions = model_max_length(cfg);
+    MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
+              "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", dir,
+              (long long)vocab, (long long)cfg->vocab_size);
+    MTS_CHECK(max_length <= positions, MTS_ERR_ARGUMENT,
+              "option --max_seq_length: the model has %lld positions, found %lld: give at most "
+              "as many",
+              (long long)positions, (long long)max_length);
+    MTS_CHECK(cfg->type_vocab_size >= types, MTS_ERR_UNSUPPORTED,
+              "%s: config.json: type_vocab_size: expected at least %lld (pairs), found %lld", dir,
+              (long long)types, (long long)cfg->type_vocab_size);
 cleanup:
     return st;
 }

@@ -10,6 +10,7 @@
 #include "models/model.h"
 #include "optim/optimizer.h"
 #include "tasks/task.h"
+#include "text/tokenizer.h"
 
 /* Fill in what options leave to the model: outliers, scales and widths, by its architecture; with
  * an adapter, 4 bits of a base that is in 4 bits. */
@@ -60,6 +61,11 @@ optimizer_options settings_optimizer(const mts_options *o);
 /* MTS_ERR_ARGUMENT unless batches of so many tokens can be multiplied; which: "train" or "eval",
  * the batch size that the text names. */
 MTS_NODISCARD mts_status settings_check_tokens(mts_ctx *ctx, int64_t tokens, const char *which);
+
+/* MTS_ERR_BAD_FILE, _ARGUMENT, _UNSUPPORTED unless the model has a word for each token, a position
+ * for each place and a type for each text of the rows; dir: of the model, for texts. */
+MTS_NODISCARD mts_status settings_check_rows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length,
+                                             const model_config *cfg, const char *dir);
 
 /* num_threads, or all processors this process may use. */
 int settings_threads(const mts_options *o);

@@ -154,7 +154,7 @@ static void test_choices(void **state)
         }
         assert_true(choices == NULL || choices[-1] == '\0'); /* the same words in both */
     }
-    assert_int_equal(others, 2); /* question answering */
+    assert_int_equal(others, 3); /* question answering, token classification */
     assert_int_equal(mts_options_set(ctx, &o, "task_name", "SQuAD-v2"), MTS_OK);
     assert_string_equal(o.task_name, "squad_v2");
     refuse("precision", "_", "expected one of");
@@ -409,6 +409,10 @@ static void test_question_answering(void **state)
     refuse("null_score_diff_threshold", "nan", "expected a number");
     combine(NULL, "task_name", "squad", "data_dir", "d", NULL);
     combine(NULL, "task_name", "squad_v2", "train_file", "t.json", NULL);
+    combine(NULL, "task_name", "ner", "train_file", "t.conll", NULL);
+    combine(NULL, "task_name", "ner", "train_file", "t.json", "text_column_name", "w",
+            "label_column_name", "t", "label_all_tokens", "true", NULL);
+    combine("--task_name ner needs --train_file", "task_name", "ner", "data_dir", "d", NULL);
     combine("--data_dir, the folder with the task's files, or --train_file", "task_name", "squad",
             NULL);
     combine("give --data_dir, or --train_file", "task_name", "squad", "data_dir", "d", "train_file",

@@ -3,6 +3,7 @@
  *   make_tiny_task FOLDER             the tiny model and its data (support/tiny_task.h)
  *   make_tiny_task --decoder FOLDER   a tiny language model (support/tiny_decoder.h)
  *   make_tiny_task --modernbert FOLDER   a tiny ModernBERT (likewise)
+ *   make_tiny_task --relatives FOLDER models of the same shape and other types
  */
 #include "support/tiny_task.h"
 
@@ -16,15 +17,17 @@ int main(int argc, char **argv)
     mts_ctx *ctx = NULL;
     const bool decoder = argc == 3 && strcmp(argv[1], "--decoder") == 0;
     const bool modernbert = argc == 3 && strcmp(argv[1], "--modernbert") == 0;
-    if (argc != 2 && !decoder && !modernbert) {
-        fprintf(stderr, "usage: make_tiny_task [--decoder | --modernbert] FOLDER\n");
+    const bool relatives = argc == 3 && strcmp(argv[1], "--relatives") == 0;
+    if (argc != 2 && !decoder && !modernbert && !relatives) {
+        fprintf(stderr, "usage: make_tiny_task [--decoder | --modernbert | --relatives] FOLDER\n");
         return 2;
     }
     mts_status st = mts_ctx_create(&ctx);
-    if (st == MTS_OK && modernbert)
-        st = tiny_modernbert_write(ctx, argv[2]);
-    else if (st == MTS_OK)
-        st = decoder ? tiny_decoder_write(ctx, argv[2]) : tiny_task_write(ctx, argv[1]);
+    if (st == MTS_OK)
+        st = decoder      ? tiny_decoder_write(ctx, argv[2])
+             : modernbert ? tiny_modernbert_write(ctx, argv[2])
+             : relatives  ? tiny_task_write_relatives(ctx, argv[2])
+                          : tiny_task_write(ctx, argv[1]);
     if (st != MTS_OK)
         fprintf(stderr, "make_tiny_task: %s\n", mts_error_text(ctx));
     mts_ctx_destroy(ctx);

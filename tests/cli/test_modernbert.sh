@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ModernBERT: train, eval, predict and info with heads for classes, scores and answers; adapters;
+# ModernBERT: train, eval, predict and info with heads for classes, scores, answers and tags; adapters;
 # the same bytes from any number of threads, with recomputation and from where a run was stopped;
 # what is refused.  gates/check_modernbert.py compares with transformers and PEFT.
 # shellcheck source=tests/cli/tiny.sh
@@ -25,7 +25,7 @@ has out "ModernBertForSequenceClassification"
 has out "positions                        96"
 
 # ---- each head: train, then eval says what train said, and predict gives a row for each
-for head in classes score answers; do
+for head in classes score answers tags; do
     words=("${data[@]}") file=$task/dev.tsv
     [ "$head" != score ] || words+=(--train_file "$task/score.tsv" --validation_file "$task/score.tsv")
     [ "$head" != score ] || file=$task/score.tsv
@@ -33,6 +33,8 @@ for head in classes score answers; do
         --validation_file "$task/dev.json" --doc_stride 6 --max_seq_length 80 --task_name squad_v2
         --version_2_with_negative)
     [ "$head" != answers ] || file=$task/dev.json
+    [ "$head" != tags ] || words+=(--train_file "$task/train.conll" --validation_file "$task/dev.conll")
+    [ "$head" != tags ] || file=$task/dev.conll
     for method in full lora; do
         out=$work/$head.$method
         more=() adapter=() model=$out
@@ -58,6 +60,11 @@ for text in '"Wqkv"' '"Wi"' '"Wo"' '"dense"' '"classifier"'; do
     has "$work/answers.lora/adapter_config.json" "$text"
 done
 has "$work/answers.full/config.json" '"ModernBertForQuestionAnswering"'
+has "$work/tags.full/config.json" '"ModernBertForTokenClassification"'
+has "$work/tags.lora/adapter_config.json" '"TOKEN_CLS"'
+for name in classifier.weight head.dense.lora_A.weight; do
+    has "$work/tags.lora/adapter_model.safetensors" "base_model.model.$name"
+done
 
 # ---- the same bytes: threads, families, recomputation, resumption; with every dropout
 cases=("" "--method lora --lora_dropout 0.1 --precision int12"

@@ -35,6 +35,7 @@ static const struct golden_case {
     {"modernbert", "classification", {"label", NULL}},
     {"modernmean", "regression", {"score", NULL}},
     {"modernspans", "spans", {"begin", "end"}},
+    {"moderntokens", "tokens", {"tags", NULL}},
 };
 
 enum { CASES = sizeof cases / sizeof cases[0] };
@@ -87,7 +88,7 @@ static void read_targets(golden *g)
         g->targets.kind = TARGET_SCORE;
         g->targets.score = raw(g, first, ST_DTYPE_F32, &n);
     } else {
-        g->targets.kind = TARGET_CLASS;
+        g->targets.kind = strcmp(first, "tags") == 0 ? TARGET_TAGS : TARGET_CLASS;
         g->targets.index = raw(g, first, ST_DTYPE_I32, &n);
     }
 }
@@ -309,7 +310,7 @@ static void assert_same(const golden *g, const variant *a, const variant *b)
     network_destroy(other);
 }
 
-static const dropout_rates some = {0.1f, 0.2f, 0.3f};
+static const dropout_rates some = {0.1f, 0.2f, 0.3f, 0.0f};
 
 static void same_bits(void **state)
 {

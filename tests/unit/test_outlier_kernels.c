@@ -72,7 +72,7 @@ static int64_t count_tiles(counting_family *c, const num_format *format, int thr
                               .intermediate = 288,
                               .sequences = 4,
                               .lengths = {16, 9, 16, 16}};
-    const dropout_rates dropout = {0.1f, 0.1f, 0.1f};
+    const dropout_rates dropout = {0.1f, 0.1f, 0.1f, 0.0f};
     test_bert t;
     int64_t outliers = 0;
     test_bert_init(&t, &shape, format, threads, &dropout);
