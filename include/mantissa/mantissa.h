@@ -222,6 +222,8 @@ typedef struct mts_options {
                            power_of_two | largest; NULL: as the architecture has it */
     int64_t outlier_weight_bits; /* of the columns of weights that outliers meet; 4 to 16; 0: as the
                                     architecture has it */
+
+    bool skip_memory_check; /* begin even if the run needs more memory than is free */
 } mts_options;
 
 typedef enum mts_option_type {

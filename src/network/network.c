@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "layers/arithmetic.h"
+#include "network/network_files.h"
 #include "tensor/stored_nf4.h"
 
 /* ----------------------------------------------------------------------------- a batch ------- */
@@ -17,6 +18,13 @@ static void bind_batch(network *net, exec *ex, arena *kept, const model_input *i
     net->head->class->bind_batch(net->head, ex, in, kept);
 }
 
+/* Whether what follows is the head's, for work.h. */
+static void in_head(const exec *ex, bool now)
+{
+    if (ex->tally != NULL)
+        ex->tally->in_head = now;
+}
+
 static double learn(network *net, exec *ex, arena *kept, const model_input *in, const targets *t,
                     float scale)
 {
@@ -27,7 +35,9 @@ static double learn(network *net, exec *ex, arena *kept, const model_input *in, 
     const size_t forward = exec_mark(ex);
     float *h = exec_take(ex, n, sizeof(float));
     net->body->class->forward(net->body, ex, in, h);
+    in_head(ex, true);
     const double loss = net->head->class->learn(net->head, ex, in, h, t, scale, dh);
+    in_head(ex, false);
     exec_release(ex, forward);
     net->body->class->backward(net->body, ex, in, dh);
     exec_release(ex, mark);
@@ -164,8 +174,10 @@ static void measure(network *net, network_plan *plan)
                                (size_t)param_list_memory_elements(&net->params) * sizeof(float)};
     for (int64_t i = 0; i < net->params.count; i++) {
         const param *p = net->params.items[i];
-        if (net->options.frozen_nf4 && p->quantised && p->storage != PARAM_IN_MEMORY)
+        if (network_quantises(net, p))
             plan->parameters += stored_nf4_bytes(p->rows, p->cols);
+        if (p->trained && net->options.model.adapter.rank > 0)
+            plan->adapters += (size_t)param_size(p) * sizeof(float);
     }
     net->body->class->bind(net->body, &dry, &packed);
     net->head->class->bind(net->head, &dry, &packed);
@@ -173,7 +185,10 @@ static void measure(network *net, network_plan *plan)
     if (l->eval_tokens > 0)
         measure_batch(net, &dry, false, l->eval_rows, l->eval_tokens, plan);
     if (l->train_tokens > 0) {
+        work_tally work = {.repeats = 1.0};
+        dry.tally = &work;
         measure_batch(net, &dry, true, l->train_rows, l->train_tokens, plan);
+        memcpy(plan->work, work.macs, sizeof plan->work);
         plan->gradients = (size_t)param_list_trained_elements(&net->params) * sizeof(float);
     }
     plan->scratch = dry.scratch.peak;
@@ -282,12 +297,19 @@ cleanup:
 mts_status network_declare(mts_ctx *ctx, const model_config *cfg, const head_class *kind,
                            param_list *params, const char **prefix)
 {
+    const network_options none = {.head = kind};
+    return network_declare_for(ctx, cfg, &none, params, prefix);
+}
+
+mts_status network_declare_for(mts_ctx *ctx, const model_config *cfg,
+                               const network_options *options, param_list *params,
+                               const char **prefix)
+{
     mts_status st = MTS_OK;
-    const model_options none = {0};
     network *net = NULL;
     MTS_TRY(mem_calloc(ctx, &net, 1, sizeof *net, "network"));
     net->cfg = *cfg; /* borrowed */
-    MTS_TRY(make_parts(ctx, net, kind, &none, PARAM_IN_MEMORY));
+    MTS_TRY(make_parts(ctx, net, options->head, &options->model, options->frozen));
     *params = net->params;
     *prefix = net->body->class->prefix;
     net->params = (param_list){0};
@@ -298,8 +320,13 @@ cleanup:
     return st;
 }
 
+bool network_quantises(const network *net, const param *p)
+{
+    return net->options.frozen_nf4 && p->quantised && p->storage != PARAM_IN_MEMORY;
+}
+
 mts_status network_plan_make(mts_ctx *ctx, const model_config *cfg, const network_options *options,
-                             network_plan *plan)
+                             const char *dir, network_plan *plan)
 {
     mts_status st = MTS_OK;
     network *net = NULL;
@@ -307,6 +334,8 @@ mts_status network_plan_make(mts_ctx *ctx, const model_config *cfg, const networ
     net->cfg = *cfg; /* borrowed */
     MTS_TRY(prepare(ctx, net, options));
     measure(net, plan);
+    if (dir != NULL)
+        MTS_TRY(network_plan_files(ctx, net, dir, plan));
 cleanup:
     if (net != NULL)
         net->cfg = (model_config){0};

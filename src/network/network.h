@@ -14,6 +14,7 @@
 
 #include "heads/head.h"
 #include "tensor/format_watch.h"
+#include "tensor/work.h"
 
 /* The largest batches it must be ready for. */
 typedef struct network_limits {
@@ -38,9 +39,13 @@ typedef struct network_options {
     bool watch_formats; /* memory for network_formats.h, beside the plan */
 } network_options;
 
-/* Bytes by part. */
+/* Bytes by part, and what a training batch multiplies. */
 typedef struct network_plan {
     size_t parameters, gradients, packed_weights, activations, scratch;
+    size_t adapters;         /* of the parameters: what is trained beside a frozen model */
+    size_t mapped;           /* of files, that frozen parameters stay in */
+    size_t mapped_in_use;    /* of these, what each pass reads, or loading does at once */
+    double work[WORK_PARTS]; /* tensor/work.h */
 } network_plan;
 
 /* Where a batch stands in training. */
@@ -66,8 +71,17 @@ MTS_NODISCARD mts_status network_declare(mts_ctx *ctx, const model_config *cfg,
                                          const head_class *kind, param_list *params,
                                          const char **prefix);
 
+/* The same, with the adapters of options. */
+MTS_NODISCARD mts_status network_declare_for(mts_ctx *ctx, const model_config *cfg,
+                                             const network_options *options, param_list *params,
+                                             const char **prefix);
+
+/* *plan: of such a network.  dir: the model's folder or file, as for network_load, which says what
+ * is mapped and what is in 4 bits already; NULL: not known, a frozen parameter takes no memory, or
+ * is quantised.  MTS_ERR_UNSUPPORTED, MTS_ERR_MEMORY; with dir also those of network_load. */
 MTS_NODISCARD mts_status network_plan_make(mts_ctx *ctx, const model_config *cfg,
-                                           const network_options *options, network_plan *plan);
+                                           const network_options *options, const char *dir,
+                                           network_plan *plan);
 
 /*
  * *out: a network with all memory for its limits; parameters are zero until loaded.  Takes over
@@ -77,6 +91,9 @@ MTS_NODISCARD mts_status network_plan_make(mts_ctx *ctx, const model_config *cfg
 MTS_NODISCARD mts_status network_create(mts_ctx *ctx, model_config *cfg,
                                         const network_options *options, network **out);
 void network_destroy(network *net);
+
+/* Whether loading makes 4 bits of a parameter, unless the file has it so. */
+bool network_quantises(const network *net, const param *p);
 
 /* Mean loss of the batch, and all gradients (times scale) of trained parameters.  NaN, infinity and
  * more memory than planned are remembered for network_check. */

@@ -18,6 +18,7 @@
 
 struct outlier_list;
 struct format_watch;
+struct work_tally;
 
 typedef struct exec {
     const gemm_family *family;
@@ -26,15 +27,16 @@ typedef struct exec {
     const struct arithmetic *arithmetic; /* what layers do in it: layers/arithmetic.h */
     int threads;
     uint64_t seed;
-    uint64_t step;           /* counts micro-batches: keys of activations, gradients and dropout */
-    uint64_t weight_version; /* counts changes of the weights, 1 after loading: key of weights */
-    uint64_t base_version;   /* the same of frozen weights, which only loading changes */
-    bool streams_weights;    /* linear layers read theirs in every product: PARAM_STREAMED */
-    bool training;           /* false: no dropout, nearest rounding */
-    bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
-    int64_t rank;            /* of adapters: the first so many ranks are used; 0: all */
-    bool dry;                /* only measures memory, see above */
-    arena scratch;           /* a stack: take, use, release to a mark */
+    uint64_t step;            /* counts micro-batches: keys of activations, gradients and dropout */
+    uint64_t weight_version;  /* counts changes of the weights, 1 after loading: key of weights */
+    uint64_t base_version;    /* the same of frozen weights, which only loading changes */
+    bool streams_weights;     /* linear layers read theirs in every product: PARAM_STREAMED */
+    bool training;            /* false: no dropout, nearest rounding */
+    bool accumulate_grads;    /* parameter gradients: += (later micro-batches) instead of = */
+    int64_t rank;             /* of adapters: the first so many ranks are used; 0: all */
+    bool dry;                 /* only measures memory, see above */
+    struct work_tally *tally; /* of a dry run: what it would multiply (tensor/work.h); or NULL */
+    arena scratch;            /* a stack: take, use, release to a mark */
     struct outlier_list *outliers; /* of all inputs, as they were bound; tensor/outliers.h */
     bool watch_outliers;           /* inputs note the largest magnitude of each feature */
     struct format_watch *watch; /* layers note how well they map: tensor/format_watch.h; or NULL */
