@@ -63,11 +63,19 @@ static void count_work(const exec *ex, const sequences *seq, const attention *at
                        attention_head_scores(attn, seq->tokens / seq->count));
 }
 
+/* Every layer of every model has one attention. */
+static void tell(const exec *ex, bool backward)
+{
+    if (ex->listener != NULL)
+        ex->listener->layer(ex->listener->user, backward);
+}
+
 void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,
                        const attention *attn, attention_state *state)
 {
     attention_job job = {attention_head_forward, attn, state, seq, qkv, out};
     count_work(ex, seq, attn, FORWARD_PRODUCTS);
+    tell(ex, false);
     run_all(ex, &job);
 }
 
@@ -76,5 +84,6 @@ void attention_backward(exec *ex, float *dqkv, const float *dout, const sequence
 {
     attention_job job = {attention_head_backward, attn, state, seq, dout, dqkv};
     count_work(ex, seq, attn, BACKWARD_PRODUCTS);
+    tell(ex, true);
     run_all(ex, &job);
 }

@@ -18,6 +18,37 @@ static void bind_batch(network *net, exec *ex, arena *kept, const model_input *i
     net->head->class->bind_batch(net->head, ex, in, kept);
 }
 
+/* A phase of network_learn begins. */
+static void enter(network *net, const exec *ex, network_phase phase)
+{
+    if (ex->dry)
+        return;
+    net->place =
+        (network_place){phase, phase == NETWORK_BACKWARD ? net->cfg.num_hidden_layers : -1};
+    if (phase == NETWORK_HEAD && net->on_place != NULL) {
+        net->place.layer = 0;
+        net->on_place(net->on_place_user, &net->place);
+    }
+}
+
+/* What is computed again in the backward belongs to the layer that follows. */
+static void on_layer(void *user, bool backward)
+{
+    network *net = user;
+    network_place *p = &net->place;
+    if (backward != (p->phase == NETWORK_BACKWARD))
+        return;
+    p->layer += backward ? -1 : 1;
+    net->on_place(net->on_place_user, p);
+}
+
+void network_listen(network *net, network_place_fn *on_place, void *user)
+{
+    net->on_place = on_place;
+    net->on_place_user = user;
+    net->listener = (exec_listener){on_layer, net};
+}
+
 /* Whether what follows is the head's, for work.h. */
 static void in_head(const exec *ex, bool now)
 {
@@ -34,11 +65,14 @@ static double learn(network *net, exec *ex, arena *kept, const model_input *in, 
     float *dh = exec_take(ex, n, sizeof(float));
     const size_t forward = exec_mark(ex);
     float *h = exec_take(ex, n, sizeof(float));
+    enter(net, ex, NETWORK_FORWARD);
     net->body->class->forward(net->body, ex, in, h);
+    enter(net, ex, NETWORK_HEAD);
     in_head(ex, true);
     const double loss = net->head->class->learn(net->head, ex, in, h, t, scale, dh);
     in_head(ex, false);
     exec_release(ex, forward);
+    enter(net, ex, NETWORK_BACKWARD);
     net->body->class->backward(net->body, ex, in, dh);
     exec_release(ex, mark);
     return loss;
@@ -62,7 +96,9 @@ double network_learn(network *net, const network_pass *pass, const model_input *
     net->ex.training = true;
     net->ex.step = pass->step;
     net->ex.accumulate_grads = pass->accumulate;
+    net->ex.listener = net->on_place == NULL ? NULL : &net->listener;
     const double loss = learn(net, &net->ex, &net->kept, in, t, scale);
+    net->ex.listener = NULL;
     if (net->ex.watch != NULL)
         format_watch_gather(net->ex.watch);
     return loss;

@@ -54,6 +54,17 @@ typedef struct network_pass {
     uint64_t step;   /* counts batches in training: key of roundings and dropout */
 } network_pass;
 
+/* Where network_learn is. */
+typedef enum network_phase { NETWORK_FORWARD, NETWORK_HEAD, NETWORK_BACKWARD } network_phase;
+
+typedef struct network_place {
+    network_phase phase;
+    int64_t layer; /* from 0; of the head none: 0 */
+} network_place;
+
+/* Told of each layer when it begins, and of the head. */
+typedef void network_place_fn(void *user, const network_place *place);
+
 typedef struct network {
     exec ex;
     model_config cfg; /* owned */
@@ -62,6 +73,10 @@ typedef struct network {
     head *head;
     param_list params;
     arena packed, kept;
+    network_place place;
+    network_place_fn *on_place; /* with its user; or NULL */
+    void *on_place_user;
+    exec_listener listener;
     format_watch *watch; /* with options.watch_formats; owned */
 } network;
 
@@ -99,6 +114,9 @@ bool network_quantises(const network *net, const param *p);
  * more memory than planned are remembered for network_check. */
 double network_learn(network *net, const network_pass *pass, const model_input *in,
                      const targets *t, float scale);
+
+/* From now on on_place (NULL: nobody) is told where network_learn is. */
+void network_listen(network *net, network_place_fn *on_place, void *user);
 
 /* out [units][width] of the head, without dropout and rounded to nearest; the mean loss if t is not
  * NULL.  For network_check as above. */

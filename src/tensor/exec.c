@@ -16,6 +16,7 @@ void exec_dry(exec *dry, const exec *ex)
     dry->outliers = NULL;
     dry->watch = NULL;
     dry->tally = NULL;
+    dry->listener = NULL;
     arena_measure(&dry->scratch);
 }
 

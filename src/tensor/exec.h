@@ -20,6 +20,12 @@ struct outlier_list;
 struct format_watch;
 struct work_tally;
 
+/* Who hears of each layer of a pass, when its attention begins; on the calling thread. */
+typedef struct exec_listener {
+    void (*layer)(void *user, bool backward);
+    void *user;
+} exec_listener;
+
 typedef struct exec {
     const gemm_family *family;
     const float_kernels *fk;
@@ -40,9 +46,10 @@ typedef struct exec {
     struct outlier_list *outliers; /* of all inputs, as they were bound; tensor/outliers.h */
     bool watch_outliers;           /* inputs note the largest magnitude of each feature */
     struct format_watch *watch; /* layers note how well they map: tensor/format_watch.h; or NULL */
-    struct exec *owner;         /* of a fork (exec_parallel_fork): whom to report to; else NULL */
-    bool thread_ready;          /* the family's thread_begin was called (in a fork) */
-    char anomaly[192];          /* "" or the first NaN / infinity met: what and where */
+    const exec_listener *listener; /* or NULL */
+    struct exec *owner; /* of a fork (exec_parallel_fork): whom to report to; else NULL */
+    bool thread_ready;  /* the family's thread_begin was called (in a fork) */
+    char anomaly[192];  /* "" or the first NaN / infinity met: what and where */
 } exec;
 
 /* *dry: ex for a dry run.  Its scratch measures: dry->scratch.peak is what the run takes. */
