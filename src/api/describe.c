@@ -51,7 +51,8 @@ static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network
     mts_status st = MTS_OK;
     const num_format format = settings_format(o), *f = &format;
     MTS_TRY(json_util_set(ctx, out, "precision", json_string(o->precision)));
-    MTS_TRY(json_util_set(ctx, out, "method", json_string(o->method)));
+    if (strcmp(o->method, "full") != 0)
+        MTS_TRY(json_util_set(ctx, out, "method", json_string(o->method)));
     if (o->base_bits != NULL)
         MTS_TRY(json_util_set(ctx, out, "base_bits", json_string(o->base_bits)));
     MTS_TRY(json_util_set(ctx, out, "optim", json_string(o->optim)));

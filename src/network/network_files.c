@@ -29,11 +29,21 @@ static void add_param(const network *net, const param *p, const weight_file *fil
         plan->mapped_in_use += s.mapped;
 }
 
+static bool any_stored(const param_list *params)
+{
+    for (int64_t i = 0; i < params->count; i++)
+        if (params->items[i]->storage != PARAM_IN_MEMORY)
+            return true;
+    return false;
+}
+
 mts_status network_plan_files(mts_ctx *ctx, const network *net, const char *dir, network_plan *plan)
 {
     mts_status st = MTS_OK;
     weight_file file = {0};
     size_t largest = 0; /* loading reads all of a matrix, to check it */
+    if (!any_stored(&net->params))
+        return MTS_OK;
     MTS_TRY(weight_file_open(ctx, dir, &file));
     for (int64_t i = 0; i < net->params.count; i++) {
         const param *p = net->params.items[i];
