@@ -288,8 +288,8 @@ static mts_status check_targets(mts_ctx *ctx, const param_list *params, const mo
         snprintf(name, sizeof name, "%.*s", n < 60 ? (int)n : 60, word);
         const bool met = model_target_is_met(params, word, n);
         count += met;
-        MTS_CHECK(met || model_target_is_saved(params, word, n) || is_among_all(class, name),
-                  MTS_ERR_ARGUMENT,
+        const bool passed = model_target_is_saved(params, word, n) || is_among_all(class, name);
+        MTS_CHECK(met || (passed && (count > 0 || word[n] != '\0')), MTS_ERR_ARGUMENT,
                   "target_modules: expected all-linear or ends of names of linear layers, found "
                   "\"%s\", which none ends in",
                   name);
