@@ -56,7 +56,7 @@ static mts_status open_glue(mts_ctx *ctx, const mts_options *o, text_classificat
               glue->regression ? "scores" : "classes");
     t->glue = glue;
     t->metric = glue->metric;
-    t->regression = glue->regression;
+    t->kind = glue->regression ? &label_kind_score : &label_kind_class;
     t->label_by_number = !glue->regression;
     if (glue->regression)
         t->num_labels = 1;
@@ -110,6 +110,7 @@ static mts_status open_task(mts_ctx *ctx, const mts_options *o, const json_t *st
     MTS_TRY(mem_calloc(ctx, &t, 1, sizeof *t, "task"));
     t->base.class = &text_classification_class;
     t->positive_label = 1;
+    t->kind = &label_kind_class;
     t->max_train_samples = o->max_train_samples;
     t->max_eval_samples = o->max_eval_samples;
     t->max_predict_samples = o->max_predict_samples;
