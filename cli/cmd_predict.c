@@ -360,17 +360,20 @@ const cli_command command_predict = {
     .name = "predict",
     .usage = "predict DIR [--input FILE | --test_file FILE] [--output FILE] [options]",
     .summary = "label texts or answer questions with a fine-tuned model",
-    .about = "Labels texts with the fine-tuned folder DIR (or --model_name_or_path): the label, "
-             "its probability,\nand all logits. Texts are plain lines, each answered as soon as no "
-             "other is waiting, or the rows of\na data file (--test_file, or a GLUE task's test "
-             "set; of mnli both, one behind the other).\n\nThe probability is the softmax of the "
-             "logits, or with problem_type multi_label_classification the\nsigmoid of the largest. "
-             "A regression model gives the score alone, as it leaves the model; so does\none with "
-             "a single label and no problem_type, where transformers' pipeline prints its "
-             "sigmoid.\n\nA model for question answering is given lines of a question, a tab and a "
-             "paragraph, or a JSON file\nin the form of SQuAD: it prints the answer, which is a "
-             "part of the paragraph, its probability, and\nthe characters where it begins and "
-             "ends.\n\nPrecision and length are those of the training unless given.",
+    .about =
+        "Labels texts with the fine-tuned folder DIR (or --model_name_or_path): the label, "
+        "its probability,\nand all logits. Texts are plain lines, each answered as soon as no "
+        "other is waiting, or the rows of\na data file (--test_file, or a GLUE task's test "
+        "set; of mnli both, one behind the other).\n\nThe probability is the softmax of the "
+        "logits. With problem_type multi_label_classification a\ntext has a set of labels: "
+        "those whose probability, the sigmoid, is above --label_threshold; a set is\nprinted "
+        "as a JSON array. A regression model gives the score alone, as it leaves the model; so "
+        "does one\nwith a single label and no problem_type, where transformers' pipeline "
+        "prints its sigmoid.\n\nA model for question answering is given lines of a question, a tab "
+        "and a "
+        "paragraph, or a JSON file\nin the form of SQuAD: it prints the answer, which is a "
+        "part of the paragraph, its probability, and\nthe characters where it begins and "
+        "ends.\n\nPrecision and length are those of the training unless given.",
     .use = MTS_USE_PREDICT,
     .takes_model = true,
     .as_trained = true,

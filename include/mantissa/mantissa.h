@@ -222,6 +222,10 @@ typedef struct mts_options {
                            power_of_two | largest; NULL: as the architecture has it */
     int64_t outlier_weight_bits; /* of the columns of weights that outliers meet; 4 to 16; 0: as the
                                     architecture has it */
+
+    /* sets of labels */
+    const char *label_separator; /* between the labels in a cell; NULL: they are arrays of JSON */
+    double label_threshold;      /* a label is predicted where its probability is above; 0.5 */
 } mts_options;
 
 typedef enum mts_option_type {
@@ -404,6 +408,9 @@ MTS_API bool mts_predictor_is_regression(const mts_predictor *predictor);
  * its logit, otherwise the softmax over all of them.
  */
 MTS_API bool mts_predictor_is_multi_label(const mts_predictor *predictor);
+/* Of such a model: whether a label with this logit is in the set that is predicted, for its
+ * probability is above label_threshold. */
+MTS_API bool mts_predictor_in_set(const mts_predictor *predictor, float logit);
 /* Of the rows predicted so far, how many had more than max_seq_length tokens and were cut. */
 MTS_API int64_t mts_predictor_cut_rows(const mts_predictor *predictor);
 

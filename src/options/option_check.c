@@ -183,6 +183,12 @@ static mts_status check_data(mts_ctx *ctx, const mts_options *o)
         o->task_name == NULL || (o->text_column_names == NULL && o->label_column_name == NULL),
         MTS_ERR_ARGUMENT,
         "--text_column_names and --label_column_name are known for --task_name %s", o->task_name);
+    MTS_CHECK(o->task_name == NULL || o->label_separator == NULL, MTS_ERR_ARGUMENT,
+              "--label_separator: a text has one label in --task_name %s", o->task_name);
+    MTS_CHECK(o->label_separator == NULL || o->do_regression != 1, MTS_ERR_ARGUMENT,
+              "--label_separator contradicts --do_regression");
+    MTS_CHECK(o->label_separator == NULL || o->label_separator[0] != '\0', MTS_ERR_ARGUMENT,
+              "option --label_separator: expected a text, found an empty one");
 
 cleanup:
     return st;

@@ -26,6 +26,7 @@
 #define ADAPTER OPTION_ADAPTER
 #define BELOW_ONE OPTION_BELOW_ONE
 #define GIVEN OPTION_GIVEN
+#define CHANGED OPTION_CHANGED
 
 /* marks: a set of mts_use and of option_mark. */
 #define ROW(field, kind, set, text, ...)                                                           \
@@ -128,6 +129,11 @@ static const option_row rows[] = {
     TRISTATE(
         do_regression, TRAIN,
         "the label is a number to predict, not a class; auto: if there are fractions among them"),
+    TEXT(label_separator, TRAIN | EVAL,
+         "a text has a set of labels, with this between them in its field; train stores it in the "
+         "folder; in JSON lines an array is a set of labels without it"),
+    REAL(label_threshold, "0.5", 0, 1, RUN | STORED | CHANGED,
+         "of sets of labels: a label is predicted where its probability is above"),
     TRISTATE(
         do_lower_case, RUN,
         "lower-case the text; auto: as the model's tokenizer says; train stores it in the folder"),

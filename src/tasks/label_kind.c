@@ -1,11 +1,12 @@
 /* The table of kinds of labels.  See label_kind.h. */
 #include "tasks/label_kind.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/utf8.h"
 
-static const label_kind *const kinds[] = {&label_kind_class, &label_kind_score};
+static const label_kind *const kinds[] = {&label_kind_class, &label_kind_score, &label_kind_set};
 
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -18,6 +19,11 @@ const label_kind *label_kind_of_model(const model_config *cfg)
         if (kinds[i]->problem == problem)
             return kinds[i];
     return &label_kind_class;
+}
+
+double label_kind_bound(double p)
+{
+    return log(p / (1 - p));
 }
 
 void label_kind_list_names(char *const *names, int64_t n, char list[LABEL_LIST_BYTES])

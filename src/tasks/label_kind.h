@@ -1,5 +1,5 @@
 /*
- * What the labels of texts are: one class, or one score.
+ * What the labels of texts are: one class, one score, or a set of labels.
  *
  * Path: text_classification -> label_kind.read (targets of a row from its cell), .predict (outputs
  *       to a prediction), .write (a line of predict_results.txt).
@@ -39,15 +39,23 @@ typedef struct label_kind {
     void (*predict)(const struct text_classification *t, const float *outputs, int64_t row,
                     targets *out);
     /* Row `row` of such predictions as one field of a line. */
-    mts_status (*write)(const struct text_classification *t, const targets *predicted, int64_t row,
-                        file_writer *file);
+    mts_status (*write)(mts_ctx *ctx, const struct text_classification *t, const targets *predicted,
+                        int64_t row, file_writer *file);
 } label_kind;
 
 /* The rows of the table, one file each; label_kind.c lists them. */
-extern const label_kind label_kind_class, label_kind_score;
+extern const label_kind label_kind_class, label_kind_score, label_kind_set;
 
 /* The kind of the labels that a model gives texts. */
 const label_kind *label_kind_of_model(const model_config *cfg);
+
+/* The number of the label that text names, by its name or, where the labels have none of their own,
+ * by its number; -1: there is none. */
+int64_t label_kind_find_class(const struct text_classification *t, const label_index *index,
+                              const char *text);
+
+/* The logit whose probability, its sigmoid, is p. */
+double label_kind_bound(double p);
 
 /* "a", "b", "c", ... of names[n], for error texts. */
 enum { LABEL_LIST_BYTES = 256 };

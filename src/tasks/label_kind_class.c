@@ -18,6 +18,13 @@ static int64_t class_by_number(const text_classification *tc, const label_index 
     return tc->glue != NULL ? label_index_find(index, tc->glue->label_names[number]) : number;
 }
 
+int64_t label_kind_find_class(const text_classification *t, const label_index *index,
+                              const char *text)
+{
+    const int64_t found = label_index_find(index, text);
+    return found >= 0 ? found : class_by_number(t, index, text);
+}
+
 static mts_status read_class(mts_ctx *ctx, const label_source *from, int64_t row, targets *out)
 {
     mts_status st = MTS_OK;
@@ -27,9 +34,7 @@ static mts_status read_class(mts_ctx *ctx, const label_source *from, int64_t row
     char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES], list[LABEL_LIST_BYTES] = "";
     int64_t class_ = -1;
     MTS_TRY(table_cell(ctx, t, row, from->column, &text));
-    class_ = label_index_find(from->index, text);
-    if (class_ < 0)
-        class_ = class_by_number(tc, from->index, text);
+    class_ = label_kind_find_class(tc, from->index, text);
     if (class_ < 0)
         label_kind_list_names(tc->label_names, tc->num_labels, list);
     MTS_CHECK(class_ >= 0, MTS_ERR_BAD_FILE, "%s:%lld: \"%s\": expected one of %s, found \"%s\"",
@@ -65,9 +70,10 @@ cleanup:
     return st;
 }
 
-static mts_status write_class(const text_classification *t, const targets *predicted, int64_t row,
-                              file_writer *file)
+static mts_status write_class(mts_ctx *ctx, const text_classification *t, const targets *predicted,
+                              int64_t row, file_writer *file)
 {
+    (void)ctx;
     return write_label(file, t->label_names[predicted->index[row]]);
 }
 

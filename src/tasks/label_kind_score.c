@@ -31,10 +31,11 @@ static void predict(const text_classification *t, const float *outputs, int64_t 
     out->score[row] = outputs[0];
 }
 
-static mts_status write_score(const text_classification *t, const targets *predicted, int64_t row,
-                              file_writer *file)
+static mts_status write_score(mts_ctx *ctx, const text_classification *t, const targets *predicted,
+                              int64_t row, file_writer *file)
 {
     char text[64];
+    (void)ctx;
     (void)t;
     const int n = snprintf(text, sizeof text, "%.3f", (double)predicted->score[row]);
     return file_writer_write(file, text, (size_t)n);

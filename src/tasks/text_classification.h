@@ -46,6 +46,8 @@ typedef struct text_classification {
     /* Use the first so many rows; negative: all. */
     int64_t max_train_samples, max_eval_samples, max_predict_samples;
     int64_t do_regression; /* the option: 1, 0, -1 */
+    char *label_separator; /* between the labels of a set; NULL: they are arrays */
+    double label_bound;    /* a label is in a predicted set where its logit is over it */
     table
         train_table; /* read for its labels, until its rows are taken; without columns: not read */
 } text_classification;

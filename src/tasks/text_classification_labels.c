@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "tasks/label_cells.h"
 #include "tasks/label_set.h"
 
 void text_classification_forget_labels(text_classification *t)
@@ -130,6 +131,9 @@ mts_status text_classification_take_labels(mts_ctx *ctx, text_classification *t,
               "labels of the model: expected at least 2, found %lld", (long long)n);
     if (t->glue != NULL) {
         MTS_TRY(text_classification_match_labels(ctx, t, names, n, kind, &match));
+        MTS_CHECK(kind->target != TARGET_SET, MTS_ERR_ARGUMENT,
+                  "task %s: expected a model for one label of a text, found one for sets of labels",
+                  t->glue->name);
         MTS_CHECK(match != LABELS_OTHER_SHAPE, MTS_ERR_ARGUMENT,
                   "task %s: expected a model for %lld %s, found one for %lld %s", t->glue->name,
                   (long long)t->num_labels, t->kind->named ? "labels" : "score", (long long)n,
@@ -174,20 +178,31 @@ static mts_status survey_train_file(mts_ctx *ctx, text_classification *t, const 
 {
     mts_status st = MTS_OK;
     table *rows = &t->train_table;
+    const label_kind *kind;
     label_set labels = {0};
     text_columns columns = {0};
     table_deinit(rows);
     MTS_TRY(text_classification_read(ctx, t, t->train_path, true, rows));
     MTS_TRY(text_columns_find(ctx, &t->columns, t->glue, rows, true, &columns));
-    MTS_TRY(label_set_collect(ctx, &labels, rows, columns.label, t->do_regression));
+    if (label_cells_hold_sets(rows, columns.label, t->label_separator)) {
+        MTS_CHECK(t->do_regression != 1, MTS_ERR_ARGUMENT,
+                  "do_regression: the labels of %s are sets", rows->path);
+        kind = &label_kind_set;
+        MTS_TRY(label_cells_collect(ctx, &labels, rows, columns.label, t->label_separator));
+    } else {
+        MTS_TRY(label_set_collect(ctx, &labels, rows, columns.label, t->do_regression));
+        kind = labels.regression ? &label_kind_score : &label_kind_class;
+    }
     if (t->columns.texts[0] == NULL) {
         MTS_TRY(mem_strdup(ctx, &t->columns.texts[0], rows->names[columns.text_a]));
         if (columns.text_b >= 0)
             MTS_TRY(mem_strdup(ctx, &t->columns.texts[1], rows->names[columns.text_b]));
     }
+    if (t->columns.label == NULL && strcmp(rows->names[columns.label], "label") != 0)
+        MTS_TRY(mem_strdup(ctx, &t->columns.label, rows->names[columns.label]));
     text_classification_forget_labels(t);
     note_twins(&labels, rows, columns.label, r);
-    set_file_kind(t, labels.regression ? &label_kind_score : &label_kind_class);
+    set_file_kind(t, kind);
     t->num_labels = labels.regression ? 1 : labels.n;
     t->label_names = labels.names;
     labels = (label_set){0};
@@ -235,6 +250,7 @@ static mts_status fit_before_training(mts_ctx *ctx, text_classification *t, mode
                  utf8_quote(own, sizeof own, t->label_names[0]));
     MTS_TRY(model_config_set_labels(ctx, cfg, (const char *const *)t->label_names, t->num_labels,
                                     !t->kind->named));
+    MTS_TRY(model_config_set_problem(ctx, cfg, t->kind->problem));
     if (t->glue != NULL)
         MTS_TRY(model_config_set_string(ctx, cfg, "finetuning_task", t->glue->name));
 cleanup:
@@ -246,10 +262,7 @@ mts_status text_classification_fit(mts_ctx *ctx, task *base, const char *model_d
 {
     mts_status st = MTS_OK;
     text_classification *t = (text_classification *)base;
-    MTS_CHECK(cfg->problem_type != MODEL_PROBLEM_MULTI_LABEL, MTS_ERR_UNSUPPORTED,
-              "%s: config.json: problem_type multi_label_classification: such a model can be used "
-              "for prediction, but not trained or evaluated, for which a text has one label",
-              model_dir);
+    (void)model_dir;
     if (train)
         MTS_TRY(fit_before_training(ctx, t, cfg, r));
     else

@@ -14,6 +14,9 @@
 /* Largest data file: 4 GiB. */
 #define TASK_FILE_LIMIT ((size_t)UINT32_MAX)
 
+/* Rows times labels of sets, a byte each: 1 GiB. */
+#define CELLS_MAX ((int64_t)1 << 30)
+
 /* ---------------------------------------------------------------------------- tables ---- */
 
 /* Whether one of the tab-separated fields of the first line is name. */
@@ -37,7 +40,8 @@ mts_status text_classification_read(mts_ctx *ctx, const text_classification *tc,
     char *bytes = NULL;
     size_t n = 0;
     table_layout layout = {.skip_broken = skip_broken && tc->glue != NULL,
-                           .n_names = GLUE_MAX_COLUMNS};
+                           .n_names = GLUE_MAX_COLUMNS,
+                           .nested = tc->glue == NULL};
     *out = (table){0};
     MTS_TRY(table_format_of_path(ctx, path, &layout.format));
     MTS_TRY(file_read_all(ctx, path, TASK_FILE_LIMIT, &bytes, &n));
@@ -150,11 +154,15 @@ static mts_status take_rows(mts_ctx *ctx, const text_classification *tc, table *
     mts_status st = MTS_OK;
     text_columns columns = {0};
     table_format format = TABLE_TSV;
+    const int64_t width = labels && tc->kind->target == TARGET_SET ? tc->num_labels : 0;
     const int64_t n = max_rows >= 0 && max_rows < t->n_rows ? max_rows : t->n_rows;
     MTS_TRY(table_format_of_path(ctx, t->path, &format));
     MTS_TRY(text_columns_find(ctx, &tc->columns, tc->glue, t, labels, &columns));
-    MTS_TRY(
-        dataset_init(ctx, out, n, columns.text_b >= 0, labels ? tc->kind->target : TARGET_NONE));
+    MTS_CHECK(width == 0 || n <= CELLS_MAX / width, MTS_ERR_BAD_FILE,
+              "%s: %lld rows with sets of %lld labels: expected at most %lld rows", t->path,
+              (long long)n, (long long)width, (long long)(CELLS_MAX / width));
+    MTS_TRY(dataset_init(ctx, out, n, columns.text_b >= 0, labels ? tc->kind->target : TARGET_NONE,
+                         width));
     MTS_TRY(fill_texts(ctx, t, columns.text_a, out->text_a, n));
     if (columns.text_b >= 0)
         MTS_TRY(fill_texts(ctx, t, columns.text_b, out->text_b, n));

@@ -45,10 +45,11 @@ mts_status text_classification_scores_begin(mts_ctx *ctx, const task *base, task
     s->set = set;
     s->rows = rows->n;
     if (split == TASK_TEST)
-        MTS_TRY(targets_init(ctx, &s->predicted, t->kind->target, 0, rows->n, 0));
+        MTS_TRY(targets_init(ctx, &s->predicted, t->kind->target, t->num_labels, rows->n, 0));
     else
         MTS_TRY(
             metrics_init(ctx, &s->metrics, t->metric, t->num_labels, t->positive_label, rows->n));
+    s->metrics.bound = t->label_bound;
     *out = &s->base;
     s = NULL;
 cleanup:
@@ -83,13 +84,13 @@ mts_status text_classification_scores_add(mts_ctx *ctx, task_scores *base, const
 }
 
 /* One line of predict_results.txt. */
-static mts_status write_row(const scores *s, file_writer *file, int64_t row)
+static mts_status write_row(mts_ctx *ctx, const scores *s, file_writer *file, int64_t row)
 {
     mts_status st = MTS_OK;
     char text[32];
     const int n = snprintf(text, sizeof text, "%lld\t", (long long)row);
     MTS_TRY(file_writer_write(file, text, (size_t)n));
-    MTS_TRY(s->task->kind->write(s->task, &s->predicted, row, file));
+    MTS_TRY(s->task->kind->write(ctx, s->task, &s->predicted, row, file));
     MTS_TRY(file_writer_write(file, "\n", 1));
 cleanup:
     return st;
@@ -109,7 +110,7 @@ static mts_status write_predictions(mts_ctx *ctx, const scores *s, const char *d
     MTS_TRY(file_writer_open(ctx, path, &file));
     MTS_TRY(file_writer_write(file, header, sizeof header - 1));
     for (int64_t row = 0; row < s->rows; row++)
-        MTS_TRY(write_row(s, file, row));
+        MTS_TRY(write_row(ctx, s, file, row));
     MTS_TRY(file_writer_commit(file));
 cleanup:
     file_writer_close(file);

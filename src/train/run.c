@@ -12,6 +12,7 @@
 #include "train/adapter_folder.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/label_options.h"
 #include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
 #include "train/output_files.h"
@@ -495,6 +496,7 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     if (purpose.train)
         MTS_TRY(output_files_check_inputs(r));
     MTS_TRY(fit_task(r, &cfg, purpose.train));
+    MTS_TRY(label_options_check(ctx, o, head_class_find(r->task->head)));
     MTS_TRY(load_data(r, purpose));
     mem_trim();
     MTS_TRY(create_model(r, &cfg));

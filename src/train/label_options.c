@@ -1,0 +1,16 @@
+/* Options for some kinds of labels.  See label_options.h. */
+#include "train/label_options.h"
+
+mts_status label_options_check(mts_ctx *ctx, const mts_options *o, const head_class *of)
+{
+    mts_status st = MTS_OK;
+    mts_options usual;
+    mts_options_default(&usual);
+    const char *of_sets = o->label_separator != NULL                    ? "label_separator"
+                          : o->label_threshold != usual.label_threshold ? "label_threshold"
+                                                                        : NULL;
+    MTS_CHECK(of->target == TARGET_SET || of_sets == NULL, MTS_ERR_ARGUMENT,
+              "--%s is for sets of labels: this model is for %s", of_sets, of->name);
+cleanup:
+    return st;
+}
