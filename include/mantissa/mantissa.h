@@ -226,6 +226,14 @@ typedef struct mts_options {
     /* sets of labels */
     const char *label_separator; /* between the labels in a cell; NULL: they are arrays of JSON */
     double label_threshold;      /* a label is predicted where its probability is above; 0.5 */
+
+    /* the loss of classes, and the end of training */
+    double label_smoothing_factor; /* part of a target that all classes share; 0 to below 1 */
+    const char *class_weights;     /* balanced: each class counts alike, whatever the number of its
+                                      rows; NULL: each row does */
+    int64_t early_stopping_patience; /* training ends after so many evaluations in a row without a
+                                        better metric_for_best_model; 0: it does not */
+    double early_stopping_threshold; /* better is better by more than this; default 0 */
 } mts_options;
 
 typedef enum mts_option_type {

@@ -67,7 +67,8 @@ mts_status head_create(mts_ctx *ctx, const head_class *class, const model_class 
                        .model = of,
                        .cfg = cfg,
                        .dropout = options->dropout.classifier,
-                       .adapter = options->adapter};
+                       .adapter = options->adapter,
+                       .loss = options->loss};
     return st;
 }
 

@@ -20,6 +20,7 @@ typedef struct head {
     const model_config *cfg;  /* borrowed */
     float dropout;            /* dropout_rates.classifier */
     adapter_options adapter;  /* of what lies below the outputs */
+    loss_options loss;        /* of classes */
     bool uses_words;          /* set by declare: it shares the model's table of words */
 } head;
 

@@ -11,6 +11,7 @@
 #include "network/network_io.h"
 #include "train/adapter_folder.h"
 #include "train/checkpoint.h"
+#include "train/class_weights.h"
 #include "train/evaluate.h"
 #include "train/label_options.h"
 #include "train/model_tokenizer.h"
@@ -316,6 +317,10 @@ static mts_status create_model(run *r, model_config *cfg)
     MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
               r->origin.model_dir, (long long)cfg->type_vocab_size);
+    options.model.loss.label_smoothing = (float)r->o->label_smoothing_factor;
+    if (r->training && r->o->class_weights != NULL)
+        MTS_TRY(class_weights_balanced(ctx, &r->data.train, cfg->num_labels, &r->class_weights));
+    options.model.loss.class_weight = r->class_weights;
     MTS_TRY(plan_batches(r, &options.limits));
     MTS_TRY(settings_check_tokens(ctx, options.limits.train_tokens, "train"));
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
@@ -525,6 +530,7 @@ void run_deinit(run *r)
     network_destroy(r->net);
     peft_config_deinit(&r->adapter);
     mem_free(r->rank_weights);
+    mem_free(r->class_weights);
     optimizer_destroy(r->opt);
     mem_free(r->outputs);
     mem_free(r->state.best_checkpoint);

@@ -240,7 +240,7 @@ static void test_idle(void **state)
                                           {"local_rank", "-1"},
                                           {"local_rank", "0"},
                                           {"preprocessing_num_workers", "8"},
-                                          {"label_smoothing_factor", "0.0"},
+
                                           {"include_num_input_tokens_seen", "no"},
                                           {"adafactor", "False"},
                                           {"dataloader_num_workers", "0"}};
