@@ -229,6 +229,20 @@ typedef struct mts_options {
     /* mts_synth */
     const char *like; /* falcon-40b | falcon-7b | falcon-tiny | llama-7b | llama-tiny */
     int64_t layers;   /* of the model; 0: as many as that has */
+
+    bool skip_memory_check; /* begin even if the run needs more memory than is free */
+
+    /* sets of labels */
+    const char *label_separator; /* between the labels in a cell; NULL: they are arrays of JSON */
+    double label_threshold;      /* a label is predicted where its probability is above; 0.5 */
+
+    /* the loss of classes, and the end of training */
+    double label_smoothing_factor; /* part of a target that all classes share; 0 to below 1 */
+    const char *class_weights;     /* balanced: each class counts alike, whatever the number of its
+                                      rows; NULL: each row does */
+    int64_t early_stopping_patience; /* training ends after so many evaluations in a row without a
+                                        better metric_for_best_model; 0: it does not */
+    double early_stopping_threshold; /* better is better by more than this; default 0 */
 } mts_options;
 
 typedef enum mts_option_type {
@@ -313,6 +327,8 @@ typedef enum mts_event_kind {
     MTS_EVENT_STEP,       /* one optimizer step is done: every numeric field is valid            */
     MTS_EVENT_METRICS,    /* text: JSON object of an evaluation                                  */
     MTS_EVENT_CHECKPOINT, /* text: path of the checkpoint just completed                         */
+    MTS_EVENT_WITHIN_STEP /* text: the phase of a step ("forward", "head", "backward"), told when
+                             a layer of it begins; done of total, in parts of about equal work */
 } mts_event_kind;
 
 /* Read it through the pointer: new fields come at the end only. */
@@ -326,6 +342,10 @@ typedef struct mts_event {
     double grad_norm;         /* before clipping */
     double tokens_per_second; /* over the last steps */
     double seconds_left;      /* of the training */
+    int64_t step, steps;      /* MTS_EVENT_WITHIN_STEP, as all below: the step, from 1, and of how
+                                 many */
+    int64_t batch, batches;   /* of the step, from 1 */
+    int64_t layer, layers;    /* of the phase, from 1; of the head 0 */
 } mts_event;
 
 /* on_event may be NULL; it is called from the calling thread.  Return false to stop cleanly.  This
@@ -424,6 +444,9 @@ MTS_API bool mts_predictor_is_regression(const mts_predictor *predictor);
  * its logit, otherwise the softmax over all of them.
  */
 MTS_API bool mts_predictor_is_multi_label(const mts_predictor *predictor);
+/* Of such a model: whether a label with this logit is in the set that is predicted, for its
+ * probability is above label_threshold. */
+MTS_API bool mts_predictor_in_set(const mts_predictor *predictor, float logit);
 /* Of the rows predicted so far, how many had more than max_seq_length tokens and were cut. */
 MTS_API int64_t mts_predictor_cut_rows(const mts_predictor *predictor);
 

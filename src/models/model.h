@@ -8,6 +8,7 @@
 #define MTS_MODELS_MODEL_H
 
 #include "io/model_config.h"
+#include "layers/loss_classes.h"
 #include "layers/attention.h"
 #include "tensor/param.h"
 
@@ -38,8 +39,9 @@ typedef struct model_options {
     dropout_rates dropout;
     float embedding_dropout; /* of architectures that tell it from dropout.hidden */
     adapter_options adapter;
-    bool recompute; /* keep only the layers' inputs, compute the rest again in the backward
+    bool recompute;    /* keep only the layers' inputs, compute the rest again in the backward
                        ("gradient checkpointing" [Chen2016]): the same bits, less memory */
+    loss_options loss; /* of a head of classes */
 } model_options;
 
 typedef struct model_class model_class;

@@ -27,6 +27,7 @@
 #define ADAPTER OPTION_ADAPTER
 #define BELOW_ONE OPTION_BELOW_ONE
 #define GIVEN OPTION_GIVEN
+#define CHANGED OPTION_CHANGED
 
 /* marks: a set of mts_use and of option_mark. */
 #define ROW(field, kind, set, text, ...)                                                           \
@@ -89,6 +90,7 @@
 #define ADAPTER_FORMATS(_) "peft" _ "gguf"
 #define DTYPES(_) "auto" _ "float32" _ "bfloat16" _ "float16"
 #define SHAPES(_) "falcon-40b" _ "falcon-7b" _ "falcon-tiny" _ "llama-7b" _ "llama-tiny"
+#define CLASS_WEIGHTS(_) "balanced"
 #define STRATEGIES(_) "no" _ "epoch" _ "steps"
 
 static const option_row rows[] = {
@@ -116,7 +118,7 @@ static const option_row rows[] = {
         "from files; or token classification (ner), from files"),
     TEXT(data_dir, RUN,
          "folder with the task's train.tsv, dev.tsv and test.tsv, or the folder above it"),
-    TEXT(train_file, TRAIN | ROWS,
+    TEXT(train_file, TRAIN | INFO | ROWS,
          "training data with named columns: .csv (RFC 4180), .tsv (a quote is an ordinary "
          "character, as in GLUE's files), .jsonl or .json (one object a line)"),
     TEXT(validation_file, TRAIN | EVAL,
@@ -130,6 +132,11 @@ static const option_row rows[] = {
     TRISTATE(
         do_regression, TRAIN,
         "the label is a number to predict, not a class; auto: if there are fractions among them"),
+    TEXT(label_separator, TRAIN | EVAL,
+         "a text has a set of labels, with this between them in its field; train stores it in the "
+         "folder; in JSON lines an array is a set of labels without it"),
+    REAL(label_threshold, "0.5", 0, 1, RUN | STORED | CHANGED,
+         "of sets of labels: a label is predicted where its probability is above"),
     TRISTATE(
         do_lower_case, RUN,
         "lower-case the text; auto: as the model's tokenizer says; train stores it in the folder"),
@@ -186,7 +193,7 @@ static const option_row rows[] = {
         "rows per forward pass"),
     INT(per_device_eval_batch_size, "8", 1, 65536, RUN | INFO,
         "rows per forward pass in evaluation"),
-    INT(gradient_accumulation_steps, "1", 1, 65536, TRAIN | RESUMED,
+    INT(gradient_accumulation_steps, "1", 1, 65536, TRAIN | INFO | RESUMED,
         "forward passes per optimizer step"),
     SWITCH(group_by_length, "false", TRAIN | RESUMED,
            "put rows of similar length into a batch (faster)"),
@@ -218,6 +225,12 @@ static const option_row rows[] = {
          "below 1; of sgd and sgd_int16"),
     REAL(max_grad_norm, "1", 0, 1e9, TRAIN | RESUMED,
          "clip the norm of all gradients; 0: do not clip"),
+    REAL(label_smoothing_factor, "0", 0, 1, TRAIN | EVAL | STORED | RESUMED | CHANGED | BELOW_ONE,
+         "of classes: part of each target that all classes share, in training and in the loss of "
+         "evaluations; below 1; eval: as the training"),
+    CHOICE(class_weights, NULL, CLASS_WEIGHTS, TRAIN | RESUMED,
+           "balanced: in training a row counts by n / (k n_c), n rows, k classes, n_c rows of its "
+           "own class [all rows alike]"),
     REAL(hidden_dropout, "-1", -1, 1, TRAIN | RESUMED | BELOW_ONE,
          "below 1; -1: as config.json says"),
     REAL(attention_dropout, "-1", -1, 1, TRAIN | RESUMED | BELOW_ONE,
@@ -267,23 +280,24 @@ static const option_row rows[] = {
 
 #define GROUP "Adapter"
     CHOICE(
-        method, "full", METHODS, TRAIN | RESUMED | ADAPTER,
+        method, "full", METHODS, TRAIN | INFO | RESUMED | ADAPTER,
         "full: all parameters are trained; lora: low-rank adapters beside a frozen model, written "
         "as PEFT's (adapter_model.safetensors); dylora: the same, with a rank b of 1 to --lora_r "
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
         "itself; qlora, qdylora: these with --base_bits 4"),
     CHOICE(
-        base_bits, NULL, BASE_BITS, RUN | MERGE | SYNTH | STORED | RESUMED,
+        base_bits, NULL, BASE_BITS, RUN | INFO | MERGE | SYNTH | STORED | RESUMED,
         "with an adapter: the linear layers of the frozen model: 16: as the file has them; 4: in "
         "NF4 with double quantisation, an eighth of the memory of fp32, unpacked panel by panel "
         "in every product; eval, predict and merge: as the adapter was trained [16; of a base in "
         "NF4: 4]; synth: of the layers' matrices that are written [4]"),
-    INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
+    INT(lora_r, "8", 1, 4096, TRAIN | INFO | RESUMED | ADAPTER,
+        "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
          "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),
     SWITCH(use_rslora, "false", TRAIN | RESUMED | ADAPTER,
            "with --method lora: by alpha / sqrt(rank) instead"),
-    TEXT(target_modules, TRAIN | RESUMED | ADAPTER,
+    TEXT(target_modules, TRAIN | INFO | RESUMED | ADAPTER,
          "with --method lora or dylora: the linear layers that get one, ends of their names "
          "separated by "
          "commas, e.g. q_proj,v_proj [all-linear]"),
@@ -297,13 +311,13 @@ static const option_row rows[] = {
            "with --method dylora: sample: draw a rank for each step; matryoshka: train all of "
            "--ranks in each, rank i weighted by the sum of alpha / sqrt(r) over the ranks r from i "
            "on; each is then used scaled by alpha / sqrt(rank) (--lora_alpha 1 in the paper)"),
-    REAL(lora_dropout, "-1", -1, 1, TRAIN | RESUMED | ADAPTER | BELOW_ONE,
+    REAL(lora_dropout, "-1", -1, 1, TRAIN | INFO | RESUMED | ADAPTER | BELOW_ONE,
          "with --method lora or dylora: of the adapters' inputs; below 1; -1: as the folder of "
          "--adapter_name_or_path says, 0 for a new one"),
     INT(rank, "0", 0, 4096, EVAL | PREDICT | EXPORT | MERGE,
         "with --adapter_name_or_path: use its first so many ranks, scaled by alpha / rank, or by "
         "alpha / sqrt(rank) where it has use_rslora; 0: all"),
-    TEXT(adapter_name_or_path, RUN | EXPORT | MERGE,
+    TEXT(adapter_name_or_path, RUN | INFO | EXPORT | MERGE,
          "folder of an adapter: train goes on from it (with --method lora, and its rank, alpha and "
          "targets), eval and predict use it, export and merge read it"),
     CHOICE(format, NULL, ADAPTER_FORMATS, EXPORT,
@@ -335,6 +349,11 @@ static const option_row rows[] = {
          "which is the best model: loss, accuracy, f1, ... as the evaluation names them [loss, as "
          "in "
          "transformers, for every task]"),
+    INT(early_stopping_patience, "0", 0, ROWS_MAX, TRAIN | RESUMED | CHANGED,
+        "end training after so many evaluations in a row in which --metric_for_best_model was not "
+        "better than the best before; 0: never"),
+    REAL(early_stopping_threshold, "0", 0, 1e9, TRAIN | RESUMED | CHANGED,
+         "with --early_stopping_patience: better is better by more than this"),
     TEXT(resume_from_checkpoint, TRAIN, "a checkpoint folder, or: last"),
     SWITCH(overwrite_output_dir, "false", TRAIN, "write over the run that is in the output folder"),
     TEXT(metrics_file, TRAIN, "JSON lines [metrics.jsonl in the output folder]"),
@@ -347,6 +366,8 @@ static const option_row rows[] = {
 #define GROUP "Machine"
     INT(num_threads, "0", 0, 1024, RUN | INFO | QUANTIZE | SYNTH,
         "0: as many as there are processors this process may use"),
+    SWITCH(skip_memory_check, "false", TRAIN | EVAL,
+           "begin even if the plan of memory (mantissa info) is more than is free"),
 #undef GROUP
 };
 

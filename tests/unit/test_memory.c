@@ -360,6 +360,7 @@ static void corner_models(void **state)
         {.head = "tokens", .labels = 200, .recompute = true},
         {.head = "tokens", .width = 4, .heads = 1, .intermediate = 4, .labels = 2},
         {.labels = 200, .sequences = 8, .lengths = {1, 2, 1, 2, 1, 2, 1, 2}},
+        {.head = "multi_label", .labels = 7, .sequences = 2, .lengths = {5, 2}},
         {.layers = 1, .recompute = true},
         {.layers = 5, .recompute = true, .intermediate = 8},
         {.positions = 90, .sequences = 3, .lengths = {90, 70, 64}},
@@ -388,7 +389,7 @@ static void check_plan(const test_shape *shape, const num_format *format)
     const char *prefix;
     test_bert_init(&t, shape, format, 2, &dropout);
     const network *net = t.net;
-    assert_int_equal(network_plan_make(&ctx, &net->cfg, &net->options, &plan), MTS_OK);
+    assert_int_equal(network_plan_make(&ctx, &net->cfg, &net->options, NULL, &plan), MTS_OK);
     assert_int_equal(plan.parameters, (size_t)net->params.elements * sizeof(float));
     assert_int_equal(plan.gradients, plan.parameters);
     assert_int_equal(plan.packed_weights, net->packed.bytes);
