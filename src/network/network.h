@@ -19,7 +19,8 @@
 typedef struct network_limits {
     int64_t train_rows, train_tokens; /* 0: no training */
     int64_t eval_rows, eval_tokens;
-    int64_t max_length; /* tokens of the longest row of either */
+    int64_t max_length;   /* tokens of the longest row of either */
+    int64_t cache_tokens; /* of the longest text that is generated (network_cache.h); 0: none */
 } network_limits;
 
 /* Everything that decides the memory of a network, and how it computes. */
@@ -57,7 +58,8 @@ typedef struct network {
     head *head;
     param_list params;
     arena packed, kept;
-    format_watch *watch; /* with options.watch_formats; owned */
+    attention_cache cache; /* network_cache.h */
+    format_watch *watch;   /* with options.watch_formats; owned */
 } network;
 
 /* Declare the parameters of such a network into an empty list, without making one; *prefix: of the

@@ -15,6 +15,7 @@
 #define EXPORT MTS_USE_EXPORT
 #define MERGE MTS_USE_MERGE
 #define ROWS MTS_USE_ROWS
+#define GENERATE MTS_USE_GENERATE
 #define RUN (TRAIN | EVAL | PREDICT)
 #define STORED OPTION_STORED
 #define RESUMED OPTION_RESUMED
@@ -101,7 +102,7 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Model and data"
-    TEXT(model_name_or_path, RUN | INFO | EXPORT | MERGE,
+    TEXT(model_name_or_path, RUN | GENERATE | INFO | EXPORT | MERGE,
          "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json; or a GGUF "
          "file of a language model"),
     TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE,
@@ -187,7 +188,8 @@ static const option_row rows[] = {
          "part of all steps in which the rate rises from 0"),
     REAL(warmup_steps, "0", 0, ROWS_MAX, TRAIN | RESUMED | STEPS,
          "the same, as a number of steps; below 1: as --warmup_ratio"),
-    INT(seed, "42", 0, LARGE, TRAIN | RESUMED, "of shuffling, dropout, new weights and rounding"),
+    INT(seed, "42", 0, LARGE, TRAIN | GENERATE | RESUMED,
+        "of shuffling, dropout, new weights and rounding; generate: of the draws"),
     INT(data_seed, "-1", -1, LARGE, TRAIN | RESUMED, "of shuffling; -1: --seed"),
 #undef GROUP
 
@@ -212,31 +214,31 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Number format"
-    CHOICE(precision, "int8", PRECISIONS, RUN | INFO | STORED | RESUMED,
+    CHOICE(precision, "int8", PRECISIONS, RUN | GENERATE | INFO | STORED | RESUMED,
            "arithmetic of forward and backward; intN: N-bit dynamic fixed point"),
-    INT(weight_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+    INT(weight_bits, "0", 0, 16, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
         "4 to 16; 0: as --precision says"),
-    INT(activation_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+    INT(activation_bits, "0", 0, 16, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
         "4 to 16; 0: as --precision says"),
     INT(gradient_bits, "0", 0, 16, TRAIN | INFO | RESUMED | INTEGER,
         "4 to 16; 0: as --precision says"),
-    INT(attention_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+    INT(attention_bits, "0", 0, 16, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
         "of the products Q K' and P V; 4 to 16; 0: as --precision says"),
-    INT(norm_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+    INT(norm_bits, "0", 0, 16, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
         "of LayerNorm; 4 to 16; 0: 16, which costs nothing"),
     CHOICE(rounding, "mixed", ROUNDINGS, TRAIN | RESUMED | INTEGER,
            "when mapping to integers; mixed: gradients stochastically (unbiased), the rest to "
            "nearest; stochastic: everything, as in the paper; evaluation rounds to nearest"),
-    CHOICE(exponent_group, "row", GROUPS, RUN | INFO | STORED | RESUMED | INTEGER,
+    CHOICE(exponent_group, "row", GROUPS, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
            "elements that share an exponent"),
-    CHOICE(outliers, "auto", OUTLIER_KINDS, RUN | INFO | STORED | RESUMED | OUTLIERS,
+    CHOICE(outliers, "auto", OUTLIER_KINDS, RUN | GENERATE | INFO | STORED | RESUMED | OUTLIERS,
            "feature: features of linear layers' inputs that are far larger than the others have "
            "exponents and a width of their own, in 8-bit halves; of integer precisions; auto: "
            "feature for language models, none for the others"),
-    REAL(outlier_threshold, "5", 1, 1e9, RUN | STORED | RESUMED | OUTLIERS,
+    REAL(outlier_threshold, "5", 1, 1e9, RUN | GENERATE | STORED | RESUMED | OUTLIERS,
          "with --outliers: the largest magnitude of an outlier is over so many times the median "
          "feature's"),
-    INT(outlier_bits, "12", 9, 15, RUN | INFO | STORED | RESUMED | OUTLIERS,
+    INT(outlier_bits, "12", 9, 15, RUN | GENERATE | INFO | STORED | RESUMED | OUTLIERS,
         "with --outliers: their width, more than that of the other activations"),
     CHOICE(outlier_update, "once", OUTLIER_UPDATES, TRAIN | RESUMED | OUTLIERS,
            "with --outliers: find them once, before training, or anew in each step, for the next"),
@@ -250,10 +252,10 @@ static const option_row rows[] = {
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
         "itself"),
     CHOICE(
-        base_bits, NULL, BASE_BITS, TRAIN | EVAL | STORED | RESUMED,
+        base_bits, NULL, BASE_BITS, TRAIN | EVAL | GENERATE | STORED | RESUMED,
         "with an adapter: the linear layers of the frozen model: 16: as the file has them; 4: in "
         "NF4 with double quantisation, an eighth of the memory of fp32, unpacked panel by panel "
-        "in every product; eval: as the adapter was trained [16]"),
+        "in every product; eval, generate: as the adapter was trained [16]"),
     INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
          "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),
@@ -266,9 +268,10 @@ static const option_row rows[] = {
     CHOICE(dylora_update, "all", RANK_UPDATES, TRAIN | RESUMED | ADAPTER,
            "with --method dylora: train all of the b ranks in use, or the last of them: those that "
            "the next smaller rank of --ranks lacks"),
-    TEXT(ranks, TRAIN | RESUMED | ADAPTER,
+    TEXT(ranks, TRAIN | EVAL | RESUMED | ADAPTER,
          "with --method dylora: the ranks that are drawn from, rising, the last of them --lora_r: "
-         "1..64, or 1,2,4,8 [1..lora_r]"),
+         "1..64, or 1,2,4,8 [1..lora_r]; eval: evaluate each of these, into a table, and with "
+         "--output_dir into eval_ranks.svg, the loss by rank"),
     CHOICE(rank_weighting, "sample", RANK_WEIGHTINGS, TRAIN | RESUMED | ADAPTER,
            "with --method dylora: sample: draw a rank for each step; matryoshka: train all of "
            "--ranks in each, rank i weighted by the sum of alpha / sqrt(r) over the ranks r from i "
@@ -276,18 +279,35 @@ static const option_row rows[] = {
     REAL(lora_dropout, "-1", -1, 1, TRAIN | RESUMED | ADAPTER | BELOW_ONE,
          "with --method lora or dylora: of the adapters' inputs; below 1; -1: as the folder of "
          "--adapter_name_or_path says, 0 for a new one"),
-    INT(rank, "0", 0, 4096, EVAL | PREDICT | EXPORT | MERGE,
+    INT(rank, "0", 0, 4096, EVAL | PREDICT | GENERATE | EXPORT | MERGE,
         "with --adapter_name_or_path: use its first so many ranks, scaled by alpha / rank, or by "
         "alpha / sqrt(rank) where it has use_rslora; 0: all"),
-    TEXT(adapter_name_or_path, RUN | EXPORT | MERGE,
+    TEXT(adapter_name_or_path, RUN | GENERATE | EXPORT | MERGE,
          "folder of an adapter: train goes on from it (with --method lora, and its rank, alpha and "
-         "targets), eval and predict use it, export and merge read it"),
+         "targets), eval, predict and generate use it, export and merge read it"),
     CHOICE(format, NULL, ADAPTER_FORMATS, EXPORT,
            "peft: a folder; gguf: a file for llama.cpp, adapter_model.gguf in the output folder "
            "[as the name of --output_dir ends]"),
     CHOICE(dtype, "auto", DTYPES, MERGE,
            "type of the weights; auto: as in the model, of a GGUF file float32"),
     WORD(max_shard_size, "5GB", MERGE, "the weights are cut into files of at most so much"),
+#undef GROUP
+
+#define GROUP "Generation"
+    INT(max_new_tokens, "128", 1, ROWS_MAX, GENERATE | EVAL,
+        "tokens behind a prompt, fewer if an end-of-text token comes; eval: with "
+        "--generate_answers"),
+    REAL(temperature, "0", 0, 100, GENERATE,
+         "draw tokens, by logits divided by it, 0.01 or more; 0: take the most probable"),
+    INT(top_k, "0", 0, 1 << 24, GENERATE,
+        "with --temperature: draw from the k most probable tokens; 0: from all"),
+    REAL(top_p, "1", 0, 1, GENERATE,
+         "with --temperature: draw from the most probable tokens that together reach p"),
+    REAL(repetition_penalty, "1", 0.01, 100, GENERATE,
+         "above 1: tokens that the text has already become less probable"),
+    SWITCH(generate_answers, "false", EVAL,
+           "also generate an answer to each row (most probable tokens, at most --max_new_tokens) "
+           "and compare the number behind #### with that of the row's answer, as GSM8K does"),
 #undef GROUP
 
 #define GROUP "Evaluation, logging, checkpoints"
@@ -318,7 +338,7 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Machine"
-    INT(num_threads, "0", 0, 1024, RUN | INFO,
+    INT(num_threads, "0", 0, 1024, RUN | GENERATE | INFO,
         "0: as many as there are processors this process may use"),
 #undef GROUP
 };

@@ -87,6 +87,14 @@ MTS_NODISCARD mts_status options_check_eval(mts_ctx *ctx, const mts_options *opt
 MTS_NODISCARD mts_status options_check_predict(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_train_rows(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options);
+MTS_NODISCARD mts_status options_check_generate(mts_ctx *ctx, const mts_options *options);
+
+/*
+ * *rank: the first rank of the list `ranks` ("1,2,4..8") above `after` (0: the first of all); 0:
+ * there is none.  The whole list is checked.  MTS_ERR_ARGUMENT: no rising ranks of 1 to 4096.
+ */
+MTS_NODISCARD mts_status options_next_rank(mts_ctx *ctx, const char *ranks, int64_t after,
+                                           int64_t *rank);
 
 MTS_NODISCARD mts_status options_check_export(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_merge(mts_ctx *ctx, const mts_options *options);

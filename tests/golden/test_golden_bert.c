@@ -137,7 +137,8 @@ static void batch_open(const golden *g, golden_batch *b, int index)
     assert_int_equal(t, tokens);
     mem_free(lengths);
     b->targets = (targets){.score = b->labels, .index = b->index};
-    b->in = (model_input){{rows, tokens, longest, b->offset}, b->ids, b->type_ids, b->positions};
+    b->in =
+        (model_input){{rows, tokens, longest, b->offset}, b->ids, b->type_ids, b->positions, NULL};
 }
 
 static void batch_close(golden_batch *b)
