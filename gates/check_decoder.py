@@ -37,18 +37,13 @@ Exit status 1 if anything differs by more, 77 if the command is not given.
 Needs numpy, peft, safetensors, tokenizers, torch and transformers.
 """
 import json
-import os
-import subprocess
 import sys
-import tempfile
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import peft
 import torch
-import transformers
 from peft import AutoPeftModelForCausalLM, LoraConfig, PeftModel, get_peft_model
 from safetensors.numpy import load_file
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers,
@@ -57,6 +52,8 @@ from transformers import (AutoModelForCausalLM, FalconConfig, FalconForCausalLM,
                           Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, MistralConfig,
                           MistralForCausalLM, PreTrainedTokenizerFast, Qwen2Config,
                           Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
+
+import model_checks
 
 STEPS, BATCH, LENGTH, VOCABULARY = 20, 4, 96, 500
 LORA_RATE, FULL_RATE = 5e-3, 1e-3
@@ -255,49 +252,21 @@ def batch_of(rows):
 
 # ---------------------------------------------------------------------------------- both sides
 
-class Checks:
-    """Prints each comparison as it is made and remembers whether one failed."""
-
-    def __init__(self):
-        self.failed = 0
-
-    def check(self, ok, text):
-        self.failed += not ok
-        print(f"  {'ok    ' if ok else 'FAILED'} {text}", flush=True)
-
+class Checks(model_checks.Checks):
     def near(self, name, found, wanted, tolerance):
         self.check(abs(found - wanted) <= tolerance, f"{name}: {found:.7f}, wanted {wanted:.7f}, "
                    f"difference {abs(found - wanted):.2e} (at most {tolerance:g})")
 
 
-class Mantissa:
+class Mantissa(model_checks.Command):
     def __init__(self, program):
-        self.program = program
-
-    def run(self, *words):
-        command = [self.program, *map(str, words), "--max_seq_length", str(LENGTH),
-                   "--num_threads", "1"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
-                             f"exit status {done.returncode}")
-        return done.stdout
+        super().__init__(program, STEPS, BATCH, ("--max_seq_length", LENGTH))
 
     def eval(self, model, file, precision, *words):
         """(loss, tokens)"""
         out = json.loads(self.run("eval", model, "--validation_file", file, "--precision",
                                   precision, "--json", *words))
         return out["eval_loss"], out["eval_tokens"]
-
-    def train(self, model, file, out, rate, *words):
-        """The losses of the steps."""
-        self.run("train", "--model_name_or_path", model, "--train_file", file, "--output_dir", out,
-                 "--max_steps", STEPS, "--per_device_train_batch_size", BATCH, "--learning_rate",
-                 rate, "--lr_scheduler_type", "constant", "--max_grad_norm", 0, "--weight_decay", 0,
-                 "--train_sampling_strategy", "sequential", "--save_strategy", "no",
-                 "--logging_steps", 1, *words)
-        lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
-        return [line["loss"] for line in lines if "loss" in line]
 
 
 def torch_eval(model, rows):
@@ -534,29 +503,5 @@ def check_all(checks, mantissa, folder):
         check_full(checks, mantissa, m, folder)
 
 
-def main():
-    words = sys.argv[1:]
-    if not words and not os.environ.get("MANTISSA_BUILD"):
-        print("skipped: MANTISSA_BUILD not set")
-        return 77
-    if len(words) > 1:
-        print(__doc__)
-        return 2
-    program = Path(words[0] if words else Path(os.environ["MANTISSA_BUILD"]) / "mantissa").resolve()
-    started = time.monotonic()
-    torch.set_num_threads(1)
-    torch.manual_seed(1)
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    print(f"torch {torch.__version__}, transformers {transformers.__version__}, "
-          f"peft {peft.__version__}")
-    checks = Checks()
-    with tempfile.TemporaryDirectory() as name:
-        check_all(checks, Mantissa(program), Path(name))
-    print(f"\n{checks.failed} comparisons failed, {time.monotonic() - started:.0f} s")
-    return 1 if checks.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(model_checks.run_gate(__doc__, Checks, Mantissa, check_all))

@@ -26,25 +26,19 @@ Exit status 1 if anything differs by more, 77 if the command is not given.
 Needs gguf, numpy, peft, safetensors, tokenizers, torch and transformers.
 """
 import json
-import os
 import subprocess
 import sys
-import tempfile
-import time
-import warnings
-from pathlib import Path
 
 import gguf
 import numpy as np
-import peft
 import torch
-import transformers
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import (AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer,
                           PreTrainedTokenizerFast)
 
 import check_gguf_model as tiny_gguf
+import model_checks
 import check_encoder_adapters as encoders
 from check_decoder import (EVAL_TOLERANCE, KINDS, LENGTH, Checks, Mantissa, Model, encode, logits_of,
                            make_adapter, open_adapter, open_model, read_texts, torch_eval,
@@ -358,34 +352,10 @@ def check_all(checks, mantissa, work):
         check_merge(checks, mantissa, m, work, root, 3)
         check_gguf_export(checks, mantissa, m, work, adapter, (1, 8))
         check_gguf_export(checks, mantissa, m, work, root, (2, 4))
-    for name in ("wide heads", "llama3", "qwen2"):
+    for name in ("wide heads", "llama3", "qwen2", "qwen3"):
         check_gguf_base(checks, mantissa, work, name)
     check_heads(checks, mantissa, work)
 
 
-def main():
-    words = sys.argv[1:]
-    if not words and not os.environ.get("MANTISSA_BUILD"):
-        print("skipped: MANTISSA_BUILD not set")
-        return 77
-    if len(words) > 1:
-        print(__doc__)
-        return 2
-    program = Path(words[0] if words else Path(os.environ["MANTISSA_BUILD"]) / "mantissa").resolve()
-    started = time.monotonic()
-    torch.set_num_threads(1)
-    torch.manual_seed(1)
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    print(f"torch {torch.__version__}, transformers {transformers.__version__}, "
-          f"peft {peft.__version__}")
-    checks = Checks()
-    with tempfile.TemporaryDirectory() as name:
-        check_all(checks, Exporter(program), Path(name))
-    print(f"\n{checks.failed} comparisons failed, {time.monotonic() - started:.0f} s")
-    return 1 if checks.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(model_checks.run_gate(__doc__, Checks, Exporter, check_all))

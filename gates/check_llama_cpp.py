@@ -10,7 +10,7 @@ that logits move far.  Then, for its first B ranks (default 4):
 
   export   writes the GGUF adapter, which llama.cpp applies to the base
   merge    writes base and adapter as a folder, whose logits transformers computes
-  llama    llama.cpp's logits with the adapter against those, to 1e-3; they must be a thousand times as far
+  llama    llama.cpp's logits with the adapter against those, to 5e-3; they must be a thousand times as far
            from those without it; its loss against `mantissa eval --rank B`, to 1e-4.  On the values
            of BASE in float32: in a quantized file llama.cpp rounds activations to 8 bits, too
   file     the same logits on BASE as it is: the difference is printed
@@ -34,7 +34,7 @@ import torch
 from llama_cpp import Llama
 from transformers import AutoModelForCausalLM
 
-LOGIT_TOLERANCE, LOSS_TOLERANCE, LENGTH, STEPS, ROWS = 1e-3, 1e-4, 64, 12, 6
+LOGIT_TOLERANCE, LOSS_TOLERANCE, LENGTH, STEPS, ROWS = 5e-3, 1e-4, 64, 12, 6
 FLOAT = int(gguf.GGMLQuantizationType.F32)  # of keys and values, which llama.cpp rounds to float16
 
 

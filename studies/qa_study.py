@@ -70,6 +70,8 @@ def run_mantissa(o, run, folder):
         command.append("--version_2_with_negative")
     if any(name.startswith("checkpoint-") for name in os.listdir(folder)):
         command += ["--resume_from_checkpoint", "last"]
+    else:  # what a run left that was stopped before its first checkpoint
+        command.append("--overwrite_output_dir")
     subprocess.run(command, check=True)
     with open(os.path.join(folder, "eval_results.json")) as file:
         return json.load(file)

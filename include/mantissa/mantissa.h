@@ -215,6 +215,8 @@ typedef struct mts_options {
                                        panel by panel in every product; NULL: 16 */
     const char *chat_template_path; /* a Jinja template, or a folder with chat_template.jinja, in
                                        place of the model's; NULL: the model's */
+    const char *chat_template_date; /* 2024-07-26 or the like: what strftime_now tells templates;
+                                       NULL: they have no such function */
 
     /* generation */
     int64_t max_new_tokens; /* of a text, behind its prompt; default 128 */

@@ -14,6 +14,7 @@
 #include "network/network_io.h"
 #include "options/options.h"
 #include "train/model_tokenizer.h"
+#include "train/settings.h"
 
 /* What lies beside the weights of a folder and belongs to the model. */
 static const char *const others[] = {"generation_config.json",
@@ -70,6 +71,28 @@ static mts_status take_new_head(mts_ctx *ctx, const char *adapter, json_t **json
     *found = true;
 cleanup:
     json_decref(other);
+    mem_free(file);
+    return st;
+}
+
+/* What an adapter learned beside a base in 4 bits does not fit the weights that it was made of. */
+static mts_status check_base_bits(mts_ctx *ctx, const char *adapter)
+{
+    mts_status st = MTS_OK;
+    char *file = NULL;
+    const char *bits;
+    json_t *json = NULL;
+    MTS_TRY(path_join(ctx, &file, adapter, NETWORK_ADAPTER_CONFIG));
+    if (!file_exists(file))
+        goto cleanup;
+    MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
+    bits = json_string_value(json_object_get(json_object_get(json, SETTINGS_KEY), "base_bits"));
+    MTS_CHECK(bits == NULL || strcmp(bits, "4") != 0, MTS_ERR_UNSUPPORTED,
+              "%s: base_bits: expected 16, found 4: an adapter trained beside a base in 4 bits is "
+              "not merged into the weights of a file",
+              file);
+cleanup:
+    json_decref(json);
     mem_free(file);
     return st;
 }
@@ -166,6 +189,7 @@ mts_status mts_merge(mts_ctx *ctx, const mts_options *options, const mts_callbac
     MTS_TRY(options_take(ctx, options, &own));
     MTS_TRY(options_check_merge(ctx, &own));
     MTS_TRY(model_config_check_dir(ctx, own.model_name_or_path));
+    MTS_TRY(check_base_bits(ctx, own.adapter_name_or_path));
     MTS_TRY(peft_adapter_open(ctx, own.adapter_name_or_path, own.rank, &adapter));
     MTS_TRY(output_folder_begin(ctx, own.output_dir, &f));
     MTS_TRY(write_folder(ctx, &own, callbacks, &adapter, &f));

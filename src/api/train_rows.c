@@ -58,6 +58,8 @@ static mts_status read_rows(mts_ctx *ctx, const mts_options *o, listener *user,
     MTS_TRY(model_tokenizer_open(ctx, o->model_name_or_path, &tok, NULL));
     if (o->chat_template_path != NULL)
         MTS_TRY(tokenizer_set_chat_template(ctx, tok, o->chat_template_path, NULL));
+    if (o->chat_template_date != NULL)
+        MTS_TRY(tokenizer_set_chat_date(ctx, tok, o->chat_template_date));
     reading.tokenizer = tok;
     reading.max_length = settings_max_length(o, &cfg, head);
     MTS_TRY(task_open(ctx, o, head, NULL, &t));

@@ -20,8 +20,9 @@
  *
  * A file is hostile: every rule above is checked before the first key is handed out, memory is
  * taken in proportion to what was read and never to what is claimed, and each violation has its own
- * error text.  Files are read and not mapped (base/file.h); the values of tensors only when they
- * are asked for, by rows, into the caller's memory.
+ * error text.  Files are read and not mapped (base/file.h), the values of tensors only when they
+ * are asked for, by rows, into the memory of the caller; but frozen matrices beside an adapter are
+ * mapped (weight_file_store in network/weight_file.h).
  * Not done: big-endian files, arrays of arrays, models in several files, writing.
  * Threads: after open, the reader is constant and may be used by many threads.
  */

@@ -90,7 +90,7 @@ cleanup:
     return st;
 }
 
-/* The number of ranks in use becomes config.rank. */
+/* The number of ranks in use becomes config.rank, of which peft_scale makes their scale. */
 static mts_status use_ranks(mts_ctx *ctx, const char *dir, int64_t rank, peft_adapter *out)
 {
     mts_status st = MTS_OK;

@@ -151,6 +151,9 @@ static const option_row rows[] = {
     TEXT(chat_template_path, TRAIN | EVAL | ROWS,
          "Jinja template of dialogues, or a folder with chat_template.jinja, in place of the "
          "model's; train writes it into the output folder"),
+    TEXT(chat_template_date, TRAIN | EVAL | ROWS,
+         "date for chat templates that tell today's, as 2024-07-26 [none: the date that stands in "
+         "the template, so that rows are the same on every day]"),
 #undef GROUP
 
 #define GROUP "Question answering"
@@ -252,10 +255,10 @@ static const option_row rows[] = {
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
         "itself"),
     CHOICE(
-        base_bits, NULL, BASE_BITS, TRAIN | EVAL | GENERATE | STORED | RESUMED,
+        base_bits, NULL, BASE_BITS, RUN | GENERATE | STORED | RESUMED,
         "with an adapter: the linear layers of the frozen model: 16: as the file has them; 4: in "
         "NF4 with double quantisation, an eighth of the memory of fp32, unpacked panel by panel "
-        "in every product; eval, generate: as the adapter was trained [16]"),
+        "in every product; eval, predict, generate: as the adapter was trained [16]"),
     INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
          "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),

@@ -182,7 +182,6 @@ mts_status chat_row_encode(mts_ctx *ctx, const chat_template *t, const tokenizer
               "expected a message of the assistant's, of which --assistant_only_loss learns, found "
               "none");
     MTS_TRY(chat_template_render(ctx, t, all, tools, false, &text));
-    out->dated = text.dated;
     MTS_TRY(tokenizer_encode_plain(ctx, tok, text.text, &out->tokens));
     MTS_TRY(mem_calloc(ctx, &out->learned, (size_t)out->tokens.length, sizeof(bool), "tokens"));
     memset(out->learned, 1, (size_t)out->tokens.length * sizeof(bool));

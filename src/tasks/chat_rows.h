@@ -29,7 +29,6 @@ typedef struct chat_cells {
 typedef struct chat_row {
     mts_encoding tokens;
     bool *learned; /* [tokens.length] */
-    bool dated;    /* the template told today's date */
 } chat_row;
 
 /*

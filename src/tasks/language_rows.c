@@ -22,7 +22,6 @@ typedef struct rows_reader {
     const language_reading *how;
     const task_reading *r;
     chat_template *template; /* opened at the first dialogue */
-    bool dated;
 } rows_reader;
 
 /* --------------------------------------------------------------------------- plain text ------ */
@@ -213,8 +212,10 @@ static mts_status add_dialogue(rows_reader *f, const table *t, int64_t row, cons
         cells.tools = table_nested(t, row, tools);
     if (cells.tools == NULL && tools >= 0)
         MTS_TRY(cell_or_empty(ctx, t, row, "tools", &cells.tools));
-    MTS_TRY(chat_row_encode(ctx, f->template, f->r->tokenizer, &cells, loss, &encoded));
-    f->dated = f->dated || encoded.dated;
+    st = chat_row_encode(ctx, f->template, f->r->tokenizer, &cells, loss, &encoded);
+    if (st == MTS_ERR_ARGUMENT) /* what the template refuses is wrong in the file */
+        st = MTS_ERR_BAD_FILE;
+    MTS_TRY(st);
     MTS_TRY(row_builder_add(&f->b, encoded.tokens.ids, encoded.learned, encoded.tokens.length));
 cleanup:
     chat_row_deinit(&encoded);
@@ -313,13 +314,6 @@ static void note_rows(const rows_reader *f)
                  "%s: %lld of %lld rows are left out: nothing is learned of an empty row, or of "
                  "one whose prompt alone has %lld tokens or more",
                  f->path, left_out, n + left_out, (long long)f->b.max_length);
-        r->note(r->user, text);
-    }
-    if (f->dated) {
-        snprintf(text, sizeof text,
-                 "%s: the chat template puts today's date into the rows; SOURCE_DATE_EPOCH sets "
-                 "another",
-                 f->path);
         r->note(r->user, text);
     }
 }

@@ -36,6 +36,7 @@ mts_status task_open(mts_ctx *ctx, const mts_options *o, const char *head, const
                        : o->assistant_only_loss > 0    ? "assistant_only_loss"
                        : o->completion_only_loss > 0   ? "completion_only_loss"
                        : o->chat_template_path != NULL ? "chat_template_path"
+                       : o->chat_template_date != NULL ? "chat_template_date"
                                                        : NULL;
     *out = NULL;
     MTS_CHECK(class->documents || name == NULL, MTS_ERR_ARGUMENT,

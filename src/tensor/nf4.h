@@ -9,7 +9,8 @@
  *   scale       the block's largest magnitude: a float; or with double quantisation
  *               nested_map[absmax] * nested_absmax[block / NF4_NESTED_BLOCK] + nested_offset
  *
- * Path: quantize_model -> nf4_quantize, nf4_quantize_scales; nf4_tensor_read -> nf4_dequantize.
+ * Path: stored_nf4_make -> nf4_quantize, nf4_quantize_scales;
+ *       stored_matrix_read -> nf4_dequantize.
  * Threads: everything here works on the caller's memory alone.
  */
 #ifndef MTS_TENSOR_NF4_H

@@ -57,6 +57,15 @@ cleanup:
     return st;
 }
 
+mts_status tokenizer_set_chat_date(mts_ctx *ctx, tokenizer *tok, const char *date)
+{
+    mts_status st = MTS_OK;
+    MTS_CHECK(jinja_parse_date(date, &tok->chat.date), MTS_ERR_ARGUMENT,
+              "expected a date as 2024-07-26, found '%.40s'", date);
+cleanup:
+    return st;
+}
+
 mts_status chat_template_open(mts_ctx *ctx, const tokenizer *tok, const char *path,
                               chat_template **out)
 {
@@ -145,7 +154,8 @@ mts_status chat_template_render(mts_ctx *ctx, const chat_template *t, const json
                           tools == NULL ? json_null() : json_incref((json_t *)(uintptr_t)tools)));
     MTS_TRY(json_util_set(ctx, variables, "documents", json_null()));
     MTS_TRY(json_util_set(ctx, variables, "add_generation_prompt", json_boolean(prompt)));
-    MTS_TRY(jinja_render(ctx, t->program, variables, out));
+    MTS_TRY(jinja_render(ctx, t->program, variables,
+                         t->tok->chat.date.year > 0 ? &t->tok->chat.date : NULL, out));
 cleanup:
     json_decref(variables);
     json_decref(list);

@@ -8,6 +8,9 @@
  * transformers' apply_chat_template runs it (jinja.h says which part of Jinja), and what comes out
  * is cut into tokens without special tokens around it: those are the template's business.
  *
+ * Templates that tell today's date (Llama 3.1, 3.2) are given one by tokenizer_set_chat_date only;
+ * without it they tell the date that stands in them, and rows are the same on every day.
+ *
  * A text in a message that looks like a special token becomes that token, as in transformers.
  */
 #ifndef MTS_TEXT_CHAT_TEMPLATE_H

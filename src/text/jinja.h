@@ -16,7 +16,7 @@
  * Whatever else a template uses is refused by its name, as late as it is used.
  *
  * A template is hostile: its nesting, the steps of a run and the memory that it takes are limited.
- * It reads nothing but its variables and, with strftime_now, the date.
+ * It reads nothing but its variables and the date that it is given.
  */
 #ifndef MTS_TEXT_JINJA_H
 #define MTS_TEXT_JINJA_H
@@ -38,8 +38,15 @@ typedef struct jinja_output {
     size_t bytes;
     jinja_span *spans; /* [span_count]: what came out of {% generation %} blocks, ascending */
     int64_t span_count;
-    bool dated; /* the template asked for today's date */
 } jinja_output;
+
+/* A day of the Gregorian calendar: month and day count from 1. */
+typedef struct jinja_date {
+    int year, month, day;
+} jinja_date;
+
+/* *out: the day written as 2024-07-26, of the years 1900 to 9999; false: it is not one. */
+bool jinja_parse_date(const char *text, jinja_date *out);
 
 /*
  * *out: the template in source[bytes], freed by jinja_free.  name: its file, for error texts;
@@ -55,13 +62,14 @@ bool jinja_marks_generation(const jinja *t);
 
 /*
  * *out: the text of the template with these variables, an object; borrowed for the call.
- * strftime_now tells the time of SOURCE_DATE_EPOCH (UTC) if that is set, else the local time.
+ * date: what strftime_now tells, at midnight; NULL: templates have no such function, so that their
+ * texts are the same on every day.
  * MTS_ERR_ARGUMENT: the template refuses the variables (raise_exception), or an operation is not
  * defined for them; MTS_ERR_UNSUPPORTED: it needs what is not reproduced, or more steps or memory
  * than any template does; MTS_ERR_MEMORY.  *out is {0} after an error.
  */
 MTS_NODISCARD mts_status jinja_render(mts_ctx *ctx, const jinja *t, const struct json_t *variables,
-                                      jinja_output *out);
+                                      const jinja_date *date, jinja_output *out);
 void jinja_output_deinit(jinja_output *out);
 
 #endif

@@ -166,7 +166,7 @@ static mts_status lookup(jinja_run *r, const char *name, jinja_value *out)
             }
     }
     *out = jinja_undefined(name);
-    if (jinja_is_function(name))
+    if (jinja_is_function(r, name))
         *out = (jinja_value){.kind = JINJA_FUNCTION, .as.text = name};
 cleanup:
     return st;

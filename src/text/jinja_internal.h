@@ -275,7 +275,7 @@ typedef struct jinja_run {
     int32_t line;
     jinja_span *spans; /* in the pool */
     size_t span_count, span_room;
-    bool dated;
+    const jinja_date *date; /* NULL: none */
 } jinja_run;
 
 /* The error of this run at its line. */
@@ -307,7 +307,7 @@ MTS_NODISCARD mts_status jinja_call_method(jinja_run *r, const jinja_method *m,
                                            const jinja_arguments *a, jinja_value *out);
 MTS_NODISCARD mts_status jinja_call_function(jinja_run *r, const char *name,
                                              const jinja_arguments *a, jinja_value *out);
-bool jinja_is_function(const char *name);
+bool jinja_is_function(const jinja_run *r, const char *name);
 /* Whether values of this kind have a method of that name (perhaps one that is not reproduced). */
 bool jinja_has_method(jinja_kind kind, const char *name);
 MTS_NODISCARD mts_status jinja_filter(jinja_run *r, const char *name, jinja_value self,

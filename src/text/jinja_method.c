@@ -1,13 +1,10 @@
 /* Jinja: methods of values, functions, tojson.  See jinja_internal.h. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/memory.h"
-#include "base/number_parse.h"
 #include "text/jinja_internal.h"
 
 enum { DATE_BYTES = 256, RANGE_MAX = 1 << 20, INDENT_MAX = 64 };
@@ -358,34 +355,55 @@ cleanup:
     return st;
 }
 
-/* The time to tell: of SOURCE_DATE_EPOCH in UTC, else now where the machine is. */
-static bool find_time(struct tm *out)
+static bool is_leap(int year)
 {
-    const char *epoch = getenv("SOURCE_DATE_EPOCH");
-    int64_t seconds = 0;
-    time_t now;
-    if (epoch != NULL && number_parse_integer(epoch, &seconds)) {
-        now = (time_t)seconds;
-        return gmtime_r(&now, out) != NULL;
-    }
-    now = time(NULL);
-    return localtime_r(&now, out) != NULL;
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+/* Days of the months before this one. */
+static int days_before(int year, int month)
+{
+    static const int days[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
+    return days[month - 1] + (month > 2 && is_leap(year));
+}
+
+bool jinja_parse_date(const char *text, jinja_date *out)
+{
+    int n = 0;
+    jinja_date d = {0, 0, 0};
+    if (strlen(text) != 10 || strspn(text, "0123456789-") != 10 ||
+        sscanf(text, "%4d-%2d-%2d%n", &d.year, &d.month, &d.day, &n) != 3 || n != 10)
+        return false;
+    if (d.year < 1900 || d.month < 1 || d.month > 12 || d.day < 1 ||
+        d.day > days_before(d.year, d.month + 1) - days_before(d.year, d.month))
+        return false;
+    *out = d;
+    return true;
+}
+
+static struct tm time_of(const jinja_date *d)
+{
+    const int before = d->year - 1, day = days_before(d->year, d->month) + d->day - 1;
+    const int all =
+        365 * before + before / 4 - before / 100 + before / 400 + day; /* since year 1 */
+    return (struct tm){.tm_year = d->year - 1900,
+                       .tm_mon = d->month - 1,
+                       .tm_mday = d->day,
+                       .tm_wday = (all + 1) % 7,
+                       .tm_yday = day};
 }
 
 static mts_status call_strftime_now(jinja_run *r, const jinja_arguments *a, jinja_value *out)
 {
     mts_status st = MTS_OK;
     char *text = NULL, format[DATE_BYTES];
-    struct tm when;
+    struct tm when = time_of(r->date);
     size_t n = 0;
     if (a->count != 1 || a->values[0].kind != JINJA_TEXT || a->values[0].count >= sizeof format ||
         a->values[0].count == 0)
         return jinja_fail(r, MTS_ERR_UNSUPPORTED, "strftime_now takes one short text");
     memcpy(format, a->values[0].as.text, a->values[0].count);
     format[a->values[0].count] = '\0';
-    if (!find_time(&when))
-        return jinja_fail(r, MTS_ERR_ARGUMENT, "the date is not known");
-    r->dated = true;
     MTS_TRY(jinja_take(&r->pool, DATE_BYTES, &text));
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -408,8 +426,10 @@ static const function_row functions[] = {
     {"strftime_now", call_strftime_now},
 };
 
-bool jinja_is_function(const char *name)
+bool jinja_is_function(const jinja_run *r, const char *name)
 {
+    if (r->date == NULL && strcmp(name, "strftime_now") == 0)
+        return false;
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
         if (strcmp(functions[i].name, name) == 0)
             return true;

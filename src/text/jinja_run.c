@@ -335,8 +335,10 @@ mts_status jinja_call(jinja_run *r, jinja_value callee, const jinja_arguments *a
     case JINJA_FUNCTION:
         return jinja_call_function(r, callee.as.text, a, out);
     case JINJA_UNDEFINED:
-        return jinja_fail(r, MTS_ERR_ARGUMENT, "'%.60s' is called, which is not defined",
-                          callee.as.text);
+        return jinja_fail(
+            r, MTS_ERR_ARGUMENT, "'%.60s' is called, which is not defined%s", callee.as.text,
+            strcmp(callee.as.text, "strftime_now") == 0 ? ": --chat_template_date gives it a date"
+                                                        : "");
     default:
         return jinja_fail(r, MTS_ERR_ARGUMENT, "%s is called", jinja_kind_name(callee));
     }
@@ -371,18 +373,19 @@ static mts_status take_output(jinja_run *r, jinja_output *out)
         memcpy(out->spans, r->spans, r->span_count * sizeof *out->spans);
     out->bytes = r->out.bytes;
     out->span_count = (int64_t)r->span_count;
-    out->dated = r->dated;
 cleanup:
     return st;
 }
 
-mts_status jinja_render(mts_ctx *ctx, const jinja *t, const json_t *variables, jinja_output *out)
+mts_status jinja_render(mts_ctx *ctx, const jinja *t, const json_t *variables,
+                        const jinja_date *date, jinja_output *out)
 {
     mts_status st = MTS_OK;
     jinja_run r = {.ctx = ctx,
                    .template = t,
                    .pool = {.ctx = ctx, .limit = RUN_BYTES_MAX},
                    .steps = STEPS_MAX,
+                   .date = date,
                    .line = 1};
     *out = (jinja_output){0};
     r.out.pool = &r.pool;

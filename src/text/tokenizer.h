@@ -43,6 +43,12 @@ void tokenizer_close(tokenizer *tok);
 MTS_NODISCARD mts_status tokenizer_set_lower_case(mts_ctx *ctx, tokenizer *tok, bool lower_case);
 
 /*
+ * Let chat templates know this date, 2024-07-26 or the like (chat_template.h).  Call it before the
+ * object is shared between threads.  MTS_ERR_ARGUMENT: not a date.
+ */
+MTS_NODISCARD mts_status tokenizer_set_chat_date(mts_ctx *ctx, tokenizer *tok, const char *date);
+
+/*
  * Encode a text or a pair as one row.
  *
  * ctx         for the error text; NULL, or one that no other thread uses.

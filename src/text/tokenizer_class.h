@@ -6,6 +6,7 @@
 #ifndef MTS_TEXT_TOKENIZER_CLASS_H
 #define MTS_TEXT_TOKENIZER_CLASS_H
 
+#include "text/jinja.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_files.h"
 #include "text/tokenizer_folder.h"
@@ -79,6 +80,7 @@ typedef struct tokenizer_class {
 typedef struct chat_source {
     char *text;       /* the template; NULL: none */
     char *name;       /* of its file, for error texts */
+    jinja_date date;  /* what the template is told; year 0: none */
     json_t *specials; /* special tokens by the names of tokenizer_config.json: "bos_token", ... */
 } chat_source;
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "network/network_io.h"
 #include "network/network_outliers.h"
+#include "options/options.h"
 #include "train/adapter_folder.h"
 #include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
@@ -45,7 +46,8 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
     if (p->adapter.rank > 0) {
         options.model.adapter = adapter_folder_options(&p->adapter);
-        options.frozen = PARAM_STORED;
+        options.frozen = settings_base_storage(o);
+        options.frozen_nf4 = options_has_4bit_base(o);
     }
     MTS_TRY(network_check_weights(ctx, cfg, options.head, o->model_name_or_path, source));
     MTS_TRY(network_create(ctx, cfg, &options, &p->net));
@@ -70,6 +72,8 @@ static mts_status open_adapter(predictor *p, const mts_options *o)
     const char *dir = o->adapter_name_or_path;
     MTS_CHECK(dir != NULL || o->rank == 0, MTS_ERR_ARGUMENT,
               "option --rank needs --adapter_name_or_path");
+    MTS_CHECK(dir != NULL || !options_has_4bit_base(o), MTS_ERR_ARGUMENT,
+              "--base_bits 4 needs --adapter_name_or_path");
     if (dir == NULL)
         return MTS_OK;
     MTS_TRY(peft_config_load(ctx, dir, &p->adapter));

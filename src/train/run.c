@@ -298,7 +298,7 @@ static mts_status create_model(run *r, model_config *cfg)
     if (r->adapter.rank > 0)
         options.model.adapter = adapter_folder_options(&r->adapter);
     if (r->adapter.rank > 0)
-        options.frozen = options_has_4bit_base(r->o) ? PARAM_STREAMED : PARAM_STORED;
+        options.frozen = settings_base_storage(r->o);
     options.frozen_nf4 = options_has_4bit_base(r->o);
     options.model.adapter.weights = r->rank_weights;
     options.model.adapter.dropout = settings_dropout_float(r->adapter.dropout);
@@ -484,6 +484,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     if (o->chat_template_path != NULL)
         MTS_TRY(tokenizer_set_chat_template(ctx, r->tokenizer, o->chat_template_path,
                                             purpose.train ? &r->tokenizer_files : NULL));
+    if (o->chat_template_date != NULL)
+        MTS_TRY(tokenizer_set_chat_date(ctx, r->tokenizer, o->chat_template_date));
     if (o->do_lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, r->tokenizer, o->do_lower_case == 1));
     if (purpose.train)

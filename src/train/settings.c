@@ -80,6 +80,11 @@ static double shortest(float x)
     }
 }
 
+param_storage settings_base_storage(const mts_options *o)
+{
+    return options_has_4bit_base(o) ? PARAM_STREAMED : PARAM_STORED;
+}
+
 sampler_kind settings_sampler(const mts_options *o)
 {
     const char *name = o->train_sampling_strategy;

@@ -18,6 +18,9 @@ void settings_complete(mts_options *o, const model_class *class);
  * --precision, but layer norm has 16 bits. */
 num_format settings_format(const mts_options *o);
 
+/* Where the matrices of a model beside an adapter are kept. */
+param_storage settings_base_storage(const mts_options *o);
+
 /* The order of the rows in training. */
 sampler_kind settings_sampler(const mts_options *o);
 

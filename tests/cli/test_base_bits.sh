@@ -71,3 +71,22 @@ refused 2 "--base_bits 4 needs --exponent_group row" train "${words[@]}" --base_
 refused 2 "--base_bits 4 needs --adapter_name_or_path" eval --model_name_or_path "$base" \
     --validation_file "$work/train.jsonl" --base_bits 4
 refused 2 "base_bits" train "${words[@]}" --base_bits 5 --output_dir "$work/none"
+refused 1 "base_bits: expected 16, found 4" merge "$base" --adapter_name_or_path "$work/four" \
+    --output_dir "$work/none"
+
+# An encoder with a head: predict takes the base as eval does.
+task=$work/task
+"$2/make_tiny_task" "$task"
+base=$task/model
+run 0 train --model_name_or_path "$base" --train_file "$task/train.tsv" --validation_file \
+    "$task/dev.tsv" --max_seq_length 24 --max_steps 20 --learning_rate 5e-3 --method lora \
+    --lora_r 4 --base_bits 4 --output_dir "$work/classes"
+for bits in "" 4 16; do
+    run 0 predict "$base" --adapter_name_or_path "$work/classes" --test_file "$task/dev.tsv" \
+        ${bits:+--base_bits "$bits"}
+    cp "$work/out" "$work/said$bits"
+done
+cmp "$work/said" "$work/said4" || fail "predict takes another base than train"
+! cmp -s "$work/said" "$work/said16" || fail "--base_bits 16 is not obeyed by predict"
+refused 2 "--base_bits 4 needs --adapter_name_or_path" predict "$base" --test_file "$task/dev.tsv" \
+    --base_bits 4

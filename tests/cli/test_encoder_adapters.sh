@@ -167,6 +167,21 @@ run 0 train "${data[@]}" "${matryoshka[@]}" --adapter_name_or_path "$work/nested
     --output_dir "$work/nested_on"
 run 0 train "${data[@]}" "${matryoshka[@]}" --optim adamw_8bit --output_dir "$work/nested8"
 
+# ---- a rank by itself, as export writes it: the same function, with the outputs and their labels
+# (in fp32: in integers the ranks of a row of B share an exponent with those that are not used)
+for adapter in lora nested; do
+    for rank in 1 3; do
+        run 0 export --adapter_name_or_path "$work/$adapter" --rank "$rank" \
+            --output_dir "$work/$adapter$rank"
+        part=$(evaluated "$task/dev.tsv" --adapter_name_or_path "$work/$adapter" --rank "$rank" \
+            --precision fp32)
+        alone=$(evaluated "$task/dev.tsv" --adapter_name_or_path "$work/$adapter$rank" \
+            --precision fp32)
+        awk -v a="$part" -v b="$alone" 'BEGIN { exit !((a - b) ^ 2 < 1e-12) }' ||
+            fail "$adapter: rank $rank has loss $part, its export $alone"
+    done
+done
+
 # ---- scores and answers
 score=("${data[@]}" --train_file "$task/score.tsv" --validation_file "$task/score.tsv")
 run 0 train "${score[@]}" "${lora[@]}" --output_dir "$work/score"

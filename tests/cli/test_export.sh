@@ -69,6 +69,14 @@ expected=$(loss_of "$base" --adapter_name_or_path "$work/root")
 run 0 export --adapter_name_or_path "$work/root" --output_dir "$work/root_out"
 has "$work/root_out/adapter_config.json" '"use_rslora": true'
 same_loss rsLoRA "$(loss_of "$base" --adapter_name_or_path "$work/root_out")" "$expected"
+# A part of its ranks is scaled by alpha / sqrt(rank): what --rank_weighting matryoshka trains.
+run 0 export --adapter_name_or_path "$work/root" --output_dir "$work/root2" --rank 2
+same_loss "rsLoRA, rank 2" "$(loss_of "$base" --adapter_name_or_path "$work/root2")" \
+    "$(loss_of "$base" --adapter_name_or_path "$work/root" --rank 2)"
+run 0 merge --model_name_or_path "$base" --adapter_name_or_path "$work/root" --output_dir \
+    "$work/root2_merged" --rank 2 --torch_dtype float32
+same_loss "rsLoRA, rank 2, merged" "$(loss_of "$work/root2_merged")" \
+    "$(loss_of "$base" --adapter_name_or_path "$work/root" --rank 2)"
 run 0 merge --model_name_or_path "$base" --adapter_name_or_path "$work/root" --output_dir \
     "$work/root_merged" --max_shard_size 50KB --torch_dtype float32
 [ -e "$work/root_merged/model.safetensors.index.json" ] || fail "no index of shards"
