@@ -1,8 +1,8 @@
 /*
  * mantissa generate: prompts in; what a language model writes behind each of them out, as it comes.
  *
- * A prompt is the text of --prompt, a whole file, or each line of standard input.  With --chat it is
- * a user's turn in one dialogue.
+ * A prompt is the text of --prompt, a whole file, or each line of standard input.  With --chat it
+ * is a user's turn in one dialogue.
  */
 #include "cli.h"
 

@@ -200,7 +200,7 @@ typedef struct mts_options {
     double lora_dropout; /* of the adapters' inputs; -1: as the adapter that training goes on from,
                             0 for a new one */
 
-    /* what goes out of an adapter: mts_export, mts_merge */
+    /* what goes out: mts_export, mts_merge, mts_quantize */
     const char *format;         /* peft | gguf; NULL: gguf if output_dir ends in ".gguf" */
     const char *dtype;          /* of the merged weights: auto | float32 | bfloat16 | float16 */
     const char *max_shard_size; /* of a file of them, e.g. "5GB" (the default), "500MB", "2GiB" */
@@ -247,7 +247,8 @@ typedef enum mts_use {
     MTS_USE_EXPORT = 16,
     MTS_USE_MERGE = 32,
     MTS_USE_ROWS = 64,
-    MTS_USE_GENERATE = 128,
+    MTS_USE_QUANTIZE = 128,
+    MTS_USE_GENERATE = 256,
 } mts_use;
 
 /* One row of the option table.  Owned by the library, constant.  New fields come at the end. */
@@ -376,6 +377,20 @@ MTS_NODISCARD MTS_API mts_status mts_export(mts_ctx *ctx, const mts_options *opt
  */
 MTS_NODISCARD MTS_API mts_status mts_merge(mts_ctx *ctx, const mts_options *options,
                                            const mts_callbacks *callbacks);
+
+/*
+ * Write the language model model_name_or_path, a folder or a GGUF file, to the folder output_dir (a
+ * new one, or an empty one that is there) with its layers' matrices in 4 bits: NF4 with double
+ * quantisation, code for code as bitsandbytes makes it, all else in bfloat16, in files of
+ * max_shard_size.  transformers opens it with bitsandbytes, and every function here that takes a
+ * model's folder.  Memory does not grow with the model.  callbacks (may be NULL) hears how far it
+ * came; MTS_ERR_INTERRUPTED if it says so: then, and where the program was killed or the disk was
+ * full, OUTPUT_DIR.partial holds what is finished, and the same call goes on with it.
+ * MTS_ERR_ARGUMENT: options, an output_dir that holds something; MTS_ERR_UNSUPPORTED: no language
+ * model, or quantized already; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE, _MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_quantize(mts_ctx *ctx, const mts_options *options,
+                                              const mts_callbacks *callbacks);
 
 /* --------------------------------------------------------------------------- prediction ---- */
 

@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 #include "cpu/cpu_features.h"
 #include "io/gguf_model.h"
+#include "io/nf4_tensors.h"
 #include "io/safetensors.h"
 #include "network/network_io.h"
 #include "optim/optimizer.h"
@@ -166,18 +167,23 @@ cleanup:
     return st;
 }
 
-/* Bytes of all tensors on disk, and how many there are. */
+/* Bytes of all tensors on disk, how many there are, and matrices in 4 bits if there are any. */
 static mts_status describe_file(mts_ctx *ctx, const char *dir, json_t *out)
 {
     mts_status st = MTS_OK;
     safetensors *file = NULL;
+    nf4_tensors packed = {0};
     size_t bytes = 0;
     MTS_TRY(safetensors_open_dir(ctx, dir, &file));
+    MTS_TRY(nf4_tensors_open(ctx, file, &packed));
     for (size_t i = 0; i < safetensors_count(file); i++)
         bytes += safetensors_at(file, i)->bytes;
     MTS_TRY(put_bytes(ctx, out, "tensors", safetensors_count(file)));
+    if (packed.count > 0)
+        MTS_TRY(put_bytes(ctx, out, "matrices_in_nf4", packed.count));
     MTS_TRY(put_bytes(ctx, out, "bytes_on_disk", bytes));
 cleanup:
+    nf4_tensors_close(&packed);
     safetensors_close(file);
     return st;
 }

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "api/output_folder.h"
+#include "api/model_files.h"
 #include "base/file.h"
 #include "base/json_util.h"
 #include "base/memory.h"
@@ -13,37 +13,7 @@
 #include "network/merge_weights.h"
 #include "network/network_io.h"
 #include "options/options.h"
-#include "train/model_tokenizer.h"
 #include "train/settings.h"
-
-/* What lies beside the weights of a folder and belongs to the model. */
-static const char *const others[] = {"generation_config.json",
-                                     "tokenizer.json",
-                                     "tokenizer_config.json",
-                                     "special_tokens_map.json",
-                                     "added_tokens.json",
-                                     "vocab.txt",
-                                     "vocab.json",
-                                     "merges.txt",
-                                     "tokenizer.model",
-                                     "chat_template.jinja"};
-
-/* config.json of the base, with the type of the weights where that is another. */
-static mts_status write_config(mts_ctx *ctx, json_t *json, const char *dtype, const char *dir)
-{
-    mts_status st = MTS_OK;
-    char *file = NULL;
-    const bool old_name = json_object_get(json, "torch_dtype") != NULL;
-    if (dtype != NULL && old_name)
-        MTS_TRY(json_util_set(ctx, json, "torch_dtype", json_string(dtype)));
-    if (dtype != NULL && (!old_name || json_object_get(json, "dtype") != NULL))
-        MTS_TRY(json_util_set(ctx, json, "dtype", json_string(dtype)));
-    MTS_TRY(path_join(ctx, &file, dir, "config.json"));
-    MTS_TRY(json_util_save(ctx, json, file));
-cleanup:
-    mem_free(file);
-    return st;
-}
 
 /* *json: of an adapter with a head of its own what lies beside it and describes the model with that
  * head, if there is such a file; in the type of the base. */
@@ -117,9 +87,8 @@ static mts_status write_of_folder(mts_ctx *ctx, const mts_options *o, const char
               file);
     if (request->adapter->saved_count > 0)
         MTS_TRY(take_new_head(ctx, o->adapter_name_or_path, &json, &request->new_head));
-    MTS_TRY(write_config(ctx, json, dtype, f->temporary));
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        MTS_TRY(output_folder_copy(ctx, f, base, others[i]));
+    MTS_TRY(model_files_write_config(ctx, json, dtype, f));
+    MTS_TRY(model_files_copy(ctx, base, f));
 cleanup:
     json_decref(json);
     mem_free(file);
@@ -132,16 +101,11 @@ static mts_status write_of_gguf(mts_ctx *ctx, const char *file, const char *dtyp
     mts_status st = MTS_OK;
     gguf_model m = {0};
     json_t *json = NULL;
-    tokenizer *tok = NULL;
-    tokenizer_files files = {0};
     MTS_TRY(gguf_model_open(ctx, file, &m));
     MTS_TRY(gguf_model_config(ctx, &m, &json));
-    MTS_TRY(write_config(ctx, json, dtype != NULL ? dtype : "float32", f->temporary));
-    MTS_TRY(model_tokenizer_open(ctx, file, &tok, &files));
-    MTS_TRY(tokenizer_files_write(ctx, &files, f->temporary));
+    MTS_TRY(model_files_write_config(ctx, json, dtype != NULL ? dtype : "float32", f));
+    MTS_TRY(model_files_copy(ctx, file, f));
 cleanup:
-    tokenizer_files_deinit(&files);
-    tokenizer_close(tok);
     json_decref(json);
     gguf_model_close(&m);
     return st;

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "io/gguf_model.h"
+#include "io/quantization_config.h"
 
 enum { LABELS_MAX = 65536, LABEL_TEXT_BYTES = 32 };
 
@@ -454,16 +455,13 @@ mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_check_f
     mts_status st = MTS_OK;
     char *file = NULL;
     json_t *json = NULL;
-    const json_t *quantized;
     MTS_TRY(model_config_init(ctx, cfg));
     MTS_TRY(model_config_read(ctx, dir, &file, &json));
     json_decref(cfg->json);
     cfg->json = json;
     if (check != NULL)
         MTS_TRY(check(ctx, file, json));
-    quantized = json_object_get(json, "quantization_config");
-    MTS_CHECK(quantized == NULL || json_is_null(quantized), MTS_ERR_UNSUPPORTED,
-              "%s: quantization_config: a quantized checkpoint is not supported", file);
+    MTS_TRY(quantization_config_check(ctx, file, json));
     MTS_TRY(load_numbers(ctx, file, cfg));
     MTS_TRY(model_config_read_act(ctx, file, json, "hidden_act", &cfg->hidden_act));
     MTS_TRY(load_problem_type(ctx, file, cfg));
@@ -576,6 +574,7 @@ mts_status model_config_save(mts_ctx *ctx, const model_config *cfg, const char *
     /* not json_copy, which leaves out keys where memory fails */
     MTS_CHECK(json != NULL && json_object_update(json, cfg->json) == 0, MTS_ERR_MEMORY,
               "out of memory: model configuration");
+    (void)json_object_del(json, QUANTIZATION_CONFIG); /* the weights are written as floats */
     MTS_TRY(complete_fields(ctx, cfg, json));
     MTS_TRY(set_if_absent(ctx, json, "model_type", json_string(model_type)));
     MTS_TRY(json_util_set(ctx, json, "architectures", json_pack("[s]", architecture)));

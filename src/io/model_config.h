@@ -6,7 +6,7 @@
  * A GGUF file has no config.json: gguf_config.c makes what it would hold.
  * Keys we do not know are kept and written back as they were.  What only some architecture has is
  * checked by its model_class.
- * Not done: quantized checkpoints (unsupported).
+ * Of quantized checkpoints only NF4 (io/quantization_config.h).
  */
 #ifndef MTS_IO_MODEL_CONFIG_H
 #define MTS_IO_MODEL_CONFIG_H
@@ -86,8 +86,8 @@ typedef mts_status model_config_check_fn(mts_ctx *ctx, const char *file, struct 
  * What transformers 4 or 5 reads is read: null for a default, 8.0 for 8, 0 for false, label2id
  * without id2label (which means nothing).  Errors of gguf_model.h; MTS_ERR_NOT_FOUND, MTS_ERR_IO;
  * MTS_ERR_BAD_FILE: wrong
- * type, range or contradiction; MTS_ERR_UNSUPPORTED: an activation that is not here, a quantized
- * checkpoint; status of check.
+ * type, range or contradiction; MTS_ERR_UNSUPPORTED: an activation that is not here, an
+ * unsupported quantized checkpoint; status of check.
  */
 MTS_NODISCARD mts_status model_config_load(mts_ctx *ctx, const char *dir,
                                            model_config_check_fn *check, model_config *cfg);
@@ -136,7 +136,7 @@ const char *model_config_type(const model_config *cfg);
  * Write dir/name (config.json) atomically: the object as loaded, with the labels and strings set
  * above, architectures [architecture], model_type where it was absent, the type of the weights
  * float32 ("dtype", or "torch_dtype" if the file had that), and of a BERT those fields of cfg
- * whose keys were absent.
+ * whose keys were absent; without quantization_config.
  */
 MTS_NODISCARD mts_status model_config_save(mts_ctx *ctx, const model_config *cfg,
                                            const char *model_type, const char *architecture,

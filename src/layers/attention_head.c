@@ -50,8 +50,9 @@ static head_matrix matrix_rows(const head_matrix *m, int64_t begin, int64_t end)
     return part;
 }
 
-/* The next block of rows; false behind the last.  Begin with a block that ends at hd->past.  A block
- * is never narrower than the one before it: the numbers of its draws follow those of that one. */
+/* The next block of rows; false behind the last.  Begin with a block that ends at hd->past.  A
+ * block is never narrower than the one before it: the numbers of its draws follow those of that
+ * one. */
 static bool next_block(const attention_head *hd, score_block *b)
 {
     const attention *a = hd->job->attn;

@@ -13,15 +13,17 @@ mts_status weight_file_open(mts_ctx *ctx, const char *path, weight_file *out)
     mts_status st = MTS_OK;
     *out = (weight_file){0};
     MTS_TRY(gguf_model_find(ctx, path, &out->path));
-    if (out->path == NULL)
-        return safetensors_open_dir(ctx, path, &out->folder);
-    MTS_TRY(gguf_model_open(ctx, out->path, &out->gguf));
+    if (out->path != NULL)
+        return gguf_model_open(ctx, out->path, &out->gguf);
+    MTS_TRY(safetensors_open_dir(ctx, path, &out->folder));
+    MTS_TRY(nf4_tensors_open(ctx, out->folder, &out->nf4));
 cleanup:
     return st;
 }
 
 void weight_file_close(weight_file *f)
 {
+    nf4_tensors_close(&f->nf4);
     safetensors_close(f->folder);
     gguf_model_close(&f->gguf);
     mem_free(f->path);
@@ -37,7 +39,9 @@ weight_tensor weight_file_at(const weight_file *f, size_t index)
 {
     if (f->folder != NULL) {
         const st_tensor *t = safetensors_at(f->folder, index);
-        return (weight_tensor){index, t->name, t->file, t->ndim, t->shape};
+        const nf4_tensor *packed = nf4_tensors_find(&f->nf4, t);
+        return (weight_tensor){index, t->name, t->file, packed != NULL ? 2 : t->ndim,
+                               packed != NULL ? packed->shape : t->shape};
     }
     const gguf_tensor *t = gguf_tensor_at(f->gguf.file, index);
     return (weight_tensor){index, t->name, t->file, t->ndim, t->shape};
@@ -97,6 +101,8 @@ bool weight_file_is_buffer(const weight_file *f, const weight_tensor *t)
     const size_t n = strlen(t->name), p = sizeof positions - 1;
     if (f->folder == NULL) /* read into the configuration */
         return strcmp(t->name, GGUF_MODEL_FREQUENCIES) == 0;
+    if (nf4_tensors_is_part(&f->nf4, safetensors_at(f->folder, t->index)))
+        return true;
     return n >= p && strcmp(t->name + n - p, positions) == 0;
 }
 
@@ -111,10 +117,20 @@ cleanup:
     return st;
 }
 
+const nf4_tensor *weight_file_nf4(const weight_file *f, const weight_tensor *t)
+{
+    return f->folder != NULL ? nf4_tensors_find(&f->nf4, safetensors_at(f->folder, t->index))
+                             : NULL;
+}
+
 mts_status weight_file_read_rows(mts_ctx *ctx, const weight_file *f, const weight_tensor *t,
                                  int64_t first, int64_t rows, float *out)
 {
     const int64_t cols = t->ndim > 0 ? t->shape[t->ndim - 1] : 1;
+    if (weight_file_nf4(f, t) != NULL)
+        return status_set(ctx, MTS_ERR_UNSUPPORTED,
+                          "%s: tensor %.200s is quantized to 4 bits: expected floats", t->file,
+                          t->name);
     if (f->folder != NULL)
         return safetensors_read_part(ctx, safetensors_at(f->folder, t->index), first * cols,
                                      rows * cols, out);
@@ -127,6 +143,9 @@ mts_status weight_file_read(mts_ctx *ctx, const weight_file *f, const weight_ten
 {
     mts_status st = MTS_OK;
     const gguf_tensor *in_gguf;
+    const nf4_tensor *packed = weight_file_nf4(f, t);
+    if (packed != NULL && packed->shape[0] * packed->shape[1] == n)
+        return nf4_tensor_read(ctx, packed, out);
     if (f->folder != NULL)
         return safetensors_read_f32(ctx, safetensors_at(f->folder, t->index), out, n);
     in_gguf = gguf_tensor_at(f->gguf.file, t->index);
@@ -196,7 +215,9 @@ mts_status weight_file_store(mts_ctx *ctx, const weight_file *f, const weight_te
     *out = (stored_matrix){0};
     MTS_CHECK(t->ndim == 2, MTS_ERR_BAD_FILE, "%s: tensor %.200s: expected a matrix", t->file,
               t->name);
-    if (f->folder != NULL)
+    if (weight_file_nf4(f, t) != NULL)
+        MTS_TRY(nf4_tensor_store(ctx, weight_file_nf4(f, t), out));
+    else if (f->folder != NULL)
         MTS_TRY(store_in_folder(ctx, safetensors_at(f->folder, t->index), out));
     else
         MTS_TRY(store_in_gguf(ctx, &f->gguf, gguf_tensor_at(f->gguf.file, t->index), out));

@@ -15,6 +15,7 @@
 #define EXPORT MTS_USE_EXPORT
 #define MERGE MTS_USE_MERGE
 #define ROWS MTS_USE_ROWS
+#define QUANTIZE MTS_USE_QUANTIZE
 #define GENERATE MTS_USE_GENERATE
 #define RUN (TRAIN | EVAL | PREDICT)
 #define STORED OPTION_STORED
@@ -102,10 +103,10 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Model and data"
-    TEXT(model_name_or_path, RUN | GENERATE | INFO | EXPORT | MERGE,
+    TEXT(model_name_or_path, RUN | GENERATE | INFO | EXPORT | MERGE | QUANTIZE,
          "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json; or a GGUF "
          "file of a language model"),
-    TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE,
+    TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE | QUANTIZE,
          "folder to write; eval: for eval_results.json; export: or a name that ends in .gguf"),
     CHOICE(
         task_name, NULL, TASKS, RUN,
@@ -293,7 +294,8 @@ static const option_row rows[] = {
            "[as the name of --output_dir ends]"),
     CHOICE(dtype, "auto", DTYPES, MERGE,
            "type of the weights; auto: as in the model, of a GGUF file float32"),
-    WORD(max_shard_size, "5GB", MERGE, "the weights are cut into files of at most so much"),
+    WORD(max_shard_size, "5GB", MERGE | QUANTIZE,
+         "the weights are cut into files of at most so much"),
 #undef GROUP
 
 #define GROUP "Generation"

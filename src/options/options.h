@@ -98,6 +98,7 @@ MTS_NODISCARD mts_status options_next_rank(mts_ctx *ctx, const char *ranks, int6
 
 MTS_NODISCARD mts_status options_check_export(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_merge(mts_ctx *ctx, const mts_options *options);
+MTS_NODISCARD mts_status options_check_quantize(mts_ctx *ctx, const mts_options *options);
 
 /* Whether the name of an output is that of a GGUF file. */
 bool options_name_gguf(const char *path);

@@ -111,13 +111,24 @@ static float largest(const float *x, int64_t n)
     return max;
 }
 
+void nf4_find_scales(const float *x, int64_t n, float *absmax)
+{
+    const int64_t whole = n / NF4_BLOCK, rest = n % NF4_BLOCK;
+    for (int64_t b = 0; b < whole; b++)
+        absmax[b] = largest(x + b * NF4_BLOCK, NF4_BLOCK);
+    if (rest != 0) {
+        const float max = largest(x + whole * NF4_BLOCK, rest);
+        absmax[whole] = max < SCALE_MIN ? SCALE_MIN : max;
+    }
+}
+
 void nf4_quantize(const float *x, int64_t n, uint8_t *codes, float *absmax)
 {
     const int64_t whole = n / NF4_BLOCK, rest = n % NF4_BLOCK;
     float scaled[NF4_BLOCK];
+    nf4_find_scales(x, n, absmax);
     for (int64_t b = 0; b < whole; b++) {
         const float *block = x + b * NF4_BLOCK;
-        absmax[b] = largest(block, NF4_BLOCK);
         const float factor = 1.0f / (absmax[b] < SCALE_MIN ? SCALE_MIN : absmax[b]);
         for (int i = 0; i < NF4_BLOCK; i++)
             scaled[i] = clamp(block[i] * factor);
@@ -125,8 +136,6 @@ void nf4_quantize(const float *x, int64_t n, uint8_t *codes, float *absmax)
     }
     if (rest != 0) {
         const float *block = x + whole * NF4_BLOCK;
-        const float max = largest(block, rest);
-        absmax[whole] = max < SCALE_MIN ? SCALE_MIN : max;
         for (int64_t i = 0; i < rest; i++)
             scaled[i] = clamp(block[i] / absmax[whole]);
         pack(scaled, rest, codes + whole * (NF4_BLOCK / 2));

@@ -70,6 +70,9 @@ void nf4_dequantize(const nf4_view *v, int64_t first, int64_t n, float *out);
  */
 void nf4_quantize(const float *x, int64_t n, uint8_t *codes, float *absmax);
 
+/* absmax alone, of the same x. */
+void nf4_find_scales(const float *x, int64_t n, float *absmax);
+
 /*
  * The second level: absmax[blocks], blocks > 0, of a whole matrix becomes codes[blocks],
  * nested[ceil(blocks / NF4_NESTED_BLOCK)] and *offset, the mean.  map: nested_map, rising in

@@ -21,6 +21,8 @@
 #include "models/model.h"
 #include "io/safetensors.h"
 #include "network/network_outliers.h"
+#include "network/weight_file.h"
+#include "support/nf4_file.h"
 #include "tensor/outliers.h"
 
 enum { TEXT_MAX = 4096 };
@@ -198,6 +200,29 @@ static void failing_opens(void **state)
     fail_each_allocation(open_shards, 15, 15);
 }
 
+static mts_status read_nf4(void)
+{
+    mts_status st = MTS_OK;
+    float values[45];
+    weight_file w;
+    weight_tensor t;
+    MTS_TRY(weight_file_open(&ctx, folder_root(), &w));
+    assert_true(weight_file_find(&w, "w.weight", "", &t));
+    MTS_TRY(weight_file_read(&ctx, &w, &t, values, 45));
+cleanup:
+    weight_file_close(&w);
+    return st;
+}
+
+static void failing_nf4(void **state)
+{
+    (void)state;
+    static nf4_file file;
+    nf4_file_make(&file, 3, 15, true, 1);
+    assert_ok(nf4_file_write(&ctx, &file, folder_at("model.safetensors")));
+    fail_each_allocation(read_nf4, 15, 15);
+}
+
 /* --------------------------------------------------------------------------------- GGUF ---- */
 
 /* What 'mantissa info' does with a GGUF file. */
@@ -228,6 +253,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(failing_files, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(failing_writes, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(failing_opens, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(failing_nf4, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(failing_gguf, folder_open, folder_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,8 @@ static void test_files(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof goldens / sizeof goldens[0]; i++) {
         const mts_options o = {.do_regression = -1,
+                               .assistant_only_loss = -1,
+                               .completion_only_loss = -1,
                                .task_name = goldens[i].folder,
                                .data_dir = glue_folder,
                                .max_train_samples = -1,
@@ -125,7 +127,11 @@ static void test_files(void **state)
 static void test_as_own_file(void **state)
 {
     char path[1100];
-    mts_options o = {.do_regression = -1, .train_file = path, .max_train_samples = 3};
+    mts_options o = {.do_regression = -1,
+                     .assistant_only_loss = -1,
+                     .completion_only_loss = -1,
+                     .train_file = path,
+                     .max_train_samples = 3};
     text_classification *t = NULL;
     dataset d = {0};
     (void)state;

@@ -143,7 +143,20 @@ static const struct {
     {"{\"is_decoder\":1," SIZES "}", MTS_ERR_UNSUPPORTED, "only a BERT encoder"},
     {"{\"is_decoder\":2," SIZES "}", MTS_ERR_BAD_FILE, "is_decoder: expected an integer 0..1"},
     {"{\"is_decoder\":\"no\"," SIZES "}", MTS_ERR_BAD_FILE, "expected true or false, found a str"},
-    {"{\"quantization_config\":{}," SIZES "}", MTS_ERR_UNSUPPORTED, "a quantized checkpoint"},
+    {"{\"quantization_config\":{}," SIZES "}", MTS_ERR_UNSUPPORTED,
+     "quantization_config: load_in_4bit: of quantized checkpoints only NF4 of bitsandbytes is "
+     "supported: expected true"},
+    {"{\"quantization_config\":[]," SIZES "}", MTS_ERR_BAD_FILE, "expected an object, found an"},
+    {"{\"quantization_config\":{\"quant_method\":\"gptq\"}," SIZES "}", MTS_ERR_UNSUPPORTED,
+     "quant_method: of quantized checkpoints only NF4 of bitsandbytes is supported: expected "
+     "bitsandbytes, found gptq"},
+    {"{\"quantization_config\":{\"load_in_4bit\":true}," SIZES "}", MTS_ERR_UNSUPPORTED,
+     "bnb_4bit_quant_type: of quantized checkpoints only NF4 of bitsandbytes is supported: "
+     "expected nf4, found fp4"},
+    {"{\"quantization_config\":{\"load_in_4bit\":1}," SIZES "}", MTS_ERR_BAD_FILE,
+     "load_in_4bit: expected true or false"},
+    {"{\"quantization_config\":{\"load_in_8bit\":true}," SIZES "}", MTS_ERR_UNSUPPORTED,
+     "load_in_8bit: of quantized checkpoints only NF4 of bitsandbytes is supported, not LLM.int8"},
     {"{}", MTS_ERR_BAD_FILE, "vocab_size: expected, but absent"},
     {"{\"vocab_size\":null}", MTS_ERR_BAD_FILE, "vocab_size: expected, but absent"},
     {"{\"vocab_size\":\"9\"}", MTS_ERR_BAD_FILE,

@@ -30,6 +30,8 @@ static const char *put(const char *name, const char *content)
 static mts_options all_rows(void)
 {
     return (mts_options){.do_regression = -1,
+                         .assistant_only_loss = -1,
+                         .completion_only_loss = -1,
                          .max_train_samples = -1,
                          .max_eval_samples = -1,
                          .max_predict_samples = -1};
