@@ -164,6 +164,15 @@ static int generate_all(cli_args *args, const char *prompt)
     return code;
 }
 
+/* An option that is given and has a meaning in a dialogue only, or NULL. */
+static const char *chat_option(const cli_args *args)
+{
+    return args->system != NULL                       ? "system"
+           : args->options.chat_template_path != NULL ? "chat_template_path"
+           : args->options.chat_template_date != NULL ? "chat_template_date"
+                                                      : NULL;
+}
+
 static int run_generate(cli_args *args)
 {
     char *text = NULL;
@@ -172,8 +181,8 @@ static int run_generate(cli_args *args)
         cli_error("give --prompt or --prompt_file, not both");
         return EXIT_USAGE;
     }
-    if (args->system != NULL && !args->chat) {
-        cli_error("--system needs --chat");
+    if (!args->chat && chat_option(args) != NULL) {
+        cli_error("--%s needs --chat", chat_option(args));
         return EXIT_USAGE;
     }
     if (args->prompt_file != NULL) {

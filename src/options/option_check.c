@@ -414,7 +414,7 @@ mts_status options_check_eval(mts_ctx *ctx, const mts_options *options)
 {
     mts_status st = MTS_OK;
     mts_options usual;
-    int64_t rank = 0;
+    rank_list ranks;
     mts_options_default(&usual);
     MTS_TRY(mts_options_check(ctx, options));
     MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
@@ -429,7 +429,7 @@ mts_status options_check_eval(mts_ctx *ctx, const mts_options *options)
     MTS_CHECK(options->ranks == NULL || options->rank == 0, MTS_ERR_ARGUMENT,
               "give --rank or --ranks, not both");
     if (options->ranks != NULL)
-        MTS_TRY(options_next_rank(ctx, options->ranks, 0, &rank));
+        MTS_TRY(rank_list_parse(ctx, options->ranks, 0, &ranks));
 
 cleanup:
     return st;

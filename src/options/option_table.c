@@ -149,10 +149,10 @@ static const option_row rows[] = {
     TRISTATE(completion_only_loss, TRAIN | EVAL | ROWS | STORED | GIVEN,
              "learn completions and not the prompts before them; auto: where there are "
              "completions"),
-    TEXT(chat_template_path, TRAIN | EVAL | ROWS,
+    TEXT(chat_template_path, TRAIN | EVAL | GENERATE | ROWS,
          "Jinja template of dialogues, or a folder with chat_template.jinja, in place of the "
          "model's; train writes it into the output folder"),
-    TEXT(chat_template_date, TRAIN | EVAL | ROWS,
+    TEXT(chat_template_date, TRAIN | EVAL | GENERATE | ROWS,
          "date for chat templates that tell today's, as 2024-07-26 [none: the date that stands in "
          "the template, so that rows are the same on every day]"),
 #undef GROUP

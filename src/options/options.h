@@ -15,16 +15,16 @@
 
 /* What a row says beside mts_option_info. */
 typedef enum option_mark {
-    OPTION_USES = 0xff,        /* room of the set of mts_use */
-    OPTION_STORED = 0x100,     /* a fine-tuned folder keeps it: evaluation goes by it */
-    OPTION_RESUMED = 0x200,    /* a resumed run must have the value of the checkpoint's */
-    OPTION_INTEGER = 0x400,    /* has a meaning for integer precisions only */
-    OPTION_ANSWERS = 0x800,    /* has a meaning for question answering only */
-    OPTION_STEPS = 0x1000,     /* a whole number, or below 1 a part of all steps */
-    OPTION_ADAPTER = 0x8000,   /* has a meaning for adapters only */
-    OPTION_OUTLIERS = 0x4000,  /* has a meaning where outliers are told apart only */
-    OPTION_GIVEN = 0x10000,    /* auto is kept nowhere */
-    OPTION_BELOW_ONE = 0x2000, /* below 1; where the range begins at -1: that, or 0 and more */
+    OPTION_USES = 0xffff,        /* room of the set of mts_use */
+    OPTION_STORED = 0x10000,     /* a fine-tuned folder keeps it: evaluation goes by it */
+    OPTION_RESUMED = 0x20000,    /* a resumed run must have the value of the checkpoint's */
+    OPTION_INTEGER = 0x40000,    /* has a meaning for integer precisions only */
+    OPTION_ANSWERS = 0x80000,    /* has a meaning for question answering only */
+    OPTION_STEPS = 0x100000,     /* a whole number, or below 1 a part of all steps */
+    OPTION_BELOW_ONE = 0x200000, /* below 1; where the range begins at -1: that, or 0 and more */
+    OPTION_OUTLIERS = 0x400000,  /* has a meaning where outliers are told apart only */
+    OPTION_ADAPTER = 0x800000,   /* has a meaning for adapters only */
+    OPTION_GIVEN = 0x1000000,    /* auto is kept nowhere */
 } option_mark;
 
 typedef struct option_row {
@@ -88,13 +88,6 @@ MTS_NODISCARD mts_status options_check_predict(mts_ctx *ctx, const mts_options *
 MTS_NODISCARD mts_status options_check_train_rows(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_generate(mts_ctx *ctx, const mts_options *options);
-
-/*
- * *rank: the first rank of the list `ranks` ("1,2,4..8") above `after` (0: the first of all); 0:
- * there is none.  The whole list is checked.  MTS_ERR_ARGUMENT: no rising ranks of 1 to 4096.
- */
-MTS_NODISCARD mts_status options_next_rank(mts_ctx *ctx, const char *ranks, int64_t after,
-                                           int64_t *rank);
 
 MTS_NODISCARD mts_status options_check_export(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_merge(mts_ctx *ctx, const mts_options *options);

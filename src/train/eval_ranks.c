@@ -2,7 +2,7 @@
 #include "train/eval_ranks.h"
 
 #include "base/json_util.h"
-#include "options/options.h"
+#include "options/rank_list.h"
 #include "train/evaluate.h"
 #include "train/generate_answers.h"
 #include "train/rank_plot.h"
@@ -18,23 +18,6 @@ cleanup:
         json_decref(*results);
         *results = NULL;
     }
-    return st;
-}
-
-/* All ranks are there, before anything is computed. */
-static mts_status check_ranks(run *r)
-{
-    mts_status st = MTS_OK;
-    mts_ctx *ctx = r->ctx;
-    int64_t rank = 0, last = 0;
-    do {
-        last = rank;
-        MTS_TRY(options_next_rank(ctx, r->o->ranks, last, &rank));
-    } while (rank > 0);
-    MTS_CHECK(last <= r->adapter.rank, MTS_ERR_ARGUMENT,
-              "option --ranks: %s has %lld ranks, found %lld", r->o->adapter_name_or_path,
-              (long long)r->adapter.rank, (long long)last);
-cleanup:
     return st;
 }
 
@@ -61,18 +44,19 @@ mts_status eval_ranks(run *r, json_t **results)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     json_t *list = json_array();
-    int64_t rank = 0, last = 0;
+    rank_list ranks;
+    int64_t last;
     *results = NULL;
     MTS_CHECK(list != NULL, MTS_ERR_MEMORY, "out of memory: metrics");
-    MTS_TRY(check_ranks(r));
-    for (;;) {
-        MTS_TRY(options_next_rank(ctx, r->o->ranks, last, &rank));
-        if (rank == 0)
-            break;
+    MTS_TRY(rank_list_parse(ctx, r->o->ranks, 0, &ranks));
+    last = ranks.rank[ranks.count - 1];
+    MTS_CHECK(last <= r->adapter.rank, MTS_ERR_ARGUMENT,
+              "option --ranks: %s has %lld ranks, found %lld", r->o->adapter_name_or_path,
+              (long long)r->adapter.rank, (long long)last);
+    for (int64_t i = 0; i < ranks.count; i++) {
         json_decref(*results);
         *results = NULL;
-        MTS_TRY(eval_rank(r, rank, list, results));
-        last = rank;
+        MTS_TRY(eval_rank(r, ranks.rank[i], list, results));
     }
     MTS_TRY(json_util_set(ctx, *results, "rank", json_integer(last)));
     MTS_TRY(json_util_set(ctx, *results, "eval_by_rank", json_incref(list)));

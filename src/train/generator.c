@@ -99,6 +99,10 @@ mts_status generator_open(mts_ctx *ctx, const mts_options *given, generator **ou
     MTS_TRY(adapter_folder_load_config(ctx, o->model_name_or_path, o->adapter_name_or_path, &cfg));
     settings_complete(&own, model_class_of_config(&cfg));
     MTS_TRY(model_tokenizer_open(ctx, o->model_name_or_path, &g->tokenizer, NULL));
+    if (o->chat_template_path != NULL)
+        MTS_TRY(tokenizer_set_chat_template(ctx, g->tokenizer, o->chat_template_path, NULL));
+    if (o->chat_template_date != NULL)
+        MTS_TRY(tokenizer_set_chat_date(ctx, g->tokenizer, o->chat_template_date));
     MTS_TRY(check_model(g, o, &cfg));
     MTS_TRY(stop_tokens_read(ctx, &g->stops, o->model_name_or_path, &cfg));
     mem_trim();

@@ -30,9 +30,10 @@ typedef struct generator {
 /* Hears a piece of text, whole characters; false: stop. */
 typedef bool generator_piece(void *user, const char *text, size_t bytes);
 
-/* Options: model_name_or_path, adapter_name_or_path, rank, precision and widths, max_new_tokens,
- * temperature, top_k, top_p, repetition_penalty, seed, num_threads.  Any status of loading a
- * folder; MTS_ERR_UNSUPPORTED: no language model; MTS_ERR_ARGUMENT: more ranks than there are. */
+/* Options: model_name_or_path, adapter_name_or_path, rank, precision and widths,
+ * chat_template_path, chat_template_date, max_new_tokens, temperature, top_k, top_p,
+ * repetition_penalty, seed, num_threads.  Any status of loading a folder; MTS_ERR_UNSUPPORTED: no
+ * language model; MTS_ERR_ARGUMENT: more ranks than there are. */
 MTS_NODISCARD mts_status generator_open(mts_ctx *ctx, const mts_options *o, generator **out);
 void generator_close(generator *g); /* NULL is allowed */
 

@@ -66,6 +66,10 @@ printf 'hi\nyou\n' | "$mantissa" generate "$work/chat" --chat --system S --forma
     fail "chat: $(cat "$work/out")" # [system]S[user]hi[a]
 [ "$(grep -o '"prompt_tokens": [0-9]*' "$work/out" | tail -n 1 | cut -d' ' -f2)" -ge 35 ] ||
     fail "the second turn knows nothing of the first: $(cat "$work/out")"
+printf '%s' '{{ messages[0].content }}@{{ strftime_now("%Y") }}' >"$work/other.jinja"
+run 0 generate "$base" --chat --prompt hi --format jsonl --max_new_tokens 2 --chat_template_path "$work/other.jinja" \
+    --chat_template_date 2024-07-26
+has out '"prompt_tokens": 7' # hi@2024
 
 # Ranks: each is what --rank computes, as a table, in the results, in a plot.
 run 0 eval "$base" --adapter_name_or_path "$work/dy" --validation_file "$work/dev.jsonl" \
@@ -113,6 +117,8 @@ refused 2 "option --max_new_tokens" generate "$base" --prompt x --max_new_tokens
 refused 2 "option --rank needs --adapter_name_or_path" generate "$base" --prompt x --rank 2
 refused 2 "has 8 ranks, found 9" "${adapted[@]}" --prompt x --rank 9
 refused 2 "--system needs --chat" generate "$base" --prompt x --system y
+refused 2 "--chat_template_path needs --chat" generate "$base" --prompt x --chat_template_path "$work/other.jinja"
+refused 2 "--chat_template_date needs --chat" generate "$base" --prompt x --chat_template_date 2024-07-26
 refused 1 "chat_template" generate "$base" --prompt x --chat
 refused 2 "--learning_rate has no effect in 'mantissa generate'" generate "$base" --learning_rate 1
 cp -r "$base" "$work/stop"
@@ -122,7 +128,7 @@ printf '{"eos_token_id": "x"}' >"$work/stop/generation_config.json"
 refused 1 "expected an integer or a list of integers, found" generate "$work/stop" --prompt x
 by_rank=(eval "$base" --validation_file "$work/dev.jsonl" --adapter_name_or_path "$work/dy")
 for list in 2,1 1,,2 0 1..x 1..4097; do
-    refused 2 "in rising order" "${by_rank[@]}" --ranks "$list"
+    refused 2 "expected rising ranks" "${by_rank[@]}" --ranks "$list"
 done
 refused 2 "option --ranks: $work/dy has 8 ranks, found 9" "${by_rank[@]}" --ranks 1,9
 refused 2 "option --ranks needs --adapter_name_or_path" eval "$base" --validation_file "$work/dev.jsonl" \

@@ -1,6 +1,6 @@
 /*
- * Evaluation by rank: the list of ranks (options_next_rank), the picture of the losses
- * (train/rank_plot.h), and the numbers of answers (tasks/number_answer.h).
+ * Evaluation by rank: the picture of the losses (train/rank_plot.h), and the numbers of answers
+ * (tasks/number_answer.h).
  */
 #include "support/test_check.h"
 
@@ -9,61 +9,11 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "options/options.h"
 #include "support/test_folder.h"
 #include "tasks/number_answer.h"
 #include "train/rank_plot.h"
 
 static mts_ctx ctx;
-
-static void check_list(const char *text, const char *expected)
-{
-    char found[256] = "";
-    int64_t rank = 0;
-    do {
-        assert_ok(options_next_rank(&ctx, text, rank, &rank));
-        if (rank > 0)
-            snprintf(found + strlen(found), sizeof found - strlen(found), "%lld ", (long long)rank);
-    } while (rank > 0);
-    assert_string_equal(found, expected);
-}
-
-static void lists(void **state)
-{
-    static const char *const bad[] = {"",
-                                      "0",
-                                      "1,",
-                                      ",1",
-                                      "1,,2",
-                                      "2,1",
-                                      "1,1",
-                                      "4..2",
-                                      "1..",
-                                      "..3",
-                                      "1.3",
-                                      "1...3",
-                                      "-1",
-                                      "a",
-                                      "1 ,2",
-                                      "1..3,3",
-                                      "4097",
-                                      "1..4097",
-                                      "99999999999999999999",
-                                      "01",
-                                      "1;2",
-                                      "+1"};
-    int64_t rank;
-    (void)state;
-    check_list("1", "1 ");
-    check_list("1,2,4,8", "1 2 4 8 ");
-    check_list("1..4", "1 2 3 4 ");
-    check_list("1,3..5,8,10..10,4096", "1 3 4 5 8 10 4096 ");
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_fails(options_next_rank(&ctx, bad[i], 0, &rank), MTS_ERR_ARGUMENT,
-                     "in rising order");
-    /* the whole list is looked at */
-    assert_fails(options_next_rank(&ctx, "1,2,x", 0, &rank), MTS_ERR_ARGUMENT, "'1,2,x'");
-}
 
 static void number(const char *text, const char *expected, bool complete)
 {
@@ -159,7 +109,6 @@ static void plots(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(lists), cmocka_unit_test(numbers),
-                                       cmocka_unit_test(plots)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(numbers), cmocka_unit_test(plots)};
     return cmocka_run_group_tests(tests, folder_open, folder_close);
 }
