@@ -212,7 +212,8 @@ typedef struct mts_options {
                                        completions */
     const char *base_bits;          /* of the linear layers of a model beside an adapter: 16: as the
                                        file has them | 4: NF4 with double quantisation, unpacked
-                                       panel by panel in every product; NULL: 16 */
+                                       panel by panel in every product; NULL: 16, of a base
+                                       in NF4: 4 */
     const char *chat_template_path; /* a Jinja template, or a folder with chat_template.jinja, in
                                        place of the model's; NULL: the model's */
     const char *chat_template_date; /* 2024-07-26 or the like: what strftime_now tells templates;

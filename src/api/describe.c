@@ -69,7 +69,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const 
     mts_status st = MTS_OK;
     mts_options own = *given;
     const mts_options *o = &own;
-    settings_complete(&own, model_class_of_config(cfg));
+    settings_complete(&own, cfg);
     const int64_t asked = settings_max_length(o, cfg, head_class_of_config(cfg)->name);
     const int64_t length =
         asked < cfg->max_position_embeddings ? asked : cfg->max_position_embeddings;

@@ -10,6 +10,7 @@
 #include "base/json_util.h"
 #include "base/memory.h"
 #include "io/gguf_model.h"
+#include "io/quantization_config.h"
 #include "network/merge_weights.h"
 #include "network/network_io.h"
 #include "options/options.h"
@@ -45,8 +46,8 @@ cleanup:
     return st;
 }
 
-/* What an adapter learned beside a base in 4 bits does not fit the weights that it was made of. */
-static mts_status check_base_bits(mts_ctx *ctx, const char *adapter)
+/* *four: whether the adapter learned beside a base in 4 bits, as its folder says. */
+static mts_status read_base_bits(mts_ctx *ctx, const char *adapter, bool *four)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
@@ -57,10 +58,7 @@ static mts_status check_base_bits(mts_ctx *ctx, const char *adapter)
         goto cleanup;
     MTS_TRY(json_util_load_wide(ctx, file, JSON_UTIL_CONFIG_BYTES, &json));
     bits = json_string_value(json_object_get(json_object_get(json, SETTINGS_KEY), "base_bits"));
-    MTS_CHECK(bits == NULL || strcmp(bits, "4") != 0, MTS_ERR_UNSUPPORTED,
-              "%s: base_bits: expected 16, found 4: an adapter trained beside a base in 4 bits is "
-              "not merged into the weights of a file",
-              file);
+    *four = bits != NULL && strcmp(bits, "4") == 0;
 cleanup:
     json_decref(json);
     mem_free(file);
@@ -82,9 +80,8 @@ static mts_status write_of_folder(mts_ctx *ctx, const mts_options *o, const char
     MTS_TRY(json_util_string(ctx, file, json, "model_type", &type));
     class = model_class_find(type);
     request->prefix = class != NULL ? class->prefix : "";
-    MTS_CHECK(json_object_get(json, "quantization_config") == NULL, MTS_ERR_UNSUPPORTED,
-              "%s: quantization_config: an adapter is merged into weights that are not quantized",
-              file);
+    MTS_TRY(quantization_config_check(ctx, file, json));
+    json_object_del(json, QUANTIZATION_CONFIG); /* what is written is unpacked */
     if (request->adapter->saved_count > 0)
         MTS_TRY(take_new_head(ctx, o->adapter_name_or_path, &json, &request->new_head));
     MTS_TRY(model_files_write_config(ctx, json, dtype, f));
@@ -132,6 +129,10 @@ static mts_status write_folder(mts_ctx *ctx, const mts_options *o, const mts_cal
                              .dtype = st_type(o->dtype),
                              .dir = f->temporary,
                              .callbacks = callbacks};
+    if (o->base_bits != NULL)
+        request.nf4_base = options_has_4bit_base(o);
+    else
+        MTS_TRY(read_base_bits(ctx, o->adapter_name_or_path, &request.nf4_base));
     MTS_TRY(options_parse_size(ctx, "max_shard_size", o->max_shard_size, &request.shard_bytes));
     MTS_TRY(gguf_model_find(ctx, o->model_name_or_path, &file));
     if (file != NULL)
@@ -153,7 +154,6 @@ mts_status mts_merge(mts_ctx *ctx, const mts_options *options, const mts_callbac
     MTS_TRY(options_take(ctx, options, &own));
     MTS_TRY(options_check_merge(ctx, &own));
     MTS_TRY(model_config_check_dir(ctx, own.model_name_or_path));
-    MTS_TRY(check_base_bits(ctx, own.adapter_name_or_path));
     MTS_TRY(peft_adapter_open(ctx, own.adapter_name_or_path, own.rank, &adapter));
     MTS_TRY(output_folder_begin(ctx, own.output_dir, &f));
     MTS_TRY(write_folder(ctx, &own, callbacks, &adapter, &f));

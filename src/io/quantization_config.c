@@ -24,9 +24,9 @@ cleanup:
 mts_status quantization_config_check(mts_ctx *ctx, const char *file, const json_t *config)
 {
     mts_status st = MTS_OK;
-    const json_t *object = json_object_get(config, QUANTIZATION_CONFIG);
+    const json_t *object = quantization_config_of(config);
     bool four = false, eight = false;
-    if (object == NULL || json_is_null(object))
+    if (object == NULL)
         return MTS_OK;
     MTS_CHECK(json_is_object(object), MTS_ERR_BAD_FILE,
               "%s: " QUANTIZATION_CONFIG ": expected an object, found %s", file,
@@ -45,6 +45,12 @@ mts_status quantization_config_check(mts_ctx *ctx, const char *file, const json_
     MTS_TRY(expect(ctx, file, object, "bnb_4bit_quant_type", "fp4", "nf4"));
 cleanup:
     return st;
+}
+
+const json_t *quantization_config_of(const json_t *config)
+{
+    const json_t *object = json_object_get(config, QUANTIZATION_CONFIG);
+    return json_is_null(object) ? NULL : object;
 }
 
 mts_status quantization_config_make(mts_ctx *ctx, json_t **out)

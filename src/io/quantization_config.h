@@ -18,6 +18,9 @@ struct json_t;
 MTS_NODISCARD mts_status quantization_config_check(mts_ctx *ctx, const char *file,
                                                    const struct json_t *config);
 
+/* That of a configuration, or NULL: its weights are not packed. */
+const struct json_t *quantization_config_of(const struct json_t *config);
+
 /* *out: a new object as transformers writes it: NF4 with double quantisation, computed with in
  * bfloat16.  MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status quantization_config_make(mts_ctx *ctx, struct json_t **out);

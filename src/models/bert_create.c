@@ -108,11 +108,11 @@ void bert_declare(model *m, param_list *list)
     bert *b = (bert *)m;
     const model_config *cfg = m->cfg;
     const int64_t d = cfg->hidden_size;
-    b->word_table = param_declare(list, PARAM_WEIGHT, cfg->vocab_size, d,
+    b->word_table = param_declare(list, PARAM_TABLE, cfg->vocab_size, d,
                                   "bert.embeddings.word_embeddings.weight");
-    b->position_table = param_declare(list, PARAM_WEIGHT, cfg->max_position_embeddings, d,
+    b->position_table = param_declare(list, PARAM_TABLE, cfg->max_position_embeddings, d,
                                       "bert.embeddings.position_embeddings.weight");
-    b->type_table = param_declare(list, PARAM_WEIGHT, cfg->type_vocab_size, d,
+    b->type_table = param_declare(list, PARAM_TABLE, cfg->type_vocab_size, d,
                                   "bert.embeddings.token_type_embeddings.weight");
     b->norm_gamma = param_declare(list, PARAM_NORM, 0, d, "bert.embeddings.LayerNorm.weight");
     b->norm_beta = param_declare(list, PARAM_NORM, 0, d, "bert.embeddings.LayerNorm.bias");

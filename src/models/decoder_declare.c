@@ -128,7 +128,7 @@ void decoder_declare(model *m, param_list *list)
     const model_config *cfg = m->cfg;
     const decoder_names *n = &d->config.names;
     const int64_t w = cfg->hidden_size;
-    d->word_table = param_declare(list, PARAM_WEIGHT, cfg->vocab_size, w, "%s.weight", n->words);
+    d->word_table = param_declare(list, PARAM_TABLE, cfg->vocab_size, w, "%s.weight", n->words);
     for (int64_t l = 0; l < cfg->num_hidden_layers; l++)
         declare_layer(d, l, list);
     d->final_norm.gamma = param_declare(list, PARAM_NORM, 0, w, "%s.weight", n->final_norm);

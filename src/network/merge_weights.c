@@ -13,6 +13,7 @@
 #include "heads/head.h"
 #include "network/network.h"
 #include "network/weight_file.h"
+#include "tensor/stored_nf4.h"
 
 enum { BLOCK_ELEMENTS = 1 << 18, NAME_BYTES = 512, FILE_BYTES = 64 };
 
@@ -28,7 +29,10 @@ typedef struct item {
     const int64_t *shape;
     const peft_module *module; /* what is added; NULL: nothing */
     st_dtype dtype;
-    bool as_it_is; /* its bytes are copied */
+    bool as_it_is;        /* its bytes are copied */
+    bool unpacked;        /* its values are read by way of `stored`: it is in 4 bits, or */
+    bool rounded;         /* was beside the adapter */
+    stored_matrix stored; /* while it is written */
     int64_t rows, cols;
     uint64_t bytes;
     int64_t shard; /* from 0 */
@@ -40,6 +44,7 @@ struct merging {
     weight_file file;
     item *items;
     int64_t count, shards, done;
+    exec ex;              /* for its threads */
     float *block, *delta; /* [BLOCK_ELEMENTS] or a row, [row] */
     int64_t block_elements;
 };
@@ -70,15 +75,28 @@ static void set_form(item *it, st_dtype stored, int ndim, const int64_t *shape)
     it->bytes = (uint64_t)(it->rows * it->cols) * safetensors_dtype_size(it->dtype);
 }
 
+/* The type of a folder's first float: that of what is not packed. */
+static st_dtype first_float(const merging *m)
+{
+    for (size_t i = 0; i < safetensors_count(m->file.folder); i++) {
+        const st_tensor *t = safetensors_at(m->file.folder, i);
+        if (is_float(t->dtype) && !nf4_tensors_is_part(&m->file.nf4, t))
+            return t->dtype;
+    }
+    return ST_DTYPE_F32;
+}
+
 /* Append the tensor t of the base. */
 static mts_status add_item(merging *m, const char *name, const weight_tensor *t)
 {
     item *it = &m->items[m->count];
     const st_tensor *stored = in_folder(m, t);
-    const st_dtype dtype = stored != NULL ? stored->dtype : ST_DTYPE_F32;
-    *it = (item){.m = m, .base = *t};
+    const bool packed = weight_file_nf4(&m->file, t) != NULL;
+    const st_dtype own = stored != NULL ? stored->dtype : ST_DTYPE_F32;
+    const st_dtype dtype = packed ? first_float(m) : own;
+    *it = (item){.m = m, .base = *t, .unpacked = packed};
     set_form(it, dtype, t->ndim, t->shape);
-    it->as_it_is = stored != NULL && it->dtype == dtype;
+    it->as_it_is = stored != NULL && !packed && it->dtype == dtype;
     m->count++;
     return mem_strdup(m->ctx, &it->name, name);
 }
@@ -97,7 +115,8 @@ static mts_status list_folder(merging *m)
     MTS_TRY(make_room(m, count));
     for (size_t i = 0; i < count; i++) {
         const weight_tensor t = weight_file_at(&m->file, i);
-        MTS_TRY(add_item(m, t.name, &t));
+        if (!nf4_tensors_is_part(&m->file.nf4, safetensors_at(m->file.folder, t.index)))
+            MTS_TRY(add_item(m, t.name, &t));
     }
 cleanup:
     return st;
@@ -165,7 +184,7 @@ static mts_status attach(merging *m, const peft_module *module)
               a->path, module->name, found->rows, found->cols, m->request->base, module->out,
               module->in);
     t = in_folder(m, &found->base);
-    MTS_CHECK(t == NULL || is_float(t->dtype), MTS_ERR_UNSUPPORTED,
+    MTS_CHECK(t == NULL || found->unpacked || is_float(t->dtype), MTS_ERR_UNSUPPORTED,
               "%s: tensor %.200s: expected F32, F16 or BF16, found %s", found->base.file,
               found->base.name, safetensors_dtype_name(t->dtype));
     found->module = module;
@@ -199,8 +218,30 @@ static mts_status replace(merging *m, const st_tensor *saved)
     }
     set_form(found, same ? found->dtype : saved->dtype, saved->ndim, saved->shape);
     found->saved = saved;
-    found->as_it_is = false;
+    found->unpacked = found->as_it_is = false;
 cleanup:
+    return st;
+}
+
+/* Let all that was in 4 bits beside the adapter have those values. */
+static mts_status round_base(merging *m)
+{
+    mts_status st = MTS_OK;
+    model_config cfg = {0};
+    param_list params = {0};
+    const char *prefix;
+    MTS_TRY(model_load_config(m->ctx, m->request->base, &cfg));
+    MTS_TRY(network_declare(m->ctx, &cfg, head_class_of_config(&cfg), &params, &prefix));
+    for (int64_t i = 0; i < params.count; i++) {
+        item *it = params.items[i]->quantised ? find_item(m, params.items[i]->name) : NULL;
+        if (it == NULL || it->unpacked || it->ndim != 2)
+            continue;
+        it->unpacked = it->rounded = true;
+        it->as_it_is = false;
+    }
+cleanup:
+    param_list_deinit(&params);
+    model_config_deinit(&cfg);
     return st;
 }
 
@@ -209,6 +250,8 @@ static mts_status make_plan(merging *m)
     mts_status st = MTS_OK;
     const peft_adapter *a = m->request->adapter;
     MTS_TRY(m->file.folder != NULL ? list_folder(m) : list_gguf(m));
+    if (m->request->nf4_base)
+        MTS_TRY(round_base(m));
     for (size_t i = 0; i < a->count; i++)
         MTS_TRY(attach(m, &a->modules[i]));
     for (size_t i = 0; i < a->saved_count; i++)
@@ -241,9 +284,30 @@ static void choose_shards(merging *m)
 
 /* -------------------------------------------------------------------------------- values ---- */
 
+/* Open the values of a matrix that is in 4 bits, or make them. */
+static mts_status open_stored(item *it)
+{
+    mts_status st = MTS_OK;
+    merging *m = it->m;
+    stored_matrix plain = {0};
+    MTS_TRY(weight_file_store(m->ctx, &m->file, &it->base, &it->stored));
+    if (it->rounded) {
+        plain = it->stored;
+        it->stored = (stored_matrix){0};
+        MTS_TRY(stored_nf4_make(m->ctx, &m->ex, &plain, &it->stored));
+    }
+cleanup:
+    stored_matrix_close(&plain);
+    return st;
+}
+
 static mts_status read_block(const item *it, int64_t first, int64_t rows, float *out)
 {
     mts_ctx *ctx = it->m->ctx;
+    for (int64_t i = 0; it->unpacked && i < rows; i++)
+        stored_matrix_read(&it->stored, first + i, 0, it->cols, out + i * it->cols);
+    if (it->unpacked)
+        return MTS_OK;
     if (it->saved != NULL)
         return safetensors_read_part(ctx, it->saved, first * it->cols, rows * it->cols, out);
     return weight_file_read_rows(ctx, &it->m->file, &it->base, first, rows, out);
@@ -321,11 +385,13 @@ static mts_status report(merging *m)
 
 static mts_status write_item(void *user, file_writer *file)
 {
-    const item *it = user;
+    item *it = user;
     mts_status st = MTS_OK;
     merging *m = it->m;
     const int64_t block = m->block_elements / (it->cols > 0 ? it->cols : 1);
     float *a = NULL, *b = NULL;
+    if (it->unpacked)
+        MTS_TRY(open_stored(it));
     if (it->module != NULL)
         MTS_TRY(peft_adapter_read(m->ctx, m->request->adapter, it->module, &a, &b));
     if (it->as_it_is)
@@ -335,6 +401,7 @@ static mts_status write_item(void *user, file_writer *file)
     m->done++;
     MTS_TRY(report(m));
 cleanup:
+    stored_matrix_close(&it->stored);
     mem_free(a);
     mem_free(b);
     return st;
@@ -416,7 +483,7 @@ cleanup:
 mts_status merge_weights(mts_ctx *ctx, const merge_request *request)
 {
     mts_status st = MTS_OK;
-    merging m = {.ctx = ctx, .request = request};
+    merging m = {.ctx = ctx, .request = request, .ex = {.threads = 1}};
     MTS_TRY(weight_file_open(ctx, request->base, &m.file));
     MTS_TRY(make_plan(&m));
     choose_shards(&m);

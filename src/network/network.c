@@ -184,24 +184,31 @@ static void measure(network *net, network_plan *plan)
 
 /* --------------------------------------------------------------------------------- life ------ */
 
-/* With an adapter the model's own parameters are as they are, and matrices need no memory.  The
- * first of_model parameters are those of the model; a head's matrix, and the table of words, serve
- * small pieces of a batch: they are never streamed.  What a head has below its outputs is frozen,
- * too, and may not be in the file. */
-static void freeze_body(param_list *params, int64_t of_model, const char *words,
-                        param_storage storage)
+/* Note which matrices a 4-bit base has in 4 bits: those of linear layers among the first of_model
+ * parameters, which are those of the model.  A head's matrix serves small pieces of a batch: it
+ * stays. */
+static void mark_quantised(param_list *params, int64_t of_model)
+{
+    for (int64_t i = 0; i < of_model; i++) {
+        param *p = params->items[i];
+        p->quantised = p->part == PARAM_BODY && p->role == PARAM_WEIGHT;
+    }
+}
+
+/* With an adapter the model's own parameters are as they are, and matrices need no memory; those
+ * that a 4-bit base keeps are never streamed.  What a head has below its outputs is frozen, too, and
+ * may not be in the file. */
+static void freeze_body(param_list *params, param_storage storage)
 {
     for (int64_t i = 0; i < params->count; i++) {
         param *p = params->items[i];
-        const bool kept = i >= of_model || (words != NULL && strcmp(p->name, words) == 0);
         if (p->part == PARAM_HEAD)
             param_freeze(p);
         if (p->part != PARAM_BODY)
             continue;
         param_freeze(p);
-        p->quantised = !p->vector && !kept;
         if (!p->vector)
-            p->storage = storage == PARAM_STREAMED && kept ? PARAM_STORED : storage;
+            p->storage = storage == PARAM_STREAMED && !p->quantised ? PARAM_STORED : storage;
     }
 }
 
@@ -247,8 +254,10 @@ static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
     class->declare(net->body, &net->params);
     of_model = net->params.count;
     kind->declare(net->head, &net->params);
+    if (net->params.status == MTS_OK)
+        mark_quantised(&net->params, of_model);
     if (options->adapter.rank > 0)
-        freeze_body(&net->params, of_model, class->words, frozen);
+        freeze_body(&net->params, frozen);
     if (options->adapter.rank > 0)
         MTS_TRY(check_targets(ctx, &net->params, options->adapter.targets));
     net->body->words_shared = net->head->uses_words;

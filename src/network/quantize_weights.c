@@ -56,13 +56,6 @@ struct quantizer {
 
 /* ------------------------------------------------------------------------------- planning ---- */
 
-/* The matrices of the layers. */
-static bool is_packed(const param *p)
-{
-    return p->part == PARAM_BODY && p->role == PARAM_WEIGHT && !p->vector &&
-           strstr(p->name, ".layers.") != NULL;
-}
-
 /* Append the parameter. */
 static mts_status add_item(quantizer *q, const param *p, const char *prefix)
 {
@@ -81,7 +74,7 @@ static mts_status add_item(quantizer *q, const param *p, const char *prefix)
               t.file, t.name, p->rows, p->cols);
     *new = (item){.q = q,
                   .base = t,
-                  .packed = is_packed(p),
+                  .packed = p->quantised,
                   .vector = p->vector,
                   .rows = p->vector ? 1 : p->rows,
                   .cols = p->cols};

@@ -65,6 +65,11 @@ bool options_has_4bit_base(const mts_options *options)
     return options->base_bits != NULL && is(options->base_bits, "4");
 }
 
+bool options_can_stream(const mts_options *options)
+{
+    return options_precision_bits(options) == 0 || is(options->exponent_group, "row");
+}
+
 int64_t options_precision_bits(const mts_options *options)
 {
     return format_precision_bits(options->precision);
@@ -284,9 +289,8 @@ static mts_status check_adapter(mts_ctx *ctx, const mts_options *o)
     MTS_TRY(check_dylora(ctx, o));
     MTS_CHECK(o->base_bits == NULL || !o->do_train || !is(o->method, "full"), MTS_ERR_ARGUMENT,
               "--base_bits needs --method lora or dylora, found full");
-    MTS_CHECK(
-        !options_has_4bit_base(o) || options_precision_bits(o) == 0 || is(o->exponent_group, "row"),
-        MTS_ERR_ARGUMENT, "--base_bits 4 needs --exponent_group row, found %s", o->exponent_group);
+    MTS_CHECK(!options_has_4bit_base(o) || options_can_stream(o), MTS_ERR_ARGUMENT,
+              "--base_bits 4 needs --exponent_group row, found %s", o->exponent_group);
     MTS_CHECK(o->target_modules == NULL || o->target_modules[0] != '\0', MTS_ERR_ARGUMENT,
               "option --target_modules: expected all-linear or names, found nothing");
 cleanup:

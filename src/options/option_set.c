@@ -276,6 +276,20 @@ void mts_options_default_sized(mts_options *options, size_t size)
     memcpy(options, &own, size < sizeof own ? size : sizeof own);
 }
 
+/* qlora and qdylora are lora and dylora beside a base in 4 bits. */
+static mts_status take_method(mts_ctx *ctx, mts_options *o)
+{
+    mts_status st = MTS_OK;
+    if (o->method == NULL || (strcmp(o->method, "qlora") != 0 && strcmp(o->method, "qdylora") != 0))
+        return MTS_OK;
+    MTS_CHECK(o->base_bits == NULL || options_has_4bit_base(o), MTS_ERR_ARGUMENT,
+              "--method %s contradicts --base_bits %s", o->method, o->base_bits);
+    o->method++;
+    o->base_bits = "4";
+cleanup:
+    return st;
+}
+
 mts_status options_take(mts_ctx *ctx, const mts_options *given, mts_options *own)
 {
     mts_status st = MTS_OK;
@@ -285,6 +299,7 @@ mts_status options_take(mts_ctx *ctx, const mts_options *given, mts_options *own
     mts_options_default(own);
     memcpy(own, given, given->size < sizeof *own ? given->size : sizeof *own);
     own->size = sizeof *own;
+    MTS_TRY(take_method(ctx, own));
 cleanup:
     return st;
 }

@@ -80,7 +80,7 @@
 #define GROUPS(_) "tensor" _ "row" _ "block"
 #define OUTLIER_KINDS(_) "auto" _ "none" _ "feature"
 #define OUTLIER_UPDATES(_) "once" _ "step"
-#define METHODS(_) "full" _ "lora" _ "dylora"
+#define METHODS(_) "full" _ "lora" _ "dylora" _ "qlora" _ "qdylora"
 #define BASE_BITS(_) "16" _ "4"
 #define RANK_UPDATES(_) "all" _ "last"
 #define RANK_WEIGHTINGS(_) "sample" _ "matryoshka"
@@ -254,12 +254,13 @@ static const option_row rows[] = {
         "full: all parameters are trained; lora: low-rank adapters beside a frozen model, written "
         "as PEFT's (adapter_model.safetensors); dylora: the same, with a rank b of 1 to --lora_r "
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
-        "itself"),
+        "itself; qlora, qdylora: these with --base_bits 4"),
     CHOICE(
-        base_bits, NULL, BASE_BITS, RUN | GENERATE | STORED | RESUMED,
+        base_bits, NULL, BASE_BITS, RUN | GENERATE | MERGE | STORED | RESUMED,
         "with an adapter: the linear layers of the frozen model: 16: as the file has them; 4: in "
         "NF4 with double quantisation, an eighth of the memory of fp32, unpacked panel by panel "
-        "in every product; eval, predict, generate: as the adapter was trained [16]"),
+        "in every product; eval, predict, generate and merge: as the adapter was trained [16; of a "
+        "base in NF4: 4]"),
     INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
          "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),

@@ -115,6 +115,8 @@ bool options_wants_final_eval(const mts_options *options);
 
 /* Whether the linear layers of the model beside an adapter are in NF4. */
 bool options_has_4bit_base(const mts_options *o);
+/* Whether linear layers can read their weights in every product. */
+bool options_can_stream(const mts_options *o);
 
 /* Whether outliers have bits of their own: --outliers, in an integer precision. */
 bool options_tell_outliers(const mts_options *options);

@@ -40,7 +40,7 @@ param *param_declare(param_list *list, param_role role, int64_t rows, int64_t co
     p->cols = cols;
     p->role = role;
     p->vector = rows == 0;
-    p->decay = role == PARAM_WEIGHT;
+    p->decay = role == PARAM_WEIGHT || role == PARAM_TABLE;
     p->trained = true;
     p->part = list->part;
     p->index = list->count;

@@ -18,7 +18,8 @@
 
 /* What a parameter is for; decides whether weight decay applies. */
 typedef enum param_role {
-    PARAM_WEIGHT, /* of a linear layer or an embedding: decays */
+    PARAM_WEIGHT, /* of a linear layer: decays */
+    PARAM_TABLE,  /* of an embedding: decays */
     PARAM_BIAS,   /* does not; likewise below */
     PARAM_NORM,   /* gain or bias of a norm */
 } param_role;

@@ -97,7 +97,7 @@ mts_status generator_open(mts_ctx *ctx, const mts_options *given, generator **ou
     g->max_new_tokens = o->max_new_tokens;
     MTS_TRY(open_adapter(g, o));
     MTS_TRY(adapter_folder_load_config(ctx, o->model_name_or_path, o->adapter_name_or_path, &cfg));
-    settings_complete(&own, model_class_of_config(&cfg));
+    settings_complete(&own, &cfg);
     MTS_TRY(model_tokenizer_open(ctx, o->model_name_or_path, &g->tokenizer, NULL));
     if (o->chat_template_path != NULL)
         MTS_TRY(tokenizer_set_chat_template(ctx, g->tokenizer, o->chat_template_path, NULL));

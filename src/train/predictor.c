@@ -98,7 +98,7 @@ mts_status predictor_open(mts_ctx *ctx, const mts_options *given, predictor **ou
     p->threads = settings_threads(o);
     MTS_TRY(open_adapter(p, o));
     MTS_TRY(adapter_folder_load_config(ctx, o->model_name_or_path, o->adapter_name_or_path, &cfg));
-    settings_complete(&own, model_class_of_config(&cfg));
+    settings_complete(&own, &cfg);
     p->max_seq_length = settings_max_length(o, &cfg, head_class_of_config(&cfg)->name);
     MTS_TRY(model_tokenizer_open(ctx, o->model_name_or_path, &p->tokenizer, NULL));
     if (o->do_lower_case >= 0)

@@ -474,7 +474,7 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
                               ? r->origin.resume_dir
                               : o->model_name_or_path;
     MTS_TRY(adapter_folder_load_config(ctx, r->origin.model_dir, o->adapter_name_or_path, &cfg));
-    settings_complete(&r->own, model_class_of_config(&cfg));
+    settings_complete(&r->own, &cfg);
     r->format = settings_format(o);
     known =
         purpose.train ? model_class_of_config(&cfg)->usual_head : head_class_of_config(&cfg)->name;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json_util.h"
+#include "io/quantization_config.h"
 #include "options/options.h"
 
 #if defined(_OPENMP)
@@ -41,10 +42,14 @@ static bool tells_outliers(const mts_options *o, const model_class *class)
     return class->tells_outliers && options_precision_bits(o) > 0;
 }
 
-void settings_complete(mts_options *o, const model_class *class)
+void settings_complete(mts_options *o, const model_config *cfg)
 {
+    const bool adapter = strcmp(o->method, "full") != 0 || o->adapter_name_or_path != NULL;
     if (strcmp(o->outliers, "auto") == 0)
-        o->outliers = tells_outliers(o, class) ? "feature" : "none";
+        o->outliers = tells_outliers(o, model_class_of_config(cfg)) ? "feature" : "none";
+    if (adapter && o->base_bits == NULL && options_can_stream(o) &&
+        quantization_config_of(cfg->json) != NULL)
+        o->base_bits = "4";
 }
 
 num_format settings_format(const mts_options *o)

@@ -11,8 +11,9 @@
 #include "optim/optimizer.h"
 #include "tasks/task.h"
 
-/* Fill in what options leave to the model's architecture: outliers. */
-void settings_complete(mts_options *o, const model_class *class);
+/* Fill in what options leave to the model: outliers, by its architecture; with an adapter, 4 bits
+ * of a base that is in 4 bits. */
+void settings_complete(mts_options *o, const model_config *cfg);
 
 /* The number format of checked and completed options.  Widths that are not given follow
  * --precision, but layer norm has 16 bits. */

@@ -307,7 +307,7 @@ static void other_base(void **state)
     safetensors_writer_close(writer);
     assert_fails(mts_merge(&ctx, &o, NULL), MTS_ERR_UNSUPPORTED, "expected F32, F16 or BF16");
     folder_put_text("base/config.json", "{\"quantization_config\": {}}");
-    assert_fails(mts_merge(&ctx, &o, NULL), MTS_ERR_UNSUPPORTED, "not quantized");
+    assert_fails(mts_merge(&ctx, &o, NULL), MTS_ERR_UNSUPPORTED, "only NF4 of bitsandbytes");
     assert_nothing_left();
 }
 

@@ -71,8 +71,32 @@ refused 2 "--base_bits 4 needs --exponent_group row" train "${words[@]}" --base_
 refused 2 "--base_bits 4 needs --adapter_name_or_path" eval --model_name_or_path "$base" \
     --validation_file "$work/train.jsonl" --base_bits 4
 refused 2 "base_bits" train "${words[@]}" --base_bits 5 --output_dir "$work/none"
-refused 1 "base_bits: expected 16, found 4" merge "$base" --adapter_name_or_path "$work/four" \
-    --output_dir "$work/none"
+refused 2 "--method qlora contradicts --base_bits 16" train "${words[@]}" --method qlora \
+    --base_bits 16 --output_dir "$work/none"
+
+# Other names of the same.
+run 0 train "${words[@]}" --max_steps 24 --method qlora --num_threads 2 --output_dir "$work/qlora"
+same_adapter "$work/four" "$work/qlora"
+for method in dylora qdylora; do
+    run 0 train "${words[@]}" --max_steps 4 --method "$method" --base_bits 4 \
+        --output_dir "$work/$method"
+done
+same_adapter "$work/dylora" "$work/qdylora"
+
+# merge adds the adapter to the values that it learned beside.
+loss_fp32() { # OUT MODEL OPTIONS...
+    local out=$1
+    shift
+    run 0 eval --validation_file "$work/train.jsonl" --precision fp32 --output_dir "$out" \
+        --model_name_or_path "$@"
+    loss_of "$out"
+}
+run 0 merge "$base" --adapter_name_or_path "$work/four" --output_dir "$work/merged"
+run 0 merge "$base" --adapter_name_or_path "$work/four" --base_bits 16 --output_dir "$work/merged16"
+four=$(loss_fp32 "$work/f4" "$base" --adapter_name_or_path "$work/four")
+merged=$(loss_fp32 "$work/fm" "$work/merged") merged16=$(loss_fp32 "$work/fm16" "$work/merged16")
+awk -v a="$four" -v b="$merged" -v c="$merged16" 'BEGIN { d = b - a; e = c - a
+    exit !(d * d < 1e-10 && e * e > 1e-8) }' || fail "merged: loss $four became $merged, or $merged16"
 
 # An encoder with a head: predict takes the base as eval does.
 task=$work/task

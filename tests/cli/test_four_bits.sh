@@ -46,7 +46,24 @@ for threads in 1 3; do
 done
 cmp "$work/lora1/adapter_model.safetensors" "$work/lora3/adapter_model.safetensors"
 [ "$sums" = "$(cd "$work/four" && sha256sum ./*)" ] || fail "training changed the 4-bit folder"
-run 0 eval "$work/four" --adapter_name_or_path "$work/lora1" --validation_file "$work/rows.jsonl"
+has "$work/lora1/mantissa_config.json" '"base_bits": "4"'
+run 0 train "${words[@]}" --method qlora --lora_r 4 --output_dir "$work/qlora"
+cmp "$work/lora1/adapter_model.safetensors" "$work/qlora/adapter_model.safetensors"
+run 0 train "${words[@]}" --method lora --lora_r 4 --save_steps 3 --output_dir "$work/whole"
+rm -rf "$work/whole/checkpoint-6" "$work/whole/adapter_model.safetensors"
+run 0 train "${words[@]}" --method lora --lora_r 4 --save_steps 3 --resume_from_checkpoint last \
+    --output_dir "$work/whole"
+cmp "$work/lora1/adapter_model.safetensors" "$work/whole/adapter_model.safetensors"
+# The merged folder has floats, and the loss of base and adapter.
+run 0 eval "$work/four" --adapter_name_or_path "$work/lora1" --validation_file "$work/rows.jsonl" \
+    --precision fp32 --json
+beside=$(sed -nE 's/.*"eval_loss": ([0-9.e+-]+).*/\1/p' "$work/out")
+run 0 merge "$work/four" --adapter_name_or_path "$work/lora1" --dtype float32 \
+    --output_dir "$work/merged"
+! grep -q quantization_config "$work/merged/config.json" || fail "floats that say they are quantized"
+merged=$(evaluated "$work/merged")
+awk -v a="$beside" -v b="$merged" 'BEGIN { exit !((b - a) ^ 2 < 1e-10) }' ||
+    fail "merged: loss $beside became $merged"
 # All parameters: what is written is not in 4 bits, and does not say so.
 run 0 train "${words[@]}" --num_threads 2 --output_dir "$work/full"
 ! grep -q quantization_config "$work/full/config.json" || fail "floats that say they are quantized"
