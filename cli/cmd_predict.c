@@ -20,6 +20,7 @@
 #include "prediction.h"
 #include "progress.h"
 #include "report.h"
+#include "tagging.h"
 
 enum { BATCHES_PER_CHUNK = 32 };
 
@@ -30,6 +31,7 @@ typedef struct job {
     FILE *file;
     progress shown;
     bool answers;  /* the model answers questions */
+    bool tags;     /* it tags words */
     float *logits; /* [capacity][labels]; of a model that labels texts */
     int64_t capacity, labels;
     int64_t done, total; /* rows; total -1: not known */
@@ -41,6 +43,7 @@ static bool job_init(job *j, int64_t total)
     j->capacity = j->args->options.per_device_eval_batch_size * BATCHES_PER_CHUNK;
     j->labels = mts_predictor_num_labels(j->predictor);
     j->answers = mts_predictor_answers_questions(j->predictor);
+    j->tags = mts_predictor_tags_words(j->predictor);
     j->logits = calloc((size_t)(j->capacity * j->labels), sizeof *j->logits);
     if (j->logits == NULL)
         cli_error("out of memory: %lld rows", (long long)j->capacity);
@@ -90,7 +93,10 @@ static mts_status answer_questions(job *j, const texts *t)
 static int predict_texts(job *j, const texts *t)
 {
     const cli_args *args = j->args;
-    const mts_status st = j->answers ? answer_questions(j, t) : label_texts(j, t);
+    const mts_status st = j->tags
+                              ? tagging_predict(j->file, j->predictor, t->a, t->n, prints_json(j))
+                          : j->answers ? answer_questions(j, t)
+                                       : label_texts(j, t);
     if (st == MTS_ERR_ARGUMENT && j->done > 0) { /* its text counts from this chunk's first row */
         cli_error("after the first %lld: %s", (long long)j->done, mts_error_text(args->ctx));
         return EXIT_USAGE;
@@ -109,6 +115,7 @@ typedef struct chunk {
     char **text_b;
     int64_t rows, capacity;
     bool questions; /* rows have a question and a paragraph */
+    bool sentences; /* rows have words, between which a tab is a blank */
     bool pairs;     /* rows have two texts; fixed by the first line of the input */
 } chunk;
 
@@ -144,7 +151,7 @@ static void chunk_deinit(chunk *c)
 static bool chunk_add(chunk *c, const line_reader *reader)
 {
     char *second = NULL;
-    if (!lines_split_pair(reader, &second))
+    if (!c->sentences && !lines_split_pair(reader, &second))
         return false;
     if (reader->number == 1)
         c->pairs = second != NULL;
@@ -199,6 +206,7 @@ static int predict_lines(job *j, line_reader *reader)
     line_result read = LINE_READ;
     int code = chunk_init(&c, j->capacity) ? EXIT_OK : EXIT_FAILED;
     c.questions = j->answers;
+    c.sentences = j->tags;
     while (code == EXIT_OK && read == LINE_READ) {
         if (!lines_ready(reader))
             code = answer(&c, j);
@@ -255,7 +263,7 @@ static bool ends_in(const char *path, const char *end)
 /* Lines of a data file would be taken for texts: the header, the quotes, the braces. */
 static bool check_input(const cli_args *args)
 {
-    static const char *const endings[] = {".csv", ".json", ".jsonl"};
+    static const char *const endings[] = {".csv", ".json", ".jsonl", ".conll"};
     const mts_options *o = &args->options;
     if (args->input != NULL && takes_data(args)) {
         cli_error("give --input, or --%s, not both", o->test_file ? "test_file" : "task_name");
@@ -291,6 +299,8 @@ static int predict_all(job *j, const mts_test_rows *rows, line_reader *reader)
         j->file = out.file;
         if (!prints_json(j) && j->answers)
             answer_print_header(j->file, rows != NULL && mts_test_rows_ids(rows) != NULL);
+        else if (!prints_json(j) && j->tags)
+            tagging_print_header(j->file);
         else if (!prints_json(j))
             prediction_print_header(j->file, j->predictor);
         code = rows != NULL ? predict_rows(j, rows) : predict_lines(j, reader);
@@ -359,18 +369,22 @@ static const cli_flag flags[] = {
 const cli_command command_predict = {
     .name = "predict",
     .usage = "predict DIR [--input FILE | --test_file FILE] [--output FILE] [options]",
-    .summary = "label texts or answer questions with a fine-tuned model",
-    .about = "Labels texts with the fine-tuned folder DIR (or --model_name_or_path): the label, "
-             "its probability,\nand all logits. Texts are plain lines, each answered as soon as no "
-             "other is waiting, or the rows of\na data file (--test_file, or a GLUE task's test "
-             "set; of mnli both, one behind the other).\n\nThe probability is the softmax of the "
-             "logits, or with problem_type multi_label_classification the\nsigmoid of the largest. "
-             "A regression model gives the score alone, as it leaves the model; so does\none with "
-             "a single label and no problem_type, where transformers' pipeline prints its "
-             "sigmoid.\n\nA model for question answering is given lines of a question, a tab and a "
-             "paragraph, or a JSON file\nin the form of SQuAD: it prints the answer, which is a "
-             "part of the paragraph, its probability, and\nthe characters where it begins and "
-             "ends.\n\nPrecision and length are those of the training unless given.",
+    .summary = "label texts, tag words or answer questions with a fine-tuned model",
+    .about =
+        "Labels texts with the fine-tuned folder DIR (or --model_name_or_path): the label, "
+        "its probability,\nand all logits. Texts are plain lines, each answered as soon as no "
+        "other is waiting, or the rows of\na data file (--test_file, or a GLUE task's test "
+        "set; of mnli both, one behind the other).\n\nThe probability is the softmax of the "
+        "logits, or with problem_type multi_label_classification the\nsigmoid of the largest. "
+        "A regression model gives the score alone, as it leaves the model; so does\none with "
+        "a single label and no problem_type, where transformers' pipeline prints its "
+        "sigmoid.\n\nA model for question answering is given lines of a question, a tab and a "
+        "paragraph, or a JSON file\nin the form of SQuAD: it prints the answer, which is a "
+        "part of the paragraph, its probability, and\nthe characters where it begins and "
+        "ends.\n\nA model for token classification is given sentences, their words with blanks "
+        "between them, or a file\nof words in JSON or in columns (CoNLL): it prints a tag for "
+        "each word, with --format jsonl also its\nprobability.\n\nPrecision and length are those "
+        "of the training unless given.",
     .use = MTS_USE_PREDICT,
     .takes_model = true,
     .as_trained = true,

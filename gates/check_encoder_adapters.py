@@ -1,19 +1,28 @@
 #!/usr/bin/env python3
-"""Compare low-rank adapters of BERT encoders, trained by Mantissa, with PEFT.
+"""Compare encoders fine-tuned by Mantissa with transformers, and their low-rank adapters with PEFT.
 
     check_encoder_adapters.py [MANTISSA]
 
 MANTISSA  the command, default: $MANTISSA_BUILD/mantissa
 
-The models are tiny and random, with heads for three classes, a score, and spans; their tokenizer
-has a word for each word of the rows.  Dropout is 0.
+The models are tiny and random BERTs, RoBERTas, DistilBERTs and ELECTRAs, with heads for three
+classes, a score, and spans; their tokenizers have a word for each word of the rows, but RoBERTa's,
+which is byte-level.  Dropout is 0.
+
+  full    20 steps of all parameters: losses to 1e-3 of themselves; transformers opens the folder
+          that was written without a word about its tensors, and has the logits of `mantissa
+          predict` to 1e-4
+  new     the model as it was pre-trained, without the head: transformers opens what a training with
+          a rate of 0 writes, with the same logits; the head has the deviation initializer_range
 
   start   the folder of an adapter that PEFT made: `mantissa predict` gives PEFT's logits (fp32, to
           1e-4), and so for a head of other labels than the model's
   train   20 steps from that adapter: losses to 1e-3 of themselves; PEFT opens the folder that was
           written and holds its tensors; its logits are those of `mantissa predict` to 1e-4, and
           its tensors those of PEFT's own training to 1e-2.  Of spans the loss of each batch stands
-          for the logits.  int8: mean loss of the last five steps to INT8_LOSS
+          for the logits.  int8: mean loss of the last five steps to 0.05, of the other
+          families int16 to 0.005 (the noise of int8: tests/golden/test_golden_encoder.c)
+  merge   the folder that `mantissa merge` writes has, in transformers, the logits of the adapter
   ranks   --rank_weighting matryoshka against PyTorch with the diagonal of low_rank.h: losses;
           each rank of `mantissa predict --rank` against PEFT with that slice: logits to 1e-4
 Exit status 1 if anything differs by more, 77 if the command is not given.
@@ -21,21 +30,30 @@ Exit status 1 if anything differs by more, 77 if the command is not given.
 Needs numpy, peft, safetensors, tokenizers, torch and transformers.
 """
 import json
+import subprocess
 import sys
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import peft
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import (BertConfig, BertForQuestionAnswering, BertForSequenceClassification,
-                          BertTokenizerFast)
+from tokenizers import ByteLevelBPETokenizer
+from transformers import (AutoTokenizer, BertConfig, BertForMaskedLM, BertForQuestionAnswering,
+                          BertForSequenceClassification, BertTokenizerFast, DistilBertConfig,
+                          DistilBertForMaskedLM, DistilBertForQuestionAnswering,
+                          DistilBertForSequenceClassification, DistilBertTokenizerFast,
+                          ElectraConfig, ElectraForPreTraining, ElectraForQuestionAnswering,
+                          ElectraForSequenceClassification, ElectraTokenizerFast, RobertaConfig,
+                          RobertaForMaskedLM, RobertaForQuestionAnswering,
+                          RobertaForSequenceClassification, RobertaTokenizerFast)
 
 import model_checks
 
 STEPS, BATCH, LENGTH, RATE = 20, 4, 32, 5e-3
-LOSS_TOLERANCE, TRAINED_TOLERANCE, LOGIT_TOLERANCE, INT8_LOSS = 1e-3, 1e-2, 1e-4, 5e-2
+LOSS_TOLERANCE, TRAINED_TOLERANCE, LOGIT_TOLERANCE = 1e-3, 1e-2, 1e-4
 RANK, RANKS = 8, (1, 2, 4, 8)
 NAMES = ("bad", "fair", "good")
 WORDS = ("the a cat dog horse house tree small large green red old new sees runs sleeps near in "
@@ -44,29 +62,77 @@ WORDS = ("the a cat dog horse house tree small large green red old new sees runs
 
 # ---------------------------------------------------------------------------- models and rows
 
-def make_model(folder, kind, labels):
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, ".", "?"]
-    config = BertConfig(vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=3,
-                        num_attention_heads=4, intermediate_size=48, max_position_embeddings=64,
-                        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
-                        initializer_range=0.2)
+SIZES = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
+         "intermediate_size": 48, "max_position_embeddings": 64, "hidden_dropout_prob": 0.0,
+         "attention_probs_dropout_prob": 0.0, "initializer_range": 0.2}
+
+
+@dataclass
+class Family:
+    """What of transformers makes up a family of encoders."""
+    name: str
+    config: type
+    pretrained: type
+    texts: type
+    questions: type
+    tokenizer: type
+    settings: dict
+    few: tuple = ("query", "value")  # targets of adapters: PEFT's own, and all
+    all: tuple = ("query", "key", "value", "dense")
+    saved: tuple = ()  # without which PEFT fails on all-linear
+
+
+BERT = Family("bert", BertConfig, BertForMaskedLM, BertForSequenceClassification,
+              BertForQuestionAnswering, BertTokenizerFast, SIZES)
+FAMILIES = (
+    BERT,
+    Family("roberta", RobertaConfig, RobertaForMaskedLM, RobertaForSequenceClassification,
+           RobertaForQuestionAnswering, RobertaTokenizerFast,
+           SIZES | {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "max_position_embeddings": 66}),
+    Family("distilbert", DistilBertConfig, DistilBertForMaskedLM,
+           DistilBertForSequenceClassification, DistilBertForQuestionAnswering,
+           DistilBertTokenizerFast,
+           {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 48, "dropout": 0.0,
+            "attention_dropout": 0.0, "qa_dropout": 0.0, "seq_classif_dropout": 0.0,
+            "max_position_embeddings": 64, "initializer_range": 0.2},
+           ("q_lin", "v_lin"), ("q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2"), ("pre_classifier",)),
+    Family("electra", ElectraConfig, ElectraForPreTraining, ElectraForSequenceClassification,
+           ElectraForQuestionAnswering, ElectraTokenizerFast, SIZES | {"embedding_size": 20},
+           all=("query", "key", "value", "dense", "embeddings_project")),
+)
+
+
+def make_tokenizer(folder, family):
+    if family.name != "roberta":
+        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, ".", "?"]
+        (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+        return family.tokenizer(str(folder / "vocab.txt"))
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator([" ".join([*WORDS, *WORDS]) + ".?"], vocab_size=600, min_frequency=1,
+                                special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    model = json.loads(trained.to_str())["model"]
+    tokenizer = family.tokenizer(vocab=model["vocab"], merges=[tuple(m) for m in model["merges"]])
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def make_model(folder, family, kind, labels):
+    folder.mkdir()
+    tokenizer = make_tokenizer(folder, family)
+    config = family.config(vocab_size=len(tokenizer), **family.settings)
     if kind == "spans":
-        model = BertForQuestionAnswering(config)
+        model = family.questions(config)
+    elif kind == "pretrained":
+        model = family.pretrained(config)
     else:
         config.num_labels = labels
         if labels == len(NAMES):
             config.id2label = dict(enumerate(NAMES))
             config.label2id = {name: i for i, name in enumerate(NAMES)}
         config.problem_type = "regression" if labels == 1 else "single_label_classification"
-        model = BertForSequenceClassification(config)
+        model = family.texts(config)
     model.save_pretrained(folder)
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    return BertTokenizerFast(str(folder / "vocab.txt"))
-
-
-def open_model(folder, kind, **words):
-    class_of = BertForQuestionAnswering if kind == "spans" else BertForSequenceClassification
-    return class_of.from_pretrained(folder, attn_implementation="eager", **words).eval()
+    return tokenizer
 
 
 def make_texts(generator, n):
@@ -97,6 +163,11 @@ def write_questions(folder, texts, generator):
     path = folder / "questions.json"
     path.write_text(json.dumps({"data": data}), encoding="utf-8")
     return path, rows
+
+
+def open_model(folder, family, kind, **words):
+    class_of = family.questions if kind == "spans" else family.texts
+    return class_of.from_pretrained(folder, attn_implementation="eager", **words).eval()
 
 
 def encode_texts(tokenizer, texts, labels, kind):
@@ -147,9 +218,10 @@ class Mantissa(model_checks.Command):
         return super().train(model, file, out, rate, "--max_seq_length", LENGTH, *words)
 
     def logits(self, model, adapter, file, *words):
-        out = self.run("predict", model, "--adapter_name_or_path", adapter, "--test_file", file,
-                       "--precision", "fp32", "--max_seq_length", LENGTH, "--label_column_name",
-                       "label", *words)
+        if adapter is not None:
+            words = ("--adapter_name_or_path", adapter, *words)
+        out = self.run("predict", model, "--test_file", file, "--precision", "fp32",
+                       "--max_seq_length", LENGTH, "--label_column_name", "label", *words)
         head, *rows = (line.split("\t") for line in out.splitlines())
         chosen = [i for i, name in enumerate(head) if name.startswith("logit")]
         chosen = chosen or [head.index("score")]
@@ -199,13 +271,14 @@ def torch_logits(model, tokenizer, texts):
 class Case:
     """A model with a head, its rows, and what both sides make of them."""
 
-    def __init__(self, checks, mantissa, folder, kind):
-        self.checks, self.mantissa, self.kind = checks, mantissa, kind
-        self.work = folder / kind
+    def __init__(self, checks, mantissa, folder, family, kind):
+        self.checks, self.mantissa, self.family, self.kind = checks, mantissa, family, kind
+        self.name = f"{family.name}, {kind}"
+        self.work = folder / self.name
         self.model = self.work / "model"
         self.work.mkdir()
         labels = {"classes": 3, "score": 1, "spans": 0}[kind]
-        self.tokenizer = make_model(self.model, kind, labels)
+        self.tokenizer = make_model(self.model, family, kind, labels)
         generator = np.random.default_rng(7)
         self.texts = make_texts(generator, 24)
         if kind == "spans":
@@ -227,7 +300,7 @@ class Case:
         config = LoraConfig(task_type="QUESTION_ANS" if self.kind == "spans" else "SEQ_CLS",
                             lora_dropout=0.0, bias="none", **settings)
         words = {} if labels is None else {"num_labels": labels, "ignore_mismatched_sizes": True}
-        model = get_peft_model(open_model(self.model, self.kind, **words), config)
+        model = get_peft_model(open_model(self.model, self.family, self.kind, **words), config)
         with torch.no_grad():
             for key, p in model.named_parameters():
                 if p.requires_grad and "lora_A" not in key:
@@ -237,7 +310,7 @@ class Case:
 
     def open_adapter(self, folder, train=False, **words):
         """What PEFT makes of a folder: it says nothing, and holds each tensor."""
-        base = open_model(self.model, self.kind, **words)
+        base = open_model(self.model, self.family, self.kind, **words)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             model = PeftModel.from_pretrained(base, folder, is_trainable=train)
@@ -264,7 +337,7 @@ class Case:
                              torch_logits(model, self.tokenizer, self.texts), LOGIT_TOLERANCE)
 
     def check_training(self, name, **settings):
-        print(f"\n{self.kind}: {name}")
+        print(f"\n{self.name}: {name}")
         start, out = self.make_adapter(f"{name}, before", **settings), self.work / name
         ours = self.open_adapter(start, train=True)
         self.same_function(start, ours)
@@ -280,14 +353,74 @@ class Case:
         error = max((value - mine[key]).abs().max().item() for key, value in theirs.items())
         self.checks.check(error <= TRAINED_TOLERANCE, f"tensors against PEFT's training: largest "
                           f"difference {error:.2e} (at most {TRAINED_TOLERANCE:g})")
-        int8 = self.mantissa.train(self.model, self.file, self.work / f"{name}, int8", *self.words,
-                                   "--precision", "int8", *method)
-        self.checks.near("int8, last five losses", np.mean(int8[-5:]), np.mean(wanted[-5:]),
-                         INT8_LOSS)
+        precision, bound = ("int8", 5e-2) if self.family is BERT else ("int16", 5e-3)
+        found = self.mantissa.train(self.model, self.file, self.work / f"{name}, {precision}",
+                                    *self.words, "--precision", precision, *method)
+        self.checks.near(f"{precision}, last five losses", np.mean(found[-5:]),
+                         np.mean(wanted[-5:]), bound)
+
+    def check_full(self):
+        print(f"\n{self.name}: all parameters")
+        out = self.work / "full"
+        found = self.mantissa.train(self.model, self.file, out, *self.words)
+        model = open_model(self.model, self.family, self.kind)
+        self.checks.losses(found, torch_train(model, self.batch, len(self.texts)))
+        self.check_folder(out)
+
+    def check_folder(self, out):
+        """What transformers makes of a folder with a whole model."""
+        class_of = self.family.questions if self.kind == "spans" else self.family.texts
+        model, info = class_of.from_pretrained(out, attn_implementation="eager",
+                                               output_loading_info=True)
+        self.checks.check(not any(info.values()), f"{out.name}: transformers has all its tensors, "
+                          f"and no others {info if any(info.values()) else ''}")
+        tokenizer = AutoTokenizer.from_pretrained(out)
+        self.checks.check(tokenizer(self.texts)["input_ids"] ==
+                          self.tokenizer(self.texts)["input_ids"], f"{out.name}: its tokenizer")
+        if self.kind == "spans":
+            found = self.mantissa.train(out, self.file, self.work / f"{out.name}, still",
+                                        *self.words, rate=0)
+            self.checks.near(f"{out.name}: losses", found,
+                             torch_losses(model, self.batch, len(self.texts)), LOGIT_TOLERANCE)
+        else:
+            self.checks.near(f"{out.name}: logits", self.mantissa.logits(out, None, self.file),
+                             torch_logits(model.eval(), self.tokenizer, self.texts),
+                             LOGIT_TOLERANCE)
+        return model
+
+    def check_new_head(self):
+        print(f"\n{self.name}: a new head")
+        start, out = self.work / "pretrained", self.work / "new head"
+        make_model(start, self.family, "pretrained", 0)
+        self.mantissa.train(start, self.file, out, *self.words, rate=0)
+        model = self.check_folder(out)
+        body = load_file(start / "model.safetensors")
+        new = [p for name, p in model.named_parameters() if name not in body and p.dim() == 2]
+        spread = torch.cat([p.flatten() for p in new]).std().item()
+        bound = 5 * 0.2 / (2 * sum(p.numel() for p in new)) ** 0.5
+        self.checks.check(abs(spread - 0.2) <= bound, f"its {len(new)} matrices have the deviation "
+                          f"{spread:.3f} (0.2 to {bound:.3f})")
+
+    def check_merge(self):
+        print(f"\n{self.name}: merged")
+        adapter, out = self.work / "all", self.work / "merged"
+        subprocess.run([self.mantissa.program, "merge", self.model, "--adapter_name_or_path",
+                        adapter, "--output_dir", out], capture_output=True, check=True)
+        merged = open_model(out, self.family, self.kind)
+        model = self.open_adapter(adapter)
+        names = ("start_logits", "end_logits") if self.kind == "spans" else ("logits",)
+        ours, theirs = [], []
+        with torch.no_grad():
+            for i in range(len(self.texts)):
+                for m, outputs in ((merged, ours), (model.base_model, theirs)):
+                    found = m(**self.batch([i]))
+                    outputs += [found[name].flatten() for name in names]
+        self.checks.near("merged: logits", torch.cat(ours).numpy(), torch.cat(theirs).numpy(),
+                         LOGIT_TOLERANCE)
 
     def check_new(self, *words):
         """An adapter with B = 0 and the model's own outputs, made here."""
-        print(f"\n{self.kind}: a new adapter {' '.join(words)}")
+        print(f"\n{self.name}: a new adapter {' '.join(words)}")
         out = self.work / f"new {' '.join(words)}"
         self.mantissa.train(self.model, self.file, out, *self.words, "--method", "lora", *words,
                             rate=0)
@@ -299,8 +432,8 @@ class Case:
 
 def check_other_labels(case):
     """A folder of PEFT with more labels than the model's config.json has."""
-    print(f"\n{case.kind}: five labels")
-    folder = case.make_adapter("five labels", labels=5, r=4, target_modules=["query"])
+    print(f"\n{case.name}: five labels")
+    folder = case.make_adapter("five labels", labels=5, r=4, target_modules=[case.family.few[0]])
     case.same_function(folder, case.open_adapter(folder, num_labels=5,
                                                  ignore_mismatched_sizes=True))
 
@@ -331,7 +464,7 @@ def weigh_ranks(model, alpha):
 
 
 def check_matryoshka(case):
-    print(f"\n{case.kind}: matryoshka")
+    print(f"\n{case.name}: matryoshka")
     settings = {"r": RANK, "lora_alpha": 2, "use_rslora": True,
                 "target_modules": ["query", "key", "value", "dense"]}
     start, out = case.make_adapter("matryoshka, before", **settings), case.work / "matryoshka"
@@ -351,20 +484,31 @@ def check_matryoshka(case):
 
 # ---------------------------------------------------------------------------------------- main
 
-def check_all(checks, mantissa, folder):
-    cases = {kind: Case(checks, mantissa, folder, kind) for kind in ("classes", "score", "spans")}
+def check_family(checks, mantissa, folder, family):
+    """The least of what there is for each family."""
+    cases = {kind: Case(checks, mantissa, folder, family, kind)
+             for kind in ("classes", "score", "spans")}
     for case in cases.values():
-        case.check_training("query, value", r=8, lora_alpha=16)
-        case.check_training("all", r=4, lora_alpha=8,
-                            target_modules=["query", "key", "value", "dense"])
+        case.check_full()
+        case.check_new_head()
+        case.check_training(", ".join(family.few), r=8, lora_alpha=16,
+                            target_modules=list(family.few))
+        case.check_training("all", r=4, lora_alpha=8, target_modules=list(family.all))
         case.check_new("--lora_r", "3")
+        case.check_merge()
     cases["classes"].check_training("all-linear, rsLoRA", r=4, lora_alpha=8, use_rslora=True,
-                                    target_modules="all-linear")
-    cases["classes"].check_training("some", r=4, target_modules=[
+                                    target_modules="all-linear",
+                                    modules_to_save=list(family.saved) or None)
+    check_other_labels(cases["classes"])
+    return cases
+
+
+def check_all(checks, mantissa, folder):
+    cases = {family.name: check_family(checks, mantissa, folder, family) for family in FAMILIES}
+    cases["bert"]["classes"].check_training("some", r=4, target_modules=[
         "layer.1.attention.self.query", "layer.1.attention.self.value", "2.output.dense",
         "layer.0.attention.self.key", "pooler.dense"])
-    check_other_labels(cases["classes"])
-    check_matryoshka(cases["classes"])
+    check_matryoshka(cases["bert"]["classes"])
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ typedef struct mts_options {
     /* model and data */
     const char *model_name_or_path; /* folder, or GGUF file, of the model to start from or use */
     const char *output_dir;         /* folder to write; made if it is not there */
-    const char *task_name;          /* cola | mnli | ... | wnli | squad | squad_v2 */
+    const char *task_name;          /* cola | mnli | ... | wnli | squad | squad_v2 | ner */
     const char *data_dir;           /* folder with the task's files, or the one above it */
     const char *train_file;         /* .csv, .tsv, .jsonl, .json: instead of task_name */
     const char *validation_file;
@@ -143,7 +143,7 @@ typedef struct mts_options {
     int64_t weight_bits;   /* 4 to 16; 0: as precision says; likewise below */
     int64_t activation_bits;
     int64_t gradient_bits;
-    int64_t attention_bits;     /* of the products Q K' and P V */
+    int64_t attention_bits;     /* of the products Q K' and P V; 0: as the architecture has it */
     int64_t norm_bits;          /* of LayerNorm; 0: 16 */
     const char *rounding;       /* mixed | stochastic | nearest; evaluation: nearest */
     const char *exponent_group; /* elements that share an exponent: tensor | row | block */
@@ -171,7 +171,7 @@ typedef struct mts_options {
     const char *outliers;       /* auto | none | feature: they have bits and exponents of their own;
                                    auto: those of language models */
     double outlier_threshold;   /* an outlier's largest magnitude is over so many times the median
-                                   feature's; default 5 */
+                                   feature's; 1 or more; 0: as the architecture has it */
     int64_t outlier_bits;       /* 9 to 15; default 12 */
     const char *outlier_update; /* once: found before training; step: anew in each step */
 
@@ -219,6 +219,14 @@ typedef struct mts_options {
     const char *chat_template_date; /* 2024-07-26 or the like: what strftime_now tells templates;
                                        NULL: they have no such function */
 
+    const char *scales; /* of the mantissas of weights and activations, in integer precisions:
+                           power_of_two | largest; NULL: as the architecture has it */
+    int64_t outlier_weight_bits; /* of the columns of weights that outliers meet; 4 to 16; 0: as the
+                                    architecture has it */
+
+    int64_t label_all_tokens; /* token classification: every token of a word has its tag: 1, 0, or
+                                 -1: only the first; evaluation: as the model was trained */
+
     /* generation */
     int64_t max_new_tokens; /* of a text, behind its prompt; default 128 */
     double temperature;     /* logits are divided by it; default 0: the most probable token */
@@ -226,9 +234,8 @@ typedef struct mts_options {
     double top_p;           /* draw from the most probable tokens that together reach p; 1: all */
     double repetition_penalty; /* above 1: less of what the text has already; default 1 */
 
-    bool
-        generate_answers; /* evaluation: also generate an answer to each row, and compare the number
-                              behind "####" */
+    bool generate_answers; /* evaluation: also generate an answer to each row, and compare the
+                              number behind "####" */
 } mts_options;
 
 typedef enum mts_option_type {
@@ -416,14 +423,15 @@ MTS_API bool mts_predictor_is_multi_label(const mts_predictor *predictor);
 /* Of the rows predicted so far, how many had more than max_seq_length tokens and were cut. */
 MTS_API int64_t mts_predictor_cut_rows(const mts_predictor *predictor);
 
-/* Whether it answers questions about paragraphs: then mts_predictor_answer is its call, otherwise
- * mts_predictor_run. */
+/* Whether it answers questions about paragraphs: then mts_predictor_answer is its call; whether it
+ * tags words: mts_predictor_tag; otherwise mts_predictor_run. */
 MTS_API bool mts_predictor_answers_questions(const mts_predictor *predictor);
+MTS_API bool mts_predictor_tags_words(const mts_predictor *predictor);
 
 /*
  * logits[n][num_labels] (out, caller's) of n rows; text_b may be NULL (single texts) or hold n
  * second texts.  UTF-8; invalid bytes become U+FFFD.  MTS_ERR_ARGUMENT: NULL, or a model that
- * answers questions; MTS_ERR_NUMERIC: NaN or infinity in a layer; MTS_ERR_MEMORY.
+ * answers questions or tags words; MTS_ERR_NUMERIC: NaN or infinity in a layer; MTS_ERR_MEMORY.
  */
 MTS_NODISCARD MTS_API mts_status mts_predictor_run(mts_predictor *predictor,
                                                    const char *const *text_a,
@@ -453,6 +461,27 @@ MTS_NODISCARD MTS_API mts_status mts_predictor_answer(mts_predictor *predictor,
 /* Answer number index of the last call, or NULL if out of range; owned by the predictor, until the
  * next call. */
 MTS_API const mts_answer *mts_predictor_answer_at(const mts_predictor *predictor, int64_t index);
+
+/* The tags of one sentence. */
+typedef struct mts_tagging {
+    int64_t n;                /* words */
+    int64_t tagged;           /* those behind were cut away: the sentence has more tokens than
+                                 max_seq_length */
+    const char *const *words; /* [n] */
+    const char *const *tags;  /* [n]: labels; NULL: cut away; "O": also of a word without tokens */
+    const double *scores;     /* [n]: the tag's probability; 0: no tag, or no tokens */
+} mts_tagging;
+
+/*
+ * Tag the words of n sentences.  A sentence is its words with blanks between them; or, where there
+ * is a line feed in it, with one behind each word, which may then hold blanks or be empty.  UTF-8
+ * as above.  MTS_ERR_ARGUMENT: NULL, or another model; MTS_ERR_NUMERIC, MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_predictor_tag(mts_predictor *predictor,
+                                                   const char *const *sentences, int64_t n);
+/* Sentence number index of the last call, or NULL if out of range; owned by the predictor, until
+ * the next call. */
+MTS_API const mts_tagging *mts_predictor_tags_at(const mts_predictor *predictor, int64_t index);
 
 /*
  * Whether a result may be written to path: MTS_ERR_ARGUMENT if that is a data file which the

@@ -44,10 +44,12 @@ static mts_status put_bytes(mts_ctx *ctx, json_t *object, const char *key, size_
 }
 
 /* For which run the memory is meant. */
-static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network_limits *limits,
+static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network_options *wanted,
                                json_t *out)
 {
     mts_status st = MTS_OK;
+    const network_limits *limits = &wanted->limits;
+    const num_format *f = &wanted->format;
     MTS_TRY(json_util_set(ctx, out, "precision", json_string(o->precision)));
     MTS_TRY(json_util_set(ctx, out, "optim", json_string(o->optim)));
     MTS_TRY(json_util_set(ctx, out, "rows_of_a_batch", json_integer(limits->train_rows)));
@@ -57,6 +59,10 @@ static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network
                               json_integer(limits->eval_rows)));
     MTS_TRY(
         json_util_set(ctx, out, "gradient_checkpointing", json_boolean(o->gradient_checkpointing)));
+    if (f->kind == FORMAT_DFP) { /* what the architecture has a say in */
+        MTS_TRY(json_util_set(ctx, out, "attention_bits", json_integer(f->attention_bits)));
+        MTS_TRY(json_util_set(ctx, out, "scales", json_string(settings_scales_name(f->scales))));
+    }
 cleanup:
     return st;
 }
@@ -71,8 +77,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const 
     const mts_options *o = &own;
     settings_complete(&own, cfg);
     const int64_t asked = settings_max_length(o, cfg, head_class_of_config(cfg)->name);
-    const int64_t length =
-        asked < cfg->max_position_embeddings ? asked : cfg->max_position_embeddings;
+    const int64_t most = model_max_length(cfg), length = asked < most ? asked : most;
     const int64_t rows = o->per_device_train_batch_size;
     const int64_t eval_rows = options_wants_final_eval(o) ? o->per_device_eval_batch_size : 1;
     const network_options wanted = {
@@ -95,7 +100,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const 
     size_t state = 0;
     MTS_TRY(settings_check_tokens(ctx, limits->train_tokens, "train"));
     MTS_TRY(settings_check_tokens(ctx, limits->eval_tokens, "eval"));
-    MTS_TRY(describe_run(ctx, o, limits, out));
+    MTS_TRY(describe_run(ctx, o, &wanted, out));
     MTS_TRY(network_plan_make(ctx, cfg, &wanted, &plan));
     MTS_TRY(network_declare(ctx, cfg, wanted.head, &params, &prefix));
     for (int64_t i = 0; i < params.count; i++)
@@ -129,7 +134,7 @@ static mts_status describe_config(mts_ctx *ctx, const model_config *cfg, json_t 
     MTS_TRY(json_util_set(ctx, out, "heads", json_integer(cfg->num_attention_heads)));
     MTS_TRY(json_util_set(ctx, out, "intermediate_size", json_integer(cfg->intermediate_size)));
     MTS_TRY(json_util_set(ctx, out, "vocab_size", json_integer(cfg->vocab_size)));
-    MTS_TRY(json_util_set(ctx, out, "positions", json_integer(cfg->max_position_embeddings)));
+    MTS_TRY(json_util_set(ctx, out, "positions", json_integer(model_max_length(cfg))));
     MTS_TRY(json_util_set(ctx, out, "labels", json_integer(cfg->num_labels)));
     MTS_TRY(network_declare(ctx, cfg, head_class_of_config(cfg), &params, &prefix));
     MTS_TRY(json_util_set(ctx, out, "parameters", json_integer(params.elements)));

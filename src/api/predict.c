@@ -4,20 +4,14 @@
  *
  * Path: cli/cmd_predict.c -> mts_predictor_run, mts_predictor_answer -> predictor_run_rows.
  */
-#include "train/predictor.h"
+#include "api/predictor_calls.h"
+
+#include <string.h>
 
 #include "options/options.h"
 #include "tasks/test_rows.h"
-#include "tasks/text_answers.h"
 #include "train/adapter_folder.h"
 #include "train/settings.h"
-
-struct mts_predictor {
-    predictor *inner;
-    answer_rules rules; /* this and below: for a model that answers questions */
-    int64_t overlap;
-    text_answers answers; /* of the last call */
-};
 
 mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options, mts_predictor **out)
 {
@@ -44,6 +38,7 @@ void mts_predictor_close(mts_predictor *p)
     if (p == NULL)
         return;
     text_answers_deinit(&p->answers);
+    word_tags_deinit(&p->tags);
     predictor_close(p->inner);
     mem_free(p);
 }
@@ -81,17 +76,21 @@ bool mts_predictor_answers_questions(const mts_predictor *p)
     return p->inner->net->options.head->target == TARGET_SPAN;
 }
 
-/* The arguments of a call are there, and the model is of the kind that it is for. */
-static mts_status check_call(mts_predictor *p, const char *call, bool given, bool answers)
+static const char *what_it_does(const mts_predictor *p)
+{
+    return mts_predictor_answers_questions(p) ? PREDICTOR_ANSWERS
+           : mts_predictor_tags_words(p)      ? PREDICTOR_TAGS
+                                              : PREDICTOR_LABELS;
+}
+
+mts_status predictor_check_call(mts_predictor *p, const char *call, bool given, const char *does)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = p->inner->ctx;
     MTS_CHECK(given, MTS_ERR_ARGUMENT, "%s: expected texts and room for the result, found NULL",
               call);
-    MTS_CHECK(mts_predictor_answers_questions(p) == answers, MTS_ERR_ARGUMENT,
-              answers ? "%s: expected a model that answers questions, found one that labels texts"
-                      : "%s: expected a model that labels texts, found one that answers questions",
-              call);
+    MTS_CHECK(strcmp(what_it_does(p), does) == 0, MTS_ERR_ARGUMENT,
+              "%s: expected a model that %s, found one that %s", call, does, what_it_does(p));
 cleanup:
     return st;
 }
@@ -102,7 +101,8 @@ mts_status mts_predictor_run(mts_predictor *p, const char *const *text_a, const 
     mts_status st = MTS_OK;
     if (p == NULL)
         return MTS_ERR_ARGUMENT;
-    MTS_TRY(check_call(p, "mts_predictor_run", text_a != NULL && logits != NULL && n >= 0, false));
+    MTS_TRY(predictor_check_call(p, "mts_predictor_run", text_a != NULL && logits != NULL && n >= 0,
+                                 PREDICTOR_LABELS));
     MTS_TRY(predictor_run_texts(p->inner, text_a, text_b, n, logits));
 cleanup:
     return st;
@@ -116,8 +116,9 @@ mts_status mts_predictor_answer(mts_predictor *p, const char *const *questions,
     if (p == NULL)
         return MTS_ERR_ARGUMENT;
     text_answers_deinit(&p->answers);
-    MTS_TRY(check_call(p, "mts_predictor_answer", questions != NULL && paragraphs != NULL && n >= 0,
-                       true));
+    MTS_TRY(predictor_check_call(p, "mts_predictor_answer",
+                                 questions != NULL && paragraphs != NULL && n >= 0,
+                                 PREDICTOR_ANSWERS));
     if (n == 0)
         return MTS_OK;
     windows = (window_options){.tokenizer = p->inner->tokenizer,

@@ -24,11 +24,12 @@ void first_token_declare(head *h, param_list *params)
     first_token *f = (first_token *)h;
     const first_token_names *names = &h->model->first_token;
     const int64_t d = h->cfg->hidden_size, n = h->cfg->num_labels;
-    params->part = PARAM_HEAD;
+    params->part = head_saves_module(h, names->dense) ? PARAM_HEAD_SAVED : PARAM_HEAD;
     f->dense_weight = param_declare(params, PARAM_WEIGHT, d, d, "%s.weight", names->dense);
     f->dense_bias = param_declare(params, PARAM_BIAS, 0, d, "%s.bias", names->dense);
-    adapted_layer_declare(&h->adapter, &f->dense_adapter,
-                          &(adapted_layer){"", &names->dense, &d, 1, d}, params);
+    if (params->part == PARAM_HEAD)
+        adapted_layer_declare(&h->adapter, &f->dense_adapter,
+                              &(adapted_layer){"", &names->dense, &d, 1, d}, params);
     params->part = PARAM_OUTPUT;
     f->out_weight = param_declare(params, PARAM_WEIGHT, n, d, "%s.weight", names->out);
     f->out_bias = param_declare(params, PARAM_BIAS, 0, n, "%s.bias", names->out);
@@ -123,6 +124,8 @@ void first_token_forward(head *h, exec *ex, const model_input *in, const float *
     float *pooled = linear_input_source(&f->out_in, exec_take(ex, n * d, sizeof(float)));
     first_rows rows = {in, x, first, d};
     exec_parallel(ex, n, ROW_GRAIN, gather_rows, &rows);
+    if (h->model->first_token.drops_input)
+        dropout_apply(ex, first, first, n * d, 0, h->dropout, STREAM_HEAD_INPUT_DROPOUT);
     linear_input_set(ex, &f->dense_in, first);
     linear_forward(ex, f->dense_out, &f->dense_in, &f->dense);
     act_job act = {ex->fk, h->model->first_token.act, pooled, f->dense_out, NULL};
@@ -148,7 +151,9 @@ void first_token_backward(head *h, exec *ex, const model_input *in, const float 
     act_job act = {ex->fk, h->model->first_token.act, dpooled, f->dense_out, dpooled};
     exec_parallel(ex, n * d, GRAIN, act_piece, &act);
     linear_backward(ex, dfirst, dpooled, &f->dense_in, &f->dense);
-    /* forward: first = x of first tokens */
+    /* forward: first = dropout(x of first tokens) */
+    if (h->model->first_token.drops_input)
+        dropout_apply(ex, dfirst, dfirst, n * d, 0, h->dropout, STREAM_HEAD_INPUT_DROPOUT);
     first_rows rows = {in, dfirst, dx, d};
     exec_parallel(ex, n, ROW_GRAIN, spread_rows, &rows);
     exec_release(ex, mark);

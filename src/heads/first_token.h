@@ -3,7 +3,8 @@
  *
  *   z = dropout(act(h[first] Wd + bd)) Wo + bo                       [Devlin2019 section 4.1]
  *
- * Names of the parameters and the activation function are the architecture's (first_token_names).
+ * Names of the parameters, the activation function, and whether h[first] has dropout, too, are the
+ * architecture's (first_token_names).
  */
 #ifndef MTS_HEADS_FIRST_TOKEN_H
 #define MTS_HEADS_FIRST_TOKEN_H

@@ -6,7 +6,7 @@
 #include "heads/heads.h"
 
 static const head_class *const classes[] = {&head_classification, &head_regression, &head_spans,
-                                            &head_next_token};
+                                            &head_tokens, &head_next_token};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
@@ -45,6 +45,22 @@ const head_class *head_class_of_config(const model_config *cfg)
     return of_text;
 }
 
+const char *head_class_saved(const head_class *class, const model_class *of)
+{
+    const bool own = class->needs == HEAD_NEEDS_FIRST_TOKEN && of->first_token.saved != NULL;
+    return own ? of->first_token.saved : class->peft_saved;
+}
+
+bool head_saves_module(const head *h, const char *module)
+{
+    size_t n;
+    const char *word = head_class_saved(h->class, h->model);
+    for (; word != NULL && (word = model_next_target(word, &n)) != NULL; word += n)
+        if (strncmp(module, word, n) == 0 && (module[n] == '\0' || module[n] == '.'))
+            return true;
+    return false;
+}
+
 bool head_fits(const head_class *class, const model_class *of)
 {
     return (class->needs != HEAD_NEEDS_FIRST_TOKEN || of->first_token.out != NULL) &&
@@ -65,6 +81,7 @@ mts_status head_create(mts_ctx *ctx, const head_class *class, const model_class 
                        .model = of,
                        .cfg = cfg,
                        .dropout = options->dropout.classifier,
+                       .answers_dropout = options->dropout.answers,
                        .adapter = options->adapter};
     return st;
 }

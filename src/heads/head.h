@@ -19,6 +19,7 @@ typedef struct head {
     const model_class *model; /* of the model below: names of parameters follow it */
     const model_config *cfg;  /* borrowed */
     float dropout;            /* dropout_rates.classifier */
+    float answers_dropout;    /* dropout_rates.answers */
     adapter_options adapter;  /* of what lies below the outputs */
     bool uses_words;          /* set by declare: it shares the model's table of words */
 } head;
@@ -74,6 +75,12 @@ const head_class *head_class_of_peft(const char *task);
  * where these do not say it, that for a class or a score of a text. */
 const head_class *head_class_of_config(const model_config *cfg);
 
+/* The modules that the folder of an adapter of such a model saves whole: peft_saved, unless the
+ * model says otherwise.  NULL: none. */
+const char *head_class_saved(const head_class *class, const model_class *of);
+/* Whether a module of this name is one of them, or is in one. */
+bool head_saves_module(const head *h, const char *module);
+
 /* Whether a model of that class can have the head. */
 bool head_fits(const head_class *class, const model_class *of);
 
@@ -95,6 +102,7 @@ enum {
     STREAM_HEAD_OUT_INPUT,
     STREAM_HEAD_DROPOUT,
     STREAM_HEAD_DENSE_ADAPTER, /* 3: low_rank_streams(1) */
+    STREAM_HEAD_INPUT_DROPOUT = STREAM_HEAD_DENSE_ADAPTER + 3,
 };
 
 #endif

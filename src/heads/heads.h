@@ -7,6 +7,7 @@
 extern const head_class head_classification; /* one class of a text: cross entropy */
 extern const head_class head_regression;     /* one score of a text: squared error */
 extern const head_class head_spans;          /* first and last token of an answer */
+extern const head_class head_tokens;         /* a class for each token */
 extern const head_class head_next_token;     /* the token behind each: a language model */
 
 #endif

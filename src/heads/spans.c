@@ -2,7 +2,7 @@
  * An answer as a span of the text: for each token a score that the answer begins, and one that it
  * ends there.                                                        [Devlin2019 section 4.2]
  *
- *   z[t] = h[t] W + b, W [2][hidden]
+ *   z[t] = h[t] W + b, W [2][hidden]; some architectures have dropout(h[t])
  *   loss = mean over rows of (CE(z[., 0], begin) + CE(z[., 1], end)) / 2
  *
  * CE is over the tokens of the row.  A begin or end of TARGET_IGNORED is not counted; the mean is
@@ -10,6 +10,7 @@
  */
 #include "heads/heads.h"
 
+#include "layers/dropout.h"
 #include "layers/linear.h"
 #include "layers/loss.h"
 
@@ -62,7 +63,14 @@ static void bind_batch(head *h, exec *ex, const model_input *in, arena *kept)
 /* z[tokens][2] */
 static void forward(spans *s, exec *ex, const model_input *in, const float *x, float *z)
 {
-    linear_input_copy(ex, &s->in, x);
+    const int64_t n = in->seq.tokens * s->base.cfg->hidden_size;
+    const float p = ex->training ? s->base.answers_dropout : 0.0f;
+    const size_t mark = exec_mark(ex);
+    float *dropped = p > 0.0f ? exec_take(ex, n, sizeof(float)) : NULL;
+    if (dropped != NULL)
+        dropout_apply(ex, dropped, x, n, 0, p, STREAM_HEAD_DROPOUT);
+    linear_input_copy(ex, &s->in, dropped != NULL ? dropped : x);
+    exec_release(ex, mark);
     linear_forward(ex, z, &s->in, &s->out);
     exec_check_finite(ex, z, in->seq.tokens * SIDES, "the output", s->out.name);
 }
@@ -154,8 +162,10 @@ static double learn(head *h, exec *ex, const model_input *in, const float *x, co
     float *dz = exec_take(ex, in->seq.tokens * SIDES, sizeof(float));
     forward(s, ex, in, x, z);
     const double loss = loss_of(ex, in, z, t, scale, dz);
-    /* forward: z = x W + b */
+    /* forward: z = dropout(x) W + b */
     linear_backward(ex, dx, dz, &s->in, &s->out);
+    dropout_apply(ex, dx, dx, in->seq.tokens * h->cfg->hidden_size, 0, h->answers_dropout,
+                  STREAM_HEAD_DROPOUT);
     exec_release(ex, mark);
     return loss;
 }

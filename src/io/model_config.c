@@ -341,23 +341,35 @@ cleanup:
     return st;
 }
 
-static mts_status load_numbers(mts_ctx *ctx, const char *file, model_config *cfg)
+/* What the file calls the key. */
+static const char *name_of(const model_config_key *keys, const char *key)
+{
+    for (; keys != NULL && keys->key != NULL; keys++)
+        if (strcmp(keys->key, key) == 0)
+            return keys->name;
+    return key;
+}
+
+static mts_status load_numbers(mts_ctx *ctx, const char *file, const model_config_key *keys,
+                               model_config *cfg)
 {
     mts_status st = MTS_OK;
     for (size_t i = 0; i < COUNT_OF(int_fields); i++) {
         const int_field *f = &int_fields[i];
+        const char *name = name_of(keys, f->key);
         if (f->required)
-            MTS_TRY(json_util_require(ctx, file, cfg->json, f->key));
-        MTS_TRY(json_util_int(ctx, file, cfg->json, f->key, f->min, f->max, int_at(cfg, f)));
+            MTS_TRY(json_util_require(ctx, file, cfg->json, name));
+        MTS_TRY(json_util_int(ctx, file, cfg->json, name, f->min, f->max, int_at(cfg, f)));
     }
     for (size_t i = 0; i < COUNT_OF(real_fields); i++) {
         const real_field *f = &real_fields[i];
-        MTS_TRY(json_util_real(ctx, file, cfg->json, f->key, f->min, f->max, real_at(cfg, f)));
+        const char *name = name_of(keys, f->key);
+        MTS_TRY(json_util_real(ctx, file, cfg->json, name, f->min, f->max, real_at(cfg, f)));
     }
     MTS_CHECK(cfg->hidden_size % cfg->num_attention_heads == 0, MTS_ERR_BAD_FILE,
-              "%s: hidden_size: expected a multiple of num_attention_heads %" PRId64
-              ", found %" PRId64,
-              file, cfg->num_attention_heads, cfg->hidden_size);
+              "%s: %s: expected a multiple of %s %" PRId64 ", found %" PRId64, file,
+              name_of(keys, "hidden_size"), name_of(keys, "num_attention_heads"),
+              cfg->num_attention_heads, cfg->hidden_size);
     MTS_CHECK(cfg->pad_token_id < cfg->vocab_size && cfg->pad_token_id >= -cfg->vocab_size,
               MTS_ERR_BAD_FILE,
               "%s: pad_token_id: expected below vocab_size %" PRId64 ", found %" PRId64, file,
@@ -449,21 +461,22 @@ cleanup:
     return st;
 }
 
-mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_check_fn *check,
+mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_begin_fn *check,
                              model_config *cfg)
 {
     mts_status st = MTS_OK;
     char *file = NULL;
     json_t *json = NULL;
+    const model_config_key *keys = NULL;
     MTS_TRY(model_config_init(ctx, cfg));
     MTS_TRY(model_config_read(ctx, dir, &file, &json));
     json_decref(cfg->json);
     cfg->json = json;
     if (check != NULL)
-        MTS_TRY(check(ctx, file, json));
+        MTS_TRY(check(ctx, file, json, &keys));
     MTS_TRY(quantization_config_check(ctx, file, json));
-    MTS_TRY(load_numbers(ctx, file, cfg));
-    MTS_TRY(model_config_read_act(ctx, file, json, "hidden_act", &cfg->hidden_act));
+    MTS_TRY(load_numbers(ctx, file, keys, cfg));
+    MTS_TRY(model_config_read_act(ctx, file, json, name_of(keys, "hidden_act"), &cfg->hidden_act));
     MTS_TRY(load_problem_type(ctx, file, cfg));
     MTS_TRY(load_architecture(ctx, file, cfg));
     MTS_TRY(load_labels(ctx, file, cfg));

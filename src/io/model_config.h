@@ -45,6 +45,7 @@ typedef struct model_config {
     double hidden_dropout_prob; /* dropout: 0..1 */
     double attention_probs_dropout_prob;
     double classifier_dropout; /* -1: null, that is hidden_dropout_prob */
+    double answers_dropout;    /* before the scores of answers' ends: model_class.complete */
     double layer_norm_eps;     /* 1e-30..0.1 */
     double initializer_range;  /* 0..10 */
     model_problem problem_type;
@@ -78,6 +79,16 @@ MTS_NODISCARD mts_status model_config_read(mts_ctx *ctx, const char *dir, char *
 /* Refuses what an architecture would compute otherwise; called with the object that was read. */
 typedef mts_status model_config_check_fn(mts_ctx *ctx, const char *file, struct json_t *json);
 
+/* A key that an architecture has by another name: "dim" for hidden_size. */
+typedef struct model_config_key {
+    const char *key;  /* of a field of model_config; NULL behind the last */
+    const char *name; /* in the file */
+} model_config_key;
+
+/* The same for any architecture; *keys: its names, static, or NULL. */
+typedef mts_status model_config_begin_fn(mts_ctx *ctx, const char *file, struct json_t *json,
+                                         const model_config_key **keys);
+
 /*
  * Read dir/config.json, or what stands for it if dir is, or holds, a GGUF file (gguf_model_find);
  * check (may be NULL) comes before anything else of it; cfg as for
@@ -90,7 +101,7 @@ typedef mts_status model_config_check_fn(mts_ctx *ctx, const char *file, struct 
  * unsupported quantized checkpoint; status of check.
  */
 MTS_NODISCARD mts_status model_config_load(mts_ctx *ctx, const char *dir,
-                                           model_config_check_fn *check, model_config *cfg);
+                                           model_config_begin_fn *check, model_config *cfg);
 
 /* *act: the activation function that this key names; unchanged if absent.  MTS_ERR_BAD_FILE,
  * MTS_ERR_UNSUPPORTED: one that is not here. */

@@ -129,7 +129,9 @@ cleanup:
 }
 
 /* The heads of transformers that PEFT saves whole: of texts, and of answers as spans. */
-static const char *const heads[] = {"classifier,score", "qa_outputs"};
+static const char *const heads[] = {"classifier,score", "qa_outputs",
+                                    "pre_classifier,classifier,score"}; /* DistilBERT: PEFT takes
+                                                                           the second for both */
 
 /* Whether name is one of those in a text, between commas. */
 static bool is_among(const char *names, const char *name)
@@ -144,7 +146,18 @@ static bool is_among(const char *names, const char *name)
     return false;
 }
 
-/* *saved: the head whose modules the file names. */
+/* Whether all names of the list are among those in a text. */
+static bool are_among(const char *names, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        if (name == NULL || !is_among(names, name))
+            return false;
+    }
+    return true;
+}
+
+/* *saved: the first head that has all modules which the file names. */
 static mts_status load_saved(mts_ctx *ctx, const char *file, const json_t *json, const char **saved)
 {
     mts_status st = MTS_OK;
@@ -153,17 +166,15 @@ static mts_status load_saved(mts_ctx *ctx, const char *file, const json_t *json,
                       (json_is_object(value) && json_object_size(value) == 0);
     MTS_CHECK(none || json_is_array(value), MTS_ERR_UNSUPPORTED,
               "%s: modules_to_save is not supported, unless it is the list of a head's", file);
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        const char *name = json_string_value(json_array_get(value, i)), *head = NULL;
-        for (size_t k = 0; name != NULL && k < sizeof heads / sizeof heads[0]; k++)
-            if (is_among(heads[k], name))
-                head = heads[k];
-        MTS_CHECK(head != NULL && (*saved == NULL || *saved == head), MTS_ERR_UNSUPPORTED,
-                  "%s: modules_to_save is not supported, unless it is classifier and score, or "
-                  "qa_outputs",
-                  file);
-        *saved = head;
-    }
+    if (json_array_size(value) == 0)
+        return MTS_OK;
+    for (size_t k = 0; k < sizeof heads / sizeof heads[0] && *saved == NULL; k++)
+        if (are_among(heads[k], value))
+            *saved = heads[k];
+    MTS_CHECK(*saved != NULL, MTS_ERR_UNSUPPORTED,
+              "%s: modules_to_save is not supported, unless it is classifier and score (with "
+              "pre_classifier or without), or qa_outputs",
+              file);
 cleanup:
     return st;
 }

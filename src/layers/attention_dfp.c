@@ -33,6 +33,7 @@ static head_matrix map_source(attention_head *hd, const head_source *from, void 
 {
     exec *ex = hd->ex;
     const attention *attn = hd->job->attn;
+    const bool is_value = from->stream <= STREAM_P;
     const bool by_row = from->by_row && ex->format.group != GROUP_TENSOR;
     const uint64_t stream = (uint64_t)attn->id * STREAMS + (uint64_t)from->stream;
     const int p = part_of(from->stream);
@@ -40,8 +41,8 @@ static head_matrix map_source(attention_head *hd, const head_source *from, void 
     const map_args args = {
         .key = rng_make_key(ex->seed, ex->step, stream << 32 | head, RNG_ROUND_ACTIVATION),
         .first_row = from->first_row,
-        .stochastic =
-            from->stream <= STREAM_P ? exec_stochastic_values(ex) : exec_stochastic_gradients(ex),
+        .stochastic = is_value ? exec_stochastic_values(ex) : exec_stochastic_gradients(ex),
+        .scales = is_value ? ex->format.scales : SCALES_POWER,
         .row_mul = from->row_mul,
         .what = from->what,
         .where = attn->name,

@@ -16,7 +16,7 @@ enum {
 
 void embedding_init(embedding *e, const char *name, int id, param *table)
 {
-    *e = (embedding){.name = name, .id = id, .table = table};
+    *e = (embedding){.name = name, .id = id, .table = table, .padding = -1};
 }
 
 typedef struct forward_job {
@@ -57,6 +57,7 @@ typedef struct scatter_job {
     const exec *ex;
     const embedding_gradient *g;
     float *grad;
+    int64_t padding;
     const uint64_t *order; /* index << 32 | token, sorted */
     const int64_t *start;  /* of each run of equal indices; start[runs] = n */
 } scatter_job;
@@ -67,8 +68,9 @@ static void scatter_runs(void *arg, int64_t begin, int64_t end)
     const scatter_job *job = arg;
     const int64_t cols = job->g->cols;
     for (int64_t r = begin; r < end; r++) {
-        float *grad = job->grad + (int64_t)(job->order[job->start[r]] >> 32) * cols;
-        for (int64_t j = 0; j < cols; j += SEGMENT) {
+        const int64_t row = (int64_t)(job->order[job->start[r]] >> 32);
+        float *grad = job->grad + row * cols;
+        for (int64_t j = 0; j < cols && row != job->padding; j += SEGMENT) {
             double sum[SEGMENT] = {0};
             const int64_t n = cols - j < SEGMENT ? cols - j : SEGMENT;
             for (int64_t k = job->start[r]; k < job->start[r + 1]; k++)
@@ -122,7 +124,7 @@ void embedding_backward(exec *ex, const embedding_gradient *g, const int32_t *in
     const size_t mark = exec_mark(ex);
     if (!e->table->trained)
         return;
-    scatter_job job = {.ex = ex, .g = g, .grad = e->table->grad};
+    scatter_job job = {.ex = ex, .g = g, .grad = e->table->grad, .padding = e->padding};
     uint64_t *order = exec_take(ex, g->n, sizeof(uint64_t));
     int64_t *start = exec_take(ex, g->n + 1, sizeof(int64_t));
     assert(e->table->rows <= INT64_C(1) << 2 * DIGIT_BITS && g->n <= UINT32_MAX);

@@ -20,6 +20,7 @@ typedef struct embedding {
     const char *name;
     int id;
     param *table;        /* value[rows][cols] */
+    int64_t padding;     /* a row without a gradient, as PyTorch's padding_idx; -1: none */
     int tensor_exponent; /* of the table's unit in the tensor mode, found once per change */
     uint64_t version;
     bool failed;

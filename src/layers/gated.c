@@ -92,6 +92,7 @@ static void keep(exec *ex, const qmatrix *m, const float *x, int64_t ldx, const 
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)id, RNG_ROUND_ACTIVATION),
         .first_row = first_row,
         .stochastic = exec_stochastic_values(ex),
+        .scales = ex->format.scales,
         .what = "the activation",
         .where = f->name,
     };

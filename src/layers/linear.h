@@ -5,9 +5,9 @@
  *   backward    Gq = map(dL/dY, b_g)                    dX = Gq Wq 2^(eG+eW)
  *                                                       dW = Gq^T Xq 2^(eG+eX),  db = sum G
  *                                                                     [Tayaranian2023 section 3]
- * With exponents by row, the exponents that run along a reduction are folded, exactly, into the
- * gradient before it is mapped: dX = map(G diag(2^eW)) Wq, dW = map(diag(2^eX) G)^T Xq, the latter
- * with one exponent per output feature.  FORMATS.md (6).
+ * With exponents by row, the scales that run along a reduction are folded (powers of two: exactly)
+ * into the gradient before it is mapped: dX = map(G diag(2^eW)) Wq, dW = map(diag(2^eX) G)^T Xq,
+ * the latter with one exponent per output feature.  FORMATS.md (6).
  *
  * Path: model_class.forward -> linear_forward -> gemm_run -> micro-kernel.
  */

@@ -29,6 +29,7 @@ static void input_set(exec *ex, linear_input *in, const float *x)
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)in->id, RNG_ROUND_ACTIVATION),
         .first_row = in->first_row,
         .stochastic = exec_stochastic_values(ex),
+        .scales = ex->format.scales,
         .what = "the input",
         .where = in->where,
         .record = layer_record(in->watch, WATCHED_INPUT),
@@ -63,6 +64,7 @@ static void map_weight(exec *ex, qmatrix *w, const linear *lin)
     map_args args = {
         .key = rng_make_key(ex->seed, ex->weight_version, (uint64_t)lin->id, RNG_ROUND_WEIGHT),
         .stochastic = exec_stochastic_values(ex),
+        .scales = ex->format.scales,
         .what = "the weight",
         .where = lin->name,
         .record = layer_record(&lin->watch, WATCHED_WEIGHT),

@@ -11,12 +11,17 @@ static gemm_plan plan_for(const exec *ex, int bits_b)
                                  ex->format.group == GROUP_BLOCK);
 }
 
+static int column_bits(const num_format *f)
+{
+    return f->outlier_weight_bits > 0 ? f->outlier_weight_bits : f->weight_bits;
+}
+
 void linear_outliers_bind(exec *ex, linear *lin, arena *a)
 {
     const num_format *f = &ex->format;
     if (f->outlier_bits == 0)
         return;
-    const gemm_plan plan = plan_for(ex, f->weight_bits);
+    const gemm_plan plan = plan_for(ex, column_bits(f));
     if (lin->listed == &lin->outliers)
         outlier_list_bind(ex, &lin->outliers, a, lin->name, lin->in);
     gemm_operand_bind(&lin->outlier_weight, a, &plan, GEMM_B, lin->out, lin->listed->capacity,
@@ -53,6 +58,7 @@ void linear_outliers_input_set(exec *ex, linear_input *in, const float *x)
         .key = rng_make_key(ex->seed, ex->step, (uint64_t)in->id, RNG_ROUND_OUTLIER),
         .first_row = in->first_row,
         .stochastic = exec_stochastic_values(ex),
+        .scales = ex->format.scales,
         .what = "the input",
         .where = in->where,
         .record = layer_record(in->watch, WATCHED_OUTLIERS),
@@ -91,6 +97,7 @@ void linear_outliers_weight_set(exec *ex, linear *lin)
         .key =
             rng_make_key(ex->seed, ex->weight_version, (uint64_t)lin->id, RNG_ROUND_OUTLIER_WEIGHT),
         .stochastic = exec_stochastic_values(ex),
+        .scales = ex->format.scales,
         .what = "the weight",
         .where = lin->name,
     };
@@ -99,7 +106,7 @@ void linear_outliers_weight_set(exec *ex, linear *lin)
         return;
     float *columns = exec_take(ex, lin->out * n, sizeof(float));
     gather_columns(ex, columns, n, lin);
-    qmatrix_bind(&w, &ex->scratch, lin->out, n, f->weight_bits, f->group);
+    qmatrix_bind(&w, &ex->scratch, lin->out, n, column_bits(f), f->group);
     qmatrix_map(ex, &w, columns, n, &args);
     gemm_operand_shorten(&lin->outlier_weight, n);
     gemm_operand_fill(ex, &lin->outlier_weight, &w, false);

@@ -32,10 +32,10 @@ static void scale_rows(void *arg, int64_t begin, int64_t end)
         }
         if (max >= FLOAT_INFINITY_BITS)
             exec_report_anomaly(job->ex, "the weight", lin->name);
-        lin->row_scale[i] =
-            max >= FLOAT_INFINITY_BITS
-                ? 1.0f
-                : format_power(format_unit_exponent(max, job->ex->format.weight_bits));
+        const num_format *f = &job->ex->format;
+        lin->row_scale[i] = max >= FLOAT_INFINITY_BITS
+                                ? 1.0f
+                                : format_unit_of(max, f->weight_bits, f->scales).scale;
     }
 }
 
@@ -72,7 +72,7 @@ static void expand_rows(void *arg, int64_t begin, int64_t end)
     for (int64_t i = begin; i < end; i++) {
         const int64_t row = job->first + i;
         int8_t *q = (int8_t *)job->w->q + i * cols; /* narrow */
-        args.scale = 1.0f / lin->row_scale[row];    /* a power of two: exact */
+        args.scale = 1.0f / lin->row_scale[row];    /* as format_unit_of */
         if (narrow && param_map_s8(ex, lin->weight, row, job->col, cols, &args, q))
             continue;
         for (int64_t j = 0; j < cols; j += SEGMENT) {

@@ -1,72 +1,73 @@
 /* BERT from token ids to hidden states, and back to the gradients.  See bert.h. */
 #include "models/bert.h"
 
-#include <jansson.h>
-
 #include "layers/dropout.h"
 #include "models/bert_internal.h"
 
-static const char *const model_types[] = {"bert", "", NULL}; /* early files say nothing */
-
-/* An encoder with absolute positions. */
-static mts_status check(mts_ctx *ctx, const char *file, json_t *json)
+/* Positions of the tokens of each row behind that of the padding, which does not count. */
+static void count_positions(const bert *b, const exec *ex, const model_input *in)
 {
-    mts_status st = MTS_OK;
-    bool is_decoder = false, cross_attention = false;
-    MTS_TRY(model_config_expect(ctx, file, json, "position_embedding_type", "absolute"));
-    MTS_TRY(model_config_switch(ctx, file, json, "is_decoder", &is_decoder));
-    MTS_TRY(model_config_switch(ctx, file, json, "add_cross_attention", &cross_attention));
-    MTS_CHECK(!is_decoder && !cross_attention, MTS_ERR_UNSUPPORTED,
-              "%s: is_decoder, add_cross_attention: only a BERT encoder is supported", file);
-cleanup:
-    return st;
+    const int32_t padding = (int32_t)b->base.cfg->pad_token_id;
+    for (int64_t i = 0; i < in->seq.count && !ex->dry; i++) {
+        int32_t last = padding;
+        for (int64_t t = in->seq.offset[i]; t < in->seq.offset[i + 1]; t++)
+            b->positions[t] = in->ids[t] == padding ? padding : ++last;
+    }
 }
 
-const model_class bert_class = {
-    .name = "Bert",
-    .model_types = model_types,
-    .prefix = "bert.",
-    .first_token = {"bert.pooler.dense", "classifier", ACTIVATION_TANH},
-    .adapts = true,
-    .all_linear = "query,key,value,dense",
-    .check = check,
-    .create = bert_create,
-    .destroy = bert_destroy,
-    .declare = bert_declare,
-    .bind = bert_bind,
-    .bind_batch = bert_bind_batch,
-    .forward = bert_forward,
-    .backward = bert_backward,
-};
+static const int32_t *positions_of(const bert *b, const model_input *in)
+{
+    return b->base.class->positions_behind_padding ? b->positions : in->positions;
+}
 
-/* h = dropout(LN(word + position + type)) */
+/* h = dropout(LN(word + position + type)), or h Wp + b of that. */
 static void embed_forward(bert *b, exec *ex, const model_input *in, float *h)
 {
-    const int64_t t = in->seq.tokens, d = b->base.cfg->hidden_size;
+    const int64_t t = in->seq.tokens, w = b->word_table->cols;
+    const bool projects = b->projection_weight != NULL;
     const float p = b->base.options.dropout.hidden;
     const size_t mark = exec_mark(ex);
-    float *sum = exec_take(ex, t * d, sizeof(float));
+    float *sum = exec_take(ex, t * w, sizeof(float));
+    float *e =
+        projects ? linear_input_source(&b->projected, exec_take(ex, t * w, sizeof(float))) : h;
+    if (b->base.class->positions_behind_padding)
+        count_positions(b, ex, in);
     embedding_forward(ex, sum, in->ids, t, &b->word, false);
-    embedding_forward(ex, sum, in->positions, t, &b->position, true);
-    embedding_forward(ex, sum, in->type_ids, t, &b->type, true);
-    layernorm_forward(ex, h, sum, t, &b->embedding_norm, &b->embedding_norm_state);
-    dropout_apply(ex, h, h, t * d, 0, p, STREAM_EMBEDDING_DROPOUT);
+    embedding_forward(ex, sum, positions_of(b, in), t, &b->position, true);
+    if (b->type_table != NULL)
+        embedding_forward(ex, sum, in->type_ids, t, &b->type, true);
+    layernorm_forward(ex, e, sum, t, &b->embedding_norm, &b->embedding_norm_state);
+    dropout_apply(ex, e, e, t * w, 0, p, STREAM_EMBEDDING_DROPOUT);
+    if (projects) {
+        linear_input_set(ex, &b->projected, e);
+        linear_forward(ex, h, &b->projected, &b->projection);
+    }
     exec_release(ex, mark);
 }
 
 static void embed_backward(bert *b, exec *ex, const model_input *in, float *dh)
 {
-    const int64_t t = in->seq.tokens, d = b->base.cfg->hidden_size;
+    const int64_t t = in->seq.tokens, w = b->word_table->cols;
     const float p = b->base.options.dropout.hidden;
     const size_t mark = exec_mark(ex);
+    const bool wanted = bert_embeddings_trained(b);
     embedding_gradient g;
-    /* forward: h = dropout(LN(word + position + type)) */
-    dropout_apply(ex, dh, dh, t * d, 0, p, STREAM_EMBEDDING_DROPOUT);
-    layernorm_backward(ex, dh, dh, t, &b->embedding_norm, &b->embedding_norm_state);
-    embedding_map_gradient(ex, &g, dh, t, d, &b->word);
-    embedding_backward(ex, &g, in->ids, &b->word);
-    embedding_backward(ex, &g, in->positions, &b->position);
-    embedding_backward(ex, &g, in->type_ids, &b->type);
+    float *de = dh;
+    if (b->projection_weight != NULL) {
+        de = wanted ? exec_take(ex, t * w, sizeof(float)) : NULL;
+        /* forward: h = e Wp + b */
+        linear_backward(ex, de, dh, &b->projected, &b->projection);
+    }
+    if (wanted) {
+        /* forward: e = dropout(LN(word + position + type)) */
+        dropout_apply(ex, de, de, t * w, 0, p, STREAM_EMBEDDING_DROPOUT);
+        layernorm_backward(ex, de, de, t, &b->embedding_norm, &b->embedding_norm_state);
+        embedding_map_gradient(ex, &g, de, t, w, &b->word);
+        embedding_backward(ex, &g, in->ids, &b->word);
+        embedding_backward(ex, &g, positions_of(b, in), &b->position);
+        if (b->type_table != NULL)
+            embedding_backward(ex, &g, in->type_ids, &b->type);
+    }
     exec_release(ex, mark);
 }
 
@@ -92,7 +93,12 @@ void bert_bind_batch(model *m, exec *ex, const model_input *in, arena *kept)
     bert *b = (bert *)m;
     const int64_t layers = m->cfg->num_hidden_layers;
     const bool keep = ex->training && !m->options.recompute;
-    layernorm_state_bind(ex, &b->embedding_norm_state, kept, in->seq.tokens, m->cfg->hidden_size);
+    const int64_t t = in->seq.tokens, w = b->word_table->cols;
+    layernorm_state_bind(ex, &b->embedding_norm_state, kept, t, w);
+    if (b->projection_weight != NULL)
+        linear_input_bind(ex, &b->projected, kept, t, w);
+    if (m->class->positions_behind_padding)
+        b->positions = arena_take(kept, (size_t)t, sizeof *b->positions);
     bind_part(b, ex, &in->seq, kept, ex->training ? layers : 2, bert_layer_bind_output);
     bind_part(b, ex, &in->seq, kept, keep ? layers : 2, bert_layer_bind_input);
     bind_part(b, ex, &in->seq, kept, keep ? layers : 1, bert_layer_bind_inner);
@@ -139,7 +145,9 @@ static void recompute_layer(bert *b, exec *ex, int64_t index, const bert_gradien
 {
     const int64_t t = in->seq.tokens;
     float *h = linear_input_source(&b->layers[index].x, g->a);
-    if (index == 0) {
+    if (index == 0 && b->projection_weight != NULL) {
+        linear_forward(ex, h, &b->projected, &b->projection);
+    } else if (index == 0) {
         layernorm_output(ex, h, t, &b->embedding_norm, &b->embedding_norm_state);
         dropout_apply(ex, h, h, t * b->base.cfg->hidden_size, 0, b->base.options.dropout.hidden,
                       STREAM_EMBEDDING_DROPOUT);
@@ -162,7 +170,7 @@ void bert_backward(model *m, exec *ex, const model_input *in, float *dh)
         bert_layer_backward(b, ex, l, &g, &in->seq);
     }
     bert_rows_backward(b, ex, -1, &g, in->seq.tokens);
-    if (bert_embeddings_trained(b))
+    if (bert_input_trained(b))
         embed_backward(b, ex, in, g.out);
     exec_release(ex, mark);
 }

@@ -1,7 +1,7 @@
 /*
- * BERT without a head, forward and backward.  [Devlin2019]
+ * BERT without a head, forward and backward, and its relatives (bert_family.h).  [Devlin2019]
  *
- *   h = dropout(LN(word + position + type))
+ *   h = dropout(LN(word + position + type))            ELECTRA: h Wp + b of that
  *   layer:  a  = attention(h Wqkv + b) Wo + b          h1 = LN(dropout(a) + h)
  *           f  = gelu(h1 Wup + b) Wdown + b            h  = LN(dropout(f) + h1)
  *
@@ -18,9 +18,7 @@
 #include "layers/linear.h"
 #include "layers/low_rank.h"
 #include "layers/nonlinearity.h"
-#include "models/model.h"
-
-extern const model_class bert_class;
+#include "models/bert_family.h"
 
 /* Parameters of one layer. */
 typedef struct bert_layer_params {
@@ -45,12 +43,21 @@ typedef struct bert_layer {
 
 typedef struct bert {
     model base;
-    param *word_table, *position_table, *type_table, *norm_gamma, *norm_beta;
+    const bert_family *family;
+    param *word_table, *position_table;
+    param *type_table; /* NULL: no types */
+    param *norm_gamma, *norm_beta;
+    param *projection_weight, *projection_bias; /* NULL: embeddings are as wide as layers */
     embedding word, position, type;
     layernorm embedding_norm;
-    bert_layer *layers; /* [num_hidden_layers] */
-    char *names;        /* of layers, for reports */
+    linear projection;
+    low_rank projection_adapter; /* without a part: none */
+    bert_layer *layers;          /* [num_hidden_layers] */
+    char *names;                 /* of layers, for reports */
+    /* kept from forward to backward */
     layernorm_state embedding_norm_state;
+    linear_input projected; /* the input of projection */
+    int32_t *positions;     /* [tokens]; NULL: the batch's */
 } bert;
 
 #endif

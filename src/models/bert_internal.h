@@ -13,6 +13,9 @@ enum {
     STREAM_TYPE,
     STREAM_EMBEDDING_NORM,
     STREAM_EMBEDDING_DROPOUT,
+    STREAM_PROJECTION = MODEL_STREAM_MORE,
+    STREAM_PROJECTED,
+    STREAM_PROJECTION_ADAPTER, /* 3: low_rank_streams(1) */
 };
 enum {
     STREAM_QKV,
@@ -107,7 +110,13 @@ static inline bool bert_embeddings_trained(const bert *b)
     return b->word_table->trained;
 }
 
-/* Functions of bert_class (bert_create.c, bert.c); see model.h. */
+/* Whether the gradient of the layers' input is wanted. */
+static inline bool bert_input_trained(const bert *b)
+{
+    return bert_embeddings_trained(b) || b->projection_adapter.count > 0;
+}
+
+/* Functions of bert_class and the others (bert_create.c, bert.c); see model.h. */
 MTS_NODISCARD mts_status bert_create(mts_ctx *ctx, const model_config *cfg,
                                      const model_options *options, model **out);
 void bert_destroy(model *m);

@@ -159,7 +159,7 @@ static void before_attention_backward(exec *ex, const bert *b, int64_t index,
     const bert_layer *layer = &b->layers[index];
     const int64_t n = end - begin, d = layer->qkv.in, start = begin * d;
     const linear_input x = linear_input_rows(&layer->x, begin, end);
-    const bool wanted = index > 0 || bert_embeddings_trained(b);
+    const bool wanted = index > 0 || bert_input_trained(b);
     linear_backward_rows(ex, wanted ? g->out + start : NULL, g->qkv + 3 * start, &x, &layer->qkv,
                          &g->of_qkv);
     if (wanted)

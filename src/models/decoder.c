@@ -4,6 +4,11 @@
 #include "base/json_util.h"
 #include "models/decoder_internal.h"
 
+/* Of attention's products: wide enough that they are not what an int8 model loses, and narrow
+ * enough that a chunk of the depth is 2048 tokens (FORMATS.md (4)).  Of the few columns of weights
+ * that outliers meet: what these multiply is large, and so would be what 8 bits lose of it. */
+enum { ATTENTION_BITS = 11, OUTLIER_WEIGHT_BITS = 12 };
+
 /* Refuses what is not computed.  A head asks for tie_word_embeddings itself, so what the family
  * means where that is absent becomes part of the object. */
 static mts_status check(mts_ctx *ctx, const char *file, json_t *json)
@@ -43,10 +48,12 @@ static void cache_shape(const model *m, attention_cache *shape)
 
 /* What all decoders share. */
 #define DECODER_FUNCTIONS                                                                          \
-    .adapts = true, .tells_outliers = true, .usual_head = "next token", .check = check,            \
-    .complete = complete, .create = decoder_create, .destroy = decoder_destroy,                    \
-    .declare = decoder_declare, .bind = decoder_bind, .bind_batch = decoder_bind_batch,            \
-    .forward = decoder_forward, .backward = decoder_backward, .cache_shape = cache_shape
+    .adapts = true, .tells_outliers = true,                                                        \
+    .formats = {SCALES_LARGEST, ATTENTION_BITS, OUTLIER_WEIGHT_BITS, 2.5},                         \
+    .usual_head = "next token", .check = check, .complete = complete, .create = decoder_create,    \
+    .destroy = decoder_destroy, .declare = decoder_declare, .bind = decoder_bind,                  \
+    .bind_batch = decoder_bind_batch, .forward = decoder_forward, .backward = decoder_backward,    \
+    .cache_shape = cache_shape
 
 static const char *const model_types[] = {"llama", "mistral", "qwen2", "qwen3", NULL};
 static const char *const gemma3_types[] = {"gemma3_text", NULL};

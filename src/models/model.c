@@ -7,11 +7,13 @@
 
 #include "base/json_util.h"
 #include "base/utf8.h"
-#include "models/bert.h"
+#include "models/bert_family.h"
 #include "models/decoder.h"
 
-static const model_class *const classes[] = {&bert_class, &decoder_class, &gemma3_class,
-                                             &falcon_class};
+static const model_class *const classes[] = {
+    &bert_class,    &roberta_class, &distilbert_class, &electra_class,
+    &decoder_class, &gemma3_class,  &falcon_class,
+};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
@@ -43,7 +45,8 @@ static void list_types(char types[TYPES_BYTES])
                                          used == 0 ? "" : ", ", *type);
 }
 
-static mts_status check_architecture(mts_ctx *ctx, const char *file, json_t *json)
+static mts_status check_architecture(mts_ctx *ctx, const char *file, json_t *json,
+                                     const model_config_key **keys)
 {
     mts_status st = MTS_OK;
     const char *type = "";
@@ -55,6 +58,7 @@ static mts_status check_architecture(mts_ctx *ctx, const char *file, json_t *jso
     MTS_CHECK(class != NULL, MTS_ERR_UNSUPPORTED, "%s: model_type: expected %s, found \"%s\"", file,
               types, utf8_quote(quote, sizeof quote, type));
     MTS_TRY(class->check(ctx, file, json));
+    *keys = class->keys;
 cleanup:
     return st;
 }
@@ -71,6 +75,13 @@ mts_status model_load_config(mts_ctx *ctx, const char *dir, model_config *cfg)
         MTS_TRY(json_util_require(ctx, dir, cfg->json, "intermediate_size"));
 cleanup:
     return st;
+}
+
+int64_t model_max_length(const model_config *cfg)
+{
+    const model_class *class = model_class_of_config(cfg);
+    const bool behind = class != NULL && class->positions_behind_padding;
+    return cfg->max_position_embeddings - (behind ? cfg->pad_token_id + 1 : 0);
 }
 
 enum { LEAST_PIECE = 32, PIECES_PER_THREAD = 4 };
@@ -117,6 +128,18 @@ bool model_target_is_met(const param_list *params, const char *word, size_t byte
         const param *p = params->items[i];
         const char *end = p->part == PARAM_ADAPTER ? strstr(p->name, ".lora_A.") : NULL;
         if (end != NULL && ends_in_word(p->name, (size_t)(end - p->name), word, bytes))
+            return true;
+    }
+    return false;
+}
+
+bool model_target_is_saved(const param_list *params, const char *word, size_t bytes)
+{
+    for (int64_t i = 0; i < params->count; i++) {
+        const param *p = params->items[i];
+        const char *end = strrchr(p->name, '.'); /* of the module */
+        if (p->trained && p->part != PARAM_ADAPTER && end != NULL &&
+            ends_in_word(p->name, (size_t)(end - p->name), word, bytes))
             return true;
     }
     return false;

@@ -22,6 +22,7 @@ typedef struct model_input {
 /* Dropout probabilities in force. */
 typedef struct dropout_rates {
     float hidden, attention, classifier;
+    float answers; /* of what gives the scores of answers' ends */
 } dropout_rates;
 
 /* Low-rank adapters beside the linear layers, layers/low_rank.h. */
@@ -54,15 +55,32 @@ typedef struct model {
 } model;
 
 /* Numbers of random streams: an architecture has those from MODEL_STREAM_FIRST on for what is there
- * once, and those from LAYER_STREAM_FIRST on for its layers; a head those in between. */
-enum { MODEL_STREAM_FIRST = 1, HEAD_STREAM_FIRST = 6, LAYER_STREAM_FIRST = 32 };
+ * once, where these are not enough those from MODEL_STREAM_MORE on, and those from
+ * LAYER_STREAM_FIRST on for its layers; a head those from HEAD_STREAM_FIRST on. */
+enum {
+    MODEL_STREAM_FIRST = 1,
+    HEAD_STREAM_FIRST = 6,
+    MODEL_STREAM_MORE = 24,
+    LAYER_STREAM_FIRST = 32
+};
 
 /* How an architecture names and shapes the head over the first token of a text:
  *     z = out(dropout(act(dense(h[first]))))                    see heads/first_token.h */
 typedef struct first_token_names {
     const char *dense, *out; /* e.g. "bert.pooler.dense", "classifier" */
     activation_kind act;
+    bool drops_input; /* dense reads dropout(h[first]) */
+    const char
+        *saved; /* modules that an adapter's folder saves whole; NULL: head_class.peft_saved */
 } first_token_names;
+
+/* What an architecture has for options of number formats that are not given; 0: as the others. */
+typedef struct format_defaults {
+    scale_kind scales;
+    int attention_bits;      /* this, or those of the precision where they are more */
+    int outlier_weight_bits; /* this, or the other weights' where they are more */
+    double outlier_threshold;
+} format_defaults;
 
 struct model_class {
     const char *name;               /* as in class names of transformers: "Bert" + "ForX" */
@@ -71,14 +89,19 @@ struct model_class {
     const char *words;              /* name of the table of words, which a head over the vocabulary
                                        may share; NULL: no such head */
     first_token_names first_token;  /* names NULL: no such head */
+    bool positions_behind_padding;  /* the first position is pad_token_id + 1; tokens of that id do
+                                       not count, and have that position */
     bool adapts;                    /* its layers can have adapters */
     const char *all_linear; /* the targets that an adapter's folder names where they are all; NULL:
                                "all-linear", which PEFT would also take for a head that is saved */
     bool tells_outliers;    /* --outliers auto means feature: its inputs have some, and without them
                             integers lose much */
+    format_defaults formats;
     const char *usual_head; /* name of the head that training takes where nothing else is said;
                                NULL: the task decides */
 
+    /* Names of keys of config.json that are not BERT's; NULL: there are none. */
+    const model_config_key *keys;
     /* Refuse a config.json of these types that would load, but compute something else. */
     model_config_check_fn *check;
     /* Set what this architecture means by keys that are absent, or has other keys for; NULL: there
@@ -114,6 +137,9 @@ MTS_NODISCARD mts_status model_load_config(mts_ctx *ctx, const char *dir, model_
 /* The class for a configuration, by its model_type, or NULL. */
 const model_class *model_class_of_config(const model_config *cfg);
 
+/* The most tokens of a row: as many as there are positions for tokens. */
+int64_t model_max_length(const model_config *cfg);
+
 /* Rows of one piece, for layers that run piece by piece over the rows between two attentions: a
  * multiple of the panels of every kernel and of the blocks of exponents; all of them where they
  * share an exponent, where every product reads its weight anew, and in the float formats. */
@@ -127,6 +153,8 @@ bool model_adapts_module(const adapter_options *o, const char *module);
 const char *model_next_target(const char *targets, size_t *bytes);
 /* Whether a declared adapter has this name as its target. */
 bool model_target_is_met(const param_list *params, const char *word, size_t bytes);
+/* Whether it is the name of a module that is trained as a whole beside adapters. */
+bool model_target_is_saved(const param_list *params, const char *word, size_t bytes);
 
 /* The activation function that config.json's hidden_act names. */
 activation_kind model_act_kind(model_act act);

@@ -4,8 +4,9 @@
  * Every tensor of the base is written, by transformers' name, as it is or converted; of a layer
  * with an adapter each element is, in float32 and in this order,
  *     w + (s * (((b_0 a_0) + b_1 a_1) + ...))          b: a row of B, a: a column of A
- * rounded once to the type it is written in.  A base in 4 bits is unpacked.  Rows are read, added and written by blocks, so what
- * memory is needed depends on the widest row and on one layer, not on the model.
+ * rounded once to the type it is written in.  A base in 4 bits is unpacked.  Rows are read, added
+ * and written by blocks, so what memory is needed depends on the widest row and on one layer, not
+ * on the model.
  *
  * Path: mts_merge -> here -> weight_file, peft_adapter, safetensors_writer.
  */

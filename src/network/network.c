@@ -196,8 +196,8 @@ static void mark_quantised(param_list *params, int64_t of_model)
 }
 
 /* With an adapter the model's own parameters are as they are, and matrices need no memory; those
- * that a 4-bit base keeps are never streamed.  What a head has below its outputs is frozen, too, and
- * may not be in the file. */
+ * that a 4-bit base keeps are never streamed.  What a head has below its outputs is frozen, too,
+ * and may not be in the file. */
 static void freeze_body(param_list *params, param_storage storage)
 {
     for (int64_t i = 0; i < params->count; i++) {
@@ -212,8 +212,23 @@ static void freeze_body(param_list *params, param_storage storage)
     }
 }
 
-/* Every target is the name of a linear layer that has an adapter now. */
-static mts_status check_targets(mts_ctx *ctx, const param_list *params, const char *names)
+/* Whether it is one of the names that stand for all linear layers, which not each model has. */
+static bool is_among_all(const model_class *class, const char *name)
+{
+    size_t n;
+    if (class->all_linear == NULL)
+        return false;
+    for (const char *word = class->all_linear; (word = model_next_target(word, &n)) != NULL;
+         word += n)
+        if (strncmp(word, name, n) == 0 && name[n] == '\0')
+            return true;
+    return false;
+}
+
+/* Every target is the name of a linear layer that has an adapter now, or, as PEFT has it, of one
+ * that is trained as a whole. */
+static mts_status check_targets(mts_ctx *ctx, const param_list *params, const model_class *class,
+                                const char *names)
 {
     mts_status st = MTS_OK;
     size_t n;
@@ -223,8 +238,10 @@ static mts_status check_targets(mts_ctx *ctx, const param_list *params, const ch
     for (const char *word = names; (word = model_next_target(word, &n)) != NULL; word += n) {
         char name[64];
         snprintf(name, sizeof name, "%.*s", n < 60 ? (int)n : 60, word);
-        count++;
-        MTS_CHECK(model_target_is_met(params, word, n), MTS_ERR_ARGUMENT,
+        const bool met = model_target_is_met(params, word, n);
+        count += met;
+        MTS_CHECK(met || model_target_is_saved(params, word, n) || is_among_all(class, name),
+                  MTS_ERR_ARGUMENT,
                   "target_modules: expected all-linear or ends of names of linear layers, found "
                   "\"%s\", which none ends in",
                   name);
@@ -259,7 +276,7 @@ static mts_status make_parts(mts_ctx *ctx, network *net, const head_class *kind,
     if (options->adapter.rank > 0)
         freeze_body(&net->params, frozen);
     if (options->adapter.rank > 0)
-        MTS_TRY(check_targets(ctx, &net->params, options->adapter.targets));
+        MTS_TRY(check_targets(ctx, &net->params, class, options->adapter.targets));
     net->body->words_shared = net->head->uses_words;
     MTS_CHECK(net->params.status == MTS_OK, net->params.status, "out of memory: parameters");
 cleanup:

@@ -168,21 +168,25 @@ static mts_status check_data(mts_ctx *ctx, const mts_options *o)
     mts_status st = MTS_OK;
     const bool files = o->train_file != NULL || o->validation_file != NULL || o->test_file != NULL;
     const bool answers = options_is_question_answering(o);
-    MTS_CHECK(o->task_name == NULL || !files || answers, MTS_ERR_ARGUMENT,
+    const bool tags = o->task_name != NULL && is(o->task_name, "ner");
+    MTS_CHECK(!tags || files, MTS_ERR_ARGUMENT,
+              "--task_name ner needs --train_file, --validation_file or --test_file");
+    MTS_CHECK(o->task_name == NULL || !files || answers || tags, MTS_ERR_ARGUMENT,
               "give --task_name, or --train_file / --validation_file / --test_file, not both");
     MTS_CHECK(o->data_dir == NULL || !files, MTS_ERR_ARGUMENT,
               "give --data_dir, or --train_file / --validation_file / --test_file, not both");
-    MTS_CHECK(o->task_name == NULL || o->data_dir != NULL || (answers && files), MTS_ERR_ARGUMENT,
+    MTS_CHECK(o->task_name == NULL || o->data_dir != NULL || files, MTS_ERR_ARGUMENT,
               "--task_name %s needs --data_dir, the folder with the task's files%s", o->task_name,
               answers ? ", or --train_file / --validation_file / --test_file" : "");
     MTS_CHECK(o->task_name != NULL || o->data_dir == NULL, MTS_ERR_ARGUMENT,
               "--data_dir needs --task_name; other data is given file by file");
     MTS_CHECK(o->task_name == NULL || o->do_regression != 1, MTS_ERR_ARGUMENT,
               "--do_regression: --task_name %s already says what is predicted", o->task_name);
-    MTS_CHECK(
-        o->task_name == NULL || (o->text_column_names == NULL && o->label_column_name == NULL),
-        MTS_ERR_ARGUMENT,
-        "--text_column_names and --label_column_name are known for --task_name %s", o->task_name);
+    MTS_CHECK(o->task_name == NULL || tags ||
+                  (o->text_column_names == NULL && o->label_column_name == NULL),
+              MTS_ERR_ARGUMENT,
+              "--text_column_names and --label_column_name are known for --task_name %s",
+              o->task_name);
 
 cleanup:
     return st;
@@ -302,6 +306,9 @@ static mts_status check_outliers(mts_ctx *ctx, const mts_options *o)
     mts_status st = MTS_OK;
     MTS_CHECK(!is(o->outliers, "feature") || options_tell_outliers(o), MTS_ERR_ARGUMENT,
               "--outliers %s needs an integer --precision, found %s", o->outliers, o->precision);
+    MTS_CHECK(o->outlier_threshold == 0 || o->outlier_threshold >= 1, MTS_ERR_ARGUMENT,
+              "option --outlier_threshold: expected 0 or 1 to 1000000000, found %.9g",
+              o->outlier_threshold);
 
 cleanup:
     return st;
@@ -380,6 +387,8 @@ static mts_status check_formats(mts_ctx *ctx, const mts_options *o)
     mts_status st = MTS_OK;
     MTS_CHECK(!o->log_formats || options_precision_bits(o) > 0, MTS_ERR_ARGUMENT,
               "--log_formats needs an integer --precision, found %s", o->precision);
+    MTS_CHECK(o->scales == NULL || options_precision_bits(o) > 0, MTS_ERR_ARGUMENT,
+              "--scales needs an integer --precision, found %s", o->precision);
 
 cleanup:
     return st;

@@ -72,12 +72,13 @@
 
 #define TASKS(_)                                                                                   \
     "cola" _ "mnli" _ "mrpc" _ "qnli" _ "qqp" _ "rte" _ "sst2" _ "stsb" _ "wnli" _ "squad" _       \
-    "squad_v2"
+    "squad_v2" _ "ner"
 #define SCHEDULERS(_) "linear" _ "cosine" _ "constant" _ "constant_with_warmup"
 #define OPTIMIZERS(_) "adamw" _ "adamw_8bit" _ "sgd" _ "sgd_int16"
 #define PRECISIONS(_) "fp32" _ "bf16" _ "int16" _ "int12" _ "int10" _ "int8"
 #define ROUNDINGS(_) "mixed" _ "stochastic" _ "nearest"
 #define GROUPS(_) "tensor" _ "row" _ "block"
+#define SCALES(_) "power_of_two" _ "largest"
 #define OUTLIER_KINDS(_) "auto" _ "none" _ "feature"
 #define OUTLIER_UPDATES(_) "once" _ "step"
 #define METHODS(_) "full" _ "lora" _ "dylora" _ "qlora" _ "qdylora"
@@ -110,8 +111,8 @@ static const option_row rows[] = {
          "folder to write; eval: for eval_results.json; export: or a name that ends in .gguf"),
     CHOICE(
         task_name, NULL, TASKS, RUN,
-        "GLUE task, read from --data_dir, or question answering (squad, squad_v2), from --data_dir "
-        "or from files"),
+        "GLUE task, read from --data_dir; question answering (squad, squad_v2), from --data_dir or "
+        "from files; or token classification (ner), from files"),
     TEXT(data_dir, RUN,
          "folder with the task's train.tsv, dev.tsv and test.tsv, or the folder above it"),
     TEXT(train_file, TRAIN | ROWS,
@@ -168,6 +169,13 @@ static const option_row rows[] = {
     REAL(null_score_diff_threshold, "0", -1e9, 1e9, RUN | STORED | ANSWERS,
          "no answer where its score is higher than that of the best answer by more than this; with "
          "--version_2_with_negative"),
+#undef GROUP
+
+#define GROUP "Token classification"
+    TRISTATE(
+        label_all_tokens, TRAIN | EVAL,
+        "give every token of a word its tag, of B-X all but the first I-X, and count them like "
+        "words; auto: only the first token has it; eval: as the model was trained"),
 #undef GROUP
 
 #define GROUP "Schedule"
@@ -227,7 +235,8 @@ static const option_row rows[] = {
     INT(gradient_bits, "0", 0, 16, TRAIN | INFO | RESUMED | INTEGER,
         "4 to 16; 0: as --precision says"),
     INT(attention_bits, "0", 0, 16, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
-        "of the products Q K' and P V; 4 to 16; 0: as --precision says"),
+        "of the products Q K' and P V; 4 to 16; 0: as --precision says, but 11 or more of language "
+        "models"),
     INT(norm_bits, "0", 0, 16, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
         "of LayerNorm; 4 to 16; 0: 16, which costs nothing"),
     CHOICE(rounding, "mixed", ROUNDINGS, TRAIN | RESUMED | INTEGER,
@@ -235,15 +244,23 @@ static const option_row rows[] = {
            "nearest; stochastic: everything, as in the paper; evaluation rounds to nearest"),
     CHOICE(exponent_group, "row", GROUPS, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
            "elements that share an exponent"),
+    CHOICE(scales, NULL, SCALES, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
+           "what a mantissa of weights and activations is multiplied with: a power of two, or what "
+           "makes the largest magnitude of a group the largest mantissa, with half the noise "
+           "[power_of_two; of language models largest]"),
     CHOICE(outliers, "auto", OUTLIER_KINDS, RUN | GENERATE | INFO | STORED | RESUMED | OUTLIERS,
            "feature: features of linear layers' inputs that are far larger than the others have "
            "exponents and a width of their own, in 8-bit halves; of integer precisions; auto: "
            "feature for language models, none for the others"),
-    REAL(outlier_threshold, "5", 1, 1e9, RUN | GENERATE | STORED | RESUMED | OUTLIERS,
+    REAL(outlier_threshold, "0", 0, 1e9, RUN | GENERATE | STORED | RESUMED | OUTLIERS,
          "with --outliers: the largest magnitude of an outlier is over so many times the median "
-         "feature's"),
+         "feature's, 1 or more; 0: 5, of language models 2.5"),
     INT(outlier_bits, "12", 9, 15, RUN | GENERATE | INFO | STORED | RESUMED | OUTLIERS,
         "with --outliers: their width, more than that of the other activations"),
+    INT(outlier_weight_bits, "0", 0, 16,
+        RUN | GENERATE | INFO | STORED | RESUMED | INTEGER | OUTLIERS,
+        "with --outliers: width of the columns of weights that outliers meet, 4 to 16; 0: as the "
+        "other weights, of language models 12 or more"),
     CHOICE(outlier_update, "once", OUTLIER_UPDATES, TRAIN | RESUMED | OUTLIERS,
            "with --outliers: find them once, before training, or anew in each step, for the next"),
 #undef GROUP

@@ -7,10 +7,11 @@
 #include "tasks/language_modeling.h"
 #include "tasks/question_answering.h"
 #include "tasks/text_classification.h"
+#include "tasks/token_classification.h"
 
 /* The first that the options want is taken; the last one takes what no other does. */
-static const task_class *const classes[] = {&question_answering_class, &language_modeling_class,
-                                            &text_classification_class};
+static const task_class *const classes[] = {&question_answering_class, &token_classification_class,
+                                            &language_modeling_class, &text_classification_class};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
@@ -41,6 +42,8 @@ mts_status task_open(mts_ctx *ctx, const mts_options *o, const char *head, const
     *out = NULL;
     MTS_CHECK(class->documents || name == NULL, MTS_ERR_ARGUMENT,
               "option --%s needs a language model: this is %s", name, class->name);
+    MTS_CHECK(class == &token_classification_class || o->label_all_tokens != 1, MTS_ERR_ARGUMENT,
+              "option --label_all_tokens needs token classification: this is %s", class->name);
     MTS_TRY(class->open(ctx, o, stored, out));
 cleanup:
     return st;

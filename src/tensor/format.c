@@ -21,6 +21,20 @@ int format_unit_exponent(uint32_t max_abs_bits, int bits)
     return (e < MIN_EXPONENT ? MIN_EXPONENT : e) - (bits - 2);
 }
 
+format_unit format_unit_of(uint32_t max_abs_bits, int bits, scale_kind scales)
+{
+    const int exponent = (int)(max_abs_bits >> 23) - 127;
+    const int e = format_unit_exponent(max_abs_bits, bits);
+    /* The last octave, of which a mantissa times its scale could round to infinity, has a power. */
+    if (scales == SCALES_LARGEST && exponent >= MIN_EXPONENT && exponent < 127) {
+        const float limit = (float)format_limit(bits);
+        float max;
+        memcpy(&max, &max_abs_bits, sizeof max);
+        return (format_unit){max / limit, 1.0f / (max / limit)};
+    }
+    return (format_unit){format_power(e), format_power(-e)};
+}
+
 int format_precision_bits(const char *name)
 {
     static const struct {

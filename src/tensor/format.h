@@ -38,6 +38,13 @@ typedef enum rounding_kind {
     ROUNDING_MIXED, /* weights and activations to nearest, gradients stochastically */
 } rounding_kind;
 
+/* What the scale of a group of values is; gradients, layer norm and embeddings have powers of two
+ * always.                                                                       FORMATS.md (1) */
+typedef enum scale_kind {
+    SCALES_POWER,   /* 2^e_s */
+    SCALES_LARGEST, /* max |x| / (2^(b-1) - 1): the largest magnitude is the largest mantissa */
+} scale_kind;
+
 typedef struct num_format {
     format_kind kind;
     int weight_bits, activation_bits, gradient_bits; /* linear layers and embeddings */
@@ -45,7 +52,9 @@ typedef struct num_format {
     int norm_bits;                                   /* layer norm */
     rounding_kind rounding;                          /* in training */
     group_kind group;                                /* tensor, row or block */
+    scale_kind scales;                               /* of weights and activations */
     int outlier_bits;        /* of the outlier features of inputs; 0: they are not told apart */
+    int outlier_weight_bits; /* of the columns of weights that they meet; 0: weight_bits */
     float outlier_threshold; /* see tensor/outliers.h */
 } num_format;
 
@@ -69,5 +78,12 @@ float format_power(int e);
 
 /* e_s of a group from the bit pattern of its max |x| (finite). */
 int format_unit_exponent(uint32_t max_abs_bits, int bits);
+
+/* The scale of a group, and what its elements are multiplied with to become mantissas: 1 / scale in
+ * float. */
+typedef struct format_unit {
+    float scale, inverse;
+} format_unit;
+format_unit format_unit_of(uint32_t max_abs_bits, int bits, scale_kind scales);
 
 #endif

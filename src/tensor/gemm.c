@@ -44,6 +44,14 @@ static int64_t chunk_depth(const gemm_operand *op, int64_t chunk)
 /* The most tiles of one chunk: two pieces on both sides. */
 enum { PIECES_MAX = 4 };
 
+/* What the first piece of a side counts. */
+static double high_weight(const gemm_plan *plan, gemm_side side)
+{
+    if (plan->pieces[side] == 1)
+        return 1.0;
+    return plan->half_bits[side] > 0 ? (double)(1 << plan->half_bits[side]) : 256.0;
+}
+
 /* acc (double, exact) = or += the sum of the piece products of one chunk of one tile. */
 static void add_chunk(const gemm_job *job, double *acc, int32_t tile[PIECES_MAX][TILE_MAX],
                       int64_t chunk, int64_t pa, int64_t pb, bool first)
@@ -51,18 +59,18 @@ static void add_chunk(const gemm_job *job, double *acc, int32_t tile[PIECES_MAX]
     const gemm_operand *a = job->a, *b = job->b;
     const gemm_kernel *kernel = a->plan.kernel;
     const int na = a->plan.pieces[GEMM_A], nb = a->plan.pieces[GEMM_B];
-    const int half_bits = a->plan.half_bits;
-    const double high = half_bits > 0 ? (double)(1 << half_bits) : 256.0;
+    const bool halves = a->plan.half_bits[GEMM_A] > 0;
+    const double high_a = high_weight(&a->plan, GEMM_A), high_b = high_weight(&a->plan, GEMM_B);
     const int32_t *tiles[PIECES_MAX];
     double weight[PIECES_MAX];
     int count = 0;
     for (int x = 0; x < na; x++)
         for (int y = 0; y < nb; y++, count++) {
-            const bool a_low = na == 2 && x == 1 && half_bits == 0, b_low = nb == 2 && y == 1;
+            const bool a_low = na == 2 && x == 1 && !halves, b_low = nb == 2 && y == 1 && !halves;
             kernel->tile[a_low][b_low](tile[count], panel_at(a, x, chunk, pa),
                                        panel_at(b, y, chunk, pb), chunk_depth(a, chunk));
             tiles[count] = tile[count];
-            weight[count] = (na == 2 && x == 0 ? high : 1.0) * (nb == 2 && y == 0 ? 256.0 : 1.0);
+            weight[count] = (x == 0 ? high_a : 1.0) * (y == 0 ? high_b : 1.0);
         }
     job->ex->fk->tile_add(acc, tiles, weight, count, (int64_t)kernel->mr * kernel->nr, first);
 }
@@ -138,20 +146,34 @@ static void run_whole_strips(const gemm_job *job, const panel_range *at)
         }
 }
 
-/* All tiles of a range whose A is in two halves. */
+/* tile = one half of A with the whole of B; spare: of the lower half of B, if there are two */
+static void multiply_half(const gemm_job *job, int32_t *tile, int32_t *spare, const uint8_t *half,
+                          int64_t chunk, int64_t pb)
+{
+    const gemm_operand *b = job->b;
+    const gemm_kernel *kernel = b->plan.kernel;
+    const int64_t depth = chunk_depth(b, chunk);
+    kernel->tile[0][0](tile, half, panel_at(b, 0, chunk, pb), depth);
+    if (b->plan.pieces[GEMM_B] == 1)
+        return;
+    kernel->tile[0][0](spare, half, panel_at(b, 1, chunk, pb), depth);
+    job->ex->fk->tile_join(tile, spare, b->plan.half_bits[GEMM_B],
+                           (int64_t)kernel->mr * kernel->nr);
+}
+
+/* All tiles of a range whose A is in two halves, and B in one or two. */
 static void run_joined_tiles(const gemm_job *job, const panel_range *at)
 {
-    MTS_ALIGN64 int32_t hi[TILE_MAX], lo[TILE_MAX];
-    const gemm_operand *a = job->a, *b = job->b;
+    MTS_ALIGN64 int32_t hi[TILE_MAX], lo[TILE_MAX], spare[TILE_MAX];
+    const gemm_operand *a = job->a;
     const gemm_kernel *kernel = a->plan.kernel;
     for (int64_t pb = at->b0; pb < at->b1; pb++)
         for (int64_t pa = at->a0; pa < at->a1; pa++)
             for (int64_t chunk = 0; chunk < a->chunks; chunk++) {
-                const uint8_t *panel = panel_at(b, 0, chunk, pb);
-                const int64_t depth = chunk_depth(a, chunk);
-                kernel->tile[0][0](hi, panel_at(a, 0, chunk, pa), panel, depth);
-                kernel->tile[0][0](lo, panel_at(a, 1, chunk, pa), panel, depth);
-                job->ex->fk->tile_join(hi, lo, a->plan.half_bits, (int64_t)kernel->mr * kernel->nr);
+                multiply_half(job, hi, spare, panel_at(a, 0, chunk, pa), chunk, pb);
+                multiply_half(job, lo, spare, panel_at(a, 1, chunk, pa), chunk, pb);
+                job->ex->fk->tile_join(hi, lo, a->plan.half_bits[GEMM_A],
+                                       (int64_t)kernel->mr * kernel->nr);
                 store_tiles(job, &(tile_place){hi, pa, pb, 1, chunk});
             }
 }
@@ -193,7 +215,7 @@ static void run_job(const gemm_job *job, int64_t index)
     };
     const bool one_piece = a->plan.pieces[GEMM_A] == 1 && a->plan.pieces[GEMM_B] == 1;
     const bool one_sum = a->chunks == 1 || a->scale_chunks > 1 || b->scale_chunks > 1;
-    if (a->plan.half_bits > 0 && one_sum) {
+    if (a->plan.half_bits[GEMM_A] > 0 && one_sum) {
         run_joined_tiles(job, &at);
         return;
     }

@@ -26,10 +26,10 @@ typedef enum gemm_side {
 /* How a product of two widths is computed by a family. */
 typedef struct gemm_plan {
     const gemm_kernel *kernel;
-    int pieces[2]; /* number of pieces of side A, B: 1 (PIECE_ALL) or 2 (PIECE_HI, PIECE_LO) */
-    int64_t chunk; /* depth of one exact int32 tile */
-    int half_bits; /* of the lower half of side A, where it is in two signed 8-bit halves
-                      (gemm_plan_make_halves); else 0 */
+    int pieces[2];    /* number of pieces of side A, B: 1 (PIECE_ALL) or 2 (PIECE_HI, PIECE_LO) */
+    int64_t chunk;    /* depth of one exact int32 tile */
+    int half_bits[2]; /* of the lower half of side A, B, where it is in two signed 8-bit halves
+                         (gemm_plan_make_halves); else 0 */
 } gemm_plan;
 
 /*
@@ -39,11 +39,11 @@ typedef struct gemm_plan {
 gemm_plan gemm_plan_make(const gemm_family *family, int bits_a, int bits_b, bool by_block);
 
 /*
- * The plan for a few wide mantissas of side A, bits_a 9..15, and narrow ones: no product is wider
- * than 8 x 8 bits where a family's narrow kernel multiplies such.  The mantissa is split in
- *     x = 2^t (x >> t) + (x & (2^t - 1)),  t = bits_a - 8
- * both of them 8-bit numbers, and the sums of both are joined exactly in int32.  A family whose
- * narrow kernel works on 16 bits, and a side B of over 8 bits, have gemm_plan_make's.
+ * The plan for a few wide mantissas of side A, bits_a 9..15: no product is wider than 8 x 8 bits
+ * where a family's narrow kernel multiplies such.  A mantissa of b bits, more than 8, is split in
+ *     x = 2^t (x >> t) + (x & (2^t - 1)),  t = b - 8
+ * both of them 8-bit numbers, and the sums of all pairs are joined exactly in int32.  A family
+ * whose narrow kernel works on 16 bits, bits_b 16, and bits_a + bits_b > 27 have gemm_plan_make's.
  *                                                     [Ghaffari2024]  FORMATS.md (13)
  */
 gemm_plan gemm_plan_make_halves(const gemm_family *family, int bits_a, int bits_b, bool by_block);

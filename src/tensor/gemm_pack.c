@@ -73,7 +73,7 @@ static void pack_panels(void *arg, int64_t begin, int64_t end)
         const int64_t panel = at % op->panels, chunk = at / op->panels % op->chunks;
         const int64_t which = at / op->panels / op->chunks;
         const bool last = chunk == op->chunks - 1;
-        const bool whole = op->plan.pieces[op->side] == 1 || op->plan.half_bits > 0;
+        const bool whole = op->plan.pieces[op->side] == 1 || op->plan.half_bits[op->side] > 0;
         const gemm_piece p = whole ? PIECE_ALL : which == 0 ? PIECE_HI : PIECE_LO;
         uint8_t *dst = op->data + (size_t)which * piece_bytes(op) +
                        (size_t)chunk * (size_t)op->panels * op->panel_bytes +
@@ -120,12 +120,13 @@ static void make_sources(exec *ex, pack_source source[2], const gemm_operand *op
 {
     source[0] = (pack_source){m->q, m->cols, format_elem_bytes(m->bits), transposed};
     source[1] = source[0];
-    if (op->plan.half_bits == 0 || op->side != GEMM_A)
+    const int half_bits = op->plan.half_bits[op->side];
+    if (half_bits == 0)
         return;
     const int64_t n = m->rows * m->cols;
     int8_t *hi = exec_take(ex, n, 1), *lo = exec_take(ex, n, 1);
     if (!ex->dry)
-        split_halves(hi, lo, m->q, n, op->plan.half_bits);
+        split_halves(hi, lo, m->q, n, half_bits);
     source[0] = (pack_source){hi, m->cols, 1, transposed};
     source[1] = (pack_source){lo, m->cols, 1, transposed};
 }
@@ -169,6 +170,6 @@ void gemm_pack_view(const exec *ex, gemm_operand *op, arena *a, const gemm_plan 
                                                : view->row_scale[r];
     const pack_source source = {view->q, view->ld, format_elem_bytes(view->bits), transposed};
     pack_job job = {op, {source, source}};
-    assert(plan->half_bits == 0);
+    assert(plan->half_bits[side] == 0);
     pack_panels(&job, 0, plan->pieces[side] * op->chunks * op->panels);
 }

@@ -9,7 +9,10 @@
 
 #include <assert.h>
 
-enum { INT16_SUM_OF_BITS = 25 }; /* chunk >= 256 with one piece on each side */
+enum {
+    INT16_SUM_OF_BITS = 25,  /* chunk >= 256 with one piece on each side */
+    HALVES_SUM_OF_BITS = 27, /* chunk >= 64: a block, and a step of any kernel */
+};
 
 static int64_t largest_piece(int bits, int pieces)
 {
@@ -49,9 +52,14 @@ gemm_plan gemm_plan_make(const gemm_family *family, int bits_a, int bits_b, bool
 gemm_plan gemm_plan_make_halves(const gemm_family *family, int bits_a, int bits_b, bool by_block)
 {
     assert(bits_a > 8 && bits_a < FORMAT_MAX_BITS);
-    if (bits_b > 8 || family->narrow->max_piece_bits != 8)
+    const bool fits = bits_b < FORMAT_MAX_BITS && bits_a + bits_b <= HALVES_SUM_OF_BITS;
+    if (!fits || family->narrow->max_piece_bits != 8)
         return gemm_plan_make(family, bits_a, bits_b, by_block);
-    gemm_plan plan = {.kernel = family->narrow, .pieces = {2, 1}, .half_bits = bits_a - 8};
+    gemm_plan plan = {.kernel = family->narrow, .pieces = {2, 1}, .half_bits = {bits_a - 8, 0}};
+    if (bits_b > 8) {
+        plan.pieces[GEMM_B] = 2;
+        plan.half_bits[GEMM_B] = bits_b - 8;
+    }
     /* The joined sum is that of whole mantissas; each half's is smaller. */
     const int64_t term = (int64_t)format_limit(bits_a) * format_limit(bits_b);
     plan.chunk = exact_chunk(plan.kernel, term, by_block);

@@ -26,10 +26,11 @@ typedef enum param_role {
 
 /* Where a parameter comes from when training begins. */
 typedef enum param_part {
-    PARAM_BODY,    /* from the model's file, or it is an error */
-    PARAM_HEAD,    /* from the file if it has it, else initialised */
-    PARAM_OUTPUT,  /* likewise, but only where the outputs mean the same as those of the file */
-    PARAM_ADAPTER, /* beside the model's, which are frozen: from a folder of an adapter, else
+    PARAM_BODY,       /* from the model's file, or it is an error */
+    PARAM_HEAD,       /* from the file if it has it, else initialised */
+    PARAM_HEAD_SAVED, /* likewise; beside an adapter it is trained and saved with the outputs */
+    PARAM_OUTPUT,     /* likewise, but only where the outputs mean the same as those of the file */
+    PARAM_ADAPTER,    /* beside the model's, which are frozen: from a folder of an adapter, else
                       initialised; only these are written */
 } param_part;
 

@@ -60,8 +60,8 @@ typedef struct map_job {
     int64_t ldx;
     const map_args *args;
     uint32_t max_bits;
-    float inverse;          /* tensor: 2^-e_s; column: 1; 0 when there was NaN or infinity */
-    const float *col_scale; /* column: 2^-e_s per column (times col_mul) */
+    float inverse;          /* tensor: that of its unit; column: 1; 0: there was NaN or infinity */
+    const float *col_scale; /* column: the inverse of each (times col_mul) */
     uint32_t *col_max;      /* column: bits of the maxima */
 } map_job;
 
@@ -70,14 +70,14 @@ static float row_mul_at(const map_job *job, int64_t i)
     return job->args->row_mul == NULL ? 1.0f : job->args->row_mul[i];
 }
 
-/* The unit exponent of a group; a group with NaN or infinity is reported and gets exponent 0. */
-static int group_exponent(map_job *job, uint32_t bits)
+/* The unit of a group; one with NaN or infinity is reported and becomes zeros. */
+static format_unit group_unit(map_job *job, uint32_t bits)
 {
     if (bits >= FLOAT_INFINITY_BITS) {
         exec_report_anomaly(job->ex, job->args->what, job->args->where);
-        return 0;
+        return (format_unit){1.0f, 0.0f};
     }
-    return format_unit_exponent(bits, job->m->bits);
+    return format_unit_of(bits, job->m->bits, job->args->scales);
 }
 
 /* Whether all rows are one run of numbers, treated alike. */
@@ -154,10 +154,9 @@ static void row_map_rows(void *arg, int64_t begin, int64_t end)
     map_job *job = arg;
     for (int64_t i = begin; i < end; i++) {
         uint32_t bits = row_max_bits(job, i);
-        int e = group_exponent(job, bits);
-        job->m->scale[i] = format_power(e);
-        quantize_segment(job, i, 0, job->m->cols,
-                         bits >= FLOAT_INFINITY_BITS ? 0.0f : format_power(-e), job->args->col_mul);
+        const format_unit unit = group_unit(job, bits);
+        job->m->scale[i] = unit.scale;
+        quantize_segment(job, i, 0, job->m->cols, unit.inverse, job->args->col_mul);
     }
 }
 
@@ -210,11 +209,10 @@ static void block_map_rows(void *arg, int64_t begin, int64_t end)
                                             : job->ex->fk->max_abs_bits_scaled(x, col_mul + j0, n);
             max = bits > max ? bits : max;
         }
-        int e = group_exponent(job, max);
-        job->m->scale[begin / GROUP_BLOCK_SIZE * nb + b] = format_power(e);
+        const format_unit unit = group_unit(job, max);
+        job->m->scale[begin / GROUP_BLOCK_SIZE * nb + b] = unit.scale;
         for (int64_t i = begin; i < end; i++)
-            quantize_segment(job, i, j0, n, max >= FLOAT_INFINITY_BITS ? 0.0f : format_power(-e),
-                             col_mul == NULL ? NULL : col_mul + j0);
+            quantize_segment(job, i, j0, n, unit.inverse, col_mul == NULL ? NULL : col_mul + j0);
     }
 }
 
@@ -227,9 +225,9 @@ static void map_tensor(exec *ex, map_job *job, int64_t grain, bool serial)
         tensor_max_rows(job, 0, m->rows);
     else
         exec_parallel(ex, m->rows, grain, tensor_max_rows, job);
-    int e = group_exponent(job, job->max_bits);
-    m->scale[0] = format_power(e);
-    job->inverse = job->max_bits >= FLOAT_INFINITY_BITS ? 0.0f : format_power(-e);
+    const format_unit unit = group_unit(job, job->max_bits);
+    m->scale[0] = unit.scale;
+    job->inverse = unit.inverse;
     if (serial)
         tensor_quantize_rows(job, 0, m->rows);
     else
@@ -242,9 +240,9 @@ static void set_column_scales(map_job *job, float *col_scale, const uint32_t *ma
     qmatrix *m = job->m;
     job->inverse = 1.0f;
     for (int64_t j = 0; j < m->cols; j++) {
-        int e = group_exponent(job, max[j]);
-        m->scale[j] = format_power(e);
-        col_scale[j] = format_power(-e);
+        const format_unit unit = group_unit(job, max[j]);
+        m->scale[j] = unit.scale;
+        col_scale[j] = unit.inverse;
         if (max[j] >= FLOAT_INFINITY_BITS)
             job->inverse = 0.0f;
     }

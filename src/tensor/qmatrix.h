@@ -1,5 +1,5 @@
 /*
- * A matrix in dynamic fixed point: mantissas and one scale (2^e_s) per group.        FORMATS.md (2)
+ * A matrix in dynamic fixed point: mantissas and one scale per group.                FORMATS.md (2)
  *
  *     x^[i][j] = q[i][j] * scale(i, j)
  *
@@ -17,7 +17,7 @@ typedef struct qmatrix {
     int bits; /* 4..16 */
     group_kind group;
     void *q;      /* int8 (bits <= 8) or int16 [rows][cols], dense */
-    float *scale; /* powers of two: tensor [1], row [rows], column [cols],
+    float *scale; /* tensor [1], row [rows], column [cols],
                      block [ceil(rows/64)][ceil(cols/64)] */
 } qmatrix;
 
@@ -33,7 +33,7 @@ qmatrix qmatrix_rows(const qmatrix *m, int64_t begin, int64_t end);
 
 /* What qmatrix_map needs beside the numbers. */
 typedef struct map_args {
-    const float *row_mul;    /* powers of two multiplied into row i before mapping, or NULL */
+    const float *row_mul;    /* scales multiplied into row i before mapping, or NULL */
     const float *col_mul;    /* the same for column j, or 0: it becomes zero; NULL: all 1 (not of
                                 column groups) */
     const uint32_t *col_max; /* column groups: bits of max |x row_mul| by column, or NULL: found
@@ -41,6 +41,7 @@ typedef struct map_args {
     rng_key key;             /* draw of element (i, j): (first_row + i) * cols + j */
     int64_t first_row;       /* of x within the matrix it is a part of */
     bool stochastic;
+    scale_kind scales; /* with others than powers of two, row_mul and col_mul are powers or 0 */
     const char *what, *where;           /* for the report of NaN or infinity */
     const struct format_record *record; /* where qmatrix_map notes how well it went, if ex->watch
                                            says so (format_watch.h); or NULL */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "text/roberta_files.h"
 
 static void close_bpe(tokenizer *tok)
 {
@@ -34,6 +35,7 @@ static mts_status open_bpe(mts_ctx *ctx, const tokenizer_folder *folder, tokeniz
     *out = NULL;
     MTS_TRY(mem_calloc(ctx, &b, 1, sizeof *b, "tokenizer"));
     b->base.class = &bpe_class;
+    MTS_TRY(roberta_files_set_prefix(ctx, folder));
     if ((st = bpe_json_read(ctx, folder->json, b)) != MTS_OK) {
         status_prefix(ctx, "%s", folder->source);
         goto cleanup;

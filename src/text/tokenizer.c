@@ -117,3 +117,13 @@ int64_t tokenizer_vocab_size(const tokenizer *tok)
 {
     return tok->class->vocab_size(tok);
 }
+
+int64_t tokenizer_type_count(const tokenizer *tok)
+{
+    int64_t count = 1;
+    for (int64_t i = 0; i < tok->pair.count; i++)
+        count = tok->pair.pieces[i].type_id >= count ? tok->pair.pieces[i].type_id + 1 : count;
+    for (int64_t i = 0; i < tok->single.count; i++)
+        count = tok->single.pieces[i].type_id >= count ? tok->single.pieces[i].type_id + 1 : count;
+    return count;
+}

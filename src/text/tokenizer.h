@@ -124,5 +124,7 @@ MTS_NODISCARD mts_status tokenizer_decode(mts_ctx *ctx, const tokenizer *tok, co
 const char *tokenizer_token(const tokenizer *tok, int32_t id);
 /* Greatest id + 1, added tokens included: the rows that an embedding needs. */
 int64_t tokenizer_vocab_size(const tokenizer *tok);
+/* The same of the types of a row's tokens. */
+int64_t tokenizer_type_count(const tokenizer *tok);
 
 #endif

@@ -30,17 +30,7 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     network_load_report report;
     char *file = NULL;
     bool listed = false;
-    MTS_CHECK(p->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
-              "option --max_seq_length: the model has %lld positions, found %lld: give at most "
-              "as many",
-              (long long)cfg->max_position_embeddings, (long long)p->max_seq_length);
-    MTS_CHECK(tokenizer_vocab_size(p->tokenizer) <= cfg->vocab_size, MTS_ERR_BAD_FILE,
-              "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld",
-              o->model_name_or_path, (long long)tokenizer_vocab_size(p->tokenizer),
-              (long long)cfg->vocab_size);
-    MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
-              "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
-              o->model_name_or_path, (long long)cfg->type_vocab_size);
+    MTS_TRY(settings_check_rows(ctx, p->tokenizer, p->max_seq_length, cfg, o->model_name_or_path));
     MTS_CHECK(options.head->needs != HEAD_NEEDS_WORDS, MTS_ERR_UNSUPPORTED,
               "%s: a language model gives no labels or answers to predict", o->model_name_or_path);
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));

@@ -271,7 +271,7 @@ mts_status run_save_weights(const run *r, const char *dir)
     if (r->adapter.rank == 0)
         return MTS_OK;
     snprintf(c.task, sizeof c.task, "%s", r->net->options.head->peft_task);
-    c.saved = r->net->options.head->peft_saved;
+    c.saved = head_class_saved(r->net->options.head, r->net->body->class);
     if (strcmp(c.targets, "all-linear") == 0 && r->net->body->class->all_linear != NULL) {
         MTS_TRY(mem_strdup(r->ctx, &all, r->net->body->class->all_linear));
         c.targets = all;
@@ -295,6 +295,8 @@ static mts_status create_model(run *r, model_config *cfg)
                   .recompute = r->training && r->o->gradient_checkpointing},
         .watch_formats = r->training && r->o->log_formats,
     };
+    MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
+              r->task->head);
     if (r->adapter.rank > 0)
         options.model.adapter = adapter_folder_options(&r->adapter);
     if (r->adapter.rank > 0)
@@ -302,19 +304,7 @@ static mts_status create_model(run *r, model_config *cfg)
     options.frozen_nf4 = options_has_4bit_base(r->o);
     options.model.adapter.weights = r->rank_weights;
     options.model.adapter.dropout = settings_dropout_float(r->adapter.dropout);
-    const int64_t vocab = tokenizer_vocab_size(r->tokenizer);
-    MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
-              r->task->head);
-    MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
-              "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld",
-              r->origin.model_dir, (long long)vocab, (long long)cfg->vocab_size);
-    MTS_CHECK(r->max_seq_length <= cfg->max_position_embeddings, MTS_ERR_ARGUMENT,
-              "option --max_seq_length: the model has %lld positions, found %lld: give at most "
-              "as many",
-              (long long)cfg->max_position_embeddings, (long long)r->max_seq_length);
-    MTS_CHECK(cfg->type_vocab_size >= 2, MTS_ERR_UNSUPPORTED,
-              "%s: config.json: type_vocab_size: expected at least 2 (pairs), found %lld",
-              r->origin.model_dir, (long long)cfg->type_vocab_size);
+    MTS_TRY(settings_check_rows(ctx, r->tokenizer, r->max_seq_length, cfg, r->origin.model_dir));
     MTS_TRY(plan_batches(r, &options.limits));
     MTS_TRY(settings_check_tokens(ctx, options.limits.train_tokens, "train"));
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));

@@ -17,9 +17,17 @@
  * of int8 logits 1.5 to 3 times (docs/FORMATS.md (7)). */
 enum { NORM_BITS = 16 };
 
+/* The largest magnitude of an outlier over the median feature's, at least. */
+enum { OUTLIER_THRESHOLD = 5 };
+
 static int bits_or(int64_t given, int standard)
 {
     return given > 0 ? (int)given : standard;
+}
+
+static int larger(int a, int b)
+{
+    return a > b ? a : b;
 }
 
 static group_kind group_of(const char *name)
@@ -36,17 +44,49 @@ static rounding_kind rounding_of(const char *name)
     return strcmp(name, "stochastic") == 0 ? ROUNDING_STOCHASTIC : ROUNDING_MIXED;
 }
 
+const char *settings_scales_name(scale_kind scales)
+{
+    return scales == SCALES_LARGEST ? "largest" : "power_of_two";
+}
+
+static scale_kind scales_of(const char *name)
+{
+    const bool largest = name != NULL && strcmp(name, settings_scales_name(SCALES_LARGEST)) == 0;
+    return largest ? SCALES_LARGEST : SCALES_POWER;
+}
+
 /* Whether outliers are told apart where nothing is said of them. */
 static bool tells_outliers(const mts_options *o, const model_class *class)
 {
     return class->tells_outliers && options_precision_bits(o) > 0;
 }
 
+/* Of formats, where an integer precision is asked for. */
+static void complete_formats(mts_options *o, const format_defaults *usual)
+{
+    const int64_t bits = options_precision_bits(o);
+    if (o->scales == NULL && usual->scales != SCALES_POWER)
+        o->scales = settings_scales_name(usual->scales);
+    if (o->attention_bits == 0 && usual->attention_bits > bits)
+        o->attention_bits = usual->attention_bits;
+    if (!options_tell_outliers(o))
+        return;
+    if (o->outlier_threshold == 0)
+        o->outlier_threshold =
+            usual->outlier_threshold > 0 ? usual->outlier_threshold : OUTLIER_THRESHOLD;
+    if (o->outlier_weight_bits == 0)
+        o->outlier_weight_bits =
+            larger(bits_or(o->weight_bits, (int)bits), usual->outlier_weight_bits);
+}
+
 void settings_complete(mts_options *o, const model_config *cfg)
 {
+    const model_class *class = model_class_of_config(cfg);
     const bool adapter = strcmp(o->method, "full") != 0 || o->adapter_name_or_path != NULL;
     if (strcmp(o->outliers, "auto") == 0)
-        o->outliers = tells_outliers(o, model_class_of_config(cfg)) ? "feature" : "none";
+        o->outliers = tells_outliers(o, class) ? "feature" : "none";
+    if (options_precision_bits(o) > 0)
+        complete_formats(o, &class->formats);
     if (adapter && o->base_bits == NULL && options_can_stream(o) &&
         quantization_config_of(cfg->json) != NULL)
         o->base_bits = "4";
@@ -67,8 +107,10 @@ num_format settings_format(const mts_options *o)
     f.norm_bits = bits_or(o->norm_bits, NORM_BITS);
     f.rounding = rounding_of(o->rounding);
     f.group = group_of(o->exponent_group);
+    f.scales = scales_of(o->scales);
     if (options_tell_outliers(o)) {
         f.outlier_bits = (int)o->outlier_bits;
+        f.outlier_weight_bits = bits_or(o->outlier_weight_bits, f.weight_bits);
         f.outlier_threshold = (float)o->outlier_threshold;
     }
     return f;
@@ -113,6 +155,9 @@ mts_options settings_effective(const mts_options *o, const model_config *cfg)
     e.gradient_bits = f.gradient_bits;
     e.attention_bits = f.attention_bits;
     e.norm_bits = f.norm_bits;
+    /* folders and checkpoints of the first versions say nothing of scales: they are BERT's */
+    if (f.scales == SCALES_POWER)
+        e.scales = class->formats.scales == SCALES_POWER ? NULL : settings_scales_name(f.scales);
     e.max_seq_length = settings_max_length(o, cfg, NULL);
     e.hidden_dropout = shortest(dropout.hidden);
     e.attention_dropout = shortest(dropout.attention);
@@ -143,7 +188,8 @@ int64_t settings_max_length(const mts_options *o, const model_config *cfg, const
     if (o->max_seq_length > 0)
         return o->max_seq_length;
     const int64_t usual = task_class_of(o, head)->usual_length;
-    return cfg->max_position_embeddings < usual ? cfg->max_position_embeddings : usual;
+    const int64_t most = model_max_length(cfg);
+    return most < usual ? most : usual;
 }
 
 float settings_dropout_float(double p)
@@ -161,7 +207,8 @@ dropout_rates settings_dropout(const mts_options *o, const model_config *cfg)
     if (o->classifier_dropout >= 0)
         classifier = o->classifier_dropout;
     return (dropout_rates){settings_dropout_float(hidden), settings_dropout_float(probabilities),
-                           settings_dropout_float(classifier)};
+                           settings_dropout_float(classifier),
+                           settings_dropout_float(cfg->answers_dropout)};
 }
 
 optimizer_options settings_optimizer(const mts_options *o)
@@ -183,6 +230,26 @@ mts_status settings_check_tokens(mts_ctx *ctx, int64_t tokens, const char *which
               "batches of %lld tokens are too large, the limit is %lld: give a smaller "
               "--per_device_%s_batch_size or --max_seq_length",
               (long long)tokens, (long long)GEMM_DEPTH_MAX - 1, which);
+cleanup:
+    return st;
+}
+
+mts_status settings_check_rows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length,
+                               const model_config *cfg, const char *dir)
+{
+    mts_status st = MTS_OK;
+    const int64_t vocab = tokenizer_vocab_size(tok), types = tokenizer_type_count(tok);
+    const int64_t positions = model_max_length(cfg);
+    MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
+              "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", dir,
+              (long long)vocab, (long long)cfg->vocab_size);
+    MTS_CHECK(max_length <= positions, MTS_ERR_ARGUMENT,
+              "option --max_seq_length: the model has %lld positions, found %lld: give at most "
+              "as many",
+              (long long)positions, (long long)max_length);
+    MTS_CHECK(cfg->type_vocab_size >= types, MTS_ERR_UNSUPPORTED,
+              "%s: config.json: type_vocab_size: expected at least %lld (pairs), found %lld", dir,
+              (long long)types, (long long)cfg->type_vocab_size);
 cleanup:
     return st;
 }

@@ -10,14 +10,18 @@
 #include "models/model.h"
 #include "optim/optimizer.h"
 #include "tasks/task.h"
+#include "text/tokenizer.h"
 
-/* Fill in what options leave to the model: outliers, by its architecture; with an adapter, 4 bits
- * of a base that is in 4 bits. */
+/* Fill in what options leave to the model: outliers, scales and widths, by its architecture; with
+ * an adapter, 4 bits of a base that is in 4 bits. */
 void settings_complete(mts_options *o, const model_config *cfg);
 
 /* The number format of checked and completed options.  Widths that are not given follow
  * --precision, but layer norm has 16 bits. */
 num_format settings_format(const mts_options *o);
+
+/* The word of --scales. */
+const char *settings_scales_name(scale_kind scales);
 
 /* Where the matrices of a model beside an adapter are kept. */
 param_storage settings_base_storage(const mts_options *o);
@@ -54,6 +58,11 @@ optimizer_options settings_optimizer(const mts_options *o);
 /* MTS_ERR_ARGUMENT unless batches of so many tokens can be multiplied; which: "train" or "eval",
  * the batch size that the text names. */
 MTS_NODISCARD mts_status settings_check_tokens(mts_ctx *ctx, int64_t tokens, const char *which);
+
+/* MTS_ERR_BAD_FILE, _ARGUMENT, _UNSUPPORTED unless the model has a word for each token, a position
+ * for each place and a type for each text of the rows; dir: of the model, for texts. */
+MTS_NODISCARD mts_status settings_check_rows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length,
+                                             const model_config *cfg, const char *dir);
 
 /* num_threads, or all processors this process may use. */
 int settings_threads(const mts_options *o);

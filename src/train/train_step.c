@@ -45,7 +45,7 @@ static int64_t weight_of_batch(const run *r, int64_t index)
     const encoded_dataset *e = &r->data.train;
     int64_t n, weight = 0;
     const int64_t *rows = sampler_batch(&r->data.sampler, index, &n);
-    if (e->targets.kind != TARGET_NEXT)
+    if (e->targets.kind != TARGET_NEXT && e->targets.kind != TARGET_TAGS)
         return 1;
     for (int64_t i = 0; i < n; i++)
         for (int64_t t = e->offsets[rows[i]]; t < e->offsets[rows[i] + 1]; t++)

@@ -470,7 +470,7 @@ static void test_items_of_a_checkpoint(void **state)
                                               "gradient_bits",   "norm_bits",      "rounding",
                                               "weight_bits"};
     static const char *const of_outliers[] = {"outliers", "outlier_bits", "outlier_threshold",
-                                              "outlier_update"};
+                                              "outlier_update", "outlier_weight_bits"};
     const size_t count = sizeof names / sizeof names[0];
     const run_path out = run_folder_path("items"), from = run_folder_path("items/checkpoint-1");
     const run_path file = run_folder_path("items/checkpoint-1/trainer_state.json");
@@ -508,8 +508,8 @@ static void test_items_of_a_checkpoint(void **state)
     root = load_json(from.text, "trainer_state.json");
     callbacks = json_object_get(root, "stateful_callbacks");
     items = json_object_get(json_object_get(callbacks, "mantissa"), "run");
-    assert_int_equal(json_object_size(items), count + 4);
-    for (size_t i = 0; i < 4; i++)
+    assert_int_equal(json_object_size(items), count + 5);
+    for (size_t i = 0; i < 5; i++)
         assert_non_null(json_object_get(items, of_outliers[i]));
     json_decref(root);
 

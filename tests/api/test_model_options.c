@@ -94,6 +94,8 @@ static void outliers(void **state)
     assert_string_equal(read.outliers, "feature");
     assert_int_equal(read.outlier_bits, 14);
     assert_true(read.outlier_threshold == 3.25);
+    assert_int_equal(read.outlier_weight_bits, 8); /* as the other weights */
+    assert_null(read.scales);
     assert_string_equal(read.outlier_update, "once"); /* of training alone */
 }
 
@@ -134,7 +136,7 @@ static void hostile(void **state)
         {"{\"mantissa\": {\"outliers\": 1}}", "outliers"},
         {"{\"mantissa\": {\"outlier_bits\": 8}}", "outlier_bits"},
         {"{\"mantissa\": {\"outlier_bits\": 12.5}}", "outlier_bits"},
-        {"{\"mantissa\": {\"outlier_threshold\": 0}}", "outlier_threshold"},
+        {"{\"mantissa\": {\"outlier_threshold\": 0.5}}", "outlier_threshold"},
         {"{\"mantissa\": {\"precision\": \"fp32\", \"outliers\": \"feature\"}}",
          "needs an integer"},
         {"{\"mantissa\": {\"max_seq_length\": 60000}}", "at most max_position_embeddings 512"},
@@ -203,7 +205,7 @@ static void answers(void **state)
     o.outliers = "feature";
     json_object_clear(other);
     assert_int_equal(options_put_json(ctx, &o, OPTION_STORED, false, other), MTS_OK);
-    assert_int_equal(json_object_size(other), stored + 3); /* they, their width and threshold */
+    assert_int_equal(json_object_size(other), stored + 4); /* they, two widths, a threshold */
     assert_true(json_is_true(json_object_get(kept, "version_2_with_negative")));
     o.precision = "bf16";
     json_object_clear(kept);

@@ -154,7 +154,7 @@ static void test_choices(void **state)
         }
         assert_true(choices == NULL || choices[-1] == '\0'); /* the same words in both */
     }
-    assert_int_equal(others, 2); /* question answering */
+    assert_int_equal(others, 3); /* question answering, token classification */
     assert_int_equal(mts_options_set(ctx, &o, "task_name", "SQuAD-v2"), MTS_OK);
     assert_string_equal(o.task_name, "squad_v2");
     refuse("precision", "_", "expected one of");
@@ -199,7 +199,7 @@ static void test_refused_values(void **state)
     refuse("weight_bits", "17", "expected 0 to 16, found 17");
     refuse("outlier_bits", "8", "expected 9 to 15, found 8");
     refuse("outlier_bits", "16", "expected 9 to 15, found 16");
-    refuse("outlier_threshold", "0.9", "expected 1 to 1000000000");
+    refuse("outlier_threshold", "-1", "expected 0 to 1000000000");
     refuse("outliers", "features", "expected one of auto|none|feature");
     refuse("outlier_update", "epoch", "expected one of once|step");
     refuse("precision", "int7", "fp32|bf16|int16|int12|int10|int8");
@@ -339,6 +339,13 @@ static void test_combinations(void **state)
     combine("found bf16", "outliers", "feature", "precision", "bf16", NULL);
     combine(NULL, "outliers", "feature", "precision", "int12", "outlier_bits", "15", NULL);
     combine(NULL, "outliers", "none", "precision", "fp32", NULL);
+    combine("option --outlier_threshold: expected 0 or 1 to 1000000000, found 0.9",
+            "outlier_threshold", "0.9", NULL);
+    combine(NULL, "outlier_threshold", "0", NULL);
+    combine(NULL, "outlier_threshold", "1", NULL);
+    combine("--scales needs an integer --precision, found bf16", "precision", "bf16", "scales",
+            "power_of_two", NULL);
+    combine(NULL, "precision", "int10", "scales", "largest", NULL);
     combine("not both", "task_name", "rte", "data_dir", "d", "train_file", "a.csv", NULL);
     combine("needs --data_dir", "task_name", "rte", NULL);
     combine("needs --task_name", "data_dir", "d", NULL);
@@ -402,6 +409,10 @@ static void test_question_answering(void **state)
     refuse("null_score_diff_threshold", "nan", "expected a number");
     combine(NULL, "task_name", "squad", "data_dir", "d", NULL);
     combine(NULL, "task_name", "squad_v2", "train_file", "t.json", NULL);
+    combine(NULL, "task_name", "ner", "train_file", "t.conll", NULL);
+    combine(NULL, "task_name", "ner", "train_file", "t.json", "text_column_name", "w",
+            "label_column_name", "t", "label_all_tokens", "true", NULL);
+    combine("--task_name ner needs --train_file", "task_name", "ner", "data_dir", "d", NULL);
     combine("--data_dir, the folder with the task's files, or --train_file", "task_name", "squad",
             NULL);
     combine("give --data_dir, or --train_file", "task_name", "squad", "data_dir", "d", "train_file",

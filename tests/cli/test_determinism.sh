@@ -6,6 +6,7 @@
 . "$(dirname "$0")/tiny.sh"
 tiny+=(--save_steps 30)
 tiny_questions+=(--save_steps 30)
+tiny_tags+=(--save_steps 30)
 
 # The command that runs a family here, or nothing.
 command_for() { # FAMILY
@@ -44,14 +45,15 @@ has_family ref || fail "the reference kernels do not run"
 count=0
 cases=("int8" "int12" "int16" "int8 --exponent_group tensor" "int12 --exponent_group block"
     "int8 --gradient_bits 12 --attention_bits 5" "int8 --optim sgd_int16 --sgd_momentum 0.9"
-    "int8 --optim adamw_8bit"
+    "int8 --optim adamw_8bit" "int8 --scales largest --outliers feature --outlier_weight_bits 12"
+    "int8 --scales largest --exponent_group block --rounding stochastic"
     "int10 --gradient_accumulation_steps 2 --group_by_length"
     "int8 --gradient_checkpointing --gradient_accumulation_steps 2"
     "int8 --outliers feature" "int8 --outliers feature --outlier_update step --exponent_group tensor"
     "int12 --outliers feature --outlier_threshold 2 --outlier_bits 15 --exponent_group block"
     "int8 --outliers feature --outlier_update step --outlier_threshold 2 --rounding stochastic"
     "questions int8 --gradient_checkpointing" "questions int16"
-    "questions int8 --outliers feature")
+    "questions int8 --outliers feature" "tags int8" "tags int12 --gradient_accumulation_steps 3")
 if sanitized; then
     cases=("int8" "int16 --exponent_group block" "questions int8"
         "int8 --outliers feature --outlier_update step --outlier_threshold 2")
@@ -59,8 +61,10 @@ fi
 for case in "${cases[@]}"; do
     data=("${tiny[@]}")
     [ "$case" = "${case#questions }" ] || data=("${tiny_questions[@]}")
+    [ "$case" = "${case#tags }" ] || data=("${tiny_tags[@]}")
+    spec=${case#questions }
     [[ "$case" != *--outliers* ]] || data+=(--model_name_or_path "$task/outliers")
-    read -ra words <<<"--precision ${case#questions }"
+    read -ra words <<<"--precision ${spec#tags }"
     run 0 train "${data[@]}" --output_dir "$work/reference" "${words[@]}"
     for threads in 1 3; do
         check "threads-$threads" "$mantissa" "${words[@]}" --num_threads "$threads"

@@ -101,7 +101,24 @@ done <<'END'
 --precision int12 --use_rslora
 --precision fp32
 --precision int8 --outliers feature --outlier_threshold 2
+--precision int8 --scales power_of_two --attention_bits 8
+--precision int8 --outliers feature
 END
+# Number formats that are a language model's own: stored, and used where they are not given.
+for text in '"scales": "largest"' '"attention_bits": 11' '"outlier_threshold": 2.5' '"outlier_weight_bits": 12'; do
+    has "$work/eval6/mantissa_config.json" "$text"
+done
+for text in '"scales": "power_of_two"' '"attention_bits": 8'; do
+    has "$work/eval5/mantissa_config.json" "$text"
+done
+run 0 info "$base" --json
+has out '"scales": "largest"'
+has out '"attention_bits": 11'
+run 0 train "${lora[@]}" --scales largest --attention_bits 11 --output_dir "$work/said"
+same_adapter "$work/lora" "$work/said"
+run 0 train "${lora[@]}" --scales power_of_two --output_dir "$work/powers"
+! cmp -s "$work/lora/adapter_model.safetensors" "$work/powers/adapter_model.safetensors" ||
+    fail "--scales makes no difference"
 [ "$(evaluated)" != "$(evaluated --adapter_name_or_path "$work/lora")" ] ||
     fail "the adapter makes no difference"
 rm "$work/eval1/mantissa_config.json" # as a folder of PEFT itself
@@ -187,7 +204,7 @@ done
 base_stays "after resumption"
 
 # The best adapter is the one that is kept, with its evaluation.
-run 0 train "${lora[@]}" --output_dir "$work/best" --learning_rate 0.1 --eval_strategy steps \
+run 0 train "${lora[@]}" --output_dir "$work/best" --learning_rate 0.3 --eval_strategy steps \
     --eval_steps 4 --save_steps 4 --load_best_model_at_end --metric_for_best_model eval_loss \
     --lr_scheduler_type constant
 best=$(sed -nE 's/.*"best_model_checkpoint": ".*(checkpoint-[0-9]+)".*/\1/p' \

@@ -77,7 +77,7 @@ cases=("int8" "int12" "int16" "int8 --optim sgd --sgd_momentum 0.9 --group_by_le
     "int8 --optim sgd_int16 --sgd_momentum 0.9 --gradient_accumulation_steps 2"
     "int8 --optim adamw_8bit --gradient_checkpointing" "int8 --outliers feature"
     "int8 --outliers feature --outlier_update step --outlier_threshold 2" "questions int8"
-    "questions int16 --gradient_checkpointing")
+    "questions int16 --gradient_checkpointing" "tags int8 --gradient_accumulation_steps 2")
 if sanitized; then
     cases=("int8" "int12 --optim sgd_int16 --sgd_momentum 0.9"
         "int8 --outliers feature --outlier_update step --outlier_threshold 2")
@@ -85,8 +85,10 @@ fi
 for case in "${cases[@]}"; do
     data=("${tiny[@]}")
     [ "$case" = "${case#questions }" ] || data=("${tiny_questions[@]}")
+    [ "$case" = "${case#tags }" ] || data=("${tiny_tags[@]}")
+    spec=${case#questions }
     [[ "$case" != *--outliers* ]] || data+=(--model_name_or_path "$task/outliers")
-    read -ra words <<<"--precision ${case#questions } --save_steps 1"
+    read -ra words <<<"--precision ${spec#tags } --save_steps 1"
     run 0 train "${data[@]}" --output_dir "$work/whole" "${words[@]}"
     kill_three_times "$work/parts" "$work/whole" "${words[@]}" --save_total_limit "$limit"
     limit=$((1 - limit))

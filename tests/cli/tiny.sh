@@ -48,6 +48,34 @@ write_questions 100 20 5 >"$task/dev.json"
 tiny_questions=("${tiny[@]}" --train_file "$task/questions.json" --validation_file "$task/dev.json"
     --doc_stride 6 --version_2_with_negative)
 
+# write_tags FIRST N: sentences of words with tags in columns (CoNLL), animals and tools, some of two
+# words and of several tokens.
+write_tags() {
+    awk -v first="$1" -v n="$2" 'BEGIN {
+        animals = split("cat dog horses mouse sheep", animal)
+        tools = split("hammer saws drill file steel", tool)
+        print "-DOCSTART-\tO\n"
+        for (i = first; i < first + n; i++) {
+            print (i % 2 ? "The" : "our") "\tO"
+            if (i % 3 == 0)
+                print "old\tB-animal"
+            print animal[1 + i % animals] "\t" (i % 3 == 0 ? "I" : "B") "-animal"
+            print "sleeps\tO\nbehind\tO\nthe\tO"
+            if (i % 4 == 1)
+                print "blue\tB-tool"
+            print tool[1 + (i * 3 + int(i / 5)) % tools] "\t" (i % 4 == 1 ? "I" : "B") "-tool"
+            if (i % 5 == 0)
+                print "today\tO"
+            print ".\tO\n"
+        }
+    }'
+}
+write_tags 0 60 >"$task/train.conll"
+write_tags 100 20 >"$task/dev.conll"
+# shellcheck disable=SC2034 # used by those who source this
+tiny_tags=("${tiny[@]}" --train_file "$task/train.conll" --validation_file "$task/dev.conll"
+    --test_file "$task/dev.conll" --do_predict)
+
 # A sanitizer makes every process slow: a test may do fewer of the same kind then.
 sanitized() {
     [ -n "${MANTISSA_SANITIZED:-}" ]
@@ -76,7 +104,7 @@ same_checkpoint() {
 same_run() {
     local file
     cmp "$1/model.safetensors" "$2/model.safetensors" || fail "$2: another model"
-    for file in eval_nbest_predictions.json eval_null_odds.json; do
+    for file in eval_nbest_predictions.json eval_null_odds.json predictions.txt; do
         [ ! -e "$1/$file" ] || cmp "$1/$file" "$2/$file" || fail "$2: another $file"
     done
     cmp <(without_clock "$1/metrics.jsonl") <(without_clock "$2/metrics.jsonl") ||

@@ -25,7 +25,7 @@
 #include "support/test_model.h"
 
 static const test_shape plain_shape;
-static const dropout_rates some_dropout = {0.1f, 0.15f, 0.2f};
+static const dropout_rates some_dropout = {0.1f, 0.15f, 0.2f, 0.0f};
 
 /* ---------------------------------------------------------------------- finite differences ---- */
 
@@ -453,7 +453,7 @@ static void evaluation_after_training(void **state)
 static void dropout_steps(void **state)
 {
     const num_format format = test_format_float(FORMAT_FP32);
-    const dropout_rates dropouts[] = {{0.5f, 0, 0}, {0, 0.5f, 0}, {0, 0, 0.5f}};
+    const dropout_rates dropouts[] = {{0.5f, 0, 0, 0}, {0, 0.5f, 0, 0}, {0, 0, 0.5f, 0}};
     (void)state;
     for (int d = 0; d < 3; d++) {
         double loss[4];

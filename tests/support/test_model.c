@@ -336,6 +336,10 @@ static void make_batch(test_bert *t, const test_shape *s)
         else if (t->targets.begin != NULL) {
             t->targets.begin[e] = (int32_t)test_random_below(&r, s->lengths[e]);
             t->targets.end[e] = (int32_t)test_random_below(&r, s->lengths[e]);
+        } else if (t->targets.kind == TARGET_TAGS) {
+            for (int64_t i = t->offset[e]; i < t->offset[e + 1]; i++)
+                t->targets.index[i] =
+                    i % 3 == 2 ? TARGET_IGNORED : (int32_t)test_random_below(&r, s->labels);
         } else
             t->targets.index[e] = (int32_t)test_random_below(&r, s->labels);
         for (int64_t i = t->offset[e]; i < t->offset[e + 1]; i++) {

@@ -111,7 +111,7 @@ static void fill_parameters(const param_list *list)
     for (int64_t i = 0; i < list->count; i++) {
         param *p = list->items[i];
         const rng_key key = rng_make_key(SEED, 0, (uint64_t)i, RNG_INIT);
-        const bool gamma = strstr(p->name, "LayerNorm.weight") != NULL;
+        const bool gamma = p->role == PARAM_NORM && strstr(p->name, ".weight") != NULL;
         const float range = sqrtf(3.0f / (float)p->cols);
         for (int64_t k = 0; k < p->rows * p->cols; k++) {
             const float uniform = 2.0f * rng_uniform(key, (uint32_t)k) - 1.0f;
@@ -162,6 +162,75 @@ cleanup:
     network_destroy(net);
     model_config_deinit(&cfg);
     mem_free(folder);
+    return st;
+}
+
+/* config.json of each, around its vocab_size. */
+static const struct {
+    const char *name, *config;
+} relatives[] = {
+    {"roberta", "{\"model_type\": \"roberta\", \"hidden_size\": 48, \"num_hidden_layers\": 2, "
+                "\"num_attention_heads\": 4, \"intermediate_size\": 100, "
+                "\"max_position_embeddings\": 33, \"pad_token_id\": 0, \"vocab_size\": %lld}"},
+    {"distilbert", "{\"model_type\": \"distilbert\", \"dim\": 48, \"n_layers\": 2, \"n_heads\": 4, "
+                   "\"hidden_dim\": 100, \"max_position_embeddings\": 32, \"vocab_size\": %lld}"},
+    {"electra", "{\"model_type\": \"electra\", \"embedding_size\": 20, \"hidden_size\": 48, "
+                "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"intermediate_size\": 100, "
+                "\"max_position_embeddings\": 32, \"vocab_size\": %lld}"},
+};
+
+static mts_status write_text(mts_ctx *ctx, const char *dir, const char *name, const char *text)
+{
+    mts_status st = MTS_OK;
+    char *path = NULL;
+    file_writer *w = NULL;
+    MTS_TRY(path_join(ctx, &path, dir, name));
+    MTS_TRY(file_writer_open(ctx, path, &w));
+    MTS_TRY(file_writer_write(w, text, strlen(text)));
+    MTS_TRY(file_writer_commit(w));
+cleanup:
+    file_writer_close(w);
+    mem_free(path);
+    return st;
+}
+
+/* A folder by its config.json; the head is as if it were trained. */
+static mts_status write_relative(mts_ctx *ctx, const char *dir, const char *name,
+                                 const char *config)
+{
+    mts_status st = MTS_OK;
+    char *folder = NULL, text[512];
+    int64_t words = 0;
+    const network_options options = {
+        .head = head_class_find("classification"),
+        .format = {.kind = FORMAT_FP32},
+        .threads = 1,
+        .limits = {.eval_rows = 1, .eval_tokens = 1, .max_length = 1},
+    };
+    model_config cfg = {0};
+    network *net = NULL;
+    MTS_TRY(path_join(ctx, &folder, dir, name));
+    MTS_TRY(file_make_dirs(ctx, folder));
+    MTS_TRY(write_vocab(ctx, folder, &words));
+    snprintf(text, sizeof text, config, (long long)words);
+    MTS_TRY(write_text(ctx, folder, "config.json", text));
+    MTS_TRY(model_load_config(ctx, folder, &cfg));
+    MTS_TRY(network_create(ctx, &cfg, &options, &net));
+    fill_parameters(&net->params);
+    MTS_TRY(network_save(ctx, net, folder));
+cleanup:
+    network_destroy(net);
+    model_config_deinit(&cfg);
+    mem_free(folder);
+    return st;
+}
+
+mts_status tiny_task_write_relatives(mts_ctx *ctx, const char *dir)
+{
+    mts_status st = MTS_OK;
+    for (size_t i = 0; i < sizeof relatives / sizeof relatives[0]; i++)
+        MTS_TRY(write_relative(ctx, dir, relatives[i].name, relatives[i].config));
+cleanup:
     return st;
 }
 

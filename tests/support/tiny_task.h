@@ -22,4 +22,10 @@
  */
 MTS_NODISCARD mts_status tiny_task_write(mts_ctx *ctx, const char *dir);
 
+/*
+ * dir/roberta, dir/distilbert, dir/electra: as model/, but of that type, with its dropout, and with
+ * a head for two classes; ELECTRA's embeddings have width 20, RoBERTa's positions begin at 1.
+ */
+MTS_NODISCARD mts_status tiny_task_write_relatives(mts_ctx *ctx, const char *dir);
+
 #endif

@@ -236,7 +236,7 @@ static const test_shape shape = {.width = 48,
                                  .sequences = 8,
                                  .lengths = {16, 16, 16, 16, 16, 16, 16, 16},
                                  .watch_formats = true};
-static const dropout_rates dropout = {0.1f, 0.1f, 0.1f};
+static const dropout_rates dropout = {0.1f, 0.1f, 0.1f, 0.0f};
 
 /* All totals of a network. */
 typedef struct totals {

@@ -92,7 +92,9 @@ static void side_init(test_random *r, side *s, arena *a, int64_t rows, int64_t d
     }
     const int64_t scales = qmatrix_scale_count(s->m.rows, s->m.cols, group);
     for (int64_t i = 0; i < scales; i++)
-        s->m.scale[i] = format_power((int)test_random_below(r, 25) - 20);
+        s->m.scale[i] =
+            format_power((int)test_random_below(r, 25) - 20) *
+            (depth % 2 == 0 ? 1.0f : 1.0f + 1e-6f * (float)test_random_below(r, 999999));
 }
 
 /* What a product is made of. */

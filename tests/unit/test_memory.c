@@ -207,7 +207,7 @@ static void forks(void **state)
 
 /* ---------------------------------------------------------------------------- the model ---- */
 
-static const dropout_rates dropout = {0.1f, 0.1f, 0.1f};
+static const dropout_rates dropout = {0.1f, 0.1f, 0.1f, 0.0f};
 
 static const num_format *some_formats(int *count)
 {
@@ -237,7 +237,7 @@ static const num_format *some_formats(int *count)
  * ours. */
 static void create_without_memory(void **state)
 {
-    static const char *const heads[] = {"classification", "spans"};
+    static const char *const heads[] = {"classification", "spans", "tokens"};
     const test_shape shape = test_shape_full(&(test_shape){.layers = 2});
     network_options options = {
         .threads = 2, .seed = 1, .model = {.dropout = dropout}, .limits = {3, 20, 3, 20, 10}};
@@ -247,7 +247,7 @@ static void create_without_memory(void **state)
     for (int f = 0; f < count; f++) {
         int64_t n = 0;
         options.format = format[f];
-        options.head = head_class_find(heads[f % 2]);
+        options.head = head_class_find(heads[f % 3]);
         options.watch_formats = f % 3 == 2;
         for (;; n++) {
             model_config cfg;
@@ -356,6 +356,9 @@ static void corner_models(void **state)
         {.width = 8, .heads = 2, .positions = 200, .sequences = 2, .lengths = {200, 1}},
         {.head = "spans"},
         {.head = "spans", .width = 4, .heads = 1, .intermediate = 4, .recompute = true},
+        {.head = "tokens"},
+        {.head = "tokens", .labels = 200, .recompute = true},
+        {.head = "tokens", .width = 4, .heads = 1, .intermediate = 4, .labels = 2},
         {.labels = 200, .sequences = 8, .lengths = {1, 2, 1, 2, 1, 2, 1, 2}},
         {.layers = 1, .recompute = true},
         {.layers = 5, .recompute = true, .intermediate = 8},

@@ -17,6 +17,7 @@ static mts_ctx ctx;
 #define SIZES                                                                                      \
     "\"vocab_size\":30522,\"hidden_size\":384,\"num_hidden_layers\":6,"                            \
     "\"num_attention_heads\":12,\"intermediate_size\":1536"
+#define DISTILBERT "\"vocab_size\":30522,\"dim\":768,\"n_layers\":6"
 
 static void put_config(const char *text)
 {
@@ -133,14 +134,30 @@ static const struct {
     {"{\n\"a\": 1,\n\"a\": 2}", MTS_ERR_BAD_FILE, "config.json:3:3: duplicate object key"},
     {"{\"a\": NaN," SIZES "}", MTS_ERR_BAD_FILE, "invalid token"},
     {"{\"hidden_dropout_prob\":1e999," SIZES "}", MTS_ERR_BAD_FILE, "real number overflow"},
-    {"{\"model_type\":\"roberta\"," SIZES "}", MTS_ERR_UNSUPPORTED,
-     "model_type: expected \"bert\", \"llama\", \"mistral\", \"qwen2\", \"qwen3\", "
-     "\"gemma3_text\", \"falcon\", found \"roberta\""},
+    {"{\"model_type\":\"xlm-roberta\"," SIZES "}", MTS_ERR_UNSUPPORTED,
+     "model_type: expected \"bert\", \"roberta\", \"distilbert\", \"electra\", \"llama\", "
+     "\"mistral\", \"qwen2\", \"qwen3\", \"gemma3_text\", \"falcon\", found \"xlm-roberta\""},
+    {"{\"model_type\":\"roberta\",\"pad_token_id\":null," SIZES "}", MTS_ERR_UNSUPPORTED,
+     "pad_token_id: expected a number, found null"},
+    {"{\"model_type\":\"roberta\",\"pad_token_id\":-1," SIZES "}", MTS_ERR_BAD_FILE,
+     "pad_token_id: expected an integer 0..16777216"},
+    {"{\"model_type\":\"roberta\",\"max_position_embeddings\":2," SIZES "}", MTS_ERR_BAD_FILE,
+     "max_position_embeddings: expected more than pad_token_id 1 and one, found 2"},
+    {"{\"model_type\":\"distilbert\",\"vocab_size\":9,\"hidden_size\":8}", MTS_ERR_BAD_FILE,
+     "dim: expected, but absent"},
+    {"{\"model_type\":\"distilbert\"," DISTILBERT ",\"n_heads\":5}", MTS_ERR_BAD_FILE,
+     "dim: expected a multiple of n_heads 5, found 768"},
+    {"{\"model_type\":\"distilbert\"," DISTILBERT ",\"n_heads\":12,\"activation\":\"mish\"}",
+     MTS_ERR_UNSUPPORTED, "activation: expected gelu"},
+    {"{\"model_type\":\"distilbert\"," DISTILBERT ",\"n_heads\":12,\"qa_dropout\":2}",
+     MTS_ERR_BAD_FILE, "qa_dropout: expected a number 0..1"},
+    {"{\"model_type\":\"electra\",\"embedding_size\":0," SIZES "}", MTS_ERR_BAD_FILE,
+     "embedding_size: expected an integer 1..65536"},
     {"{\"model_type\":7," SIZES "}", MTS_ERR_BAD_FILE,
      "model_type: expected a string, found an int"},
     {"{\"position_embedding_type\":\"relative_key\"," SIZES "}", MTS_ERR_UNSUPPORTED, "absolute"},
-    {"{\"is_decoder\":true," SIZES "}", MTS_ERR_UNSUPPORTED, "only a BERT encoder"},
-    {"{\"is_decoder\":1," SIZES "}", MTS_ERR_UNSUPPORTED, "only a BERT encoder"},
+    {"{\"is_decoder\":true," SIZES "}", MTS_ERR_UNSUPPORTED, "only an encoder"},
+    {"{\"is_decoder\":1," SIZES "}", MTS_ERR_UNSUPPORTED, "only an encoder"},
     {"{\"is_decoder\":2," SIZES "}", MTS_ERR_BAD_FILE, "is_decoder: expected an integer 0..1"},
     {"{\"is_decoder\":\"no\"," SIZES "}", MTS_ERR_BAD_FILE, "expected true or false, found a str"},
     {"{\"quantization_config\":{}," SIZES "}", MTS_ERR_UNSUPPORTED,
@@ -484,6 +501,40 @@ static void getters_leave_the_default(void **state)
     json_decref(json);
 }
 
+/* What RoBERTa, DistilBERT and ELECTRA mean by what is absent, and by their own names. */
+static void knows_the_relatives_of_bert(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t hidden, intermediate, padding, length;
+        double classifier, answers;
+    } files[] = {
+        {"{\"model_type\":\"roberta\"," SIZES "}", 384, 1536, 1, 510, -1, 0},
+        {"{\"model_type\":\"roberta\",\"pad_token_id\":0," SIZES "}", 384, 1536, 0, 511, -1, 0},
+        {"{\"model_type\":\"electra\",\"vocab_size\":9,\"hidden_size\":256,"
+         "\"num_hidden_layers\":2,\"num_attention_heads\":4}",
+         256, 1024, 0, 512, -1, 0},
+        {"{\"model_type\":\"distilbert\"," DISTILBERT ",\"n_heads\":12}", 768, 3072, 0, 512, 0.2,
+         0.1},
+        {"{\"model_type\":\"distilbert\"," DISTILBERT ",\"n_heads\":12,\"hidden_dim\":40,"
+         "\"seq_classif_dropout\":0.3,\"qa_dropout\":0,\"hidden_size\":7}",
+         768, 40, 0, 512, 0.3, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        model_config cfg;
+        put_config(files[i].text);
+        assert_ok(model_load_config(&ctx, folder_root(), &cfg));
+        assert_int_equal(cfg.hidden_size, files[i].hidden);
+        assert_int_equal(cfg.intermediate_size, files[i].intermediate);
+        assert_int_equal(cfg.pad_token_id, files[i].padding);
+        assert_int_equal(model_max_length(&cfg), files[i].length);
+        assert_true(cfg.classifier_dropout == files[i].classifier);
+        assert_true(cfg.answers_dropout == files[i].answers);
+        model_config_deinit(&cfg);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +542,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(fills_in_the_defaults, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(knows_the_activations, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(refuses_broken_configs, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(knows_the_relatives_of_bert, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(accepts_what_transformers_reads, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(saves_with_unknown_keys_kept, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(saves_a_new_config, folder_open, folder_close),

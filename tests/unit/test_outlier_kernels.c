@@ -72,7 +72,7 @@ static int64_t count_tiles(counting_family *c, const num_format *format, int thr
                               .intermediate = 288,
                               .sequences = 4,
                               .lengths = {16, 9, 16, 16}};
-    const dropout_rates dropout = {0.1f, 0.1f, 0.1f};
+    const dropout_rates dropout = {0.1f, 0.1f, 0.1f, 0.0f};
     test_bert t;
     int64_t outliers = 0;
     test_bert_init(&t, &shape, format, threads, &dropout);
@@ -124,9 +124,14 @@ static void no_wide_tiles(void **state)
             num_format format = int8_format(groups[g]);
             assert_int_equal(count_tiles(&c, &format, 1, &without), 0);
             for (int w = 0; w < 3; w++) {
+                int64_t more;
                 format.outlier_bits = widths[w];
+                format.outlier_weight_bits = 0;
                 assert_int_equal(count_tiles(&c, &format, 1 + w, &narrow), 0);
                 assert_true(narrow > without); /* those of the halves */
+                format.outlier_weight_bits = 12;
+                assert_int_equal(count_tiles(&c, &format, 1 + w, &more), 0);
+                assert_true(more > narrow); /* those of the weight's halves */
             }
             printf("  %s, %s: %lld narrow tiles, %lld without outliers\n", families[f]->name,
                    test_group_name(groups[g]), (long long)narrow, (long long)without);

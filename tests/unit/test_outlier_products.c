@@ -113,7 +113,9 @@ static void side_init(test_random *r, side *s, arena *a, const product_shape *sh
         }
     const int64_t scales = qmatrix_scale_count(s->m.rows, s->m.cols, group);
     for (int64_t i = 0; i < scales; i++)
-        s->m.scale[i] = format_power((int)test_random_below(r, 25) - 20);
+        s->m.scale[i] =
+            format_power((int)test_random_below(r, 25) - 20) *
+            (shape->k % 2 == 0 ? 1.0f : 1.0f + 1e-6f * (float)test_random_below(r, 999999));
 }
 
 /* Scale of a row of this side in the block of the depth that holds k. */
@@ -242,9 +244,9 @@ static void check_product(const product_shape *s, const gemm_family *const *fami
     product_deinit(&p);
 }
 
-static bool has_halves(const gemm_family *family, int bits_b)
+static bool has_halves(const gemm_family *family, int bits_a, int bits_b)
 {
-    return family->narrow->max_piece_bits == 8 && bits_b <= 8;
+    return family->narrow->max_piece_bits == 8 && bits_b < 16 && bits_a + bits_b <= 27;
 }
 
 /* Two pieces of the narrow kernel where that has 8 bits, and else the usual plan; the joined sums
@@ -262,17 +264,19 @@ static void plans(void **state)
                     const gemm_plan plan = gemm_plan_make_halves(families[f], a, b, by_block);
                     const gemm_plan usual = gemm_plan_make(families[f], a, b, by_block);
                     const int64_t term = (int64_t)format_limit(a) * format_limit(b);
-                    if (!has_halves(families[f], b)) {
+                    if (!has_halves(families[f], a, b)) {
                         assert_ptr_equal(plan.kernel, usual.kernel);
                         assert_memory_equal(plan.pieces, usual.pieces, sizeof plan.pieces);
                         assert_int_equal(plan.chunk, usual.chunk);
-                        assert_int_equal(plan.half_bits, 0);
+                        assert_true(plan.half_bits[GEMM_A] == 0 && plan.half_bits[GEMM_B] == 0);
                         continue;
                     }
                     halves++;
                     assert_ptr_equal(plan.kernel, families[f]->narrow);
-                    assert_true(plan.pieces[GEMM_A] == 2 && plan.pieces[GEMM_B] == 1);
-                    assert_int_equal(plan.half_bits, a - 8);
+                    assert_int_equal(plan.pieces[GEMM_A], 2);
+                    assert_int_equal(plan.pieces[GEMM_B], b > 8 ? 2 : 1);
+                    assert_int_equal(plan.half_bits[GEMM_A], a - 8);
+                    assert_int_equal(plan.half_bits[GEMM_B], b > 8 ? b - 8 : 0);
                     assert_int_equal(plan.chunk % plan.kernel->depth_step, 0);
                     assert_true(plan.chunk > 0 && plan.chunk * term <= INT32_MAX);
                     if (by_block)
@@ -296,7 +300,7 @@ static void widths(void **state)
         {GROUP_BLOCK, GROUP_BLOCK, false, false},   {GROUP_BLOCK, GROUP_BLOCK, true, true},
         {GROUP_TENSOR, GROUP_TENSOR, false, true},  {GROUP_TENSOR, GROUP_TENSOR, true, false},
     };
-    static const int bits_b[] = {4, 5, 6, 7, 8, 9, 12, 16};
+    static const int bits_b[] = {4, 5, 6, 7, 8, 9, 12, 15, 16};
     const gemm_family *families[FAMILIES];
     const int count = test_families(families);
     int64_t turn = 0;
@@ -328,7 +332,7 @@ static void extremes(void **state)
 {
     static const struct {
         int a, b;
-    } bits[] = {{9, 8}, {12, 8}, {15, 8}, {15, 4}};
+    } bits[] = {{9, 8}, {12, 8}, {15, 8}, {15, 4}, {12, 12}, {15, 12}, {12, 15}};
     const gemm_family *families[FAMILIES];
     const int count = test_families(families);
     int turn = 0;
@@ -371,9 +375,10 @@ static void shorten(void **state)
     const int count = test_families(families);
     (void)state;
     for (int f = 0; f < count; f++)
-        for (size_t g = 0; g < 3; g++) {
-            const bool by_block = groups[g] == GROUP_BLOCK;
-            const gemm_plan plan = gemm_plan_make_halves(families[f], 12, 8, by_block);
+        for (size_t g = 0; g < 6; g++) {
+            const int bits_b = g % 2 == 0 ? 8 : 12;
+            const bool by_block = groups[g / 2] == GROUP_BLOCK;
+            const gemm_plan plan = gemm_plan_make_halves(families[f], 12, bits_b, by_block);
             gemm_operand kept;
             arena room;
             assert_int_equal(arena_init(NULL, &room, 1 << 20, "room"), MTS_OK);
@@ -383,9 +388,9 @@ static void shorten(void **state)
                                          .n = 37,
                                          .k = depths[d],
                                          .bits_a = 12,
-                                         .bits_b = 8,
-                                         .group_a = groups[g],
-                                         .group_b = groups[g],
+                                         .bits_b = bits_b,
+                                         .group_a = groups[g / 2],
+                                         .group_b = groups[g / 2],
                                          .accumulate = true};
                 product p;
                 gemm_operand a;

@@ -2,6 +2,8 @@
  * Mapping to dynamic fixed point against a plain model of its formulas.
  *
  *   model       every group, 4..16 bits, both roundings, strides, multipliers: mantissas and scales
+ *   largest     scales that make the largest magnitude of a group the largest mantissa: the same,
+ *               and the mean square of the error beside that of powers of two
  *   borders     zeros, denormals, saturation, NaN and infinity
  *   statistics  stochastic rounding is unbiased; two streams are independent
  *   bits        the same from any number of threads, by the serial variant, and from any build of
@@ -16,6 +18,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cpu/cpu_features.h"
@@ -219,6 +222,107 @@ static void assert_same_mapping(const qmatrix *a, const qmatrix *b)
     assert_memory_equal(a->q, b->q, bytes);
 }
 
+/* Where scales are powers of two whatever is asked for. */
+static bool has_power(double largest)
+{
+    return largest < ldexp(1.0, -100) || largest >= ldexp(1.0, 127);
+}
+
+/* The scale by its definition, in float. */
+static float model_largest(double largest, int bits)
+{
+    const float limit = (float)((1 << (bits - 1)) - 1);
+    return has_power(largest) ? (float)ldexp(1.0, model_exponent(largest, bits))
+                              : (float)largest / limit;
+}
+
+/* Scales, that the largest is +-limit, and mantissas as far as float leaves no doubt of them. */
+static void check_largest(map_case *c)
+{
+    const qmatrix *m = &c->m;
+    const int32_t limit = format_limit(m->bits);
+    const int64_t count = qmatrix_scale_count(c->rows, c->cols, m->group);
+    double *largest = test_alloc(count, sizeof *largest);
+    int32_t *top = test_alloc(count, sizeof *top);
+    memset(largest, 0, (size_t)count * sizeof *largest);
+    memset(top, 0, (size_t)count * sizeof *top);
+    c->args.scales = SCALES_LARGEST;
+    map(c);
+    for (int64_t i = 0; i < c->rows; i++)
+        for (int64_t j = 0; j < c->cols; j++) {
+            const int64_t g = group_of(m, i, j);
+            const int32_t q = abs(mantissa(m, i, j));
+            largest[g] = fmax(largest[g], fabs(value_at(c, i, j)));
+            top[g] = q > top[g] ? q : top[g];
+        }
+    for (int64_t g = 0; g < count; g++) {
+        assert_true(m->scale[g] == model_largest(largest[g], m->bits));
+        assert_true(has_power(largest[g]) || top[g] == limit);
+    }
+    for (int64_t i = 0; i < c->rows; i++)
+        for (int64_t j = 0; j < c->cols; j++) {
+            const double v = value_at(c, i, j) / (double)m->scale[group_of(m, i, j)];
+            const double off = fabs((double)mantissa(m, i, j) - v);
+            const bool saturates = fabs(v) > limit; /* powers of two */
+            assert_true(off <= (c->args.stochastic || saturates ? 1.0 : 0.5) + 2e-7 * fabs(v));
+            assert_true(isfinite((float)mantissa(m, i, j) * m->scale[group_of(m, i, j)]));
+        }
+    mem_free(largest);
+    mem_free(top);
+}
+
+static void largest(void **state)
+{
+    test_random r = test_random_make("largest");
+    (void)state;
+    for (int g = 0; g < 4; g++)
+        for (int bits = 4; bits <= 16; bits++)
+            for (int variant = 0; variant < 4; variant++) {
+                map_case c;
+                const bool keeps = variant >= 2 && groups[g] != GROUP_COLUMN;
+                case_init(&c, 65, 129, bits, groups[g], variant % 2 == 1, 2);
+                fill(&r, &c);
+                c.col_mul = keeps ? test_floats(129) : NULL;
+                for (int64_t j = 0; j < 129 && keeps; j++)
+                    c.col_mul[j] = test_random_below(&r, 9) == 0 ? 0.0f : 1.0f;
+                check_largest(&c);
+                case_deinit(&c);
+            }
+}
+
+static double mean_square_error(map_case *c, scale_kind scales)
+{
+    double sum = 0.0;
+    c->args.scales = scales;
+    map(c);
+    for (int64_t i = 0; i < c->rows; i++)
+        for (int64_t j = 0; j < c->cols; j++) {
+            const double x = (double)mantissa(&c->m, i, j) * (double)c->m.scale[i];
+            sum += (x - value_at(c, i, j)) * (x - value_at(c, i, j));
+        }
+    return sum / (double)(c->rows * c->cols);
+}
+
+/* Rows whose largest magnitudes are 2^u, u from 0 to 1: units are 1/64 and 2^u/127, and the means
+ * of their squares are as (127/64)^2 and the mean of 4^u, 3 / ln 4: 1.82. */
+static void half_the_noise(void **state)
+{
+    enum { ROWS = 256, COLS = 64 };
+    test_random r = test_random_make("half_the_noise");
+    map_case c;
+    (void)state;
+    case_init(&c, ROWS, COLS, 8, GROUP_ROW, false, 1);
+    for (int64_t i = 0; i < ROWS; i++)
+        for (int64_t j = 0; j < COLS; j++) {
+            const double v = j == 0 ? 1.0 : (double)test_random_below(&r, 2000001) * 1e-6 - 1.0;
+            c.x[i * c.ld + j] = (float)(v * exp2((double)i / ROWS));
+        }
+    const double ratio = 1.0 / mean_square_error(&c, SCALES_LARGEST);
+    const double gain = ratio * mean_square_error(&c, SCALES_POWER);
+    assert_true(gain > 1.75 && gain < 1.89);
+    case_deinit(&c);
+}
+
 /* What one thread maps by itself has the bits of what several map. */
 static void serial(void **state)
 {
@@ -235,6 +339,7 @@ static void serial(void **state)
                 memcpy(b.x, a.x, (size_t)(777 * a.ld) * sizeof(float));
                 a.row_mul = variant >= 2 ? some_powers(&r, 777) : NULL;
                 b.args.row_mul = a.row_mul;
+                a.args.scales = b.args.scales = w % 2 == 0 ? SCALES_POWER : SCALES_LARGEST;
                 map(&a);
                 qmatrix_map_serial(&b.ex, &b.m, b.x, b.ld, &b.args);
                 assert_same_mapping(&b.m, &a.m);
@@ -266,6 +371,7 @@ static void extreme_values(void **state)
                 case_init(&c, 3, 67, bits, groups[g], v % 2 == 0, 1);
                 set_all(&c, values[v]);
                 check_model(&c);
+                check_largest(&c);
                 assert_string_equal(c.ex.anomaly, "");
                 case_deinit(&c);
             }
@@ -462,18 +568,22 @@ static void threads_and_builds(void **state)
         builds[count++] = &float_kernels__avx512;
 #endif
     for (int g = 0; g < 4; g++)
-        for (int bits = 8; bits <= 12; bits += 4) {
+        for (int variant = 0; variant < 4; variant++) {
             static const int threads[] = {2, 3, 7};
+            const int bits = variant < 2 ? 8 : 12;
+            const scale_kind scales = variant % 2 == 0 ? SCALES_POWER : SCALES_LARGEST;
             test_random r = test_random_make("same bits");
             map_case a, b;
             case_init(&a, 200, 401, bits, groups[g], true, 1);
             a.ex.fk = builds[0];
+            a.args.scales = scales;
             fill(&r, &a);
             map(&a);
             for (int t = 0; t < 3; t++)
                 for (int f = 0; f < count; f++) {
                     case_init(&b, 200, 401, bits, groups[g], true, threads[t]);
                     b.ex.fk = builds[f];
+                    b.args.scales = scales;
                     memcpy(b.x, a.x, (size_t)(200 * a.ld) * sizeof(float));
                     map(&b);
                     assert_same_mapping(&b.m, &a.m);
@@ -488,6 +598,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(error_model),
         cmocka_unit_test(multipliers),
+        cmocka_unit_test(largest),
+        cmocka_unit_test(half_the_noise),
         cmocka_unit_test(serial),
         cmocka_unit_test(extreme_values),
         cmocka_unit_test(saturation),

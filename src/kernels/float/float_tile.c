@@ -1,8 +1,9 @@
 /*
  * Epilogue of the integer GEMM: exact integer tile -> float matrix.                FORMATS.md (5)
  *
- *   c = (float)tile * row_scale * col_scale (+ bias) (+ c), in this order; the scales are powers of
- *   two, so the only rounding before the additions is the conversion of the exact integer to float.
+ *   c = (float)tile * row_scale * col_scale (+ bias) (+ c), in this order.  With scales that are
+ *   powers of two the only rounding before the additions is the conversion of the exact integer to
+ *   float; others round once each.
  *
  * Path: gemm_run -> here.
  */

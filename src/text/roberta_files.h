@@ -1,0 +1,32 @@
+/*
+ * What the class RobertaTokenizer of transformers makes of a folder's files.
+ *
+ *   vocab.json and merges.txt, no tokenizer.json   what tokenizer.json would hold: byte-level
+ *       pieces, rows <s> a </s> and <s> a </s></s> b </s>, special tokens by the names of
+ *       special_tokens_map.json and tokenizer_config.json, which may list them with their flags
+ *       (added_tokens_decoder)
+ *   tokenizer.json   add_prefix_space is what tokenizer_config.json says, or false, whatever
+ *       tokenizer.json says
+ *
+ * Path: model_tokenizer_open (train/model_tokenizer.h) -> roberta_files_make ->
+ *       tokenizer_open_json;
+ *       bpe_class.open -> roberta_files_set_prefix.
+ */
+#ifndef MTS_TEXT_ROBERTA_FILES_H
+#define MTS_TEXT_ROBERTA_FILES_H
+
+#include "text/tokenizer_folder.h"
+
+/*
+ * *json: a new object, as tokenizer.json; NULL if dir has one, or no vocab.json.
+ * MTS_ERR_UNSUPPORTED: of another class of tokenizer, or with added_tokens.json;
+ * MTS_ERR_BAD_FILE: no merges.txt, special tokens that vocab.json does not have; MTS_ERR_IO,
+ * MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD mts_status roberta_files_make(mts_ctx *ctx, const char *dir, json_t **json);
+
+/* Let folder->json say what that class does, if the folder is for it.  MTS_ERR_BAD_FILE,
+ * MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status roberta_files_set_prefix(mts_ctx *ctx, const tokenizer_folder *folder);
+
+#endif
