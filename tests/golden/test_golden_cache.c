@@ -262,7 +262,7 @@ static void other_heads(void **state)
     const num_format format = test_format_float(FORMAT_FP32);
     test_bert t;
     (void)state;
-    test_bert_init(&t, &(test_shape){.vocab = 0}, &format, 1, &(dropout_rates){0, 0, 0});
+    test_bert_init(&t, &(test_shape){.vocab = 0}, &format, 1, &(dropout_rates){0, 0, 0, 0});
     assert_false(network_generates(t.net));
     assert_fails(network_cache_reserve(&ctx, t.net, 4), MTS_ERR_UNSUPPORTED,
                  "does not generate text");
