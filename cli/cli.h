@@ -68,7 +68,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command command_train, command_eval, command_predict, command_tokenize,
-    command_generate, command_info, command_export, command_merge, command_quantize;
+    command_generate, command_info, command_export, command_merge, command_quantize, command_synth;
 
 /* ---- args.c, help.c ---- */
 

@@ -14,7 +14,7 @@ TEST_NF4  the built tests/unit/test_nf4; MANTISSA the command; MODEL folders of 
            save_pretrained of transformers with bitsandbytes write the same model.safetensors, byte
            for byte; ours, in shards, opens in transformers with logits equal to 1e-3; `mantissa
            eval` gives the same loss of both, and transformers' to 1e-5, of a folder without double
-           quantisation, too
+           quantisation, too; the same of what `mantissa synth` writes in 16 bits
 
 The second prints the table of tests/unit/test_nf4.c.  Exit status 1 if anything differs, 77 if
 bitsandbytes is not installed.
@@ -195,6 +195,13 @@ def tiny_models(folder):
         yield folder / name
 
 
+def synthetic_models(mantissa, folder):
+    """In 4 bits `mantissa synth` writes what `mantissa quantize` makes of these (test_synth)."""
+    for name in ("falcon-tiny", "llama-tiny"):
+        run(mantissa, "synth", "--like", name, "--base_bits", 16, "--output_dir", folder / name)
+        yield folder / name
+
+
 def save_theirs(model, out, double=True):
     config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4",
                                 bnb_4bit_use_double_quant=double,
@@ -330,7 +337,7 @@ def main():
     for model in real:
         check_model(checks, program, model)
     with tempfile.TemporaryDirectory() as name:
-        for model in [*tiny_models(Path(name)), *real]:
+        for model in [*tiny_models(Path(name)), *synthetic_models(mantissa, Path(name)), *real]:
             with tempfile.TemporaryDirectory() as folder:
                 check_folder(checks, mantissa, model, Path(folder))
     print(f"{checks.failed} comparisons failed")

@@ -213,7 +213,7 @@ typedef struct mts_options {
     const char *base_bits;          /* of the linear layers of a model beside an adapter: 16: as the
                                        file has them | 4: NF4 with double quantisation, unpacked
                                        panel by panel in every product; NULL: 16, of a base
-                                       in NF4: 4 */
+                                       in NF4: 4.  mts_synth: of what is written; NULL: 4 */
     const char *chat_template_path; /* a Jinja template, or a folder with chat_template.jinja, in
                                        place of the model's; NULL: the model's */
     const char *chat_template_date; /* 2024-07-26 or the like: what strftime_now tells templates;
@@ -226,6 +226,10 @@ typedef struct mts_options {
 
     int64_t label_all_tokens; /* token classification: every token of a word has its tag: 1, 0, or
                                  -1: only the first; evaluation: as the model was trained */
+
+    /* mts_synth */
+    const char *like; /* falcon-40b | falcon-7b | falcon-tiny | llama-7b | llama-tiny */
+    int64_t layers;   /* of the model; 0: as many as that has */
 
     /* generation */
     int64_t max_new_tokens; /* of a text, behind its prompt; default 128 */
@@ -257,6 +261,7 @@ typedef enum mts_use {
     MTS_USE_ROWS = 64,
     MTS_USE_QUANTIZE = 128,
     MTS_USE_GENERATE = 256,
+    MTS_USE_SYNTH = 512,
 } mts_use;
 
 /* One row of the option table.  Owned by the library, constant.  New fields come at the end. */
@@ -399,6 +404,18 @@ MTS_NODISCARD MTS_API mts_status mts_merge(mts_ctx *ctx, const mts_options *opti
  */
 MTS_NODISCARD MTS_API mts_status mts_quantize(mts_ctx *ctx, const mts_options *options,
                                               const mts_callbacks *callbacks);
+
+/*
+ * Write a model of the shape of the language model `like` (with `layers` layers) to the folder
+ * output_dir, as above: its config.json, every tensor by name and shape, and a tokenizer whose
+ * tokens are bytes.  Matrices are random by `seed`, normal with the configuration's
+ * initializer_range; those of the layers in NF4, or with base_bits 16 in bfloat16: then
+ * mts_quantize makes the same folder of it.  A model of fewer layers begins as the whole one does.
+ * MTS_ERR_ARGUMENT: options, an output_dir that holds something; MTS_ERR_INTERRUPTED as above;
+ * MTS_ERR_IO, _MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_synth(mts_ctx *ctx, const mts_options *options,
+                                           const mts_callbacks *callbacks);
 
 /* --------------------------------------------------------------------------- prediction ---- */
 

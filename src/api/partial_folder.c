@@ -2,6 +2,8 @@
 #include "api/partial_folder.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -125,6 +127,23 @@ mts_status partial_folder_begin(mts_ctx *ctx, const char *dir, const char *endin
     MTS_TRY(file_make_dirs(ctx, out->folder.temporary));
 cleanup:
     return st;
+}
+
+mts_status partial_folder_note(mts_ctx *ctx, const partial_folder *p,
+                               const mts_callbacks *callbacks)
+{
+    char text[80];
+    const mts_event event = {.kind = MTS_EVENT_NOTE, .text = text};
+    snprintf(text, sizeof text, "going on behind %" PRId64 " finished files of weights", p->kept);
+    if (p->kept > 0 && callbacks != NULL && callbacks->on_event != NULL &&
+        !callbacks->on_event(callbacks->user, &event))
+        return status_set(ctx, MTS_ERR_INTERRUPTED, "interrupted");
+    return MTS_OK;
+}
+
+bool partial_folder_goes_on(mts_status st)
+{
+    return st == MTS_ERR_INTERRUPTED || st == MTS_ERR_IO || st == MTS_ERR_MEMORY;
 }
 
 mts_status partial_folder_commit(mts_ctx *ctx, partial_folder *p)

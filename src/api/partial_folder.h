@@ -5,7 +5,7 @@
  *   DIR.partial/plan.json    what the folder is made of, and how: JSON
  *   DIR.partial/model/       its files; it becomes DIR
  *
- * Path: mts_quantize -> here -> file_commit_dir.
+ * Path: mts_quantize, mts_synth -> here -> file_commit_dir.
  * Not done: two processes that make one folder at the same time.
  */
 #ifndef MTS_API_PARTIAL_FOLDER_H
@@ -30,10 +30,16 @@ typedef struct partial_folder {
  */
 MTS_NODISCARD mts_status partial_folder_begin(mts_ctx *ctx, const char *dir, const char *ending,
                                               struct json_t *plan, partial_folder *out);
+/* Tell the user that a former run's files are kept, if some are.  callbacks may be NULL.
+ * MTS_ERR_INTERRUPTED. */
+MTS_NODISCARD mts_status partial_folder_note(mts_ctx *ctx, const partial_folder *p,
+                                             const mts_callbacks *callbacks);
 /* Put it in its place. */
 MTS_NODISCARD mts_status partial_folder_commit(mts_ctx *ctx, partial_folder *p);
 /* keep: leave what is there to the next run; else it is removed. */
 void partial_folder_close(partial_folder *p, bool keep);
+/* Whether the same command can go on after this failure. */
+bool partial_folder_goes_on(mts_status st);
 
 /* *out: a new JSON array that tells the file from what it was before and will be: its name, bytes
  * and the time of its last change.  MTS_ERR_IO, MTS_ERR_MEMORY. */

@@ -4,8 +4,6 @@
  *
  * Path: cli/cmd_quantize.c -> mts_quantize -> quantize_weights.
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "api/model_files.h"
@@ -18,6 +16,7 @@
 #include "network/quantize_weights.h"
 #include "models/model.h"
 #include "options/options.h"
+#include "train/settings.h"
 
 static const char weights[] = ".safetensors";
 
@@ -90,24 +89,6 @@ cleanup:
     return st;
 }
 
-/* Say that a former run's files are kept. */
-static mts_status note_kept(mts_ctx *ctx, const mts_callbacks *callbacks, int64_t kept)
-{
-    char text[80];
-    const mts_event event = {.kind = MTS_EVENT_NOTE, .text = text};
-    snprintf(text, sizeof text, "going on behind %" PRId64 " finished files of weights", kept);
-    if (kept > 0 && callbacks != NULL && callbacks->on_event != NULL &&
-        !callbacks->on_event(callbacks->user, &event))
-        return status_set(ctx, MTS_ERR_INTERRUPTED, "interrupted");
-    return MTS_OK;
-}
-
-/* Whether the same command can go on after this failure. */
-static bool can_go_on(mts_status st)
-{
-    return st == MTS_ERR_INTERRUPTED || st == MTS_ERR_IO || st == MTS_ERR_MEMORY;
-}
-
 mts_status mts_quantize(mts_ctx *ctx, const mts_options *options, const mts_callbacks *callbacks)
 {
     mts_status st = MTS_OK;
@@ -121,15 +102,16 @@ mts_status mts_quantize(mts_ctx *ctx, const mts_options *options, const mts_call
     MTS_TRY(options_parse_size(ctx, "max_shard_size", own.max_shard_size, &request.shard_bytes));
     MTS_TRY(make_plan(ctx, &own, request.shard_bytes, &plan));
     MTS_TRY(partial_folder_begin(ctx, own.output_dir, weights, plan, &p));
-    MTS_TRY(note_kept(ctx, callbacks, p.kept));
+    MTS_TRY(partial_folder_note(ctx, &p, callbacks));
     request.base = own.model_name_or_path;
     request.dir = p.folder.temporary;
+    request.threads = settings_threads(&own);
     MTS_TRY(quantize_weights(ctx, &request));
     MTS_TRY(write_config(ctx, own.model_name_or_path, &p.folder));
     MTS_TRY(model_files_copy(ctx, own.model_name_or_path, &p.folder));
     MTS_TRY(partial_folder_commit(ctx, &p));
 cleanup:
-    partial_folder_close(&p, can_go_on(st));
+    partial_folder_close(&p, partial_folder_goes_on(st));
     json_decref(plan);
     return st;
 }

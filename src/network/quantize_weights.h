@@ -2,12 +2,11 @@
  * The weights of a language model in 4 bits, written as a safetensors folder that transformers and
  * bitsandbytes open.                                                               FORMATS.md (15)
  *
- * Every number is rounded to bfloat16.  The matrices of the layers are then packed as NF4 with
- * double quantisation; embeddings, norms, biases and the head stay in bfloat16: what transformers
- * does when it loads a model with load_in_4bit in bfloat16, and what it saves then.  Each matrix is
- * read twice, first for its scales, by blocks of rows: memory does not grow with the model.
+ * The matrices of the layers are packed; embeddings, norms, biases and the head stay in bfloat16:
+ * what transformers does when it loads a model with load_in_4bit in bfloat16, and what it saves
+ * then.
  *
- * Path: mts_quantize -> here -> weight_file, tensor/nf4.h, safetensors_writer.
+ * Path: mts_quantize -> here -> weight_file, write_weights.h.
  */
 #ifndef MTS_NETWORK_QUANTIZE_WEIGHTS_H
 #define MTS_NETWORK_QUANTIZE_WEIGHTS_H
@@ -15,9 +14,10 @@
 #include "base/status.h"
 
 typedef struct quantize_request {
-    const char *base;               /* folder or GGUF file */
-    uint64_t shard_bytes;           /* the most of a file's tensors, unless one matrix has more */
-    const char *dir;                /* exists; shards that are there are taken for finished ones */
+    const char *base;     /* folder or GGUF file */
+    uint64_t shard_bytes; /* the most of a file's tensors, unless one matrix has more */
+    const char *dir;      /* exists; shards that are there are taken for finished ones */
+    int threads;
     const mts_callbacks *callbacks; /* may be NULL */
 } quantize_request;
 

@@ -599,3 +599,17 @@ mts_status options_check_quantize(mts_ctx *ctx, const mts_options *options)
 cleanup:
     return st;
 }
+
+mts_status options_check_synth(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    uint64_t bytes;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_CHECK(options->like != NULL, MTS_ERR_ARGUMENT,
+              "--like is missing: the model whose shape is wanted");
+    MTS_CHECK(options->output_dir != NULL, MTS_ERR_ARGUMENT,
+              "--output_dir is missing: the folder to write");
+    MTS_TRY(options_parse_size(ctx, "max_shard_size", options->max_shard_size, &bytes));
+cleanup:
+    return st;
+}

@@ -17,6 +17,7 @@
 #define ROWS MTS_USE_ROWS
 #define QUANTIZE MTS_USE_QUANTIZE
 #define GENERATE MTS_USE_GENERATE
+#define SYNTH MTS_USE_SYNTH
 #define RUN (TRAIN | EVAL | PREDICT)
 #define STORED OPTION_STORED
 #define RESUMED OPTION_RESUMED
@@ -88,6 +89,7 @@
 #define SAMPLINGS(_) "random" _ "sequential" _ "group_by_length"
 #define ADAPTER_FORMATS(_) "peft" _ "gguf"
 #define DTYPES(_) "auto" _ "float32" _ "bfloat16" _ "float16"
+#define SHAPES(_) "falcon-40b" _ "falcon-7b" _ "falcon-tiny" _ "llama-7b" _ "llama-tiny"
 #define STRATEGIES(_) "no" _ "epoch" _ "steps"
 
 static const option_row rows[] = {
@@ -107,7 +109,7 @@ static const option_row rows[] = {
     TEXT(model_name_or_path, RUN | GENERATE | INFO | EXPORT | MERGE | QUANTIZE,
          "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json; or a GGUF "
          "file of a language model"),
-    TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE | QUANTIZE,
+    TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE | QUANTIZE | SYNTH,
          "folder to write; eval: for eval_results.json; export: or a name that ends in .gguf"),
     CHOICE(
         task_name, NULL, TASKS, RUN,
@@ -200,8 +202,9 @@ static const option_row rows[] = {
          "part of all steps in which the rate rises from 0"),
     REAL(warmup_steps, "0", 0, ROWS_MAX, TRAIN | RESUMED | STEPS,
          "the same, as a number of steps; below 1: as --warmup_ratio"),
-    INT(seed, "42", 0, LARGE, TRAIN | GENERATE | RESUMED,
-        "of shuffling, dropout, new weights and rounding; generate: of the draws"),
+    INT(seed, "42", 0, LARGE, TRAIN | GENERATE | SYNTH | RESUMED,
+        "of shuffling, dropout, new weights and rounding; generate: of the draws; synth: of the "
+        "weights"),
     INT(data_seed, "-1", -1, LARGE, TRAIN | RESUMED, "of shuffling; -1: --seed"),
 #undef GROUP
 
@@ -273,11 +276,11 @@ static const option_row rows[] = {
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
         "itself; qlora, qdylora: these with --base_bits 4"),
     CHOICE(
-        base_bits, NULL, BASE_BITS, RUN | GENERATE | MERGE | STORED | RESUMED,
+        base_bits, NULL, BASE_BITS, RUN | GENERATE | MERGE | SYNTH | STORED | RESUMED,
         "with an adapter: the linear layers of the frozen model: 16: as the file has them; 4: in "
         "NF4 with double quantisation, an eighth of the memory of fp32, unpacked panel by panel "
         "in every product; eval, predict, generate and merge: as the adapter was trained [16; of a "
-        "base in NF4: 4]"),
+        "base in NF4: 4]; synth: of the layers' matrices that are written [4]"),
     INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
          "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),
@@ -312,8 +315,10 @@ static const option_row rows[] = {
            "[as the name of --output_dir ends]"),
     CHOICE(dtype, "auto", DTYPES, MERGE,
            "type of the weights; auto: as in the model, of a GGUF file float32"),
-    WORD(max_shard_size, "5GB", MERGE | QUANTIZE,
+    WORD(max_shard_size, "5GB", MERGE | QUANTIZE | SYNTH,
          "the weights are cut into files of at most so much"),
+    CHOICE(like, NULL, SHAPES, SYNTH, "the model whose shape is written"),
+    INT(layers, "0", 0, 1024, SYNTH, "so many layers; 0: as many as that model has"),
 #undef GROUP
 
 #define GROUP "Generation"
@@ -361,7 +366,7 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Machine"
-    INT(num_threads, "0", 0, 1024, RUN | GENERATE | INFO,
+    INT(num_threads, "0", 0, 1024, RUN | GENERATE | INFO | QUANTIZE | SYNTH,
         "0: as many as there are processors this process may use"),
 #undef GROUP
 };

@@ -15,16 +15,16 @@
 
 /* What a row says beside mts_option_info. */
 typedef enum option_mark {
-    OPTION_USES = 0xffff,        /* room of the set of mts_use */
-    OPTION_STORED = 0x10000,     /* a fine-tuned folder keeps it: evaluation goes by it */
-    OPTION_RESUMED = 0x20000,    /* a resumed run must have the value of the checkpoint's */
-    OPTION_INTEGER = 0x40000,    /* has a meaning for integer precisions only */
-    OPTION_ANSWERS = 0x80000,    /* has a meaning for question answering only */
-    OPTION_STEPS = 0x100000,     /* a whole number, or below 1 a part of all steps */
-    OPTION_BELOW_ONE = 0x200000, /* below 1; where the range begins at -1: that, or 0 and more */
-    OPTION_OUTLIERS = 0x400000,  /* has a meaning where outliers are told apart only */
-    OPTION_ADAPTER = 0x800000,   /* has a meaning for adapters only */
-    OPTION_GIVEN = 0x1000000,    /* auto is kept nowhere */
+    OPTION_USES = 0xffff,         /* room of the set of mts_use */
+    OPTION_STORED = 0x10000,      /* a fine-tuned folder keeps it: evaluation goes by it */
+    OPTION_RESUMED = 0x20000,     /* a resumed run must have the value of the checkpoint's */
+    OPTION_INTEGER = 0x40000,     /* has a meaning for integer precisions only */
+    OPTION_ANSWERS = 0x80000,     /* has a meaning for question answering only */
+    OPTION_STEPS = 0x100000,      /* a whole number, or below 1 a part of all steps */
+    OPTION_ADAPTER = 0x200000,    /* has a meaning for adapters only */
+    OPTION_OUTLIERS = 0x400000,   /* has a meaning where outliers are told apart only */
+    OPTION_GIVEN = 0x800000,      /* auto is kept nowhere */
+    OPTION_BELOW_ONE = 0x1000000, /* below 1; where the range begins at -1: that, or 0 and more */
 } option_mark;
 
 typedef struct option_row {
@@ -92,6 +92,7 @@ MTS_NODISCARD mts_status options_check_generate(mts_ctx *ctx, const mts_options 
 MTS_NODISCARD mts_status options_check_export(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_merge(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_quantize(mts_ctx *ctx, const mts_options *options);
+MTS_NODISCARD mts_status options_check_synth(mts_ctx *ctx, const mts_options *options);
 
 /* Whether the name of an output is that of a GGUF file. */
 bool options_name_gguf(const char *path);

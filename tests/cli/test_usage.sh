@@ -6,7 +6,7 @@
 run 0 --version
 grep -qE '^mantissa [0-9]+\.[0-9]+\.[0-9]+$' "$work/out" || fail "--version"
 run 0 help
-for command in train eval predict export merge quantize tokenize info; do
+for command in train eval predict export merge quantize synth tokenize info; do
     run 0 help
     has out "  $command "
     run 0 "$command" --help

@@ -134,7 +134,7 @@ static void test_scale(void **state)
 
 static void test_on_bert(void **state)
 {
-    const dropout_rates dropout = {0.1f, 0.1f, 0.3f};
+    const dropout_rates dropout = {.hidden = 0.1f, .attention = 0.1f, .classifier = 0.3f};
     const num_format formats[] = {
         test_format_float(FORMAT_FP32), test_format_dfp(8, GROUP_ROW, true),
         test_format_dfp(12, GROUP_TENSOR, false), test_format_dfp(16, GROUP_BLOCK, false)};
