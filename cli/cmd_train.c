@@ -50,9 +50,10 @@ const cli_command command_train = {
              "transformers or PEFT opens.\n"
              "The options are those of transformers' run_glue.py and run_qa.py; --precision "
              "says in which\n"
-             "numbers. Ctrl-C stops at the next step and writes a checkpoint. With --do_train "
-             "false, precision\n"
-             "and length are those the folder was trained with, unless given.",
+             "numbers. Ctrl-C stops at the next step and writes a checkpoint; SIGUSR1 prints "
+             "where the run is.\n"
+             "With --do_train false, precision and length are those the folder was trained with, "
+             "unless given.",
     .use = MTS_USE_TRAIN,
     .run = run_train,
 };

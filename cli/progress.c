@@ -18,6 +18,7 @@
 
 enum { LINE_BYTES = 320, BAR_CELLS = 20 };
 #define REDRAW_SECONDS 0.1
+#define LONG_SECONDS 3.0 /* of a step, from which on its layers are shown */
 
 static double now(void)
 {
@@ -148,6 +149,56 @@ static void on_phase(progress *p, const mts_event *e)
     }
 }
 
+/* "step 13/100, batch 1 of 4, backward, layer 5 of 12, 1:02 left" */
+static void describe_place(char *text, size_t bytes, const mts_event *e)
+{
+    char batch[64] = "", layer[64] = "", left[32];
+    if (e->batches > 1)
+        snprintf(batch, sizeof batch, ", batch %lld of %lld", (long long)e->batch,
+                 (long long)e->batches);
+    if (e->layer > 0)
+        snprintf(layer, sizeof layer, ", layer %lld of %lld", (long long)e->layer,
+                 (long long)e->layers);
+    format_seconds(left, sizeof left, e->seconds_left);
+    snprintf(text, bytes, "step %lld/%lld%s, %s%s, %s left", (long long)e->step,
+             (long long)e->steps, batch, e->text, layer, left);
+}
+
+static void on_within_step(progress *p, const mts_event *e)
+{
+    char text[LINE_BYTES + 64], bar[BAR_CELLS + 3];
+    const double time = now();
+    if (e->done == 0)
+        p->step_at = time;
+    describe_place(p->status, sizeof p->status, e);
+    if (!p->terminal || time - p->step_at < LONG_SECONDS || time - p->drawn_at < REDRAW_SECONDS)
+        return;
+    format_bar(bar, e->done, e->total);
+    snprintf(text, sizeof text, "%s %s", bar, p->status);
+    draw(p, text);
+}
+
+/* What the run is at, when it is not within a step. */
+static void note_status(progress *p, const mts_event *e)
+{
+    if (e->kind == MTS_EVENT_STEP)
+        snprintf(p->status, sizeof p->status, "step %lld/%lld is done", (long long)e->done,
+                 (long long)e->total);
+    else if (e->kind == MTS_EVENT_PROGRESS && e->total >= 0)
+        snprintf(p->status, sizeof p->status, "%s, %lld of %lld", e->text, (long long)e->done,
+                 (long long)e->total);
+    else if (e->kind == MTS_EVENT_PROGRESS)
+        snprintf(p->status, sizeof p->status, "%s, %lld", e->text, (long long)e->done);
+}
+
+/* SIGUSR1 asks for it. */
+static void print_status(progress *p)
+{
+    char text[LINE_BYTES];
+    snprintf(text, sizeof text, "status: %s", p->status[0] == '\0' ? "preparing" : p->status);
+    print_line(p, text);
+}
+
 static bool on_event(void *user, const mts_event *e)
 {
     progress *p = user;
@@ -174,7 +225,13 @@ static bool on_event(void *user, const mts_event *e)
         snprintf(text, sizeof text, "checkpoint: %s", e->text);
         print_line(p, text);
         break;
+    case MTS_EVENT_WITHIN_STEP:
+        on_within_step(p, e);
+        break;
     }
+    note_status(p, e);
+    if (interrupt_takes_status())
+        print_status(p);
     return !interrupt_asked();
 }
 

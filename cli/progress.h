@@ -14,7 +14,9 @@ typedef struct progress {
     double logging_steps; /* steps between two lines; below 1: part of all steps */
     double loss_sum;      /* since the last line */
     int64_t loss_count;
-    double drawn_at; /* seconds */
+    double drawn_at;  /* seconds */
+    double step_at;   /* when the present step began; 0: none did */
+    char status[256]; /* where the run is */
 } progress;
 
 /* For a run that calls back.  The result borrows p. */

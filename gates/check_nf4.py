@@ -196,10 +196,11 @@ def tiny_models(folder):
 
 
 def synthetic_models(mantissa, folder):
-    """In 4 bits `mantissa synth` writes what `mantissa quantize` makes of these (test_synth)."""
-    for name in ("falcon-tiny", "llama-tiny"):
-        run(mantissa, "synth", "--like", name, "--base_bits", 16, "--output_dir", folder / name)
-        yield folder / name
+    """In 4 bits `mantissa synth` writes what `mantissa quantize` makes of this (test_synth).  Not a
+    Falcon: transformers 5.23 leaves its linear layers as they are, and refuses them in 4 bits."""
+    run(mantissa, "synth", "--like", "llama-tiny", "--base_bits", 16, "--output_dir",
+        folder / "synthetic")
+    yield folder / "synthetic"
 
 
 def save_theirs(model, out, double=True):

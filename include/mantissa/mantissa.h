@@ -231,6 +231,8 @@ typedef struct mts_options {
     const char *like; /* falcon-40b | falcon-7b | falcon-tiny | llama-7b | llama-tiny */
     int64_t layers;   /* of the model; 0: as many as that has */
 
+    bool skip_memory_check; /* begin even if the run needs more memory than is free */
+
     /* generation */
     int64_t max_new_tokens; /* of a text, behind its prompt; default 128 */
     double temperature;     /* logits are divided by it; default 0: the most probable token */
@@ -320,12 +322,14 @@ MTS_NODISCARD MTS_API mts_status mts_options_check(mts_ctx *ctx, const mts_optio
 /* ----------------------------------------------------------------------------- training ---- */
 
 typedef enum mts_event_kind {
-    MTS_EVENT_NOTE,       /* text: one line a user should see (a head was initialised, ...)      */
-    MTS_EVENT_PROGRESS,   /* text: the phase ("tokenizing", ...); done of total                  */
-    MTS_EVENT_STEP,       /* one optimizer step is done: every numeric field is valid            */
-    MTS_EVENT_METRICS,    /* text: JSON object of an evaluation                                  */
-    MTS_EVENT_CHECKPOINT, /* text: path of the checkpoint just completed                         */
-    MTS_EVENT_TEXT,       /* text: generated, whole characters; `done` bytes, maybe with NUL     */
+    MTS_EVENT_NOTE,        /* text: one line a user should see (a head was initialised, ...)      */
+    MTS_EVENT_PROGRESS,    /* text: the phase ("tokenizing", ...); done of total                  */
+    MTS_EVENT_STEP,        /* one optimizer step is done: every numeric field is valid            */
+    MTS_EVENT_METRICS,     /* text: JSON object of an evaluation                                  */
+    MTS_EVENT_CHECKPOINT,  /* text: path of the checkpoint just completed                         */
+    MTS_EVENT_WITHIN_STEP, /* text: the phase of a step ("forward", "head", "backward"), told when
+                             a layer of it begins; done of total, in parts of about equal work */
+    MTS_EVENT_TEXT,        /* text: generated, whole characters; `done` bytes, maybe with NUL     */
 } mts_event_kind;
 
 /* Read it through the pointer: new fields come at the end only. */
@@ -339,6 +343,10 @@ typedef struct mts_event {
     double grad_norm;         /* before clipping */
     double tokens_per_second; /* over the last steps */
     double seconds_left;      /* of the training */
+    int64_t step, steps;      /* MTS_EVENT_WITHIN_STEP, as all below: the step, from 1, and of how
+                                 many */
+    int64_t batch, batches;   /* of the step, from 1 */
+    int64_t layer, layers;    /* of the phase, from 1; of the head 0 */
 } mts_event;
 
 /* on_event may be NULL; it is called from the calling thread.  Return false to stop cleanly.  This

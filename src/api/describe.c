@@ -8,6 +8,7 @@
 
 #include "options/options.h"
 #include "api/describe_gguf.h"
+#include "api/describe_need.h"
 #include "base/file.h"
 #include "base/json_util.h"
 #include "base/memory.h"
@@ -17,9 +18,9 @@
 #include "io/nf4_tensors.h"
 #include "io/safetensors.h"
 #include "network/network_io.h"
-#include "optim/optimizer.h"
 #include "tensor/float_gemm.h"
 #include "train/model_tokenizer.h"
+#include "train/run_need.h"
 #include "train/settings.h"
 
 mts_status mts_cpu_describe(mts_ctx *ctx, char *text, size_t text_bytes)
@@ -44,13 +45,16 @@ static mts_status put_bytes(mts_ctx *ctx, json_t *object, const char *key, size_
 }
 
 /* For which run the memory is meant. */
-static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network_options *wanted,
+static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network_limits *limits,
                                json_t *out)
 {
     mts_status st = MTS_OK;
-    const network_limits *limits = &wanted->limits;
-    const num_format *f = &wanted->format;
+    const num_format format = settings_format(o), *f = &format;
     MTS_TRY(json_util_set(ctx, out, "precision", json_string(o->precision)));
+    if (strcmp(o->method, "full") != 0)
+        MTS_TRY(json_util_set(ctx, out, "method", json_string(o->method)));
+    if (o->base_bits != NULL)
+        MTS_TRY(json_util_set(ctx, out, "base_bits", json_string(o->base_bits)));
     MTS_TRY(json_util_set(ctx, out, "optim", json_string(o->optim)));
     MTS_TRY(json_util_set(ctx, out, "rows_of_a_batch", json_integer(limits->train_rows)));
     MTS_TRY(json_util_set(ctx, out, "tokens_of_a_row", json_integer(limits->max_length)));
@@ -68,56 +72,42 @@ cleanup:
 }
 
 /* Memory of a training run with full batches of the longest sequences, and of its evaluation if
- * the options ask for one. */
-static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const model_config *cfg,
-                                  json_t *out)
+ * the options ask for one; its files and its work. */
+static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const char *dir,
+                                  const model_config *cfg, json_t *root)
 {
     mts_status st = MTS_OK;
     mts_options own = *given;
     const mts_options *o = &own;
+    json_t *memory = json_object();
     settings_complete(&own, cfg);
     const int64_t asked = settings_max_length(o, cfg, head_class_of_config(cfg)->name);
     const int64_t most = model_max_length(cfg), length = asked < most ? asked : most;
     const int64_t rows = o->per_device_train_batch_size;
     const int64_t eval_rows = options_wants_final_eval(o) ? o->per_device_eval_batch_size : 1;
-    const network_options wanted = {
+    const run_shape shape = {
+        .o = o,
+        .cfg = cfg,
         .head = head_class_of_config(cfg),
-        .format = settings_format(o),
-        .threads = settings_threads(o),
-        .model = {.recompute = o->gradient_checkpointing},
+        .dir = dir,
+        .training = true,
         .limits = {.train_rows = rows,
                    .train_tokens = rows * length,
                    .eval_rows = eval_rows,
                    .eval_tokens = eval_rows * length,
                    .max_length = length},
     };
-    const network_limits *limits = &wanted.limits;
-    const optimizer_options options = settings_optimizer(o);
-    optimizer_sizes sizes = {0};
-    network_plan plan;
-    param_list params = {0};
-    const char *prefix;
-    size_t state = 0;
-    MTS_TRY(settings_check_tokens(ctx, limits->train_tokens, "train"));
-    MTS_TRY(settings_check_tokens(ctx, limits->eval_tokens, "eval"));
-    MTS_TRY(describe_run(ctx, o, &wanted, out));
-    MTS_TRY(network_plan_make(ctx, cfg, &wanted, &plan));
-    MTS_TRY(network_declare(ctx, cfg, wanted.head, &params, &prefix));
-    for (int64_t i = 0; i < params.count; i++)
-        if (params.items[i]->trained)
-            optimizer_sizes_add(&sizes, options.class, param_size(params.items[i]));
-    state = optimizer_bytes(&options, &sizes);
-    MTS_TRY(put_bytes(ctx, out, "parameters_bytes", plan.parameters));
-    MTS_TRY(put_bytes(ctx, out, "gradients_bytes", plan.gradients));
-    MTS_TRY(put_bytes(ctx, out, "optimizer_state_bytes", state));
-    MTS_TRY(put_bytes(ctx, out, "packed_weights_bytes", plan.packed_weights));
-    MTS_TRY(put_bytes(ctx, out, "activations_bytes", plan.activations));
-    MTS_TRY(put_bytes(ctx, out, "scratch_bytes", plan.scratch));
-    MTS_TRY(put_bytes(ctx, out, "total_bytes",
-                      plan.parameters + plan.gradients + state + plan.packed_weights +
-                          plan.activations + plan.scratch));
+    run_need need;
+    MTS_CHECK(memory != NULL, MTS_ERR_MEMORY, "out of memory: description");
+    MTS_TRY(settings_check_tokens(ctx, shape.limits.train_tokens, "train"));
+    MTS_TRY(settings_check_tokens(ctx, shape.limits.eval_tokens, "eval"));
+    MTS_TRY(describe_run(ctx, o, &shape.limits, memory));
+    MTS_TRY(run_need_make(ctx, &shape, &need));
+    MTS_TRY(describe_need_memory(ctx, &need, memory));
+    MTS_TRY(json_util_set(ctx, root, "training_memory", json_incref(memory)));
+    MTS_TRY(describe_need(ctx, &shape, &need, root));
 cleanup:
-    param_list_deinit(&params);
+    json_decref(memory);
     return st;
 }
 
@@ -208,7 +198,7 @@ cleanup:
 
 /* A GGUF file: what it holds, and the memory of its training or why there is none. */
 static mts_status describe_gguf_model(mts_ctx *ctx, const mts_options *o, const char *path,
-                                      json_t *out, json_t *memory)
+                                      json_t *out)
 {
     mts_status st = MTS_OK;
     model_config cfg = {0};
@@ -224,8 +214,7 @@ static mts_status describe_gguf_model(mts_ctx *ctx, const mts_options *o, const 
     MTS_TRY(json_util_set(ctx, out, "training", json_string(text)));
     if (strcmp(text, "yes") != 0)
         goto cleanup;
-    MTS_TRY(describe_memory(ctx, o, &cfg, memory));
-    MTS_TRY(json_util_set(ctx, out, "training_memory", json_incref(memory)));
+    MTS_TRY(describe_memory(ctx, o, path, &cfg, out));
 cleanup:
     model_config_deinit(&cfg);
     return st;
@@ -236,7 +225,7 @@ mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **j
     mts_status st = MTS_OK;
     model_config cfg = {0};
     mts_options own;
-    json_t *root = NULL, *memory = NULL;
+    json_t *root = NULL;
     char *file = NULL;
     MTS_CHECK(json != NULL, MTS_ERR_ARGUMENT, "mts_model_describe: json must be given");
     *json = NULL;
@@ -246,12 +235,11 @@ mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **j
     MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
               "option --model_name_or_path: expected a model folder, found nothing");
     root = json_object();
-    memory = json_object();
-    MTS_CHECK(root != NULL && memory != NULL, MTS_ERR_MEMORY, "out of memory: description");
+    MTS_CHECK(root != NULL, MTS_ERR_MEMORY, "out of memory: description");
     MTS_TRY(gguf_model_find(ctx, options->model_name_or_path, &file));
     if (file != NULL || describe_gguf_is_file(options->model_name_or_path)) {
         MTS_TRY(describe_gguf_model(ctx, options, file != NULL ? file : options->model_name_or_path,
-                                    root, memory));
+                                    root));
         MTS_TRY(json_util_dump(ctx, root, 0, false, json));
         goto cleanup;
     }
@@ -259,12 +247,10 @@ mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **j
     MTS_TRY(describe_config(ctx, &cfg, root));
     MTS_TRY(describe_training(ctx, options->model_name_or_path, &cfg, root));
     MTS_TRY(describe_file(ctx, options->model_name_or_path, root));
-    MTS_TRY(describe_memory(ctx, options, &cfg, memory));
-    MTS_TRY(json_util_set(ctx, root, "training_memory", json_incref(memory)));
+    MTS_TRY(describe_memory(ctx, options, options->model_name_or_path, &cfg, root));
     MTS_TRY(json_util_dump(ctx, root, 0, false, json));
 cleanup:
     mem_free(file);
-    json_decref(memory);
     json_decref(root);
     model_config_deinit(&cfg);
     return st;

@@ -161,6 +161,12 @@ cleanup:
     return st;
 }
 
+void file_map_want(const file_map *map)
+{
+    if (map->pages != NULL)
+        (void)madvise(map->pages, map->length, MADV_WILLNEED);
+}
+
 void file_map_forget(const file_map *map)
 {
     if (map->pages != NULL)

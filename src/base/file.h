@@ -47,6 +47,8 @@ typedef struct file_map {
  * MTS_ERR_IO: they are not there, among others. */
 MTS_NODISCARD mts_status file_reader_map(mts_ctx *ctx, const file_reader *r, uint64_t from,
                                          size_t bytes, file_map *map);
+/* Its pages will be read soon: the system begins to, where they are not in memory. */
+void file_map_want(const file_map *map);
 /* Its pages need no memory until they are touched again. */
 void file_map_forget(const file_map *map);
 /* A zeroed or closed map is allowed. */

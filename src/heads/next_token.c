@@ -16,6 +16,7 @@
 #include "heads/heads.h"
 #include "layers/linear.h"
 #include "layers/loss.h"
+#include "tensor/work.h"
 
 enum { PIECE = 128, OUTPUTS = 2 };
 
@@ -191,6 +192,8 @@ static double learn(head *h, exec *ex, const model_input *in, const float *x, co
     exec_clear(ex, dx, (size_t)(tokens * w) * sizeof(float));
     if (count == 0 && !ex->accumulate_grads && n->weight->trained)
         exec_clear(ex, n->weight->grad, (size_t)param_size(n->weight) * sizeof(float));
+    const double pieces = count < PIECE ? 1.0 : (double)count / PIECE;
+    work_repeat(ex, pieces); /* in a dry run the first stands for all */
     for (int64_t first = 0; first < count; first += PIECE) {
         p.token = token + first;
         p.count = count - first < PIECE ? count - first : PIECE;
@@ -202,6 +205,7 @@ static double learn(head *h, exec *ex, const model_input *in, const float *x, co
         if (ex->dry)
             break; /* the first piece takes the most */
     }
+    work_repeat(ex, 1.0 / pieces);
     exec_release(ex, mark);
     return count == 0 ? 0.0 : sum / (double)count;
 }

@@ -249,6 +249,11 @@ size_t nf4_tensor_bytes(const nf4_tensor *t)
     return nested + aligned(t->absmax->bytes) + aligned(t->codes->bytes);
 }
 
+size_t nf4_tensor_mapped(const nf4_tensor *t)
+{
+    return t->codes->bytes + (t->nested_absmax != NULL ? t->absmax->bytes : 0);
+}
+
 /* The 16 numbers of the type. */
 static mts_status check_quant_map(mts_ctx *ctx, const nf4_tensor *t)
 {

@@ -57,8 +57,9 @@ const nf4_tensor *nf4_tensors_find(const nf4_tensors *tensors, const st_tensor *
 /* Whether the tensor is another part of a matrix. */
 bool nf4_tensors_is_part(const nf4_tensors *tensors, const st_tensor *tensor);
 
-/* The memory of a matrix as it is. */
+/* The memory of a matrix as it is, and what of that nf4_tensor_store leaves in the file. */
 size_t nf4_tensor_bytes(const nf4_tensor *tensor);
+size_t nf4_tensor_mapped(const nf4_tensor *tensor);
 /*
  * Read a matrix into memory[nf4_tensor_bytes], aligned as that of mem_calloc; *out points into it.
  * Every number of the view is finite.  MTS_ERR_BAD_FILE: a scale is not, or a map is not one;

@@ -3,6 +3,10 @@
 
 #include "layers/arithmetic.h"
 #include "layers/attention_cache.h"
+#include "tensor/work.h"
+
+/* S = Q K^T and O = D V; in the backward S again, dV, dD, dQ, dK. */
+enum { FORWARD_PRODUCTS = 2, BACKWARD_PRODUCTS = 5 };
 
 enum { HEADS_PER_TASK = 4 };
 
@@ -53,10 +57,28 @@ static void run_all(exec *ex, attention_job *job)
     exec_parallel_fork(ex, job->seq->count * job->attn->kv_heads, HEADS_PER_TASK, run_heads, job);
 }
 
+/* Multiplications of so many products of the size of S, of all sequences and heads. */
+static void count_work(const exec *ex, const sequences *seq, const attention *attn, int products)
+{
+    if (ex->tally != NULL)
+        work_count(ex, WORK_ATTENTION,
+                   products * (double)(seq->count * attn->heads * attn->head_dim) *
+                       attention_head_scores(attn, seq->tokens / seq->count));
+}
+
+/* Every layer of every model has one attention. */
+static void tell(const exec *ex, bool backward)
+{
+    if (ex->listener != NULL)
+        ex->listener->layer(ex->listener->user, backward);
+}
+
 void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,
                        const attention *attn, attention_state *state)
 {
     attention_job job = {attention_head_forward, attn, state, seq, qkv, out, NULL, 0};
+    count_work(ex, seq, attn, FORWARD_PRODUCTS);
+    tell(ex, false);
     run_all(ex, &job);
 }
 
@@ -72,5 +94,7 @@ void attention_backward(exec *ex, float *dqkv, const float *dout, const sequence
                         const attention *attn, const attention_state *state)
 {
     attention_job job = {attention_head_backward, attn, state, seq, dout, dqkv, NULL, 0};
+    count_work(ex, seq, attn, BACKWARD_PRODUCTS);
+    tell(ex, true);
     run_all(ex, &job);
 }

@@ -354,3 +354,16 @@ void attention_head_backward(attention_head *hd)
         exec_release(hd->ex, mark);
     }
 }
+
+/* ----------------------------------------------------------------------------- its work ------ */
+
+double attention_head_scores(const attention *a, int64_t length)
+{
+    const attention_job job = {.attn = a};
+    const attention_head hd = {.job = &job, .length = length};
+    score_block b = {0};
+    double scores = 0.0;
+    while (next_block(&hd, &b))
+        scores += (double)block_rows(&b) * (double)b.keys;
+    return scores;
+}

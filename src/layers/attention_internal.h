@@ -91,4 +91,8 @@ typedef struct head_source {
 void attention_head_forward(attention_head *hd);
 void attention_head_backward(attention_head *hd);
 
+/* Elements of S that are multiplied for a sequence and head: with those that a row of a block does
+ * not see. */
+double attention_head_scores(const attention *a, int64_t length);
+
 #endif

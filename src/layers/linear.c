@@ -74,9 +74,17 @@ void linear_prepare(exec *ex, linear *lin)
     ex->arithmetic->linear->weight_set(ex, lin);
 }
 
+void linear_count_work(const exec *ex, work_part part, int64_t rows, const linear *lin)
+{
+    const bool adapter = lin->weight->part == PARAM_ADAPTER;
+    work_count(ex, adapter ? WORK_ADAPTERS : part,
+               (double)rows * (double)lin->out * (double)lin->in);
+}
+
 void linear_forward(exec *ex, float *y, const linear_input *x, linear *lin)
 {
     const size_t mark = exec_mark(ex);
+    linear_count_work(ex, WORK_FORWARD, x->rows, lin);
     linear_prepare(ex, lin);
     ex->arithmetic->linear->forward(ex, y, x, lin);
     exec_release(ex, mark);
@@ -164,8 +172,10 @@ void linear_backward_rows(exec *ex, float *dx, const float *dy, const linear_inp
     const size_t mark = exec_mark(ex);
     linear_sums_collect(ex, &g->sums, dy, x, lin);
     /* forward: y = x W^T + b */
-    if (dx != NULL)
+    if (dx != NULL) {
+        linear_count_work(ex, WORK_INPUT_GRADIENT, x->rows, lin);
         ex->arithmetic->linear->input_gradient(ex, dx, dy, x, lin);
+    }
     exec_release(ex, mark);
     if (lin->low_rank != NULL)
         low_rank_backward_rows(ex, dx, dy, x, lin, g);
@@ -203,8 +213,10 @@ void linear_backward_params(exec *ex, const linear_gradient *g, const float *dy,
 {
     const size_t mark = exec_mark(ex);
     /* forward: y = x W^T + b */
-    if (lin->weight->trained)
+    if (lin->weight->trained) {
+        linear_count_work(ex, WORK_WEIGHT_GRADIENT, x->rows, lin);
         ex->arithmetic->linear->weight_gradient(ex, &g->sums, dy, x, lin);
+    }
     if (has_trained_bias(lin))
         bias_gradient(ex, &g->sums, x->rows, lin);
     if (lin->low_rank != NULL)

@@ -18,6 +18,7 @@
 #include "tensor/format_watch.h"
 #include "tensor/gemm.h"
 #include "tensor/param.h"
+#include "tensor/work.h"
 
 struct low_rank;
 
@@ -53,6 +54,9 @@ void linear_input_name(linear_input *in, linear *lin, int id);
 /* Map and pack the weight, once per change (and once more to be watched).  linear_forward does it
  * where it was not done; needed before a forward of several threads. */
 void linear_prepare(exec *ex, linear *lin);
+
+/* For work.h: a product of so many rows with the weight of lin is done. */
+void linear_count_work(const exec *ex, work_part part, int64_t rows, const linear *lin);
 
 /* y[rows][out] = x W^T + b; overwritten. */
 void linear_forward(exec *ex, float *y, const linear_input *x, linear *lin);

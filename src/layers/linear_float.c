@@ -133,6 +133,7 @@ static void weight_set_bf16(exec *ex, linear *lin)
         if (ex->dry)
             break; /* the first piece takes the most */
     }
+    linear_weight_forget(ex, lin);
 }
 
 /* dy in scratch, rounded. */

@@ -112,6 +112,8 @@ void linear_stream_forward(exec *ex, float *y, const gemm_operand *a, const floa
                            const linear *lin)
 {
     const int64_t panel = panel_of(lin->out, lin->in, PANEL_MULTIPLE);
+    if (!ex->dry)
+        param_read_ahead(lin->weight, lin->out, false);
     for (int64_t first = 0; first < lin->out; first += panel) {
         const size_t mark = exec_mark(ex);
         const int64_t n = lin->out - first < panel ? lin->out - first : panel;
@@ -130,6 +132,8 @@ void linear_stream_forward(exec *ex, float *y, const gemm_operand *a, const floa
 void linear_stream_input_gradient(exec *ex, float *dx, const gemm_operand *a, const linear *lin)
 {
     const int64_t panel = panel_of(lin->in, lin->out, STORED_COLS);
+    if (!ex->dry)
+        param_read_ahead(lin->weight, lin->out, true);
     for (int64_t col = 0; col < lin->in; col += panel) {
         const size_t mark = exec_mark(ex);
         const int64_t n = lin->in - col < panel ? lin->in - col : panel;

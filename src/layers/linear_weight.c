@@ -40,5 +40,5 @@ void linear_weight_forget(const exec *ex, const linear *lin)
     int64_t rows = mapped ? 0 : lin->out;
     for (const param *p = lin->weight; rows < lin->out; rows += p->rows, p = p->next)
         if (p->storage == PARAM_STORED)
-            file_map_forget(&p->stored.map);
+            stored_matrix_forget(&p->stored);
 }

@@ -251,6 +251,7 @@ void low_rank_backward_rows(exec *ex, float *dx, const float *dy, const linear_i
                            .each = used_weights(ex, lr)};
         /* forward: y += t B^T, t = s x A^T */
         linear_sums_collect(ex, &g->up[p], own, &in, &part->up);
+        linear_count_work(ex, WORK_ADAPTERS, n, &part->up);
         ex->arithmetic->linear->input_gradient(ex, part_dt, own, &in, &part->up);
         exec_parallel(ex, n, ROW_GRAIN, scale_rows, &job);
         exec_release(ex, inner);
@@ -260,6 +261,7 @@ void low_rank_backward_rows(exec *ex, float *dx, const float *dy, const linear_i
         float *add = exec_take(ex, n * lin->in, sizeof(float));
         columns_job job = {
             .ex = ex, .to = dx, .from = add, .ldto = lin->in, .ldfrom = lin->in, .cols = lin->in};
+        linear_count_work(ex, WORK_ADAPTERS, n, &lr->down);
         ex->arithmetic->linear->input_gradient(ex, add, all, x, &lr->down);
         if (used_dropout(ex, lr) > 0.0f)
             linear_input_drop_gradient(ex, add, n, lin->in, x->first_row, used_dropout(ex, lr),
@@ -278,11 +280,13 @@ void low_rank_backward_params(exec *ex, const linear_gradient *g, const float *d
         const size_t mark = exec_mark(ex);
         const linear_input in = rows_of_t(part, x);
         const float *own = part_columns(ex, dy, x->rows, part, lin);
+        linear_count_work(ex, WORK_ADAPTERS, x->rows, &part->up);
         ex->arithmetic->linear->weight_gradient(ex, &g->up[p], own, &in, &part->up);
         exec_release(ex, mark);
     }
     const size_t mark = exec_mark(ex);
     const linear_input of_a = input_of_a(ex, lr, x);
+    linear_count_work(ex, WORK_ADAPTERS, x->rows, &lr->down);
     ex->arithmetic->linear->weight_gradient(ex, &g->down, g->dt, &of_a, &lr->down);
     exec_release(ex, mark);
 }

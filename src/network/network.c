@@ -6,6 +6,7 @@
 
 #include "layers/arithmetic.h"
 #include "network/network_cache.h"
+#include "network/network_files.h"
 #include "tensor/stored_nf4.h"
 
 /* ----------------------------------------------------------------------------- a batch ------- */
@@ -18,6 +19,44 @@ static void bind_batch(network *net, exec *ex, arena *kept, const model_input *i
     net->head->class->bind_batch(net->head, ex, in, kept);
 }
 
+/* A phase of network_learn begins. */
+static void enter(network *net, const exec *ex, network_phase phase)
+{
+    if (ex->dry)
+        return;
+    net->place =
+        (network_place){phase, phase == NETWORK_BACKWARD ? net->cfg.num_hidden_layers : -1};
+    if (phase == NETWORK_HEAD && net->on_place != NULL) {
+        net->place.layer = 0;
+        net->on_place(net->on_place_user, &net->place);
+    }
+}
+
+/* What is computed again in the backward belongs to the layer that follows. */
+static void on_layer(void *user, bool backward)
+{
+    network *net = user;
+    network_place *p = &net->place;
+    if (backward != (p->phase == NETWORK_BACKWARD))
+        return;
+    p->layer += backward ? -1 : 1;
+    net->on_place(net->on_place_user, p);
+}
+
+void network_listen(network *net, network_place_fn *on_place, void *user)
+{
+    net->on_place = on_place;
+    net->on_place_user = user;
+    net->listener = (exec_listener){on_layer, net};
+}
+
+/* Whether what follows is the head's, for work.h. */
+static void in_head(const exec *ex, bool now)
+{
+    if (ex->tally != NULL)
+        ex->tally->in_head = now;
+}
+
 static double learn(network *net, exec *ex, arena *kept, const model_input *in, const targets *t,
                     float scale)
 {
@@ -27,9 +66,14 @@ static double learn(network *net, exec *ex, arena *kept, const model_input *in, 
     float *dh = exec_take(ex, n, sizeof(float));
     const size_t forward = exec_mark(ex);
     float *h = exec_take(ex, n, sizeof(float));
+    enter(net, ex, NETWORK_FORWARD);
     net->body->class->forward(net->body, ex, in, h);
+    enter(net, ex, NETWORK_HEAD);
+    in_head(ex, true);
     const double loss = net->head->class->learn(net->head, ex, in, h, t, scale, dh);
+    in_head(ex, false);
     exec_release(ex, forward);
+    enter(net, ex, NETWORK_BACKWARD);
     net->body->class->backward(net->body, ex, in, dh);
     exec_release(ex, mark);
     return loss;
@@ -53,7 +97,9 @@ double network_learn(network *net, const network_pass *pass, const model_input *
     net->ex.training = true;
     net->ex.step = pass->step;
     net->ex.accumulate_grads = pass->accumulate;
+    net->ex.listener = net->on_place == NULL ? NULL : &net->listener;
     const double loss = learn(net, &net->ex, &net->kept, in, t, scale);
+    net->ex.listener = NULL;
     if (net->ex.watch != NULL)
         format_watch_gather(net->ex.watch);
     return loss;
@@ -165,8 +211,10 @@ static void measure(network *net, network_plan *plan)
                                (size_t)param_list_memory_elements(&net->params) * sizeof(float)};
     for (int64_t i = 0; i < net->params.count; i++) {
         const param *p = net->params.items[i];
-        if (net->options.frozen_nf4 && p->quantised && p->storage != PARAM_IN_MEMORY)
+        if (network_quantises(net, p))
             plan->parameters += stored_nf4_bytes(p->rows, p->cols);
+        if (p->trained && net->options.model.adapter.rank > 0)
+            plan->adapters += (size_t)param_size(p) * sizeof(float);
     }
     net->body->class->bind(net->body, &dry, &packed);
     net->head->class->bind(net->head, &dry, &packed);
@@ -176,7 +224,10 @@ static void measure(network *net, network_plan *plan)
     if (l->cache_tokens > 0)
         plan->activations = larger(plan->activations, network_cache_measure(net, &dry));
     if (l->train_tokens > 0) {
+        work_tally work = {.repeats = 1.0};
+        dry.tally = &work;
         measure_batch(net, &dry, true, l->train_rows, l->train_tokens, plan);
+        memcpy(plan->work, work.macs, sizeof plan->work);
         plan->gradients = (size_t)param_list_trained_elements(&net->params) * sizeof(float);
     }
     plan->scratch = dry.scratch.peak;
@@ -240,8 +291,8 @@ static mts_status check_targets(mts_ctx *ctx, const param_list *params, const mo
         snprintf(name, sizeof name, "%.*s", n < 60 ? (int)n : 60, word);
         const bool met = model_target_is_met(params, word, n);
         count += met;
-        MTS_CHECK(met || model_target_is_saved(params, word, n) || is_among_all(class, name),
-                  MTS_ERR_ARGUMENT,
+        const bool passed = model_target_is_saved(params, word, n) || is_among_all(class, name);
+        MTS_CHECK(met || (passed && (count > 0 || word[n] != '\0')), MTS_ERR_ARGUMENT,
                   "target_modules: expected all-linear or ends of names of linear layers, found "
                   "\"%s\", which none ends in",
                   name);
@@ -302,12 +353,19 @@ cleanup:
 mts_status network_declare(mts_ctx *ctx, const model_config *cfg, const head_class *kind,
                            param_list *params, const char **prefix)
 {
+    const network_options none = {.head = kind};
+    return network_declare_for(ctx, cfg, &none, params, prefix);
+}
+
+mts_status network_declare_for(mts_ctx *ctx, const model_config *cfg,
+                               const network_options *options, param_list *params,
+                               const char **prefix)
+{
     mts_status st = MTS_OK;
-    const model_options none = {0};
     network *net = NULL;
     MTS_TRY(mem_calloc(ctx, &net, 1, sizeof *net, "network"));
     net->cfg = *cfg; /* borrowed */
-    MTS_TRY(make_parts(ctx, net, kind, &none, PARAM_IN_MEMORY));
+    MTS_TRY(make_parts(ctx, net, options->head, &options->model, options->frozen));
     *params = net->params;
     *prefix = net->body->class->prefix;
     net->params = (param_list){0};
@@ -318,8 +376,13 @@ cleanup:
     return st;
 }
 
+bool network_quantises(const network *net, const param *p)
+{
+    return net->options.frozen_nf4 && p->quantised && p->storage != PARAM_IN_MEMORY;
+}
+
 mts_status network_plan_make(mts_ctx *ctx, const model_config *cfg, const network_options *options,
-                             network_plan *plan)
+                             const char *dir, network_plan *plan)
 {
     mts_status st = MTS_OK;
     network *net = NULL;
@@ -327,6 +390,8 @@ mts_status network_plan_make(mts_ctx *ctx, const model_config *cfg, const networ
     net->cfg = *cfg; /* borrowed */
     MTS_TRY(prepare(ctx, net, options));
     measure(net, plan);
+    if (dir != NULL)
+        MTS_TRY(network_plan_files(ctx, net, dir, plan));
 cleanup:
     if (net != NULL)
         net->cfg = (model_config){0};

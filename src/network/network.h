@@ -14,6 +14,7 @@
 
 #include "heads/head.h"
 #include "tensor/format_watch.h"
+#include "tensor/work.h"
 
 /* The largest batches it must be ready for. */
 typedef struct network_limits {
@@ -39,9 +40,13 @@ typedef struct network_options {
     bool watch_formats; /* memory for network_formats.h, beside the plan */
 } network_options;
 
-/* Bytes by part. */
+/* Bytes by part, and what a training batch multiplies. */
 typedef struct network_plan {
     size_t parameters, gradients, packed_weights, activations, scratch;
+    size_t adapters;         /* of the parameters: what is trained beside a frozen model */
+    size_t mapped;           /* of files, that frozen parameters stay in */
+    size_t mapped_in_use;    /* of these, what each pass reads, or loading does at once */
+    double work[WORK_PARTS]; /* tensor/work.h */
 } network_plan;
 
 /* Where a batch stands in training. */
@@ -49,6 +54,17 @@ typedef struct network_pass {
     bool accumulate; /* gradients of parameters: += (later batches of a step) instead of = */
     uint64_t step;   /* counts batches in training: key of roundings and dropout */
 } network_pass;
+
+/* Where network_learn is. */
+typedef enum network_phase { NETWORK_FORWARD, NETWORK_HEAD, NETWORK_BACKWARD } network_phase;
+
+typedef struct network_place {
+    network_phase phase;
+    int64_t layer; /* from 0; of the head none: 0 */
+} network_place;
+
+/* Told of each layer when it begins, and of the head. */
+typedef void network_place_fn(void *user, const network_place *place);
 
 typedef struct network {
     exec ex;
@@ -59,7 +75,11 @@ typedef struct network {
     param_list params;
     arena packed, kept;
     attention_cache cache; /* network_cache.h */
-    format_watch *watch;   /* with options.watch_formats; owned */
+    network_place place;
+    network_place_fn *on_place; /* with its user; or NULL */
+    void *on_place_user;
+    exec_listener listener;
+    format_watch *watch; /* with options.watch_formats; owned */
 } network;
 
 /* Declare the parameters of such a network into an empty list, without making one; *prefix: of the
@@ -68,8 +88,17 @@ MTS_NODISCARD mts_status network_declare(mts_ctx *ctx, const model_config *cfg,
                                          const head_class *kind, param_list *params,
                                          const char **prefix);
 
+/* The same, with the adapters of options. */
+MTS_NODISCARD mts_status network_declare_for(mts_ctx *ctx, const model_config *cfg,
+                                             const network_options *options, param_list *params,
+                                             const char **prefix);
+
+/* *plan: of such a network.  dir: the model's folder or file, as for network_load, which says what
+ * is mapped and what is in 4 bits already; NULL: not known, a frozen parameter takes no memory, or
+ * is quantised.  MTS_ERR_UNSUPPORTED, MTS_ERR_MEMORY; with dir also those of network_load. */
 MTS_NODISCARD mts_status network_plan_make(mts_ctx *ctx, const model_config *cfg,
-                                           const network_options *options, network_plan *plan);
+                                           const network_options *options, const char *dir,
+                                           network_plan *plan);
 
 /*
  * *out: a network with all memory for its limits; parameters are zero until loaded.  Takes over
@@ -80,10 +109,16 @@ MTS_NODISCARD mts_status network_create(mts_ctx *ctx, model_config *cfg,
                                         const network_options *options, network **out);
 void network_destroy(network *net);
 
+/* Whether loading makes 4 bits of a parameter, unless the file has it so. */
+bool network_quantises(const network *net, const param *p);
+
 /* Mean loss of the batch, and all gradients (times scale) of trained parameters.  NaN, infinity and
  * more memory than planned are remembered for network_check. */
 double network_learn(network *net, const network_pass *pass, const model_input *in,
                      const targets *t, float scale);
+
+/* From now on on_place (NULL: nobody) is told where network_learn is. */
+void network_listen(network *net, network_place_fn *on_place, void *user);
 
 /* out [units][width] of the head, without dropout and rounded to nearest; the mean loss if t is not
  * NULL.  For network_check as above. */

@@ -149,7 +149,7 @@ static mts_status store_param(mts_ctx *ctx, const network *net, const weight_sou
     stored_matrix_close(&p->stored);
     MTS_TRY(weight_file_store(ctx, from->file, t, &p->stored));
     exec_parallel(&net->ex, p->rows, CHECK_ROWS, check_rows, &job);
-    file_map_forget(&p->stored.map);
+    stored_matrix_forget(&p->stored);
     MTS_CHECK(job.bad < 0, MTS_ERR_BAD_FILE, "%s: tensor %s: row %lld has NaN or infinity", t->file,
               t->name, (long long)job.bad);
     if (net->options.frozen_nf4 && p->quantised && p->stored.class == &stored_units) {

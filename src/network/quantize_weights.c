@@ -28,8 +28,7 @@ static mts_status read_rows(mts_ctx *ctx, const exec *ex, void *source, const we
 }
 
 /* Append the parameter. */
-static mts_status add_item(mts_ctx *ctx, model_tensors *m, const param *p, const char *prefix,
-                           const model_class *class)
+static mts_status add_item(mts_ctx *ctx, model_tensors *m, const param *p, const char *prefix)
 {
     mts_status st = MTS_OK;
     weights_item *new = &m->items[m->count];
@@ -46,7 +45,7 @@ static mts_status add_item(mts_ctx *ctx, model_tensors *m, const param *p, const
     *new = (weights_item){.file = t.file,
                           .tensor = t.name,
                           .index = m->count,
-                          .packed = weights_is_layer_matrix(p, class),
+                          .packed = p->quantised,
                           .vector = p->vector,
                           .rows = p->vector ? 1 : p->rows,
                           .cols = p->cols};
@@ -62,11 +61,9 @@ static mts_status list_parameters(mts_ctx *ctx, model_tensors *m)
     mts_status st = MTS_OK;
     model_config cfg = {0};
     param_list params = {0};
-    const model_class *class;
     const char *prefix, *base = m->request->base;
     MTS_TRY(model_load_config(ctx, base, &cfg));
-    class = model_class_of_config(&cfg);
-    MTS_CHECK(class->words != NULL, MTS_ERR_UNSUPPORTED,
+    MTS_CHECK(model_class_of_config(&cfg)->words != NULL, MTS_ERR_UNSUPPORTED,
               "%s: expected a language model, found %s: only their weights are quantized", base,
               model_config_type(&cfg));
     MTS_TRY(network_declare(ctx, &cfg, head_class_find("next token"), &params, &prefix));
@@ -75,7 +72,7 @@ static mts_status list_parameters(mts_ctx *ctx, model_tensors *m)
     MTS_TRY(mem_calloc(ctx, &m->items, (size_t)params.count, sizeof *m->items, "list of tensors"));
     MTS_TRY(mem_calloc(ctx, &m->base, (size_t)params.count, sizeof *m->base, "list of tensors"));
     for (int64_t i = 0; i < params.count; i++)
-        MTS_TRY(add_item(ctx, m, params.items[i], prefix, class));
+        MTS_TRY(add_item(ctx, m, params.items[i], prefix));
 cleanup:
     param_list_deinit(&params);
     model_config_deinit(&cfg);

@@ -106,11 +106,10 @@ static mts_status list_items(mts_ctx *ctx, const random_request *r, weights_item
                              int64_t *count)
 {
     mts_status st = MTS_OK;
-    const model_class *class = model_class_of_config(r->config);
     param_list params = {0};
     const char *prefix;
-    MTS_CHECK(class->words != NULL, MTS_ERR_UNSUPPORTED, "expected a language model, found %s",
-              model_config_type(r->config));
+    MTS_CHECK(model_class_of_config(r->config)->words != NULL, MTS_ERR_UNSUPPORTED,
+              "expected a language model, found %s", model_config_type(r->config));
     MTS_TRY(network_declare(ctx, r->config, head_class_find("next token"), &params, &prefix));
     MTS_TRY(mem_calloc(ctx, items, (size_t)params.count, sizeof **items, "list of tensors"));
     *count = params.count;
@@ -121,7 +120,7 @@ static mts_status list_items(mts_ctx *ctx, const random_request *r, weights_item
         item->file = r->dir;
         item->tensor = item->name;
         item->index = i;
-        item->packed = r->pack && weights_is_layer_matrix(p, class);
+        item->packed = r->pack && p->quantised;
         item->vector = p->vector;
         item->rows = p->vector ? 1 : p->rows;
         item->cols = p->cols;

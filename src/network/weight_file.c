@@ -208,6 +208,18 @@ cleanup:
     return st;
 }
 
+weight_storage weight_file_storage(const weight_file *f, const weight_tensor *t)
+{
+    const nf4_tensor *packed = weight_file_nf4(f, t);
+    if (packed != NULL) {
+        const size_t mapped = nf4_tensor_mapped(packed);
+        return (weight_storage){mapped, nf4_tensor_bytes(packed) - mapped, true};
+    }
+    if (f->folder != NULL)
+        return (weight_storage){.mapped = safetensors_at(f->folder, t->index)->bytes};
+    return (weight_storage){.mapped = gguf_tensor_at(f->gguf.file, t->index)->bytes};
+}
+
 mts_status weight_file_store(mts_ctx *ctx, const weight_file *f, const weight_tensor *t,
                              stored_matrix *out)
 {

@@ -59,6 +59,14 @@ MTS_NODISCARD mts_status weight_file_read_rows(mts_ctx *ctx, const weight_file *
 MTS_NODISCARD mts_status weight_file_read(mts_ctx *ctx, const weight_file *f,
                                           const weight_tensor *t, float *out, int64_t n);
 
+/* What weight_file_store takes for a matrix: bytes of the file, and bytes in memory. */
+typedef struct weight_storage {
+    size_t mapped, memory;
+    bool quantised; /* it is in 4 bits */
+} weight_storage;
+
+weight_storage weight_file_storage(const weight_file *f, const weight_tensor *t);
+
 /* *out: the tensor, a matrix, as it lies in its file; it does not need f any more.  Its values are
  * those of weight_file_read, but that NaN and infinity are not found.  MTS_ERR_UNSUPPORTED: its
  * type; MTS_ERR_BAD_FILE, MTS_ERR_IO. */

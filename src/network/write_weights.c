@@ -53,12 +53,6 @@ struct writer {
 
 /* ------------------------------------------------------------------------------- planning ---- */
 
-bool weights_is_layer_matrix(const param *p, const model_class *class)
-{
-    return p->role == PARAM_WEIGHT && !p->vector && strcmp(p->name, class->words) != 0 &&
-           strncmp(p->name, class->prefix, strlen(class->prefix)) == 0;
-}
-
 static int compare_items(const void *a, const void *b)
 {
     return strcmp(((const weights_item *)a)->name, ((const weights_item *)b)->name);

@@ -12,7 +12,8 @@
 #define MTS_NETWORK_WRITE_WEIGHTS_H
 
 #include "base/status.h"
-#include "models/model.h"
+#include "tensor/exec.h"
+#include "tensor/param.h"
 
 /* A parameter that is written. */
 typedef struct weights_item {
@@ -38,10 +39,6 @@ typedef struct weights_request {
     const char *doing;              /* of the events: "quantizing" */
     const mts_callbacks *callbacks; /* may be NULL */
 } weights_request;
-
-/* Whether p is a matrix of the layers, which are in 4 bits in such a folder: the names of these
- * begin as those of the architecture do, which the head's does not. */
-bool weights_is_layer_matrix(const param *p, const model_class *class);
 
 /* Bytes of all tensors, but for some 200 of each matrix. */
 uint64_t weights_bytes(const weights_item *items, int64_t count);

@@ -117,7 +117,7 @@ static const option_row rows[] = {
         "from files; or token classification (ner), from files"),
     TEXT(data_dir, RUN,
          "folder with the task's train.tsv, dev.tsv and test.tsv, or the folder above it"),
-    TEXT(train_file, TRAIN | ROWS,
+    TEXT(train_file, TRAIN | INFO | ROWS,
          "training data with named columns: .csv (RFC 4180), .tsv (a quote is an ordinary "
          "character, as in GLUE's files), .jsonl or .json (one object a line)"),
     TEXT(validation_file, TRAIN | EVAL,
@@ -187,7 +187,7 @@ static const option_row rows[] = {
         "rows per forward pass"),
     INT(per_device_eval_batch_size, "8", 1, 65536, RUN | INFO,
         "rows per forward pass in evaluation"),
-    INT(gradient_accumulation_steps, "1", 1, 65536, TRAIN | RESUMED,
+    INT(gradient_accumulation_steps, "1", 1, 65536, TRAIN | INFO | RESUMED,
         "forward passes per optimizer step"),
     SWITCH(group_by_length, "false", TRAIN | RESUMED,
            "put rows of similar length into a batch (faster)"),
@@ -270,23 +270,24 @@ static const option_row rows[] = {
 
 #define GROUP "Adapter"
     CHOICE(
-        method, "full", METHODS, TRAIN | RESUMED | ADAPTER,
+        method, "full", METHODS, TRAIN | INFO | RESUMED | ADAPTER,
         "full: all parameters are trained; lora: low-rank adapters beside a frozen model, written "
         "as PEFT's (adapter_model.safetensors); dylora: the same, with a rank b of 1 to --lora_r "
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
         "itself; qlora, qdylora: these with --base_bits 4"),
     CHOICE(
-        base_bits, NULL, BASE_BITS, RUN | GENERATE | MERGE | SYNTH | STORED | RESUMED,
+        base_bits, NULL, BASE_BITS, RUN | GENERATE | INFO | MERGE | SYNTH | STORED | RESUMED,
         "with an adapter: the linear layers of the frozen model: 16: as the file has them; 4: in "
         "NF4 with double quantisation, an eighth of the memory of fp32, unpacked panel by panel "
         "in every product; eval, predict, generate and merge: as the adapter was trained [16; of a "
         "base in NF4: 4]; synth: of the layers' matrices that are written [4]"),
-    INT(lora_r, "8", 1, 4096, TRAIN | RESUMED | ADAPTER, "with --method lora or dylora: the rank"),
+    INT(lora_r, "8", 1, 4096, TRAIN | INFO | RESUMED | ADAPTER,
+        "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
          "with --method lora or dylora: the adapter's output is scaled by alpha / rank"),
     SWITCH(use_rslora, "false", TRAIN | RESUMED | ADAPTER,
            "with --method lora: by alpha / sqrt(rank) instead"),
-    TEXT(target_modules, TRAIN | RESUMED | ADAPTER,
+    TEXT(target_modules, TRAIN | INFO | RESUMED | ADAPTER,
          "with --method lora or dylora: the linear layers that get one, ends of their names "
          "separated by "
          "commas, e.g. q_proj,v_proj [all-linear]"),
@@ -301,13 +302,13 @@ static const option_row rows[] = {
            "with --method dylora: sample: draw a rank for each step; matryoshka: train all of "
            "--ranks in each, rank i weighted by the sum of alpha / sqrt(r) over the ranks r from i "
            "on; each is then used scaled by alpha / sqrt(rank) (--lora_alpha 1 in the paper)"),
-    REAL(lora_dropout, "-1", -1, 1, TRAIN | RESUMED | ADAPTER | BELOW_ONE,
+    REAL(lora_dropout, "-1", -1, 1, TRAIN | INFO | RESUMED | ADAPTER | BELOW_ONE,
          "with --method lora or dylora: of the adapters' inputs; below 1; -1: as the folder of "
          "--adapter_name_or_path says, 0 for a new one"),
     INT(rank, "0", 0, 4096, EVAL | PREDICT | GENERATE | EXPORT | MERGE,
         "with --adapter_name_or_path: use its first so many ranks, scaled by alpha / rank, or by "
         "alpha / sqrt(rank) where it has use_rslora; 0: all"),
-    TEXT(adapter_name_or_path, RUN | GENERATE | EXPORT | MERGE,
+    TEXT(adapter_name_or_path, RUN | GENERATE | INFO | EXPORT | MERGE,
          "folder of an adapter: train goes on from it (with --method lora, and its rank, alpha and "
          "targets), eval, predict and generate use it, export and merge read it"),
     CHOICE(format, NULL, ADAPTER_FORMATS, EXPORT,
@@ -368,6 +369,8 @@ static const option_row rows[] = {
 #define GROUP "Machine"
     INT(num_threads, "0", 0, 1024, RUN | GENERATE | INFO | QUANTIZE | SYNTH,
         "0: as many as there are processors this process may use"),
+    SWITCH(skip_memory_check, "false", TRAIN | EVAL,
+           "begin even if the plan of memory (mantissa info) is more than is free"),
 #undef GROUP
 };
 

@@ -1,5 +1,6 @@
 /* The execution context.  See exec.h. */
 #include "tensor/exec.h"
+#include "tensor/work.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,8 @@ void exec_dry(exec *dry, const exec *ex)
     dry->dry = true;
     dry->outliers = NULL;
     dry->watch = NULL;
+    dry->tally = NULL;
+    dry->listener = NULL;
     arena_measure(&dry->scratch);
 }
 
@@ -85,14 +88,16 @@ static exec make_fork(exec *ex)
     return fork;
 }
 
-/* What the first piece takes, for each thread. */
-static void measure_fork(exec *ex, int64_t grain,
+/* What the first of all n takes, for each thread. */
+static void measure_fork(exec *ex, int64_t n, int64_t grain,
                          void (*fn)(void *arg, exec *fork, int64_t begin, int64_t end), void *arg)
 {
     const size_t mark = exec_mark(ex);
     exec fork = make_fork(ex);
     arena_measure(&fork.scratch);
+    work_repeat(ex, (double)n / (double)grain);
     fn(arg, &fork, 0, grain);
+    work_repeat(ex, (double)grain / (double)n);
     exec_take(ex, ex->threads, fork.scratch.peak);
     exec_release(ex, mark);
 }
@@ -106,7 +111,7 @@ void exec_parallel_fork(exec *ex, int64_t n, int64_t grain,
         return;
     }
     if (ex->dry) {
-        measure_fork(ex, grain, fn, arg);
+        measure_fork(ex, n, grain, fn, arg);
         return;
     }
     const int64_t pieces = (n + grain - 1) / grain;

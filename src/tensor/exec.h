@@ -18,6 +18,13 @@
 
 struct outlier_list;
 struct format_watch;
+struct work_tally;
+
+/* Who hears of each layer of a pass, when its attention begins; on the calling thread. */
+typedef struct exec_listener {
+    void (*layer)(void *user, bool backward);
+    void *user;
+} exec_listener;
 
 typedef struct exec {
     const gemm_family *family;
@@ -26,21 +33,23 @@ typedef struct exec {
     const struct arithmetic *arithmetic; /* what layers do in it: layers/arithmetic.h */
     int threads;
     uint64_t seed;
-    uint64_t step;           /* counts micro-batches: keys of activations, gradients and dropout */
-    uint64_t weight_version; /* counts changes of the weights, 1 after loading: key of weights */
-    uint64_t base_version;   /* the same of frozen weights, which only loading changes */
-    bool streams_weights;    /* linear layers read theirs in every product: PARAM_STREAMED */
-    bool training;           /* false: no dropout, nearest rounding */
-    bool accumulate_grads;   /* parameter gradients: += (later micro-batches) instead of = */
-    int64_t rank;            /* of adapters: the first so many ranks are used; 0: all */
-    bool dry;                /* only measures memory, see above */
-    arena scratch;           /* a stack: take, use, release to a mark */
+    uint64_t step;            /* counts micro-batches: keys of activations, gradients and dropout */
+    uint64_t weight_version;  /* counts changes of the weights, 1 after loading: key of weights */
+    uint64_t base_version;    /* the same of frozen weights, which only loading changes */
+    bool streams_weights;     /* linear layers read theirs in every product: PARAM_STREAMED */
+    bool training;            /* false: no dropout, nearest rounding */
+    bool accumulate_grads;    /* parameter gradients: += (later micro-batches) instead of = */
+    int64_t rank;             /* of adapters: the first so many ranks are used; 0: all */
+    bool dry;                 /* only measures memory, see above */
+    struct work_tally *tally; /* of a dry run: what it would multiply (tensor/work.h); or NULL */
+    arena scratch;            /* a stack: take, use, release to a mark */
     struct outlier_list *outliers; /* of all inputs, as they were bound; tensor/outliers.h */
     bool watch_outliers;           /* inputs note the largest magnitude of each feature */
     struct format_watch *watch; /* layers note how well they map: tensor/format_watch.h; or NULL */
-    struct exec *owner;         /* of a fork (exec_parallel_fork): whom to report to; else NULL */
-    bool thread_ready;          /* the family's thread_begin was called (in a fork) */
-    char anomaly[192];          /* "" or the first NaN / infinity met: what and where */
+    const exec_listener *listener; /* or NULL */
+    struct exec *owner; /* of a fork (exec_parallel_fork): whom to report to; else NULL */
+    bool thread_ready;  /* the family's thread_begin was called (in a fork) */
+    char anomaly[192];  /* "" or the first NaN / infinity met: what and where */
 } exec;
 
 /* *dry: ex for a dry run.  Its scratch measures: dry->scratch.peak is what the run takes. */

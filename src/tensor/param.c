@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { FIRST_CAPACITY = 64 };
+enum { FIRST_CAPACITY = 64, AHEAD_BYTES = 8 << 20 };
 
 /* Room for one more in items and trained, which have the same capacity: 64, 128, 256, ... */
 static mts_status reserve(param_list *list)
@@ -44,8 +44,10 @@ param *param_declare(param_list *list, param_role role, int64_t rows, int64_t co
     p->trained = true;
     p->part = list->part;
     p->index = list->count;
-    if (list->count > 0)
+    if (list->count > 0) {
         list->items[list->count - 1]->next = p;
+        p->previous = list->items[list->count - 1];
+    }
     list->items[list->count++] = p;
     list->elements += param_size(p);
     return p;
@@ -110,6 +112,21 @@ void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out)
         memcpy(out, p->value + row * p->cols + col, (size_t)n * sizeof(float));
     else
         stored_matrix_read(&p->stored, row, col, n, out);
+}
+
+void param_read_ahead(const param *p, int64_t rows, bool backward)
+{
+    size_t left = AHEAD_BYTES;
+    while (!backward && p != NULL && rows > 0) {
+        rows -= p->rows;
+        p = p->next;
+    }
+    if (backward)
+        p = p->previous;
+    for (; p != NULL && left > 0; p = backward ? p->previous : p->next) {
+        const size_t bytes = p->storage == PARAM_STREAMED ? stored_matrix_want(&p->stored) : 0;
+        left = bytes < left ? left - bytes : 0;
+    }
 }
 
 bool param_map_s8(const exec *ex, const param *p, int64_t row, int64_t col, int64_t n,

@@ -66,6 +66,7 @@ typedef struct param {
     bool quantised;               /* a 4-bit base has it in 4 bits: a linear layer's weight */
     stored_matrix stored;         /* where they are not in memory, once loaded; owned */
     const struct param *next;     /* the one declared behind it, or NULL */
+    const struct param *previous; /* the one before it, or NULL */
     float *value;                 /* [rows][cols]; owned by the list; NULL: not in memory */
     float *grad;                  /* the same; NULL without training, or frozen */
 } param;
@@ -114,6 +115,13 @@ void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out)
 /* The same as mantissas, to nearest.  False: not of this kind of storage (stored_matrix.h). */
 bool param_map_s8(const exec *ex, const param *p, int64_t row, int64_t col, int64_t n,
                   const quantize_args *args, int8_t *q);
+
+/*
+ * A product with the rows of parameters that act as one matrix begins, the first of them p: let the
+ * streamed matrices that come after it (backward: before it) be read from their files meanwhile, as
+ * many as a few products take.
+ */
+void param_read_ahead(const param *p, int64_t rows, bool backward);
 
 /* Elements of all parameters that are in memory; of all that are trained. */
 int64_t param_list_memory_elements(const param_list *list);

@@ -28,6 +28,21 @@ void stored_matrix_read(const stored_matrix *m, int64_t row, int64_t col, int64_
     m->class->read(m, row, col, n, out);
 }
 
+size_t stored_matrix_want(const stored_matrix *m)
+{
+    file_map_want(&m->map);
+    if (m->class != NULL && m->class->want != NULL)
+        return m->map.length + m->class->want(m);
+    return m->map.length;
+}
+
+void stored_matrix_forget(const stored_matrix *m)
+{
+    file_map_forget(&m->map);
+    if (m->class != NULL && m->class->forget != NULL)
+        m->class->forget(m);
+}
+
 void stored_matrix_close(stored_matrix *m)
 {
     if (m->class != NULL && m->class->close != NULL)

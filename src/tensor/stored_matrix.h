@@ -21,6 +21,10 @@ typedef struct stored_class {
      * this part (it is to be read, then); NULL: never. */
     bool (*map_s8)(const exec *ex, const stored_matrix *m, int64_t row, int64_t col, int64_t n,
                    const quantize_args *args, int8_t *q);
+    /* Like stored_matrix_want, of maps of its own; NULL: there are none. */
+    size_t (*want)(const stored_matrix *m);
+    /* The same for maps of its own as stored_matrix_forget; NULL: there are none. */
+    void (*forget)(const stored_matrix *m);
     void (*close)(stored_matrix *m); /* what is its own; NULL: nothing */
 } stored_class;
 
@@ -45,6 +49,12 @@ enum { STORED_COLS = 256 };
 /* out[n] = row `row`, columns [col, col + n) of m; col is a multiple of STORED_COLS, and so is n
  * unless the row ends there.  Any thread. */
 void stored_matrix_read(const stored_matrix *m, int64_t row, int64_t col, int64_t n, float *out);
+
+/* It will be read soon: reading it from its file begins.  Returns its bytes there. */
+size_t stored_matrix_want(const stored_matrix *m);
+
+/* Its pages need no memory until they are read again. */
+void stored_matrix_forget(const stored_matrix *m);
 
 /* Unmap; a zeroed one is allowed. */
 void stored_matrix_close(stored_matrix *m);

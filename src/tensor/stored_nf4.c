@@ -39,6 +39,21 @@ static bool map_s8(const exec *ex, const stored_matrix *m, int64_t row, int64_t 
     return true;
 }
 
+static size_t want_nf4(const stored_matrix *m)
+{
+    const stored_nf4_parts *own = m->own;
+    file_map_want(&own->codes);
+    file_map_want(&own->scales);
+    return own->codes.length + own->scales.length;
+}
+
+static void forget_nf4(const stored_matrix *m)
+{
+    const stored_nf4_parts *own = m->own;
+    file_map_forget(&own->codes);
+    file_map_forget(&own->scales);
+}
+
 static void close_nf4(stored_matrix *m)
 {
     stored_nf4_parts *own = m->own;
@@ -51,7 +66,8 @@ static void close_nf4(stored_matrix *m)
     m->own = NULL;
 }
 
-static const stored_class stored_nf4 = {.read = read_nf4, .map_s8 = map_s8, .close = close_nf4};
+static const stored_class stored_nf4 = {
+    .read = read_nf4, .map_s8 = map_s8, .want = want_nf4, .forget = forget_nf4, .close = close_nf4};
 
 mts_status stored_nf4_open(mts_ctx *ctx, const stored_nf4_parts *parts, stored_matrix *out)
 {

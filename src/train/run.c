@@ -15,6 +15,8 @@
 #include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
 #include "train/output_files.h"
+#include "train/run_need.h"
+#include "train/run_network.h"
 #include "options/options.h"
 #include "train/settings.h"
 #include "train/train_log.h"
@@ -191,39 +193,6 @@ static head_source wanted_head(const run *r)
     return r->task->other_labels ? HEAD_NEW : HEAD_IF_THERE;
 }
 
-/* The adapter of a folder: all of it, or its first ranks. */
-static mts_status load_adapter_config(run *r)
-{
-    mts_status st = MTS_OK;
-    mts_ctx *ctx = r->ctx;
-    const mts_options *o = r->o;
-    const char *dir = o->adapter_name_or_path;
-    const bool dylora = r->training && strcmp(o->method, "dylora") == 0;
-    const bool matryoshka = strcmp(o->rank_weighting, "matryoshka") == 0;
-    MTS_TRY(peft_config_load(ctx, dir, &r->adapter));
-    MTS_CHECK(r->training || o->rank <= r->adapter.rank, MTS_ERR_ARGUMENT,
-              "option --rank: %s has %lld ranks, found %lld", dir, (long long)r->adapter.rank,
-              (long long)o->rank);
-    MTS_CHECK(
-        !dylora || r->adapter.rslora == matryoshka, MTS_ERR_UNSUPPORTED,
-        "%s: use_rslora: --rank_weighting %s trains ranks that are scaled by alpha / %s, this "
-        "adapter's are not",
-        dir, o->rank_weighting, matryoshka ? "sqrt(rank)" : "rank");
-cleanup:
-    return st;
-}
-
-/* A new adapter, as the options say. */
-static mts_status make_adapter_config(run *r)
-{
-    const mts_options *o = r->o;
-    r->adapter = (peft_config){.rank = o->lora_r, .alpha = o->lora_alpha, .rslora = o->use_rslora};
-    if (strcmp(o->rank_weighting, "matryoshka") == 0)
-        r->adapter.rslora = true; /* its ranks' scales */
-    return mem_strdup(r->ctx, &r->adapter.targets,
-                      o->target_modules == NULL ? "all-linear" : o->target_modules);
-}
-
 /* The ranks that --method dylora trains, and their weights. */
 static mts_status prepare_ranks(run *r)
 {
@@ -246,16 +215,11 @@ static mts_status prepare_adapter(run *r)
     const mts_options *o = r->o;
     MTS_CHECK(r->training || o->rank == 0 || o->adapter_name_or_path != NULL, MTS_ERR_ARGUMENT,
               "option --rank needs --adapter_name_or_path");
-    if (o->adapter_name_or_path != NULL)
-        MTS_TRY(load_adapter_config(r));
-    else if (r->training && strcmp(o->method, "full") != 0)
-        MTS_TRY(make_adapter_config(r));
+    MTS_TRY(run_adapter_config(ctx, o, r->training, &r->adapter));
     MTS_CHECK(r->adapter.rank > 0 || !options_has_4bit_base(o), MTS_ERR_ARGUMENT,
               "--base_bits 4 needs --adapter_name_or_path");
     if (r->adapter.rank == 0 || !r->training)
         return MTS_OK;
-    if (o->lora_dropout >= 0)
-        r->adapter.dropout = o->lora_dropout;
     if (strcmp(o->method, "dylora") == 0)
         MTS_TRY(prepare_ranks(r));
 cleanup:
@@ -282,33 +246,37 @@ cleanup:
     return st;
 }
 
+/* Whether the run fits into memory: before data is read with the least batches there can be, and
+ * again with those that it has. */
+static mts_status check_memory(run *r, const model_config *cfg, const network_limits *limits,
+                               bool whole)
+{
+    const run_shape shape = {
+        .o = r->o,
+        .cfg = cfg,
+        .head = head_class_find(r->task->head),
+        .dir = r->origin.model_dir,
+        .training = r->training,
+        .limits = *limits,
+    };
+    return shape.head == NULL ? MTS_OK : run_need_check(r->ctx, &shape, whole);
+}
+
 static mts_status create_model(run *r, model_config *cfg)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    network_options options = {
-        .head = head_class_find(r->task->head),
-        .format = r->format,
-        .threads = r->threads,
-        .seed = (uint64_t)r->o->seed,
-        .model = {.dropout = settings_dropout(r->o, cfg),
-                  .recompute = r->training && r->o->gradient_checkpointing},
-        .watch_formats = r->training && r->o->log_formats,
-    };
+    network_options options =
+        run_network_options(r->o, cfg, head_class_find(r->task->head), &r->adapter, r->training);
+    options.model.adapter.weights = r->rank_weights;
     MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
               r->task->head);
-    if (r->adapter.rank > 0)
-        options.model.adapter = adapter_folder_options(&r->adapter);
-    if (r->adapter.rank > 0)
-        options.frozen = settings_base_storage(r->o);
-    options.frozen_nf4 = options_has_4bit_base(r->o);
-    options.model.adapter.weights = r->rank_weights;
-    options.model.adapter.dropout = settings_dropout_float(r->adapter.dropout);
     MTS_TRY(settings_check_rows(ctx, r->tokenizer, r->max_seq_length, cfg, r->origin.model_dir));
     MTS_TRY(plan_batches(r, &options.limits));
     MTS_TRY(settings_check_tokens(ctx, options.limits.train_tokens, "train"));
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
     MTS_TRY(network_check_weights(ctx, cfg, options.head, r->origin.model_dir, wanted_head(r)));
+    MTS_TRY(check_memory(r, cfg, &options.limits, true));
     MTS_TRY(network_create(ctx, cfg, &options, &r->net));
     MTS_TRY(mem_calloc(ctx, &r->outputs, (size_t)network_max_outputs(r->net), sizeof(float),
                        "outputs"));
@@ -451,6 +419,7 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     model_config cfg = {0};
     const char *known = NULL; /* head of the folder that is evaluated, and what it stores */
     const json_t *stored = NULL;
+    const network_limits least = {purpose.train, purpose.train, 1, 1, 1};
     r->ctx = ctx;
     r->own = *o;
     r->o = o = &r->own;
@@ -485,6 +454,7 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     if (purpose.train)
         MTS_TRY(output_files_check_inputs(r));
     MTS_TRY(fit_task(r, &cfg, purpose.train));
+    MTS_TRY(check_memory(r, &cfg, &least, false));
     MTS_TRY(load_data(r, purpose));
     mem_trim();
     MTS_TRY(create_model(r, &cfg));

@@ -47,6 +47,13 @@ typedef struct run_data {
     bool sampler_stale; /* the sampler is not yet in the order of the present epoch */
 } run_data;
 
+/* The step in progress, for who watches. */
+typedef struct run_within {
+    double start;           /* run_clock */
+    double seconds;         /* of a step, as the last ones took; 0: there was none */
+    int64_t batch, batches; /* from 0 */
+} run_within;
+
 /* How long a run is, and how often something is done; in optimizer steps. */
 typedef struct run_steps {
     int64_t total, per_epoch;
@@ -89,6 +96,7 @@ typedef struct run {
 
     run_steps steps;
     train_state state;
+    run_within within;
     train_log log;
     bool stop; /* on_event returned false */
 } run;

@@ -18,6 +18,7 @@
 #include "train/results.h"
 #include "train/train_log.h"
 #include "train/train_state.h"
+#include "train/within_step.h"
 
 /* Speed over the last steps: exponential average of seconds and tokens of a step. */
 typedef struct pace {
@@ -199,11 +200,14 @@ static mts_status train_loop(run *r)
     pace speed = {0};
     const int64_t begin = r->state.global_step;
     r->data.sampler_stale = true;
+    network_listen(r->net, within_step_tell, r);
     if (r->state.evaluation_due && r->data.eval_sets > 0)
         MTS_TRY(evaluate_or_defer(r));
     while (r->state.global_step < r->steps.total && !r->stop) {
         const double start = run_clock();
         step_result step;
+        r->within.start = start;
+        r->within.seconds = speed.seconds;
         MTS_TRY(train_step(r, &step));
         pace_add(&speed, run_clock() - start, (double)step.tokens);
         MTS_TRY(after_step(r, &step, &speed));

@@ -80,6 +80,8 @@ mts_status train_step(run *r, step_result *result)
         const int64_t weight = weight_of_batch(r, first + i);
         const int64_t *rows = sampler_batch(&r->data.sampler, first + i, &n);
         batch_fill(&r->data.batch, &r->data.train, rows, n);
+        r->within.batch = i;
+        r->within.batches = count;
         MTS_TRY(micro_step(r, i > 0, (float)weight / (float)all, &loss));
         result->loss += loss * (double)weight / (double)all;
         result->tokens += r->data.batch.total_tokens;

@@ -115,8 +115,9 @@ has "$work/lora_distilbert/adapter_config.json" '"lin1"'
 bad() { # STATUS TEXT TYPE WORDS...
     local status=$1 text=$2 type=$3
     shift 3
-    refuse "$status" "$text" train --model_name_or_path "$task/$type" --train_file "$task/train.tsv" \
-        --output_dir "$work/bad" "$@"
+    run "$status" train --model_name_or_path "$task/$type" --train_file "$task/train.tsv" \
+        --output_dir "$work/bad" --max_steps 1 "$@"
+    tail -n 1 "$work/err" | grep -qF -e "$text" || fail "$type: '$text' is not in the last line"
 }
 bad 2 "the model has 32 positions, found 33" roberta --max_seq_length 33
 bad 2 'found "query", which none ends in' distilbert --method lora --target_modules query

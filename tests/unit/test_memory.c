@@ -388,7 +388,7 @@ static void check_plan(const test_shape *shape, const num_format *format)
     const char *prefix;
     test_bert_init(&t, shape, format, 2, &dropout);
     const network *net = t.net;
-    assert_int_equal(network_plan_make(&ctx, &net->cfg, &net->options, &plan), MTS_OK);
+    assert_int_equal(network_plan_make(&ctx, &net->cfg, &net->options, NULL, &plan), MTS_OK);
     assert_int_equal(plan.parameters, (size_t)net->params.elements * sizeof(float));
     assert_int_equal(plan.gradients, plan.parameters);
     assert_int_equal(plan.packed_weights, net->packed.bytes);

@@ -113,6 +113,50 @@ static void test_failing_memory(void **state)
     }
 }
 
+/* A kind of storage that notes which matrices, by their rows, are wanted; each is 3 MiB. */
+static int64_t wanted[8], wanted_count;
+
+static size_t note_wanted(const stored_matrix *m)
+{
+    wanted[wanted_count++] = m->rows;
+    return 3 << 20;
+}
+
+static const stored_class noted = {.want = note_wanted};
+
+static param *declare_streamed(param_list *list, int64_t rows)
+{
+    param *p = param_declare(list, PARAM_WEIGHT, rows, 2, "w%d", (int)rows);
+    p->storage = PARAM_STREAMED;
+    p->stored = (stored_matrix){.class = &noted, .rows = rows};
+    return p;
+}
+
+/* Reading ahead goes the way of the pass, past what is in memory, and not over all of the model. */
+static void test_read_ahead(void **state)
+{
+    param_list list = {0};
+    param *p[8];
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        p[i] = declare_streamed(&list, i + 1);
+        (void)param_declare(&list, PARAM_NORM, 0, 9, "norm%d", i);
+    }
+    param_read_ahead(p[2], 3, false);
+    assert_int_equal(wanted_count, 3); /* 8 MiB are less than three of them */
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(wanted[i], 4 + i);
+    wanted_count = 0;
+    param_read_ahead(p[2], 3, true);
+    assert_int_equal(wanted_count, 2); /* there are no more */
+    assert_true(wanted[0] == 2 && wanted[1] == 1);
+    wanted_count = 0;
+    param_read_ahead(p[7], 8, false);
+    param_read_ahead(p[0], 1, true);
+    assert_int_equal(wanted_count, 0);
+    param_list_deinit(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_without_gradients),
         cmocka_unit_test(test_failing_memory),
         cmocka_unit_test(test_ranks_of_a_step),
+        cmocka_unit_test(test_read_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

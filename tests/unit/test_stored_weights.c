@@ -89,6 +89,21 @@ static void fill_adapter(const param_list *list)
     }
 }
 
+/* Between the layers, whether the pages of the base are taken away: less memory than the base. */
+static bool drops;
+static int64_t dropped;
+
+static void drop_pages(void *user, const network_place *place)
+{
+    const network *net = user;
+    (void)place;
+    for (int64_t i = 0; drops && i < net->params.count; i++) {
+        const param *p = net->params.items[i];
+        stored_matrix_forget(&p->stored);
+        dropped += p->storage != PARAM_IN_MEMORY;
+    }
+}
+
 static result run(const num_format *format, param_storage frozen, bool nf4, int threads,
                   const gemm_family *family)
 {
@@ -115,6 +130,7 @@ static result run(const num_format *format, param_storage frozen, bool nf4, int 
     assert_ok(network_load(&ctx, net, folder_root(), HEAD_NEEDED, &report));
     fill_adapter(&net->params);
     network_weights_changed(net);
+    network_listen(net, drop_pages, net);
     for (outlier_list *list = net->ex.outliers; list != NULL; list = list->next)
         outlier_list_set(list, outliers, 2);
     assert_ok(targets_init(&ctx, &t, TARGET_NEXT, 0, ROWS, TOKENS));
@@ -197,6 +213,21 @@ static void test_integers(void **state)
         for (size_t i = 0; i < (bf16 ? 4 : 2); i++)
             check_integers(&formats[i]);
     }
+}
+
+static void test_less_memory(void **state)
+{
+    const num_format format = integers(8, 12, ROUNDING_MIXED);
+    (void)state;
+    write_model(ST_DTYPE_BF16);
+    const result whole = run(&format, PARAM_STREAMED, false, 2, NULL);
+    drops = true;
+    const result less = run(&format, PARAM_STREAMED, false, 2, NULL);
+    drops = false;
+    check_equal(&whole, &less);
+    assert_true(dropped >= 2 * 3 * 7); /* two steps, three places, matrices of a layer */
+    free(whole.grad);
+    free(less.grad);
 }
 
 /* A base in 4 bits: mantissas are looked up where they can be, and are those of a packed one. */
@@ -290,6 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_integers, folder_open, folder_close),
+        cmocka_unit_test_setup_teardown(test_less_memory, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(test_nf4, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(test_floats, folder_open, folder_close),
         cmocka_unit_test_setup_teardown(test_nan, folder_open, folder_close),
