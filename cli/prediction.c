@@ -1,18 +1,18 @@
 /*
- * One prediction as a line: of a classifier the label, its probability and all logits, of a
- * regression the score; TSV or JSON.
+ * One prediction as a line: of a classifier the label, its probability and all logits, of one whose
+ * labels do not exclude each other the set of labels and all logits, of a regression the score; TSV
+ * or JSON.
  */
 #include "prediction.h"
 
 #include <math.h>
 
 #include "escape.h"
+#include "prediction_set.h"
 
-/*
- * Index of the largest logit z, and its probability: among labels that exclude each other
- * exp(z) / sum exp(z_i) = 1 / sum exp(z_i - z), otherwise 1 / (1 + exp(-z)).
+/* Index of the largest logit z, and its probability, exp(z) / sum exp(z_i) = 1 / sum exp(z_i - z).
  */
-static int64_t find_label(const float *logits, int64_t n, bool multi, double *probability)
+static int64_t find_label(const float *logits, int64_t n, double *probability)
 {
     int64_t best = 0;
     double sum = 0;
@@ -21,7 +21,7 @@ static int64_t find_label(const float *logits, int64_t n, bool multi, double *pr
             best = i;
     for (int64_t i = 0; i < n; i++)
         sum += exp((double)logits[i] - (double)logits[best]);
-    *probability = 1 / (multi ? 1 + exp(-(double)logits[best]) : sum);
+    *probability = 1 / sum;
     return best;
 }
 
@@ -31,7 +31,7 @@ void prediction_print_header(FILE *file, const mts_predictor *predictor)
         fputs("score\n", file);
         return;
     }
-    fputs("label\tscore", file);
+    fputs(mts_predictor_is_multi_label(predictor) ? "labels" : "label\tscore", file);
     for (int64_t i = 0; i < mts_predictor_num_labels(predictor); i++) {
         fputs("\tlogit ", file);
         escape_tsv(file, mts_predictor_label(predictor, i));
@@ -47,22 +47,15 @@ void prediction_print_tsv(FILE *file, const mts_predictor *predictor, const floa
     }
     const int64_t n = mts_predictor_num_labels(predictor);
     double probability = 0;
-    const int64_t best =
-        find_label(logits, n, mts_predictor_is_multi_label(predictor), &probability);
-    escape_tsv(file, mts_predictor_label(predictor, best));
-    fprintf(file, "\t%.9g", probability);
+    if (mts_predictor_is_multi_label(predictor)) {
+        prediction_print_set(file, predictor, logits);
+    } else {
+        escape_tsv(file, mts_predictor_label(predictor, find_label(logits, n, &probability)));
+        fprintf(file, "\t%.9g", probability);
+    }
     for (int64_t i = 0; i < n; i++)
         fprintf(file, "\t%.9g", (double)logits[i]);
     fputc('\n', file);
-}
-
-/* A JSON number, or null for what JSON cannot write. */
-static void print_json_number(FILE *file, double value)
-{
-    if (isfinite(value))
-        fprintf(file, "%.9g", value);
-    else
-        fputs("null", file);
 }
 
 void prediction_print_json(FILE *file, const mts_predictor *predictor, const float *logits)
@@ -70,20 +63,25 @@ void prediction_print_json(FILE *file, const mts_predictor *predictor, const flo
     const int64_t n = mts_predictor_num_labels(predictor);
     if (mts_predictor_is_regression(predictor)) {
         fputs("{\"score\": ", file);
-        print_json_number(file, (double)logits[0]);
+        prediction_print_number(file, (double)logits[0]);
         fputs("}\n", file);
         return;
     }
     double probability = 0;
-    const int64_t best =
-        find_label(logits, n, mts_predictor_is_multi_label(predictor), &probability);
-    fputs("{\"label\": ", file);
-    escape_json(file, mts_predictor_label(predictor, best));
-    fputs(", \"score\": ", file);
-    print_json_number(file, probability);
+    if (mts_predictor_is_multi_label(predictor)) {
+        fputs("{\"labels\": ", file);
+        prediction_print_set(file, predictor, logits);
+        fputs(", \"scores\": ", file);
+        prediction_print_set_scores(file, predictor, logits);
+    } else {
+        fputs("{\"label\": ", file);
+        escape_json(file, mts_predictor_label(predictor, find_label(logits, n, &probability)));
+        fputs(", \"score\": ", file);
+        prediction_print_number(file, probability);
+    }
     for (int64_t i = 0; i < n; i++) {
         fputs(i == 0 ? ", \"logits\": [" : ", ", file);
-        print_json_number(file, (double)logits[i]);
+        prediction_print_number(file, (double)logits[i]);
     }
     fputs("]}\n", file);
 }

@@ -3,6 +3,7 @@
     check_metrics.py TEST_METRICS    run random and degenerate cases through `TEST_METRICS --dump`
                                      (the built tests/unit/test_metrics), compare to 1e-12
     check_metrics.py --golden        print the golden values that test_metrics.c holds
+    check_metrics.py --golden-sets   those of sets of labels, which test_set_metrics.c holds
 
 Needs numpy, scipy and scikit-learn.
 """
@@ -161,10 +162,31 @@ def golden():
             print(kind, key, value.hex(), repr(value))
 
 
+def golden_sets():
+    """The cases of test_set_metrics.c: sets from a linear congruential generator, every eleventh
+    label never wanted nor predicted, every seventh row predicted exactly."""
+    for k in (2, 7, 8, 9, 45, 128, 129, 300):
+        state, labels, predictions = 1, np.zeros((60, k), int), np.zeros((60, k), int)
+        for i in range(60):
+            for j in range(k):
+                state = (1103515245 * state + 12345) % 2**31
+                never = j % 11 == 10
+                labels[i, j] = not never and (state >> 16) % 3 == 0
+                predictions[i, j] = not never and (state >> 20) % 4 != 0
+            if i % 7 == 0:
+                predictions[i] = labels[i]
+        values = [sklearn.metrics.accuracy_score(labels, predictions)]
+        values += [sklearn.metrics.f1_score(labels, predictions, average=average, zero_division=0)
+                   for average in ("micro", "macro")]
+        print(k, *(float(value).hex() for value in values))
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     if sys.argv[1] == "--golden":
         golden()
+    elif sys.argv[1] == "--golden-sets":
+        golden_sets()
     else:
         sys.exit(check(sys.argv[1]))

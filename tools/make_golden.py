@@ -4,11 +4,12 @@
     make_golden.py [FOLDER]            write the model folders and the values
     make_golden.py --check [FOLDER]    compute the values anew from the model folders and compare
 
-FOLDER is tests/golden/data of this repository if not given.  Two tiny random BERTs:
+FOLDER is tests/golden/data of this repository if not given.  Three tiny random BERTs:
 
   classifier  three classes, GELU; bfloat16 file; 10 steps of AdamW, linear schedule
   regression  one output, tanh approximation of GELU; float16 file; 10 steps of SGD with momentum,
               cosine schedule
+  multi_label five labels, of which each row has a set; bfloat16 file; AdamW as above
 
 each a folder as transformers writes it, with golden.safetensors beside: batches (rows one behind
 the other, without padding); activations, logits, loss and all gradients of the first batch; losses
@@ -52,6 +53,15 @@ CASES = {
         "activations": False, "variants": [],
         "train": {"optim": "sgd", "rate": 0.02, "decay": 0.05, "clip": 2.0, "warmup": 3,
                   "schedule": "cosine", "momentum": 0.9}},
+    "multi_label": {
+        "config": {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2,
+                   "intermediate_size": 28, "vocab_size": len(VOCABULARY),
+                   "max_position_embeddings": 16, "num_labels": 5, "hidden_act": "gelu",
+                   "problem_type": "multi_label_classification"},
+        "dtype": torch.bfloat16, "lengths": [[4, 9, 1, 6], [8, 2, 5]],
+        "activations": False, "variants": [],
+        "train": {"optim": "adamw", "rate": 3e-3, "decay": 0.1, "clip": 1.0, "warmup": 2,
+                  "schedule": "linear"}},
 }
 
 
@@ -67,15 +77,20 @@ def make_model(folder, case):
 
 
 def make_batch(lengths, config):
-    regression = config["num_labels"] == 1
+    n, labels = len(lengths), config["num_labels"]
+    if labels == 1:
+        targets = torch.randn(n)
+    elif config.get("problem_type") == "multi_label_classification":
+        targets = torch.randint(2, (n, labels)).float()
+    else:
+        targets = torch.randint(labels, (n,)).float()
     return {"lengths": torch.tensor(lengths),
             "ids": torch.cat([torch.randint(1, config["vocab_size"], (n,)) for n in lengths]).int(),
             "type_ids": torch.cat([(torch.arange(n) > n // 2) for n in lengths]).int(),
-            "labels": (torch.randn(len(lengths)) if regression else
-                       torch.randint(config["num_labels"], (len(lengths),)).float())}
+            "labels": targets}
 
 
-def padded(batch, regression):
+def padded(batch, config):
     """What transformers is given; and which positions are real."""
     lengths = batch["lengths"].tolist()
 
@@ -83,7 +98,7 @@ def padded(batch, regression):
         return torch.nn.utils.rnn.pad_sequence(x.long().split(lengths), batch_first=True)
 
     mask = pad(torch.ones_like(batch["ids"]))
-    labels = batch["labels"].double() if regression else batch["labels"].long()
+    labels = batch["labels"].double() if "problem_type" in config else batch["labels"].long()
     return {"input_ids": pad(batch["ids"]), "token_type_ids": pad(batch["type_ids"]),
             "attention_mask": mask, "labels": labels}, mask.bool()
 
@@ -112,7 +127,7 @@ def watch(model, kept):
 
 def first_batch(folder, case, batch, values):
     model, kept = open_model(folder), {}
-    inputs, real = padded(batch, case["config"]["num_labels"] == 1)
+    inputs, real = padded(batch, case["config"])
     watch(model, kept)
     out = model(**inputs)
     out.loss.backward()
@@ -127,7 +142,7 @@ def first_batch(folder, case, batch, values):
 
 
 def variants(folder, case, batch, values):
-    inputs, _ = padded(batch, case["config"]["num_labels"] == 1)
+    inputs, _ = padded(batch, case["config"])
     for act in case["variants"]:
         model = open_model(folder, hidden_act=act)
         out = model(**inputs)
@@ -154,7 +169,7 @@ def train_steps(folder, case, batches, values):
     scheduler = get_scheduler(train["schedule"], optimizer, train["warmup"], STEPS)
     losses, norms = [], []
     for step in range(STEPS):
-        inputs, _ = padded(batches[step % len(batches)], case["config"]["num_labels"] == 1)
+        inputs, _ = padded(batches[step % len(batches)], case["config"])
         optimizer.zero_grad()
         loss = model(**inputs).loss
         loss.backward()
@@ -162,7 +177,7 @@ def train_steps(folder, case, batches, values):
         losses.append(loss.item())
         optimizer.step()
         scheduler.step()
-    inputs, _ = padded(batches[0], case["config"]["num_labels"] == 1)
+    inputs, _ = padded(batches[0], case["config"])
     values["train.losses"] = torch.tensor(losses)
     values["train.norms"] = torch.tensor(norms)
     values["train.logits"] = model(**inputs).logits

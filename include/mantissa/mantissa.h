@@ -233,6 +233,18 @@ typedef struct mts_options {
 
     bool skip_memory_check; /* begin even if the run needs more memory than is free */
 
+    /* sets of labels */
+    const char *label_separator; /* between the labels in a cell; NULL: they are arrays of JSON */
+    double label_threshold;      /* a label is predicted where its probability is above; 0.5 */
+
+    /* the loss of classes, and the end of training */
+    double label_smoothing_factor; /* part of a target that all classes share; 0 to below 1 */
+    const char *class_weights;     /* balanced: each class counts alike, whatever the number of its
+                                      rows; NULL: each row does */
+    int64_t early_stopping_patience; /* training ends after so many evaluations in a row without a
+                                        better metric_for_best_model; 0: it does not */
+    double early_stopping_threshold; /* better is better by more than this; default 0 */
+
     /* generation */
     int64_t max_new_tokens; /* of a text, behind its prompt; default 128 */
     double temperature;     /* logits are divided by it; default 0: the most probable token */
@@ -445,6 +457,9 @@ MTS_API bool mts_predictor_is_regression(const mts_predictor *predictor);
  * its logit, otherwise the softmax over all of them.
  */
 MTS_API bool mts_predictor_is_multi_label(const mts_predictor *predictor);
+/* Of such a model: whether a label with this logit is in the set that is predicted, for its
+ * probability is above label_threshold. */
+MTS_API bool mts_predictor_in_set(const mts_predictor *predictor, float logit);
 /* Of the rows predicted so far, how many had more than max_seq_length tokens and were cut. */
 MTS_API int64_t mts_predictor_cut_rows(const mts_predictor *predictor);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "options/options.h"
+#include "tasks/label_kind.h"
 #include "tasks/test_rows.h"
 #include "train/adapter_folder.h"
 #include "train/settings.h"
@@ -26,6 +27,7 @@ mts_status mts_predictor_open(mts_ctx *ctx, const mts_options *options, mts_pred
     MTS_TRY(predictor_open(ctx, &own, &p->inner));
     p->rules = text_answers_rules(&own);
     p->overlap = own.doc_stride;
+    p->label_bound = label_kind_bound(own.label_threshold);
     *out = p;
     p = NULL;
 cleanup:
@@ -64,6 +66,11 @@ bool mts_predictor_is_multi_label(const mts_predictor *p)
     const model_config *cfg = &p->inner->net->cfg;
     return cfg->problem_type == MODEL_PROBLEM_MULTI_LABEL ||
            (cfg->num_labels == 1 && !model_config_is_regression(cfg));
+}
+
+bool mts_predictor_in_set(const mts_predictor *p, float logit)
+{
+    return (double)logit > p->label_bound;
 }
 
 int64_t mts_predictor_cut_rows(const mts_predictor *p)

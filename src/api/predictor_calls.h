@@ -14,6 +14,7 @@ struct mts_predictor {
     predictor *inner;
     answer_rules rules; /* this and below: for a model that answers questions */
     int64_t overlap;
+    double label_bound;   /* of a model of sets of labels */
     text_answers answers; /* of the last call */
     word_tags tags;       /* of the last call; of a model that tags words */
 };

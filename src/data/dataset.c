@@ -3,7 +3,8 @@
 
 #include "base/memory.h"
 
-mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs, target_kind kind)
+mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs, target_kind kind,
+                        int64_t width)
 {
     mts_status st = MTS_OK;
     const size_t rows = (size_t)n;
@@ -11,7 +12,7 @@ mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs, targe
     MTS_TRY(mem_calloc(ctx, &out->text_a, rows, sizeof(char *), "data set texts"));
     if (pairs)
         MTS_TRY(mem_calloc(ctx, &out->text_b, rows, sizeof(char *), "data set texts"));
-    MTS_TRY(targets_init(ctx, &out->targets, kind, 0, n, 0));
+    MTS_TRY(targets_init(ctx, &out->targets, kind, width, n, 0));
 cleanup:
     return st;
 }

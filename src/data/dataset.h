@@ -25,11 +25,11 @@ typedef struct text_rows {
     const char *const *text_b; /* text_b[n], or NULL: single texts */
 } text_rows;
 
-/* *out: arrays for n rows; the texts and targets (of this kind, TARGET_CLASS or TARGET_SCORE, or
- * TARGET_NONE) are the caller's to fill; ids is NULL.  MTS_ERR_MEMORY; deinit is safe after
- * failure. */
+/* *out: arrays for n rows; the texts and targets are the caller's to fill: of a kind that has one
+ * for each row, of this width if it is TARGET_SET, or TARGET_NONE; ids is NULL.  MTS_ERR_MEMORY;
+ * deinit is safe after failure. */
 MTS_NODISCARD mts_status dataset_init(mts_ctx *ctx, dataset *out, int64_t n, bool pairs,
-                                      target_kind kind);
+                                      target_kind kind, int64_t width);
 void dataset_deinit(dataset *d);
 
 text_rows dataset_rows(const dataset *d);

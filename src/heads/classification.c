@@ -1,11 +1,11 @@
 /*
  * One class of a text: cross entropy of its outputs.
  *
- *   loss = -mean over rows of log softmax(z)[class]
+ *   loss = -mean over rows of log softmax(z)[class], or as layers/loss_classes.h says
  */
 #include "heads/first_token.h"
 #include "heads/heads.h"
-#include "layers/loss.h"
+#include "layers/loss_classes.h"
 
 static double learn(head *h, exec *ex, const model_input *in, const float *x, const targets *t,
                     float scale, float *dx)
@@ -15,7 +15,7 @@ static double learn(head *h, exec *ex, const model_input *in, const float *x, co
     float *z = exec_take(ex, n * labels, sizeof(float));
     float *dz = exec_take(ex, n * labels, sizeof(float));
     first_token_forward(h, ex, in, x, z);
-    const double loss = loss_cross_entropy(ex, dz, z, t->index, n, labels, scale);
+    const double loss = loss_classes(ex, dz, z, t->index, n, labels, scale, &h->loss);
     first_token_backward(h, ex, in, dz, dx);
     exec_release(ex, mark);
     return loss;
@@ -27,7 +27,9 @@ static double predict(head *h, exec *ex, const model_input *in, const float *x, 
     first_token_forward(h, ex, in, x, out);
     if (t == NULL)
         return 0.0;
-    return loss_cross_entropy(ex, NULL, out, t->index, in->seq.count, h->cfg->num_labels, 1.0f);
+    /* evaluation counts all rows alike, and smooths labels as transformers' Trainer does */
+    const loss_options o = {.label_smoothing = h->loss.label_smoothing};
+    return loss_classes(ex, NULL, out, t->index, in->seq.count, h->cfg->num_labels, 1.0f, &o);
 }
 
 const head_class head_classification = {

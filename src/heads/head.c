@@ -5,8 +5,9 @@
 
 #include "heads/heads.h"
 
-static const head_class *const classes[] = {&head_classification, &head_regression, &head_spans,
-                                            &head_tokens, &head_next_token};
+static const head_class *const classes[] = {&head_classification, &head_regression,
+                                            &head_spans,          &head_tokens,
+                                            &head_next_token,     &head_multi_label};
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
 
@@ -35,8 +36,10 @@ static bool ends_in(const char *text, const char *end)
 /* Several heads may share an architecture: those for one text, which the labels tell apart. */
 const head_class *head_class_of_config(const model_config *cfg)
 {
-    const head_class *of_text =
-        model_config_is_regression(cfg) ? &head_regression : &head_classification;
+    const head_class *of_text = model_config_is_regression(cfg) ? &head_regression
+                                : cfg->problem_type == MODEL_PROBLEM_MULTI_LABEL
+                                    ? &head_multi_label
+                                    : &head_classification;
     if (cfg->architecture == NULL || ends_in(cfg->architecture, of_text->architecture))
         return of_text;
     for (int i = 0; i < CLASSES; i++)
@@ -82,7 +85,8 @@ mts_status head_create(mts_ctx *ctx, const head_class *class, const model_class 
                        .cfg = cfg,
                        .dropout = options->dropout.classifier,
                        .answers_dropout = options->dropout.answers,
-                       .adapter = options->adapter};
+                       .adapter = options->adapter,
+                       .loss = options->loss};
     return st;
 }
 

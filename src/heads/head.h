@@ -21,6 +21,7 @@ typedef struct head {
     float dropout;            /* dropout_rates.classifier */
     float answers_dropout;    /* dropout_rates.answers */
     adapter_options adapter;  /* of what lies below the outputs */
+    loss_options loss;        /* of classes */
     bool uses_words;          /* set by declare: it shares the model's table of words */
 } head;
 

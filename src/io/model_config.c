@@ -272,6 +272,14 @@ cleanup:
     return st;
 }
 
+mts_status model_config_set_problem(mts_ctx *ctx, model_config *cfg, model_problem problem)
+{
+    const mts_status st = model_config_set_string(ctx, cfg, "problem_type", problem_names[problem]);
+    if (st == MTS_OK)
+        cfg->problem_type = problem;
+    return st;
+}
+
 bool model_config_is_regression(const model_config *cfg)
 {
     return cfg->problem_type == MODEL_PROBLEM_REGRESSION ||

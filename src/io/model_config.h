@@ -133,6 +133,10 @@ MTS_NODISCARD mts_status model_config_set_labels(mts_ctx *ctx, model_config *cfg
 MTS_NODISCARD mts_status model_config_take_head(mts_ctx *ctx, const char *file,
                                                 const struct json_t *other, model_config *cfg);
 
+/* problem_type of the labels that are set.  MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status model_config_set_problem(mts_ctx *ctx, model_config *cfg,
+                                                  model_problem problem);
+
 /* Whether the head has one real output: problem_type says so, or says nothing of one label. */
 bool model_config_is_regression(const model_config *cfg);
 

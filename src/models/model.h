@@ -8,7 +8,9 @@
 #define MTS_MODELS_MODEL_H
 
 #include "io/model_config.h"
+#include "layers/attention.h"
 #include "layers/attention_cache.h"
+#include "layers/loss_classes.h"
 #include "tensor/param.h"
 
 /* A batch as models and heads see it; all arrays borrowed for the call. */
@@ -39,8 +41,9 @@ typedef struct adapter_options {
 typedef struct model_options {
     dropout_rates dropout;
     adapter_options adapter;
-    bool recompute; /* keep only the layers' inputs, compute the rest again in the backward
+    bool recompute;    /* keep only the layers' inputs, compute the rest again in the backward
                        ("gradient checkpointing" [Chen2016]): the same bits, less memory */
+    loss_options loss; /* of a head of classes */
 } model_options;
 
 typedef struct model_class model_class;

@@ -62,7 +62,7 @@ mts_status network_cache_reserve(mts_ctx *ctx, network *net, int64_t tokens)
     if (net->cache.numbers == NULL)
         net->body->class->cache_shape(net->body, &net->cache);
     options.limits.cache_tokens = tokens;
-    MTS_TRY(network_plan_make(ctx, &net->cfg, &options, &plan));
+    MTS_TRY(network_plan_make(ctx, &net->cfg, &options, NULL, &plan));
     MTS_TRY(widen(ctx, &net->kept, plan.activations, "activations"));
     MTS_TRY(widen(ctx, &net->ex.scratch, plan.scratch, "scratch"));
     MTS_TRY(attention_cache_grow(ctx, &net->cache, tokens));

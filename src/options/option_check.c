@@ -187,6 +187,12 @@ static mts_status check_data(mts_ctx *ctx, const mts_options *o)
               MTS_ERR_ARGUMENT,
               "--text_column_names and --label_column_name are known for --task_name %s",
               o->task_name);
+    MTS_CHECK(o->task_name == NULL || o->label_separator == NULL, MTS_ERR_ARGUMENT,
+              "--label_separator: a text has one label in --task_name %s", o->task_name);
+    MTS_CHECK(o->label_separator == NULL || o->do_regression != 1, MTS_ERR_ARGUMENT,
+              "--label_separator contradicts --do_regression");
+    MTS_CHECK(o->label_separator == NULL || o->label_separator[0] != '\0', MTS_ERR_ARGUMENT,
+              "option --label_separator: expected a text, found an empty one");
 
 cleanup:
     return st;
@@ -362,6 +368,15 @@ static mts_status check_strategies(mts_ctx *ctx, const mts_options *o)
     const double eval_steps = o->eval_steps > 0 ? o->eval_steps : o->logging_steps;
     MTS_CHECK(!evaluates || o->do_eval != 0, MTS_ERR_ARGUMENT,
               "--eval_strategy %s contradicts --do_eval false", o->eval_strategy);
+    MTS_CHECK(o->early_stopping_patience == 0 || evaluates, MTS_ERR_ARGUMENT,
+              "--early_stopping_patience needs --eval_strategy epoch or steps, found no");
+    MTS_CHECK(o->early_stopping_patience == 0 || o->load_best_model_at_end ||
+                  o->metric_for_best_model != NULL,
+              MTS_ERR_ARGUMENT,
+              "--early_stopping_patience needs --metric_for_best_model or "
+              "--load_best_model_at_end");
+    MTS_CHECK(o->early_stopping_threshold == 0 || o->early_stopping_patience > 0, MTS_ERR_ARGUMENT,
+              "--early_stopping_threshold needs --early_stopping_patience");
     if (!o->load_best_model_at_end)
         return MTS_OK;
     MTS_CHECK(evaluates && !is(o->save_strategy, "no"), MTS_ERR_ARGUMENT,

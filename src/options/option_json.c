@@ -32,10 +32,17 @@ static json_t *new_value(const option_row *row, const char *field)
     return json_real(real);
 }
 
-/* Whether the field is a string that is not given, or auto where that is not kept. */
+/* Whether the field is a string that is not given, or auto or the default where these are not kept.
+ */
 static bool is_absent(const option_row *row, const mts_options *o)
 {
     const char *text = "";
+    mts_options usual;
+    mts_options_default(&usual);
+    if ((row->marks & OPTION_CHANGED) != 0 &&
+        memcmp((const char *)o + row->info.offset, (const char *)&usual + row->info.offset,
+               sizeof(int64_t)) == 0) /* a number: of 8 bytes, whatever its type */
+        return true;
     if (row->info.type == MTS_OPTION_STRING)
         memcpy(&text, (const char *)o + row->info.offset, sizeof text);
     if ((row->marks & OPTION_GIVEN) != 0) {

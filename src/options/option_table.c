@@ -28,6 +28,7 @@
 #define ADAPTER OPTION_ADAPTER
 #define BELOW_ONE OPTION_BELOW_ONE
 #define GIVEN OPTION_GIVEN
+#define CHANGED OPTION_CHANGED
 
 /* marks: a set of mts_use and of option_mark. */
 #define ROW(field, kind, set, text, ...)                                                           \
@@ -90,6 +91,7 @@
 #define ADAPTER_FORMATS(_) "peft" _ "gguf"
 #define DTYPES(_) "auto" _ "float32" _ "bfloat16" _ "float16"
 #define SHAPES(_) "falcon-40b" _ "falcon-7b" _ "falcon-tiny" _ "llama-7b" _ "llama-tiny"
+#define CLASS_WEIGHTS(_) "balanced"
 #define STRATEGIES(_) "no" _ "epoch" _ "steps"
 
 static const option_row rows[] = {
@@ -131,6 +133,11 @@ static const option_row rows[] = {
     TRISTATE(
         do_regression, TRAIN,
         "the label is a number to predict, not a class; auto: if there are fractions among them"),
+    TEXT(label_separator, TRAIN | EVAL,
+         "a text has a set of labels, with this between them in its field; train stores it in the "
+         "folder; in JSON lines an array is a set of labels without it"),
+    REAL(label_threshold, "0.5", 0, 1, RUN | STORED | CHANGED,
+         "of sets of labels: a label is predicted where its probability is above"),
     TRISTATE(
         do_lower_case, RUN,
         "lower-case the text; auto: as the model's tokenizer says; train stores it in the folder"),
@@ -220,6 +227,12 @@ static const option_row rows[] = {
          "below 1; of sgd and sgd_int16"),
     REAL(max_grad_norm, "1", 0, 1e9, TRAIN | RESUMED,
          "clip the norm of all gradients; 0: do not clip"),
+    REAL(label_smoothing_factor, "0", 0, 1, TRAIN | EVAL | STORED | RESUMED | CHANGED | BELOW_ONE,
+         "of classes: part of each target that all classes share, in training and in the loss of "
+         "evaluations; below 1; eval: as the training"),
+    CHOICE(class_weights, NULL, CLASS_WEIGHTS, TRAIN | RESUMED,
+           "balanced: in training a row counts by n / (k n_c), n rows, k classes, n_c rows of its "
+           "own class [all rows alike]"),
     REAL(hidden_dropout, "-1", -1, 1, TRAIN | RESUMED | BELOW_ONE,
          "below 1; -1: as config.json says"),
     REAL(attention_dropout, "-1", -1, 1, TRAIN | RESUMED | BELOW_ONE,
@@ -357,6 +370,11 @@ static const option_row rows[] = {
          "which is the best model: loss, accuracy, f1, ... as the evaluation names them [loss, as "
          "in "
          "transformers, for every task]"),
+    INT(early_stopping_patience, "0", 0, ROWS_MAX, TRAIN | RESUMED | CHANGED,
+        "end training after so many evaluations in a row in which --metric_for_best_model was not "
+        "better than the best before; 0: never"),
+    REAL(early_stopping_threshold, "0", 0, 1e9, TRAIN | RESUMED | CHANGED,
+         "with --early_stopping_patience: better is better by more than this"),
     TEXT(resume_from_checkpoint, TRAIN, "a checkpoint folder, or: last"),
     SWITCH(overwrite_output_dir, "false", TRAIN, "write over the run that is in the output folder"),
     TEXT(metrics_file, TRAIN, "JSON lines [metrics.jsonl in the output folder]"),

@@ -24,6 +24,7 @@ typedef enum option_mark {
     OPTION_ADAPTER = 0x200000,    /* has a meaning for adapters only */
     OPTION_OUTLIERS = 0x400000,   /* has a meaning where outliers are told apart only */
     OPTION_GIVEN = 0x800000,      /* auto is kept nowhere */
+    OPTION_CHANGED = 0x2000000,   /* as by default it is kept nowhere */
     OPTION_BELOW_ONE = 0x1000000, /* below 1; where the range begins at -1: that, or 0 and more */
 } option_mark;
 

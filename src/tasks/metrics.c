@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "tasks/set_metrics.h"
 
 /* ------------------------------------------------------------------------ collecting ---- */
 
@@ -62,6 +63,11 @@ int64_t metrics_first_largest(const float *values, int64_t n)
 void metrics_add(metrics *m, const float *logits, const targets *t, int64_t n)
 {
     assert(n <= m->capacity - m->n);
+    if (m->kind == METRIC_SETS) {
+        assert(t->kind == TARGET_SET && t->width == m->num_labels);
+        set_metrics_add(m, logits, t, n);
+        return;
+    }
     assert(t->kind == (metrics_is_regression(m->kind) ? TARGET_SCORE : TARGET_CLASS));
     for (int64_t i = 0; i < n; i++) {
         if (metrics_is_regression(m->kind)) {
@@ -224,6 +230,7 @@ static const char *const names_of[][METRIC_LIST_MAX + 1] = {
     [METRIC_CORRELATION] = {"pearson", "spearmanr", "combined_score"},
     [METRIC_CLASSES] = {"accuracy", "f1"},
     [METRIC_REGRESSION] = {"mse", "pearson", "spearmanr"},
+    [METRIC_SETS] = {"accuracy", "f1_micro", "f1_macro"},
 };
 
 int64_t metrics_names(metric_kind kind, int64_t num_labels, const char *names[METRIC_LIST_MAX])
@@ -247,6 +254,10 @@ static mts_status compute(mts_ctx *ctx, const metrics *m, double values[METRIC_L
 {
     double *v = values;
     mts_status st = MTS_OK;
+    if (m->kind == METRIC_SETS) {
+        set_metrics_values(m, values);
+        return MTS_OK;
+    }
     if (m->kind == METRIC_REGRESSION)
         *v++ = mean_squared_error(m);
     if (metrics_is_regression(m->kind)) {

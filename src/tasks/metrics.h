@@ -30,6 +30,7 @@ typedef enum metric_kind {
     METRIC_CORRELATION, /* pearson, spearmanr, combined_score                              STS-B */
     METRIC_CLASSES,     /* accuracy, f1 (two classes) or f1_macro (more)            generic files */
     METRIC_REGRESSION,  /* mse, pearson, spearmanr                                  generic files */
+    METRIC_SETS,        /* accuracy, f1_micro, f1_macro: set_metrics.h              generic files */
 } metric_kind;
 
 #define METRIC_LIST_MAX 4
@@ -53,6 +54,8 @@ typedef struct metrics {
     int64_t n, capacity;
     int64_t *label_count, *predicted_count, *correct_count; /* t, p, tp: [num_labels]; classes */
     double *predictions, *labels;                           /* [capacity]; regression */
+    double bound;  /* METRIC_SETS: a label is predicted where its logit is over it; 0 unless set */
+    int64_t exact; /* sets that were predicted exactly */
 } metrics;
 
 /*
@@ -69,10 +72,11 @@ void metrics_deinit(metrics *m);
 bool metrics_is_regression(metric_kind kind);
 
 /*
- * Add n rows.  logits[n][num_labels]: the prediction is the first largest; a row with a NaN counts
- * as a prediction of class 0.  For regression logits[n][1] is the score.  t: of these n rows,
- * TARGET_SCORE for regression, otherwise TARGET_CLASS in [0, num_labels).  Borrowed for the call;
- * allocates nothing.
+ * Add n rows.  logits[n][num_labels]: the prediction is the first largest; a row with a NaN
+ * counts as a prediction of class 0.  For regression logits[n][1] is the score, for sets the logit
+ * of each label is compared with the bound.  t: of these n rows, TARGET_SCORE for regression,
+ * TARGET_SET for sets, otherwise TARGET_CLASS in [0, num_labels).  Borrowed for the call; allocates
+ * nothing.
  */
 void metrics_add(metrics *m, const float *logits, const targets *t, int64_t n);
 

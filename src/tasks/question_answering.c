@@ -318,7 +318,7 @@ static mts_status texts(mts_ctx *ctx, task *base, int64_t set, const task_readin
     (void)r;
     *out = (dataset){0};
     MTS_TRY(read_questions(ctx, self(base), TASK_TEST, &s));
-    MTS_TRY(dataset_init(ctx, out, s.n, true, TARGET_NONE));
+    MTS_TRY(dataset_init(ctx, out, s.n, true, TARGET_NONE, 0));
     MTS_TRY(mem_calloc(ctx, &out->ids, (size_t)s.n, sizeof out->ids[0], "ids"));
     for (int64_t i = 0; i < s.n; i++) {
         out->ids[i] = s.questions[i].id;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json_util.h"
 #include "base/memory.h"
 
 static text_classification *self(task *t)
@@ -28,6 +29,7 @@ static void close_task(task *t)
         mem_free(tc->test_paths[i]);
     }
     table_deinit(&tc->train_table);
+    mem_free(tc->label_separator);
     mem_free(tc);
 }
 
@@ -56,7 +58,7 @@ static mts_status open_glue(mts_ctx *ctx, const mts_options *o, text_classificat
               glue->regression ? "scores" : "classes");
     t->glue = glue;
     t->metric = glue->metric;
-    t->regression = glue->regression;
+    t->kind = glue->regression ? &label_kind_score : &label_kind_class;
     t->label_by_number = !glue->regression;
     if (glue->regression)
         t->num_labels = 1;
@@ -75,6 +77,23 @@ cleanup:
     return st;
 }
 
+static const char separator_key[] = "label_separator"; /* in the folder of a model */
+
+static mts_status recall_separator(mts_ctx *ctx, const mts_options *o, const json_t *stored,
+                                   text_classification *t)
+{
+    mts_status st = MTS_OK;
+    const char *text = NULL;
+    MTS_TRY(json_util_string(ctx, NULL, stored, separator_key, &text));
+    MTS_CHECK(text == NULL || text[0] != '\0', MTS_ERR_BAD_FILE,
+              "%s: expected a text, found an empty one", separator_key);
+    text = o->label_separator != NULL ? o->label_separator : text;
+    if (text != NULL)
+        MTS_TRY(mem_strdup(ctx, &t->label_separator, text));
+cleanup:
+    return st;
+}
+
 static mts_status open_files(mts_ctx *ctx, const mts_options *o, const json_t *stored,
                              text_classification *t)
 {
@@ -90,6 +109,7 @@ static mts_status open_files(mts_ctx *ctx, const mts_options *o, const json_t *s
     if (o->test_file != NULL)
         MTS_TRY(mem_strdup(ctx, &t->test_paths[0], o->test_file));
     MTS_TRY(column_names_recall(ctx, stored, &t->columns));
+    MTS_TRY(recall_separator(ctx, o, stored, t));
 cleanup:
     return st;
 }
@@ -110,10 +130,12 @@ static mts_status open_task(mts_ctx *ctx, const mts_options *o, const json_t *st
     MTS_TRY(mem_calloc(ctx, &t, 1, sizeof *t, "task"));
     t->base.class = &text_classification_class;
     t->positive_label = 1;
+    t->kind = &label_kind_class;
     t->max_train_samples = o->max_train_samples;
     t->max_eval_samples = o->max_eval_samples;
     t->max_predict_samples = o->max_predict_samples;
     t->do_regression = o->do_regression;
+    t->label_bound = label_kind_bound(o->label_threshold);
     MTS_TRY(column_names_parse(ctx, o->text_column_names, o->label_column_name, &t->columns));
     if (o->task_name != NULL)
         MTS_TRY(open_glue(ctx, o, t));
@@ -171,11 +193,19 @@ static const char *input_at(const task *t, int64_t i)
     return NULL;
 }
 
-/* Own files: the columns.  Those of a GLUE task are known by its name and differ in copies. */
+/* Own files: the columns, and what separates labels.  Those of a GLUE task are known by its name
+ * and differ in copies. */
 static mts_status store(mts_ctx *ctx, const task *t, json_t *object)
 {
     const text_classification *tc = self_const(t);
-    return tc->glue != NULL ? MTS_OK : column_names_store(ctx, &tc->columns, object);
+    mts_status st = MTS_OK;
+    if (tc->glue != NULL)
+        return MTS_OK;
+    MTS_TRY(column_names_store(ctx, &tc->columns, object));
+    if (tc->label_separator != NULL)
+        MTS_TRY(json_util_set(ctx, object, separator_key, json_string(tc->label_separator)));
+cleanup:
+    return st;
 }
 
 static const char *const result_files[] = {"predict_results.txt", "predict_results_mm.txt", NULL};

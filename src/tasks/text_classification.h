@@ -22,6 +22,7 @@
 #include "data/dataset.h"
 #include "data/table_reader.h"
 #include "tasks/glue.h"
+#include "tasks/label_kind.h"
 #include "tasks/metrics.h"
 #include "tasks/task.h"
 #include "tasks/text_columns.h"
@@ -32,9 +33,9 @@ extern const task_class text_classification_class;
 typedef struct text_classification {
     task base;
     const glue_task *glue;  /* NULL for own files */
-    int64_t num_labels;     /* outputs of the model: 1 for regression; 0: not known yet */
-    char **label_names;     /* [num_labels]; NULL for regression */
-    bool regression;        /* one score */
+    int64_t num_labels;     /* outputs of the model: 1 for a score; 0: not known yet */
+    char **label_names;     /* [num_labels]; NULL for a score */
+    const label_kind *kind; /* what its labels are */
     bool label_by_number;   /* a label may be written as its class index */
     int64_t positive_label; /* class that F1 is about */
     metric_kind metric;     /* for metrics_init */
@@ -45,6 +46,8 @@ typedef struct text_classification {
     /* Use the first so many rows; negative: all. */
     int64_t max_train_samples, max_eval_samples, max_predict_samples;
     int64_t do_regression; /* the option: 1, 0, -1 */
+    char *label_separator; /* between the labels of a set; NULL: they are arrays */
+    double label_bound;    /* a label is in a predicted set where its logit is over it */
     table
         train_table; /* read for its labels, until its rows are taken; without columns: not read */
 } text_classification;
@@ -64,13 +67,15 @@ typedef enum label_match {
 } label_match;
 
 /*
- * Before training goes on from a model with labels names[n] (regression: one output, names is not
- * read): where these are the task's, in any case, the task's classes take the model's order, so
- * that its outputs keep their meaning; otherwise nothing is changed.  MTS_ERR_MEMORY.
+ * Before training goes on from a model with labels names[n] (of a kind without names one output,
+ * and names is not read): where these are the task's, in any case, the task's labels take the
+ * model's order, so that its outputs keep their meaning; otherwise nothing is changed.
+ * MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status text_classification_match_labels(mts_ctx *ctx, text_classification *t,
                                                           const char *const *names, int64_t n,
-                                                          bool regression, label_match *match);
+                                                          const label_kind *kind,
+                                                          label_match *match);
 
 /*
  * Take over the labels of a fine-tuned model: names[n] (copied) in the order of its outputs, as its
@@ -80,7 +85,7 @@ MTS_NODISCARD mts_status text_classification_match_labels(mts_ctx *ctx, text_cla
  */
 MTS_NODISCARD mts_status text_classification_take_labels(mts_ctx *ctx, text_classification *t,
                                                          const char *const *names, int64_t n,
-                                                         bool regression);
+                                                         const label_kind *kind);
 
 /* task_class.fit.  Reads the training file of own files. */
 MTS_NODISCARD mts_status text_classification_fit(mts_ctx *ctx, task *t, const char *model_dir,

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "tasks/label_cells.h"
 #include "tasks/label_set.h"
 
 void text_classification_forget_labels(text_classification *t)
@@ -32,10 +33,10 @@ cleanup:
 }
 
 /* Metric of a task of own files, once its labels are known. */
-static void set_file_kind(text_classification *t, bool regression)
+static void set_file_kind(text_classification *t, const label_kind *kind)
 {
-    t->regression = regression;
-    t->metric = regression ? METRIC_REGRESSION : METRIC_CLASSES;
+    t->kind = kind;
+    t->metric = kind->metric;
 }
 
 /* ----------------------------------------------------------------- labels of a model ---- */
@@ -103,15 +104,15 @@ cleanup:
 }
 
 mts_status text_classification_match_labels(mts_ctx *ctx, text_classification *t,
-                                            const char *const *names, int64_t n, bool regression,
-                                            label_match *match)
+                                            const char *const *names, int64_t n,
+                                            const label_kind *kind, label_match *match)
 {
     mts_status st = MTS_OK;
     bool same = false;
     *match = LABELS_FIT;
-    if (regression != t->regression || n != t->num_labels)
+    if (kind->named != t->kind->named || n != t->num_labels)
         *match = LABELS_OTHER_SHAPE;
-    if (*match == LABELS_OTHER_SHAPE || regression)
+    if (*match == LABELS_OTHER_SHAPE || !kind->named)
         return MTS_OK;
     MTS_TRY(reorder_labels(ctx, t, names, &same));
     if (!same && !are_unnamed(names, n))
@@ -121,26 +122,30 @@ cleanup:
 }
 
 mts_status text_classification_take_labels(mts_ctx *ctx, text_classification *t,
-                                           const char *const *names, int64_t n, bool regression)
+                                           const char *const *names, int64_t n,
+                                           const label_kind *kind)
 {
     mts_status st = MTS_OK;
     label_match match;
-    MTS_CHECK(regression || n >= 2, MTS_ERR_ARGUMENT,
+    MTS_CHECK(!kind->named || n >= 2, MTS_ERR_ARGUMENT,
               "labels of the model: expected at least 2, found %lld", (long long)n);
     if (t->glue != NULL) {
-        MTS_TRY(text_classification_match_labels(ctx, t, names, n, regression, &match));
+        MTS_TRY(text_classification_match_labels(ctx, t, names, n, kind, &match));
+        MTS_CHECK(kind->target != TARGET_SET, MTS_ERR_ARGUMENT,
+                  "task %s: expected a model for one label of a text, found one for sets of labels",
+                  t->glue->name);
         MTS_CHECK(match != LABELS_OTHER_SHAPE, MTS_ERR_ARGUMENT,
                   "task %s: expected a model for %lld %s, found one for %lld %s", t->glue->name,
-                  (long long)t->num_labels, t->regression ? "score" : "labels",
-                  (long long)(regression ? 1 : n), regression ? "score" : "labels");
+                  (long long)t->num_labels, t->kind->named ? "labels" : "score", (long long)n,
+                  kind->named ? "labels" : "score");
         MTS_CHECK(
             match == LABELS_FIT, MTS_ERR_ARGUMENT,
             "task %s: expected a model with labels \"%s\", \"%s\"..., found \"%s\", \"%s\"...",
             t->glue->name, t->label_names[0], t->label_names[1], names[0], names[1]);
         goto cleanup;
     }
-    set_file_kind(t, regression);
-    if (regression) {
+    set_file_kind(t, kind);
+    if (!kind->named) {
         text_classification_forget_labels(t);
         t->num_labels = 1;
     } else {
@@ -173,20 +178,31 @@ static mts_status survey_train_file(mts_ctx *ctx, text_classification *t, const 
 {
     mts_status st = MTS_OK;
     table *rows = &t->train_table;
+    const label_kind *kind;
     label_set labels = {0};
     text_columns columns = {0};
     table_deinit(rows);
     MTS_TRY(text_classification_read(ctx, t, t->train_path, true, rows));
     MTS_TRY(text_columns_find(ctx, &t->columns, t->glue, rows, true, &columns));
-    MTS_TRY(label_set_collect(ctx, &labels, rows, columns.label, t->do_regression));
+    if (label_cells_hold_sets(rows, columns.label, t->label_separator)) {
+        MTS_CHECK(t->do_regression != 1, MTS_ERR_ARGUMENT,
+                  "do_regression: the labels of %s are sets", rows->path);
+        kind = &label_kind_set;
+        MTS_TRY(label_cells_collect(ctx, &labels, rows, columns.label, t->label_separator));
+    } else {
+        MTS_TRY(label_set_collect(ctx, &labels, rows, columns.label, t->do_regression));
+        kind = labels.regression ? &label_kind_score : &label_kind_class;
+    }
     if (t->columns.texts[0] == NULL) {
         MTS_TRY(mem_strdup(ctx, &t->columns.texts[0], rows->names[columns.text_a]));
         if (columns.text_b >= 0)
             MTS_TRY(mem_strdup(ctx, &t->columns.texts[1], rows->names[columns.text_b]));
     }
+    if (t->columns.label == NULL && strcmp(rows->names[columns.label], "label") != 0)
+        MTS_TRY(mem_strdup(ctx, &t->columns.label, rows->names[columns.label]));
     text_classification_forget_labels(t);
     note_twins(&labels, rows, columns.label, r);
-    set_file_kind(t, labels.regression);
+    set_file_kind(t, kind);
     t->num_labels = labels.regression ? 1 : labels.n;
     t->label_names = labels.names;
     labels = (label_set){0};
@@ -198,7 +214,7 @@ cleanup:
 /* Own files: what was taken for text and label, and as what. */
 static void note_columns(const text_classification *t, const task_reading *r)
 {
-    char a[UTF8_QUOTE_BYTES], b[UTF8_QUOTE_BYTES] = "", label[UTF8_QUOTE_BYTES], kind[32];
+    char a[UTF8_QUOTE_BYTES], b[UTF8_QUOTE_BYTES] = "", label[UTF8_QUOTE_BYTES], number[32];
     char text[4 * UTF8_QUOTE_BYTES + 64];
     if (r->note == NULL)
         return;
@@ -206,10 +222,10 @@ static void note_columns(const text_classification *t, const task_reading *r)
     if (t->columns.texts[1] != NULL)
         utf8_quote(b, sizeof b, t->columns.texts[1]);
     utf8_quote(label, sizeof label, t->columns.label != NULL ? t->columns.label : "label");
-    snprintf(kind, sizeof kind, "%lld classes", (long long)t->num_labels);
-    snprintf(text, sizeof text, "text in column \"%s\"%s%s%s, label in column \"%s\": %s", a,
+    snprintf(number, sizeof number, "%lld ", (long long)t->num_labels);
+    snprintf(text, sizeof text, "text in column \"%s\"%s%s%s, label in column \"%s\": %s%s", a,
              b[0] != '\0' ? " and \"" : "", b, b[0] != '\0' ? "\"" : "", label,
-             t->regression ? "a number" : kind);
+             t->kind->named ? number : "", t->kind->noun);
     r->note(r->user, text);
 }
 
@@ -225,8 +241,7 @@ static mts_status fit_before_training(mts_ctx *ctx, text_classification *t, mode
         note_columns(t, r);
     }
     MTS_TRY(text_classification_match_labels(ctx, t, (const char *const *)cfg->labels,
-                                             cfg->num_labels, model_config_is_regression(cfg),
-                                             &match));
+                                             cfg->num_labels, label_kind_of_model(cfg), &match));
     t->base.other_labels = match == LABELS_OTHER_NAMES;
     if (match == LABELS_OTHER_NAMES)
         snprintf(t->base.why, sizeof t->base.why,
@@ -234,7 +249,8 @@ static mts_status fit_before_training(mts_ctx *ctx, text_classification *t, mode
                  utf8_quote(theirs, sizeof theirs, cfg->labels[0]),
                  utf8_quote(own, sizeof own, t->label_names[0]));
     MTS_TRY(model_config_set_labels(ctx, cfg, (const char *const *)t->label_names, t->num_labels,
-                                    t->regression));
+                                    !t->kind->named));
+    MTS_TRY(model_config_set_problem(ctx, cfg, t->kind->problem));
     if (t->glue != NULL)
         MTS_TRY(model_config_set_string(ctx, cfg, "finetuning_task", t->glue->name));
 cleanup:
@@ -246,16 +262,13 @@ mts_status text_classification_fit(mts_ctx *ctx, task *base, const char *model_d
 {
     mts_status st = MTS_OK;
     text_classification *t = (text_classification *)base;
-    MTS_CHECK(cfg->problem_type != MODEL_PROBLEM_MULTI_LABEL, MTS_ERR_UNSUPPORTED,
-              "%s: config.json: problem_type multi_label_classification: such a model can be used "
-              "for prediction, but not trained or evaluated, for which a text has one label",
-              model_dir);
+    (void)model_dir;
     if (train)
         MTS_TRY(fit_before_training(ctx, t, cfg, r));
     else
         MTS_TRY(text_classification_take_labels(ctx, t, (const char *const *)cfg->labels,
-                                                cfg->num_labels, model_config_is_regression(cfg)));
-    t->base.head = t->regression ? "regression" : "classification";
+                                                cfg->num_labels, label_kind_of_model(cfg)));
+    t->base.head = t->kind->head;
 cleanup:
     return st;
 }

@@ -4,18 +4,18 @@
  */
 #include "tasks/text_classification.h"
 
-#include <float.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "tasks/label_set.h"
 
 /* Largest data file: 4 GiB. */
 #define TASK_FILE_LIMIT ((size_t)UINT32_MAX)
+
+/* Rows times labels of sets, a byte each: 1 GiB. */
+#define CELLS_MAX ((int64_t)1 << 30)
 
 /* ---------------------------------------------------------------------------- tables ---- */
 
@@ -40,7 +40,8 @@ mts_status text_classification_read(mts_ctx *ctx, const text_classification *tc,
     char *bytes = NULL;
     size_t n = 0;
     table_layout layout = {.skip_broken = skip_broken && tc->glue != NULL,
-                           .n_names = GLUE_MAX_COLUMNS};
+                           .n_names = GLUE_MAX_COLUMNS,
+                           .nested = tc->glue == NULL};
     *out = (table){0};
     MTS_TRY(table_format_of_path(ctx, path, &layout.format));
     MTS_TRY(file_read_all(ctx, path, TASK_FILE_LIMIT, &bytes, &n));
@@ -57,84 +58,16 @@ cleanup:
 
 /* ---------------------------------------------------------------------------- labels ---- */
 
-static mts_status parse_score(mts_ctx *ctx, const table *t, int64_t row, int64_t column,
-                              float *score)
-{
-    mts_status st = MTS_OK;
-    const char *text = NULL;
-    char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES];
-    double value = 0;
-    MTS_TRY(table_cell(ctx, t, row, column, &text));
-    MTS_CHECK(label_real(text, &value) && fabs(value) <= (double)FLT_MAX, MTS_ERR_BAD_FILE,
-              "%s:%lld: \"%s\": expected a finite number, found \"%s\"", t->path,
-              (long long)t->lines[row], utf8_quote(name, sizeof name, t->names[column]),
-              utf8_quote(found, sizeof found, text));
-    *score = (float)value;
-cleanup:
-    return st;
-}
-
-/* "a", "b", "c", ... of the labels, for error texts. */
-static void list_labels(char list[256], const text_classification *tc)
-{
-    size_t used = 0;
-    list[0] = '\0';
-    for (int64_t i = 0; i < tc->num_labels; i++) {
-        char quoted[UTF8_QUOTE_BYTES];
-        if (used + UTF8_QUOTE_BYTES + 16 > 256) {
-            snprintf(list + used, 256 - used, ", ...");
-            return;
-        }
-        used += (size_t)snprintf(list + used, 256 - used, "%s\"%s\"", i == 0 ? "" : ", ",
-                                 utf8_quote(quoted, sizeof quoted, tc->label_names[i]));
-    }
-}
-
-/* Class of a label written as its number: for GLUE in the task's own order; -1 if it is none. */
-static int64_t class_by_number(const text_classification *tc, const label_index *index,
-                               const char *text)
-{
-    int64_t number = 0;
-    if (!tc->label_by_number || !label_integer(text, &number) || number < 0 ||
-        number >= tc->num_labels)
-        return -1;
-    return tc->glue != NULL ? label_index_find(index, tc->glue->label_names[number]) : number;
-}
-
-static mts_status parse_class(mts_ctx *ctx, const text_classification *tc, const label_index *index,
-                              const table *t, int64_t row, int64_t column, int32_t *out)
-{
-    mts_status st = MTS_OK;
-    const char *text = NULL;
-    char name[UTF8_QUOTE_BYTES], found[UTF8_QUOTE_BYTES], list[256] = "";
-    int64_t class_ = -1;
-    MTS_TRY(table_cell(ctx, t, row, column, &text));
-    class_ = label_index_find(index, text);
-    if (class_ < 0)
-        class_ = class_by_number(tc, index, text);
-    if (class_ < 0)
-        list_labels(list, tc);
-    MTS_CHECK(class_ >= 0, MTS_ERR_BAD_FILE, "%s:%lld: \"%s\": expected one of %s, found \"%s\"",
-              t->path, (long long)t->lines[row], utf8_quote(name, sizeof name, t->names[column]),
-              list, utf8_quote(found, sizeof found, text));
-    *out = (int32_t)class_;
-cleanup:
-    return st;
-}
-
 static mts_status fill_labels(mts_ctx *ctx, const text_classification *tc, const table *t,
                               int64_t column, dataset *d)
 {
     mts_status st = MTS_OK;
     label_index index = {0};
-    if (!tc->regression)
+    const label_source from = {tc, &index, t, column};
+    if (tc->kind->named)
         MTS_TRY(label_index_init(ctx, &index, tc->label_names, tc->num_labels));
-    for (int64_t row = 0; row < d->n; row++) {
-        if (tc->regression)
-            MTS_TRY(parse_score(ctx, t, row, column, &d->targets.score[row]));
-        else
-            MTS_TRY(parse_class(ctx, tc, &index, t, row, column, &d->targets.index[row]));
-    }
+    for (int64_t row = 0; row < d->n; row++)
+        MTS_TRY(tc->kind->read(ctx, &from, row, &d->targets));
 cleanup:
     label_index_deinit(&index);
     return st;
@@ -221,13 +154,15 @@ static mts_status take_rows(mts_ctx *ctx, const text_classification *tc, table *
     mts_status st = MTS_OK;
     text_columns columns = {0};
     table_format format = TABLE_TSV;
+    const int64_t width = labels && tc->kind->target == TARGET_SET ? tc->num_labels : 0;
     const int64_t n = max_rows >= 0 && max_rows < t->n_rows ? max_rows : t->n_rows;
     MTS_TRY(table_format_of_path(ctx, t->path, &format));
     MTS_TRY(text_columns_find(ctx, &tc->columns, tc->glue, t, labels, &columns));
-    MTS_TRY(dataset_init(ctx, out, n, columns.text_b >= 0,
-                         !labels          ? TARGET_NONE
-                         : tc->regression ? TARGET_SCORE
-                                          : TARGET_CLASS));
+    MTS_CHECK(width == 0 || n <= CELLS_MAX / width, MTS_ERR_BAD_FILE,
+              "%s: %lld rows with sets of %lld labels: expected at most %lld rows", t->path,
+              (long long)n, (long long)width, (long long)(CELLS_MAX / width));
+    MTS_TRY(dataset_init(ctx, out, n, columns.text_b >= 0, labels ? tc->kind->target : TARGET_NONE,
+                         width));
     MTS_TRY(fill_texts(ctx, t, columns.text_a, out->text_a, n));
     if (columns.text_b >= 0)
         MTS_TRY(fill_texts(ctx, t, columns.text_b, out->text_b, n));

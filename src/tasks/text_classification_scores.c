@@ -45,11 +45,11 @@ mts_status text_classification_scores_begin(mts_ctx *ctx, const task *base, task
     s->set = set;
     s->rows = rows->n;
     if (split == TASK_TEST)
-        MTS_TRY(targets_init(ctx, &s->predicted, t->regression ? TARGET_SCORE : TARGET_CLASS, 0,
-                             rows->n, 0));
+        MTS_TRY(targets_init(ctx, &s->predicted, t->kind->target, t->num_labels, rows->n, 0));
     else
         MTS_TRY(
             metrics_init(ctx, &s->metrics, t->metric, t->num_labels, t->positive_label, rows->n));
+    s->metrics.bound = t->label_bound;
     *out = &s->base;
     s = NULL;
 cleanup:
@@ -78,46 +78,19 @@ mts_status text_classification_scores_add(mts_ctx *ctx, task_scores *base, const
         metrics_add(&s->metrics, outputs, &b->targets, b->n);
         return MTS_OK;
     }
-    for (int64_t i = 0; i < b->n; i++) {
-        if (s->task->regression)
-            s->predicted.score[index[i]] = outputs[i];
-        else
-            s->predicted.index[index[i]] =
-                (int32_t)metrics_first_largest(outputs + i * width, width);
-    }
+    for (int64_t i = 0; i < b->n; i++)
+        s->task->kind->predict(s->task, outputs + i * width, index[i], &s->predicted);
     return MTS_OK;
 }
 
-/* A label as one field of a line, as `mantissa predict` writes it: what would end the field or the
- * line, and other control characters, as escapes of JSON, and a backslash twice. */
-static mts_status write_label(file_writer *file, const char *label)
-{
-    mts_status st = MTS_OK;
-    static const char special[] = "\t\n\r\\", letters[] = "tnr\\";
-    for (const char *p = label; *p != '\0'; p++) {
-        const char *found = strchr(special, *p);
-        char text[8] = {*p};
-        if (found != NULL)
-            snprintf(text, sizeof text, "\\%c", letters[found - special]);
-        else if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            snprintf(text, sizeof text, "\\u%04x", (unsigned)(unsigned char)*p);
-        MTS_TRY(file_writer_write(file, text, strlen(text)));
-    }
-cleanup:
-    return st;
-}
-
 /* One line of predict_results.txt. */
-static mts_status write_row(const scores *s, file_writer *file, int64_t row)
+static mts_status write_row(mts_ctx *ctx, const scores *s, file_writer *file, int64_t row)
 {
     mts_status st = MTS_OK;
-    char text[96];
-    const int n = s->task->regression ? snprintf(text, sizeof text, "%lld\t%.3f", (long long)row,
-                                                 (double)s->predicted.score[row])
-                                      : snprintf(text, sizeof text, "%lld\t", (long long)row);
+    char text[32];
+    const int n = snprintf(text, sizeof text, "%lld\t", (long long)row);
     MTS_TRY(file_writer_write(file, text, (size_t)n));
-    if (!s->task->regression)
-        MTS_TRY(write_label(file, s->task->label_names[s->predicted.index[row]]));
+    MTS_TRY(s->task->kind->write(ctx, s->task, &s->predicted, row, file));
     MTS_TRY(file_writer_write(file, "\n", 1));
 cleanup:
     return st;
@@ -137,7 +110,7 @@ static mts_status write_predictions(mts_ctx *ctx, const scores *s, const char *d
     MTS_TRY(file_writer_open(ctx, path, &file));
     MTS_TRY(file_writer_write(file, header, sizeof header - 1));
     for (int64_t row = 0; row < s->rows; row++)
-        MTS_TRY(write_row(s, file, row));
+        MTS_TRY(write_row(ctx, s, file, row));
     MTS_TRY(file_writer_commit(file));
 cleanup:
     file_writer_close(file);

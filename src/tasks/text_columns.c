@@ -113,6 +113,9 @@ static mts_status pick_label(mts_ctx *ctx, const column_names *names, const glue
     char quoted[UTF8_QUOTE_BYTES];
     if (names->label == NULL && glue != NULL)
         return find_glue_column(ctx, t, &glue->label, label);
+    *label = table_column_index(t, "labels");
+    if (names->label == NULL && *label >= 0 && table_column_index(t, "label") < 0)
+        return MTS_OK;
     const mts_status st =
         table_find_column(ctx, t, names->label != NULL ? names->label : "label", label);
     if (st != MTS_OK && names->label_stored)

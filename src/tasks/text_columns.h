@@ -6,7 +6,8 @@
  * Where the texts are not named they are the first known names of (sentence1, sentence2), (premise,
  * hypothesis), (question1, question2), (question, sentence), sentence, text; or else, as
  * run_glue.py does, the first two columns that are neither the label nor a row number ("", "id",
- * "idx", "index"), or the only one.  The label is "label" unless it is named.
+ * "idx", "index"), or the only one.  The label is "label", or else
+ * "labels", unless it is named.
  */
 #ifndef MTS_TASKS_TEXT_COLUMNS_H
 #define MTS_TASKS_TEXT_COLUMNS_H

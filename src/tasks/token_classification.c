@@ -339,7 +339,7 @@ static mts_status texts(mts_ctx *ctx, task *base, int64_t set, const task_readin
         tagged_set_cut(&s, t->max_samples[TASK_TEST]);
     for (int64_t i = 0; i < s.first[s.n]; i++)
         bytes += strlen(s.words[i]) + 1;
-    MTS_TRY(dataset_init(ctx, out, s.n, false, TARGET_NONE));
+    MTS_TRY(dataset_init(ctx, out, s.n, false, TARGET_NONE, 0));
     MTS_TRY(mem_calloc(ctx, &out->storage, bytes + (size_t)s.n, 1, "sentences"));
     at = out->storage;
     for (int64_t i = 0; i < s.n; i++) {

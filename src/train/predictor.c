@@ -6,6 +6,7 @@
 #include "network/network_outliers.h"
 #include "options/options.h"
 #include "train/adapter_folder.h"
+#include "train/label_options.h"
 #include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
 #include "train/settings.h"
@@ -34,6 +35,7 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     MTS_CHECK(options.head->needs != HEAD_NEEDS_WORDS, MTS_ERR_UNSUPPORTED,
               "%s: a language model gives no labels or answers to predict", o->model_name_or_path);
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
+    MTS_TRY(label_options_check(ctx, o, options.head));
     if (p->adapter.rank > 0) {
         options.model.adapter = adapter_folder_options(&p->adapter);
         options.frozen = settings_base_storage(o);

@@ -11,7 +11,9 @@
 #include "network/network_io.h"
 #include "train/adapter_folder.h"
 #include "train/checkpoint.h"
+#include "train/class_weights.h"
 #include "train/evaluate.h"
+#include "train/label_options.h"
 #include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
 #include "train/output_files.h"
@@ -272,6 +274,10 @@ static mts_status create_model(run *r, model_config *cfg)
     MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
               r->task->head);
     MTS_TRY(settings_check_rows(ctx, r->tokenizer, r->max_seq_length, cfg, r->origin.model_dir));
+    options.model.loss.label_smoothing = (float)r->o->label_smoothing_factor;
+    if (r->training && r->o->class_weights != NULL)
+        MTS_TRY(class_weights_balanced(ctx, &r->data.train, cfg->num_labels, &r->class_weights));
+    options.model.loss.class_weight = r->class_weights;
     MTS_TRY(plan_batches(r, &options.limits));
     MTS_TRY(settings_check_tokens(ctx, options.limits.train_tokens, "train"));
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
@@ -419,7 +425,7 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     model_config cfg = {0};
     const char *known = NULL; /* head of the folder that is evaluated, and what it stores */
     const json_t *stored = NULL;
-    const network_limits least = {purpose.train, purpose.train, 1, 1, 1};
+    const network_limits least = {purpose.train, purpose.train, 1, 1, 1, 0};
     r->ctx = ctx;
     r->own = *o;
     r->o = o = &r->own;
@@ -454,6 +460,7 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     if (purpose.train)
         MTS_TRY(output_files_check_inputs(r));
     MTS_TRY(fit_task(r, &cfg, purpose.train));
+    MTS_TRY(label_options_check(ctx, o, head_class_find(r->task->head)));
     MTS_TRY(check_memory(r, &cfg, &least, false));
     MTS_TRY(load_data(r, purpose));
     mem_trim();
@@ -483,6 +490,7 @@ void run_deinit(run *r)
     network_destroy(r->net);
     peft_config_deinit(&r->adapter);
     mem_free(r->rank_weights);
+    mem_free(r->class_weights);
     optimizer_destroy(r->opt);
     mem_free(r->outputs);
     mem_free(r->state.best_checkpoint);

@@ -20,6 +20,7 @@
 #include "tasks/task.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_files.h"
+#include "train/early_stopping.h"
 #include "train/train_log.h"
 
 /* Where training stands; all of it is in a checkpoint. */
@@ -35,6 +36,7 @@ typedef struct train_state {
     char *best_checkpoint;
     bool
         evaluation_due; /* the evaluation after global_step was put off: the caller wants to stop */
+    early_stopping stopping;
     json_t *log_history; /* array, as transformers' trainer_state.json has it */
 } train_state;
 
@@ -85,10 +87,11 @@ typedef struct run {
     tokenizer_files tokenizer_files;
     run_data data;
 
-    mts_options own;     /* o, with what it leaves to the model filled in */
-    peft_config adapter; /* rank 0: none */
-    rank_list ranks;     /* of --method dylora */
-    float *rank_weights; /* [adapter.rank]: with --rank_weighting matryoshka; else NULL */
+    mts_options own;      /* o, with what it leaves to the model filled in */
+    peft_config adapter;  /* rank 0: none */
+    rank_list ranks;      /* of --method dylora */
+    float *rank_weights;  /* [adapter.rank]: with --rank_weighting matryoshka; else NULL */
+    float *class_weights; /* [num_labels]: with --class_weights; else NULL */
     network *net;
     optimizer *opt;
     schedule schedule;

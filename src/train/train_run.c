@@ -69,6 +69,7 @@ static mts_status note_best(run *r, const json_t *results)
     MTS_CHECK(value != NULL, MTS_ERR_ARGUMENT,
               "option --metric_for_best_model: the evaluation has no %s", key);
     now = json_is_number(value) ? json_number_value(value) : NAN;
+    early_stopping_note(r, now, evaluate_greater_is_better(r, key));
     better = evaluate_greater_is_better(r, key) ? now > s->best_metric : now < s->best_metric;
     if (isnan(now) || (s->has_best && !better) || (r->o->load_best_model_at_end && !saved))
         return MTS_OK;
@@ -203,7 +204,7 @@ static mts_status train_loop(run *r)
     network_listen(r->net, within_step_tell, r);
     if (r->state.evaluation_due && r->data.eval_sets > 0)
         MTS_TRY(evaluate_or_defer(r));
-    while (r->state.global_step < r->steps.total && !r->stop) {
+    while (r->state.global_step < r->steps.total && !r->stop && !early_stopping_due(r)) {
         const double start = run_clock();
         step_result step;
         r->within.start = start;
@@ -212,6 +213,9 @@ static mts_status train_loop(run *r)
         pace_add(&speed, run_clock() - start, (double)step.tokens);
         MTS_TRY(after_step(r, &step, &speed));
     }
+    if (early_stopping_due(r))
+        run_note(r, "stopped after step %lld: %lld evaluations without a better value",
+                 (long long)r->state.global_step, (long long)r->state.stopping.count);
     MTS_CHECK(!r->stop || r->state.global_step > begin, MTS_ERR_INTERRUPTED,
               "interrupted before the first step: nothing was trained yet, and no checkpoint "
               "written: to begin, give the same command again");

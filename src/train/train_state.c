@@ -185,6 +185,7 @@ mts_status train_state_save(const run *r, const char *dir)
     MTS_TRY(put_progress(r, root));
     MTS_TRY(put_plan(r, root));
     MTS_TRY(json_util_set(ctx, callbacks, "mantissa", json_incref(own)));
+    MTS_TRY(early_stopping_put(r, callbacks));
     MTS_TRY(json_util_set(ctx, root, "stateful_callbacks", json_incref(callbacks)));
     MTS_TRY(path_join(ctx, &path, dir, file_name));
     MTS_TRY(json_util_save(ctx, root, path));
@@ -382,6 +383,7 @@ mts_status train_state_load(run *r, const char *dir)
     MTS_TRY(json_util_require(ctx, path, root, "global_step"));
     MTS_TRY(json_util_int(ctx, path, root, "global_step", 0, STEPS_MAX, &s->global_step));
     MTS_TRY(load_exact(r, path, own));
+    MTS_TRY(early_stopping_load(r, path, json_object_get(root, "stateful_callbacks")));
     MTS_TRY(check_end(r, path, root));
     MTS_TRY(check_counters(r, path));
     MTS_TRY(json_util_int(ctx, path, root, "best_global_step", 0, s->global_step, &s->best_step));

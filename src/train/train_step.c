@@ -8,6 +8,7 @@
 #include "network/network_outliers.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
+#include "train/class_weights.h"
 
 /* Forward and backward of one batch; its mean loss. */
 static mts_status micro_step(run *r, bool accumulate, float gradient_scale, double *loss)
@@ -39,18 +40,21 @@ static void draw_rank(run *r)
 }
 
 /* What of a batch counts for the loss of a step: its tokens with a target, where tokens are
- * predicted; else every batch alike. */
-static int64_t weight_of_batch(const run *r, int64_t index)
+ * predicted; its rows by the weights of their classes, where these have any; else every batch
+ * alike. */
+static double weight_of_batch(const run *r, int64_t index)
 {
     const encoded_dataset *e = &r->data.train;
     int64_t n, weight = 0;
     const int64_t *rows = sampler_batch(&r->data.sampler, index, &n);
+    if (r->class_weights != NULL)
+        return class_weights_sum(r->class_weights, e, rows, n);
     if (e->targets.kind != TARGET_NEXT && e->targets.kind != TARGET_TAGS)
         return 1;
     for (int64_t i = 0; i < n; i++)
         for (int64_t t = e->offsets[rows[i]]; t < e->offsets[rows[i] + 1]; t++)
             weight += e->targets.index[t] != TARGET_IGNORED;
-    return weight;
+    return (double)weight;
 }
 
 mts_status train_step(run *r, step_result *result)
@@ -64,7 +68,7 @@ mts_status train_step(run *r, step_result *result)
     const int64_t left = r->steps.batches_per_epoch - first;
     const int64_t count =
         left < o->gradient_accumulation_steps ? left : o->gradient_accumulation_steps;
-    int64_t all = 0; /* of the batches' weights */
+    double all = 0; /* of the batches' weights */
     clip_result clip;
     *result = (step_result){0};
     if (in_epoch == 0 || r->data.sampler_stale)
@@ -77,13 +81,13 @@ mts_status train_step(run *r, step_result *result)
     for (int64_t i = 0; i < count; i++) {
         int64_t n;
         double loss;
-        const int64_t weight = weight_of_batch(r, first + i);
+        const double weight = weight_of_batch(r, first + i);
         const int64_t *rows = sampler_batch(&r->data.sampler, first + i, &n);
         batch_fill(&r->data.batch, &r->data.train, rows, n);
         r->within.batch = i;
         r->within.batches = count;
         MTS_TRY(micro_step(r, i > 0, (float)weight / (float)all, &loss));
-        result->loss += loss * (double)weight / (double)all;
+        result->loss += loss * weight / all;
         result->tokens += r->data.batch.total_tokens;
     }
     clip =

@@ -240,7 +240,7 @@ static void test_idle(void **state)
                                           {"local_rank", "-1"},
                                           {"local_rank", "0"},
                                           {"preprocessing_num_workers", "8"},
-                                          {"label_smoothing_factor", "0.0"},
+
                                           {"include_num_input_tokens_seen", "no"},
                                           {"adafactor", "False"},
                                           {"dataloader_num_workers", "0"}};
@@ -351,6 +351,9 @@ static void test_combinations(void **state)
     combine("needs --task_name", "data_dir", "d", NULL);
     combine("already says", "task_name", "rte", "data_dir", "d", "do_regression", "true", NULL);
     combine("are known", "task_name", "rte", "data_dir", "d", "label_column_name", "x", NULL);
+    combine("one label in --task_name rte", "task_name", "rte", "data_dir", "d", "label_separator",
+            ",", NULL);
+    combine("contradicts --do_regression", "do_regression", "true", "label_separator", ",", NULL);
     combine("at least 1, or -1", "max_eval_samples", "0", NULL);
     combine("not both", "warmup_steps", "5", "warmup_ratio", "0.1", NULL);
     combine("constant_with_warmup", "lr_scheduler_type", "constant", "warmup_steps", "5", NULL);

@@ -96,6 +96,7 @@ static const option_case acting[] = {
     {"adamw", "hidden_dropout", "0.3", "--hidden_dropout ", NULL},
     {"adamw", "attention_dropout", "0.3", "--attention_dropout ", NULL},
     {"adamw", "classifier_dropout", "0.3", "--classifier_dropout ", NULL},
+    {"adamw", "label_smoothing_factor", "0.1", "--label_smoothing_factor ", NULL},
 };
 
 /* Another value, another model: with the first ones in a run, and refused in the middle of one. */

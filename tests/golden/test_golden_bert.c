@@ -1,6 +1,7 @@
 /*
- * BERT against transformers and PyTorch: the golden values of tools/make_golden.py, which says what
- * they are and how they were made.  Two tiny models are loaded from their folders as any model is.
+ * BERT against transformers and PyTorch: the golden values of tools/make_golden.py, which says
+ * what they are and how they were made.  Three tiny models are loaded from their folders as any
+ * model is.
  *
  *   fp32      activations of every layer, logits, loss, all gradients; the other activation
  *             functions; ten steps of AdamW and of SGD with clipping, schedule and decay groups
@@ -52,8 +53,9 @@ typedef struct golden_batch {
     targets targets; /* borrows the two arrays below */
     int64_t *offset;
     int32_t *ids, *type_ids, *positions;
-    float *labels;  /* as the file has them: scores, or classes */
+    float *labels;  /* as the file has them: scores, classes, or 1 and 0 of each label */
     int32_t *index; /* the classes */
+    uint8_t *set;   /* the labels as sets */
 } golden_batch;
 
 static void must(mts_status st)
@@ -122,10 +124,14 @@ static void batch_open(const golden *g, golden_batch *b, int index)
     snprintf(name, sizeof name, "batch.%d.ids", index);
     b->ids = golden_integers(g, name, ST_DTYPE_I32, &tokens);
     snprintf(name, sizeof name, "batch.%d.labels", index);
-    b->labels = golden_floats(g, name, rows);
-    b->index = test_alloc(rows, sizeof *b->index);
-    for (int64_t e = 0; e < rows; e++)
+    const int64_t labels = golden_tensor(g, name)->count;
+    b->labels = golden_floats(g, name, labels);
+    b->index = test_alloc(labels, sizeof *b->index);
+    b->set = test_alloc(labels, sizeof *b->set);
+    for (int64_t e = 0; e < labels; e++) {
         b->index[e] = (int32_t)b->labels[e];
+        b->set[e] = b->labels[e] == 1.0f;
+    }
     b->positions = test_alloc(tokens, sizeof *b->positions);
     b->offset = test_alloc(rows + 1, sizeof *b->offset);
     for (int64_t e = 0; e < rows; e++) {
@@ -136,7 +142,8 @@ static void batch_open(const golden *g, golden_batch *b, int index)
     }
     assert_int_equal(t, tokens);
     mem_free(lengths);
-    b->targets = (targets){.score = b->labels, .index = b->index};
+    b->targets =
+        (targets){.score = b->labels, .index = b->index, .set = b->set, .width = labels / rows};
     b->in =
         (model_input){{rows, tokens, longest, b->offset}, b->ids, b->type_ids, b->positions, NULL};
 }
@@ -149,6 +156,7 @@ static void batch_close(golden_batch *b)
     mem_free(b->positions);
     mem_free(b->labels);
     mem_free(b->index);
+    mem_free(b->set);
 }
 
 /* ---------------------------------------------------------------------------- the models ---- */
@@ -350,9 +358,9 @@ static void activations(void **state)
 
 static void gradients(void **state)
 {
-    static const char *const names[] = {"classifier", "regression"};
+    static const char *const names[] = {"classifier", "regression", "multi_label"};
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         tally logits = {.what = "logits", .bound = ACTIVATION_TOLERANCE};
         tally t = {.what = names[i], .bound = GRADIENT_TOLERANCE};
         subject s;
@@ -445,6 +453,7 @@ static void training(void **state)
     (void)state;
     check_training("classifier", &adamw, "linear");
     check_training("regression", &sgd, "cosine");
+    check_training("multi_label", &adamw, "linear");
 }
 
 /* ------------------------------------------------------------------------------ integers ---- */

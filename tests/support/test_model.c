@@ -327,9 +327,9 @@ static void make_batch(test_bert *t, const test_shape *s)
     t->ids = test_alloc(tokens, sizeof *t->ids);
     t->type_ids = test_alloc(tokens, sizeof *t->type_ids);
     t->positions = test_alloc(tokens, sizeof *t->positions);
-    assert_int_equal(
-        targets_init(NULL, &t->targets, head_class_find(s->head)->target, 0, s->sequences, tokens),
-        MTS_OK);
+    assert_int_equal(targets_init(NULL, &t->targets, head_class_find(s->head)->target, s->labels,
+                                  s->sequences, tokens),
+                     MTS_OK);
     for (int64_t e = 0; e < s->sequences; e++) {
         if (t->targets.score != NULL)
             t->targets.score[e] = (float)test_random_normal(&r);
@@ -340,6 +340,9 @@ static void make_batch(test_bert *t, const test_shape *s)
             for (int64_t i = t->offset[e]; i < t->offset[e + 1]; i++)
                 t->targets.index[i] =
                     i % 3 == 2 ? TARGET_IGNORED : (int32_t)test_random_below(&r, s->labels);
+        } else if (t->targets.set != NULL) {
+            for (int64_t k = 0; k < s->labels; k++)
+                t->targets.set[e * s->labels + k] = (uint8_t)test_random_below(&r, 2);
         } else
             t->targets.index[e] = (int32_t)test_random_below(&r, s->labels);
         for (int64_t i = t->offset[e]; i < t->offset[e + 1]; i++) {

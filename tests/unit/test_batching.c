@@ -21,7 +21,7 @@ static tokenizer *tok;
 static void make_texts(dataset *d, int64_t n, bool pairs)
 {
     enum { ROW_BYTES = 64 };
-    assert_ok(dataset_init(&ctx, d, n, pairs, TARGET_NONE));
+    assert_ok(dataset_init(&ctx, d, n, pairs, TARGET_NONE, 0));
     assert_ok(mem_calloc(&ctx, &d->storage, (size_t)n, ROW_BYTES, "texts"));
     for (int64_t i = 0; i < n; i++) {
         char *text = d->storage + i * ROW_BYTES;

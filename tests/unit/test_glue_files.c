@@ -149,7 +149,7 @@ static void test_as_own_file(void **state)
     o.label_column_name = "score";
     snprintf(path, sizeof path, "%s/STS-B/train.tsv", glue_folder);
     assert_int_equal(resolve(&o, &t), MTS_OK);
-    assert_true(t->regression);
+    assert_true(t->kind == &label_kind_score);
     task_close(&t->base);
 }
 

@@ -360,6 +360,7 @@ static void corner_models(void **state)
         {.head = "tokens", .labels = 200, .recompute = true},
         {.head = "tokens", .width = 4, .heads = 1, .intermediate = 4, .labels = 2},
         {.labels = 200, .sequences = 8, .lengths = {1, 2, 1, 2, 1, 2, 1, 2}},
+        {.head = "multi_label", .labels = 7, .sequences = 2, .lengths = {5, 2}},
         {.layers = 1, .recompute = true},
         {.layers = 5, .recompute = true, .intermediate = 8},
         {.positions = 90, .sequences = 3, .lengths = {90, 70, 64}},

@@ -210,8 +210,8 @@ static const char *labels_of(const char *name, const char *content, int64_t do_r
     if (resolve(&o, &t) != MTS_OK)
         snprintf(text, sizeof text, "%s", strrchr(ctx.error, '/') + 1);
     else
-        snprintf(text, sizeof text, "%s", t->regression ? "regression" : t->label_names[0]);
-    for (int64_t i = 1; t->num_labels > i && !t->regression; i++) {
+        snprintf(text, sizeof text, "%s", t->kind->named ? t->label_names[0] : "regression");
+    for (int64_t i = 1; t->num_labels > i && t->kind->named; i++) {
         strcat(text, "|");
         strcat(text, t->label_names[i]);
     }
@@ -298,7 +298,7 @@ static void test_blanks_around_known_labels(void **state)
     o.validation_file = put("v.csv", "text,label\na,bad\nb, bad\nc,bad  \nd,\t1 2\n");
     assert_ok(task_open(&ctx, &o, NULL, NULL, &t));
     text_classification *tc = (text_classification *)t;
-    assert_ok(text_classification_take_labels(&ctx, tc, names, 3, false));
+    assert_ok(text_classification_take_labels(&ctx, tc, names, 3, &label_kind_class));
     assert_ok(text_classification_load(&ctx, tc, TASK_EVAL, 0, &r, false, &d));
     assert_memory_equal(d.targets.index, expected, sizeof expected);
     dataset_deinit(&d);

@@ -227,7 +227,7 @@ static const char *labels_of(const char *values, int64_t do_regression)
     text[0] = '\0';
     if (resolve(&o, &t) != MTS_OK) {
         snprintf(text, sizeof text, "%s", strrchr(ctx.error, '/') + 1);
-    } else if (t->regression) {
+    } else if (t->kind == &label_kind_score) {
         assert_int_equal(t->num_labels, 1);
         assert_int_equal(t->metric, METRIC_REGRESSION);
         snprintf(text, sizeof text, "regression");
@@ -397,22 +397,23 @@ static void test_labels_of_a_model(void **state)
     (void)state;
     o.validation_file = put("v.csv", "text,label\nx,good\ny,bad\n");
     assert_ok(resolve(&o, &t));
-    assert_ok(text_classification_take_labels(&ctx, t, named, 2, false));
+    assert_ok(text_classification_take_labels(&ctx, t, named, 2, &label_kind_class));
     assert_int_equal(t->num_labels, 2);
     assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "x|1/y|0/");
     dataset_deinit(&d);
-    assert_ok(text_classification_take_labels(&ctx, t, unnamed, 2, false));
+    assert_ok(text_classification_take_labels(&ctx, t, unnamed, 2, &label_kind_class));
     assert_int_equal(load(t, TASK_EVAL, 0, &d), MTS_ERR_BAD_FILE);
     put("v.csv", "text,label\nx,1\ny,0\n");
     assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "x|1/y|0/");
     dataset_deinit(&d);
-    assert_ok(text_classification_take_labels(&ctx, t, named, 2, false));
+    assert_ok(text_classification_take_labels(&ctx, t, named, 2, &label_kind_class));
     assert_int_equal(load(t, TASK_EVAL, 0, &d), MTS_ERR_BAD_FILE);
-    assert_int_equal(text_classification_take_labels(&ctx, t, named, 1, false), MTS_ERR_ARGUMENT);
-    assert_ok(text_classification_take_labels(&ctx, t, NULL, 1, true));
-    assert_true(t->regression && t->label_names == NULL && t->num_labels == 1);
+    assert_int_equal(text_classification_take_labels(&ctx, t, named, 1, &label_kind_class),
+                     MTS_ERR_ARGUMENT);
+    assert_ok(text_classification_take_labels(&ctx, t, NULL, 1, &label_kind_score));
+    assert_true(t->kind == &label_kind_score && t->label_names == NULL && t->num_labels == 1);
     assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "x|1/y|0/");
     dataset_deinit(&d);
@@ -431,17 +432,17 @@ static void test_order_of_a_model(void **state)
     dataset d = {0};
     (void)state;
     assert_ok(resolve(&o, &t));
-    assert_ok(text_classification_match_labels(&ctx, t, unnamed, 4, false, &match));
+    assert_ok(text_classification_match_labels(&ctx, t, unnamed, 4, &label_kind_class, &match));
     assert_int_equal(match, LABELS_FIT);
     assert_string_equal(t->label_names[0], "A");
-    assert_ok(text_classification_match_labels(&ctx, t, other, 4, false, &match));
+    assert_ok(text_classification_match_labels(&ctx, t, other, 4, &label_kind_class, &match));
     assert_int_equal(match, LABELS_OTHER_NAMES);
-    assert_ok(text_classification_match_labels(&ctx, t, turned, 3, false, &match));
+    assert_ok(text_classification_match_labels(&ctx, t, turned, 3, &label_kind_class, &match));
     assert_int_equal(match, LABELS_OTHER_SHAPE);
-    assert_ok(text_classification_match_labels(&ctx, t, other, 1, true, &match));
+    assert_ok(text_classification_match_labels(&ctx, t, other, 1, &label_kind_score, &match));
     assert_int_equal(match, LABELS_OTHER_SHAPE);
     assert_string_equal(t->label_names[0], "A");
-    assert_ok(text_classification_match_labels(&ctx, t, turned, 4, false, &match));
+    assert_ok(text_classification_match_labels(&ctx, t, turned, 4, &label_kind_class, &match));
     assert_int_equal(match, LABELS_FIT);
     assert_string_equal(t->label_names[0], "b"); /* spelled as in the data */
     assert_ok(load(t, TASK_TRAIN, 0, &d));
@@ -562,21 +563,24 @@ static void test_glue_model_order(void **state)
     (void)state;
     put("dev.tsv", "Quality\t#1 String\t#2 String\n1\tp\tq\n0\tr\ts\nequivalent\tt\tu\n");
     assert_ok(resolve(&o, &t));
-    assert_ok(text_classification_take_labels(&ctx, t, unnamed, 2, false));
+    assert_ok(text_classification_take_labels(&ctx, t, unnamed, 2, &label_kind_class));
     assert_int_equal(t->positive_label, 1);
     assert_string_equal(t->label_names[1], "equivalent");
     assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "p|q|1/r|s|0/t|u|1/");
     dataset_deinit(&d);
-    assert_ok(text_classification_take_labels(&ctx, t, swapped, 2, false));
+    assert_ok(text_classification_take_labels(&ctx, t, swapped, 2, &label_kind_class));
     assert_int_equal(t->positive_label, 0);
     assert_string_equal(t->label_names[0], "equivalent");
     assert_ok(load(t, TASK_EVAL, 0, &d));
     assert_string_equal(flat(&d), "p|q|0/r|s|1/t|u|0/");
     dataset_deinit(&d);
-    assert_int_equal(text_classification_take_labels(&ctx, t, other, 2, false), MTS_ERR_ARGUMENT);
-    assert_int_equal(text_classification_take_labels(&ctx, t, swapped, 3, false), MTS_ERR_ARGUMENT);
-    assert_int_equal(text_classification_take_labels(&ctx, t, NULL, 1, true), MTS_ERR_ARGUMENT);
+    assert_int_equal(text_classification_take_labels(&ctx, t, other, 2, &label_kind_class),
+                     MTS_ERR_ARGUMENT);
+    assert_int_equal(text_classification_take_labels(&ctx, t, swapped, 3, &label_kind_class),
+                     MTS_ERR_ARGUMENT);
+    assert_int_equal(text_classification_take_labels(&ctx, t, NULL, 1, &label_kind_score),
+                     MTS_ERR_ARGUMENT);
     done(t);
 }
 
