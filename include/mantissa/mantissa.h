@@ -341,7 +341,7 @@ typedef enum mts_event_kind {
     MTS_EVENT_CHECKPOINT,  /* text: path of the checkpoint just completed                         */
     MTS_EVENT_WITHIN_STEP, /* text: the phase of a step ("forward", "head", "backward"), told when
                              a layer of it begins; done of total, in parts of about equal work */
-    MTS_EVENT_TEXT,        /* text: generated, whole characters; `done` bytes, maybe with NUL     */
+    MTS_EVENT_TEXT         /* text: generated, whole characters; `done` bytes, maybe with NUL     */
 } mts_event_kind;
 
 /* Read it through the pointer: new fields come at the end only. */

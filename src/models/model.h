@@ -8,7 +8,6 @@
 #define MTS_MODELS_MODEL_H
 
 #include "io/model_config.h"
-#include "layers/attention.h"
 #include "layers/attention_cache.h"
 #include "layers/loss_classes.h"
 #include "tensor/param.h"
