@@ -26,8 +26,12 @@ typedef struct cli_args {
     mts_options options;
     const char *input;  /* NULL: standard input */
     const char *output; /* NULL: standard output */
-    const char *format; /* tsv | jsonl */
+    const char *format; /* tsv | jsonl; generate: jsonl, or else text */
     int64_t max_length; /* 0: no limit */
+    const char *prompt; /* NULL: of a file, or lines */
+    const char *prompt_file;
+    const char *system; /* of a dialogue; NULL: nothing */
+    bool chat;          /* prompts are what the user says in a dialogue */
     bool decode;        /* ids to text, not text to ids */
     bool skip_special;  /* of what is decoded, special tokens are left out */
     bool json;
@@ -64,7 +68,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command command_train, command_eval, command_predict, command_tokenize,
-    command_info, command_export, command_merge, command_quantize, command_synth;
+    command_generate, command_info, command_export, command_merge, command_quantize, command_synth;
 
 /* ---- args.c, help.c ---- */
 

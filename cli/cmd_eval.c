@@ -23,6 +23,8 @@ static int run_eval(cli_args *args)
     }
     if (st == MTS_OK && args->json)
         printf("%s\n", metrics);
+    else if (st == MTS_OK && args->options.ranks != NULL)
+        told = metrics_print_ranks(stdout, metrics);
     else if (st == MTS_OK)
         told = metrics_print_table(stdout, "eval metrics", metrics);
     mts_string_free(metrics);
@@ -44,7 +46,9 @@ const cli_command command_eval = {
     .summary = "evaluate a fine-tuned model",
     .about = "Evaluates the fine-tuned folder DIR (or --model_name_or_path) on a GLUE task's dev "
              "set or on a file.\nWith --output_dir the metrics are written there as well "
-             "(eval_results.json).\nPrecision and length are those of the training unless given.",
+             "(eval_results.json).\nWith --ranks an adapter is evaluated at each of these ranks: a "
+             "table, and a plot of the loss.\nPrecision and length are those of the training "
+             "unless given.",
     .use = MTS_USE_EVAL,
     .takes_model = true,
     .as_trained = true,

@@ -12,8 +12,8 @@ enum { TEXT_COLUMN = 34, TEXT_WIDTH = 64 };
 void help_print_program(FILE *file, const cli_command *const *commands)
 {
     fprintf(file, "usage: mantissa COMMAND [options]\n\n"
-                  "Fine-tunes BERT models with integer arithmetic in forward and backward, on the "
-                  "CPU.\n\n"
+                  "Fine-tunes BERT and language models with integer arithmetic in forward and "
+                  "backward, on\nthe CPU.\n\n"
                   "commands:\n");
     for (size_t i = 0; commands[i] != NULL; i++)
         fprintf(file, "  %-10s %s\n", commands[i]->name, commands[i]->summary);

@@ -11,9 +11,17 @@
 
 #include "report.h"
 
-static const cli_command *const commands[] = {
-    &command_train,    &command_eval,  &command_predict,  &command_export, &command_merge,
-    &command_quantize, &command_synth, &command_tokenize, &command_info,   NULL};
+static const cli_command *const commands[] = {&command_train,
+                                              &command_eval,
+                                              &command_predict,
+                                              &command_generate,
+                                              &command_export,
+                                              &command_merge,
+                                              &command_quantize,
+                                              &command_synth,
+                                              &command_tokenize,
+                                              &command_info,
+                                              NULL};
 
 static const cli_command *find_command(const char *name)
 {

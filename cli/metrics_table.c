@@ -44,6 +44,48 @@ void metrics_format_line(const char *json, char *text, size_t bytes)
     json_decref(root);
 }
 
+/* Whether a column is of interest: not the time it took. */
+static bool is_column(const char *key, const json_t *value)
+{
+    return json_is_number(value) && strstr(key, "_runtime") == NULL &&
+           strstr(key, "_per_second") == NULL;
+}
+
+/* A line of the table of ranks: the keys, or the values under them. */
+static void print_rank_line(FILE *file, json_t *row, bool keys)
+{
+    const char *key = NULL;
+    json_t *value = NULL;
+    bool first = true;
+    json_object_foreach(row, key, value)
+    {
+        const char *name = strncmp(key, "eval_", 5) == 0 ? key + 5 : key;
+        char text[64];
+        if (!is_column(key, value) || !format_value(value, text, sizeof text))
+            continue;
+        fprintf(file, "%s%*s", first ? "" : "  ", strlen(name) > 10 ? (int)strlen(name) : 10,
+                keys ? name : text);
+        first = false;
+    }
+    fputc('\n', file);
+}
+
+bool metrics_print_ranks(FILE *file, const char *json)
+{
+    json_t *root = json_loads(json, 0, NULL);
+    json_t *rows = json_object_get(root, "eval_by_rank");
+    if (rows == NULL) {
+        cli_error("out of memory: the metrics cannot be shown");
+        json_decref(root);
+        return false;
+    }
+    print_rank_line(file, json_array_get(rows, 0), true);
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        print_rank_line(file, json_array_get(rows, i), false);
+    json_decref(root);
+    return true;
+}
+
 bool metrics_print_table(FILE *file, const char *heading, const char *json)
 {
     json_t *root = json_loads(json, 0, NULL);

@@ -219,6 +219,8 @@ static bool on_event(void *user, const mts_event *e)
         snprintf(text, sizeof text, "evaluation: %s", metrics);
         print_line(p, text);
         break;
+    case MTS_EVENT_TEXT: /* not of a run */
+        break;
     case MTS_EVENT_CHECKPOINT:
         snprintf(text, sizeof text, "checkpoint: %s", e->text);
         print_line(p, text);

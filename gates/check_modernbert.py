@@ -35,6 +35,9 @@ import model_checks
 from check_tokenizer import hostile_texts
 
 TARGETS = ["Wqkv", "Wo", "Wi", "dense"]
+MODERNBERT = encoders.Family("modernbert", ModernBertConfig, None,
+                             ModernBertForSequenceClassification, ModernBertForQuestionAnswering,
+                             PreTrainedTokenizerFast, {})
 SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
 
 
@@ -62,7 +65,7 @@ def make_tokenizer(folder):
     return fast
 
 
-def make_model(folder, kind, labels):
+def make_model(folder, family, kind, labels):
     folder.mkdir()
     tokenizer = make_tokenizer(folder)
     config = ModernBertConfig(
@@ -72,24 +75,24 @@ def make_model(folder, kind, labels):
         pad_token_id=tokenizer.pad_token_id, bos_token_id=None, eos_token_id=None,
         cls_token_id=tokenizer.cls_token_id, sep_token_id=tokenizer.sep_token_id)
     if kind == "spans":
-        model = ModernBertForQuestionAnswering(config)
+        model = family.questions(config)
     else:
         config.num_labels = labels
         if labels == len(encoders.NAMES):
             config.id2label = dict(enumerate(encoders.NAMES))
             config.label2id = {name: i for i, name in enumerate(encoders.NAMES)}
         config.problem_type = "regression" if labels == 1 else "single_label_classification"
-        model = ModernBertForSequenceClassification(config)
+        model = family.texts(config)
     model.save_pretrained(folder)
     return tokenizer
 
 
 def class_of(kind):
-    return (ModernBertForQuestionAnswering if kind == "spans"
-            else ModernBertForSequenceClassification)
+    return MODERNBERT.questions if kind == "spans" else MODERNBERT.texts
 
 
-def open_model(folder, kind, **words):
+def open_model(folder, family, kind, **words):
+    assert family is MODERNBERT
     return class_of(kind).from_pretrained(folder, attn_implementation="sdpa", **words).eval()
 
 
@@ -135,7 +138,7 @@ def check_full(checks, program, case):
     out = case.work / "full"
     found = command.train(case.model, case.file, out, 1e-3, "--max_seq_length", encoders.LENGTH,
                           *case.words)
-    ours = open_model(case.model, case.kind)
+    ours = open_model(case.model, case.family, case.kind)
     rate, encoders.RATE = encoders.RATE, 1e-3
     checks.losses(found, encoders.torch_train(ours, case.batch, len(case.texts)))
     encoders.RATE = rate
@@ -172,7 +175,7 @@ def check_old_keys(checks, command, case, folder, wanted):
 def check_all(checks, mantissa, folder):
     encoders.make_model, encoders.open_model = make_model, open_model  # the rest is the same
     encoders.LENGTH = 64  # longer than any row
-    cases = {kind: encoders.Case(checks, mantissa, folder, kind)
+    cases = {kind: encoders.Case(checks, mantissa, folder, MODERNBERT, kind)
              for kind in ("classes", "score", "spans")}
     check_tokens(checks, mantissa, cases["spans"])
     for case in cases.values():

@@ -2,7 +2,7 @@
  * Mantissa: fine-tune language models in integers, on CPUs.  The one public header.
  *
  *   Simple use:   create a context, fill an mts_options, call mts_train / mts_eval, or open an
- *                 mts_predictor and feed it texts.  Everything else in here serves these.
+ *                 mts_predictor or mts_generator and feed it texts.  Everything else serves these.
  *   Errors:       every function that can fail returns an mts_status; the text, with what, where,
  *                 expected and found, is in mts_error_text(ctx) until the next call on that ctx.
  *   Threads:      a context serves one thread at a time; two contexts are independent.  Inside a
@@ -69,9 +69,9 @@ MTS_API const char *mts_error_text(const mts_ctx *ctx);
 /* ------------------------------------------------------------------------------ options ---- */
 
 /*
- * All options of train, eval and predict.  Strings are borrowed: the caller keeps them alive until
- * the call returns.  A NULL string means "not given".  The rows of one table (mts_option_at) have
- * these names; the command line, --help and the checks are made from it.
+ * All options of train, eval, predict and generate.  Strings are borrowed: the caller keeps them
+ * alive until the call returns.  A NULL string means "not given".  The rows of one table
+ * (mts_option_at) have these names; the command line, --help and the checks are made from it.
  *
  * Growth: new fields come at the end only.  `size`, set by mts_options_default, tells the library
  * how much of the struct the caller's header knows: it never reads or writes behind that, so that a
@@ -193,7 +193,8 @@ typedef struct mts_options {
      * by alpha / rank, or alpha / sqrt(rank) where it has use_rslora; 0: all */
     int64_t rank;
     const char *ranks; /* of dylora: those that are drawn from, "1..8" or "1,2,4,8", rising, up to
-                          lora_r; NULL: 1 to lora_r */
+                          lora_r; NULL: 1 to lora_r.  Evaluation: with each of these; NULL: with
+                          `rank` */
     const char *rank_weighting; /* of dylora: sample: a step draws one | matryoshka: a step trains
                                    all, weighted, to be used scaled by alpha / sqrt(rank) */
     double lora_dropout; /* of the adapters' inputs; -1: as the adapter that training goes on from,
@@ -243,6 +244,16 @@ typedef struct mts_options {
     int64_t early_stopping_patience; /* training ends after so many evaluations in a row without a
                                         better metric_for_best_model; 0: it does not */
     double early_stopping_threshold; /* better is better by more than this; default 0 */
+
+    /* generation */
+    int64_t max_new_tokens; /* of a text, behind its prompt; default 128 */
+    double temperature;     /* logits are divided by it; default 0: the most probable token */
+    int64_t top_k;          /* draw from the k most probable tokens only; 0: from all */
+    double top_p;           /* draw from the most probable tokens that together reach p; 1: all */
+    double repetition_penalty; /* above 1: less of what the text has already; default 1 */
+
+    bool generate_answers; /* evaluation: also generate an answer to each row, and compare the
+                              number behind "####" */
 } mts_options;
 
 typedef enum mts_option_type {
@@ -263,6 +274,7 @@ typedef enum mts_use {
     MTS_USE_MERGE = 32,
     MTS_USE_ROWS = 64,
     MTS_USE_QUANTIZE = 128,
+    MTS_USE_GENERATE = 256,
     MTS_USE_SYNTH = 512,
 } mts_use;
 
@@ -322,13 +334,14 @@ MTS_NODISCARD MTS_API mts_status mts_options_check(mts_ctx *ctx, const mts_optio
 /* ----------------------------------------------------------------------------- training ---- */
 
 typedef enum mts_event_kind {
-    MTS_EVENT_NOTE,       /* text: one line a user should see (a head was initialised, ...)      */
-    MTS_EVENT_PROGRESS,   /* text: the phase ("tokenizing", ...); done of total                  */
-    MTS_EVENT_STEP,       /* one optimizer step is done: every numeric field is valid            */
-    MTS_EVENT_METRICS,    /* text: JSON object of an evaluation                                  */
-    MTS_EVENT_CHECKPOINT, /* text: path of the checkpoint just completed                         */
-    MTS_EVENT_WITHIN_STEP /* text: the phase of a step ("forward", "head", "backward"), told when
+    MTS_EVENT_NOTE,        /* text: one line a user should see (a head was initialised, ...)      */
+    MTS_EVENT_PROGRESS,    /* text: the phase ("tokenizing", ...); done of total                  */
+    MTS_EVENT_STEP,        /* one optimizer step is done: every numeric field is valid            */
+    MTS_EVENT_METRICS,     /* text: JSON object of an evaluation                                  */
+    MTS_EVENT_CHECKPOINT,  /* text: path of the checkpoint just completed                         */
+    MTS_EVENT_WITHIN_STEP, /* text: the phase of a step ("forward", "head", "backward"), told when
                              a layer of it begins; done of total, in parts of about equal work */
+    MTS_EVENT_TEXT         /* text: generated, whole characters; `done` bytes, maybe with NUL     */
 } mts_event_kind;
 
 /* Read it through the pointer: new fields come at the end only. */
@@ -538,6 +551,53 @@ MTS_API const char *const *mts_test_rows_text_a(const mts_test_rows *rows);
 MTS_API const char *const *mts_test_rows_text_b(const mts_test_rows *rows);
 /* The ids by which a file of questions names its rows; NULL: they have none.  Owned by rows. */
 MTS_API const char *const *mts_test_rows_ids(const mts_test_rows *rows);
+
+/* --------------------------------------------------------------------------- generation ---- */
+
+typedef struct mts_generator mts_generator;
+
+/*
+ * Open a language model to generate text (options: model_name_or_path, adapter_name_or_path, rank,
+ * precision, bits, and those of generation).  ctx must outlive it: calls on the generator are calls
+ * on ctx.  MTS_ERR_UNSUPPORTED: a model of another kind; any status of loading a folder.
+ */
+MTS_NODISCARD MTS_API mts_status mts_generator_open(mts_ctx *ctx, const mts_options *options,
+                                                    mts_generator **out);
+MTS_API void mts_generator_close(mts_generator *generator);
+
+/* What a call generated; owned by the generator, until the next call. */
+typedef struct mts_generation {
+    const char *text;   /* behind the prompt, without special tokens; UTF-8, a NUL behind it */
+    int64_t bytes;      /* of it: it may hold NUL */
+    const int32_t *ids; /* the tokens that were generated */
+    int64_t count;
+    int64_t prompt_count; /* tokens of the prompt */
+    bool stopped; /* an end-of-text token ended it, the last of ids; else max_new_tokens or the
+                     model's positions did */
+} mts_generation;
+
+/*
+ * Generate behind a prompt (UTF-8; invalid bytes become U+FFFD), token by token.  callbacks (may be
+ * NULL) hears MTS_EVENT_TEXT, and ends the text by returning false.  The n-th text of a generator
+ * draws by the seed and n.  MTS_ERR_ARGUMENT: NULL, a prompt of no tokens, or of as many as the
+ * model has positions; MTS_ERR_INTERRUPTED; MTS_ERR_NUMERIC; MTS_ERR_MEMORY.
+ */
+MTS_NODISCARD MTS_API mts_status mts_generator_run(mts_generator *generator, const char *prompt,
+                                                   const mts_callbacks *callbacks);
+/*
+ * The same as a dialogue, by the model's chat template: the user says `text`, and what the model
+ * answers is heard and remembered.  MTS_ERR_NOT_FOUND: the model has no template;
+ * MTS_ERR_UNSUPPORTED: Jinja that is not reproduced; MTS_ERR_ARGUMENT also: the template refuses
+ * the dialogue.  After an error the dialogue is as before the call.
+ */
+MTS_NODISCARD MTS_API mts_status mts_generator_chat(mts_generator *generator, const char *text,
+                                                    const mts_callbacks *callbacks);
+/* Begin a new dialogue; system (may be NULL): what the model is told before it.  Errors as above.
+ */
+MTS_NODISCARD MTS_API mts_status mts_generator_chat_begin(mts_generator *generator,
+                                                          const char *system);
+/* What the last successful call made; NULL: there was none. */
+MTS_API const mts_generation *mts_generator_last(const mts_generator *generator);
 
 /* ---------------------------------------------------------------------------- tokenizer ---- */
 

@@ -39,9 +39,13 @@ cleanup:
 /* The files that an evaluation writes into output_dir are not its data. */
 static mts_status check_eval_files(mts_ctx *ctx, const mts_options *options)
 {
-    static const char *const names[] = {"eval_results.json",     "all_results.json",
-                                        "eval_predictions.json", "eval_nbest_predictions.json",
-                                        "eval_null_odds.json",   NULL};
+    static const char *const names[] = {"eval_results.json",
+                                        "all_results.json",
+                                        "eval_predictions.json",
+                                        "eval_nbest_predictions.json",
+                                        "eval_null_odds.json",
+                                        "eval_ranks.svg",
+                                        NULL};
     mts_status st = MTS_OK;
     char *path = NULL;
     for (int i = 0; options->output_dir != NULL && names[i] != NULL; i++) {

@@ -35,6 +35,7 @@ typedef enum rng_use {
     RNG_ROUND_OUTLIER_WEIGHT,
     RNG_ROUND_OUTLIER_GRADIENT,
     RNG_RANK,
+    RNG_TOKEN,
 } rng_use;
 
 MTS_INLINE uint64_t rng_splitmix64(uint64_t x)

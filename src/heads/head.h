@@ -62,6 +62,9 @@ struct head_class {
      * never need a matrix of all tokens. */
     double (*learn)(head *h, exec *ex, const model_input *in, const float *x, const targets *t,
                     float scale, float *dx);
+    /* z [vocabulary]: the outputs over the vocabulary for the one row x [hidden]; NULL: there are
+     * none. */
+    void (*logits)(head *h, exec *ex, const float *x, float *z);
     /* out [units][width]; returns the mean loss if t is given (not NULL), else 0. */
     double (*predict)(head *h, exec *ex, const model_input *in, const float *x, const targets *t,
                       float *out);

@@ -242,6 +242,19 @@ static double predict(head *h, exec *ex, const model_input *in, const float *x, 
     return count == 0 ? 0.0 : sum / (double)count;
 }
 
+static void logits(head *h, exec *ex, const float *x, float *z)
+{
+    const int64_t token = 0;
+    piece p = {.ex = ex,
+               .token = &token,
+               .count = 1,
+               .vocabulary = h->cfg->vocab_size,
+               .width = h->cfg->hidden_size,
+               .z = z};
+    (void)multiply((next_token *)h, ex, &p, x, 0);
+    exec_check_finite(ex, z, p.vocabulary, "the output", "lm_head");
+}
+
 const head_class head_next_token = {
     .name = "next token",
     .architecture = "ForCausalLM",
@@ -255,5 +268,6 @@ const head_class head_next_token = {
     .bind = bind,
     .bind_batch = bind_batch,
     .learn = learn,
+    .logits = logits,
     .predict = predict,
 };

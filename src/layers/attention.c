@@ -2,6 +2,7 @@
 #include "layers/attention.h"
 
 #include "layers/arithmetic.h"
+#include "layers/attention_cache.h"
 #include "tensor/work.h"
 
 /* S = Q K^T and O = D V; in the backward S again, dV, dD, dQ, dK. */
@@ -35,13 +36,15 @@ static void run_heads(void *arg, exec *ex, int64_t begin, int64_t end)
     const size_t mark = exec_mark(ex);
     for (int64_t task = begin; task < end; task++) {
         const int64_t e = task / job->attn->kv_heads;
+        const int64_t past = job->cache == NULL ? 0 : job->cache->used;
         attention_head hd = {
             .job = job,
             .ex = ex,
             .sequence = e,
             .first = sequence_first(job->seq, e),
-            .length = sequence_length(job->seq, e),
+            .length = past + sequence_length(job->seq, e),
             .dh = job->attn->head_dim,
+            .past = past,
             .kv_head = task % job->attn->kv_heads,
         };
         job->run(&hd);
@@ -73,16 +76,24 @@ static void tell(const exec *ex, bool backward)
 void attention_forward(exec *ex, float *out, const float *qkv, const sequences *seq,
                        const attention *attn, attention_state *state)
 {
-    attention_job job = {attention_head_forward, attn, state, seq, qkv, out};
+    attention_job job = {attention_head_forward, attn, state, seq, qkv, out, NULL, 0};
     count_work(ex, seq, attn, FORWARD_PRODUCTS);
     tell(ex, false);
+    run_all(ex, &job);
+}
+
+void attention_extend(exec *ex, float *out, const float *qkv, const sequences *seq,
+                      const attention *attn, attention_state *state, attention_cache *cache,
+                      int64_t layer)
+{
+    attention_job job = {attention_head_forward, attn, state, seq, qkv, out, cache, layer};
     run_all(ex, &job);
 }
 
 void attention_backward(exec *ex, float *dqkv, const float *dout, const sequences *seq,
                         const attention *attn, const attention_state *state)
 {
-    attention_job job = {attention_head_backward, attn, state, seq, dout, dqkv};
+    attention_job job = {attention_head_backward, attn, state, seq, dout, dqkv, NULL, 0};
     count_work(ex, seq, attn, BACKWARD_PRODUCTS);
     tell(ex, true);
     run_all(ex, &job);

@@ -81,8 +81,9 @@ static void set_both_ways_keys(const attention_head *hd, score_block *b)
     b->first = at_most(b->begin > window ? b->begin - window : 0, hd->length - b->keys);
 }
 
-/* The next block of rows; false behind the last.  Begin with a zeroed block.  A block is never
- * narrower than the one before it: the numbers of its draws follow those of that one. */
+/* The next block of rows; false behind the last.  Begin with a block that ends at hd->past.  A
+ * block is never narrower than the one before it: the numbers of its draws follow those of that
+ * one. */
 static bool next_block(const attention_head *hd, score_block *b)
 {
     const attention *a = hd->job->attn;
@@ -189,7 +190,8 @@ static head_matrix seen_rows(const head_matrix *m, const score_block *b)
 static void probabilities(attention_head *hd, const score_block *b, float *p, const head_matrix *q,
                           const head_matrix *k)
 {
-    const head_matrix rows = matrix_rows(q, b->begin, b->end), keys = seen_rows(k, b);
+    const head_matrix rows = matrix_rows(q, b->begin - hd->past, b->end - hd->past);
+    const head_matrix keys = seen_rows(k, b);
     multiply(hd, p, b->keys, &rows, STRAIGHT, &keys, STRAIGHT, false);
     softmax_forward(hd, b, p);
 }
@@ -213,6 +215,38 @@ static head_matrix new_part(attention_head *hd, int which)
     const attention_job *job = hd->job;
     const float *x = job->in + hd->first * attention_in_width(job->attn) + part_column(hd, which);
     return hd->ex->arithmetic->attention->part(hd, which, x);
+}
+
+/* x[rows][dh] at row stride ldx as a matrix in scratch, mapped like the part. */
+static head_matrix mapped_part(attention_head *hd, int which, const float *x, int64_t ldx,
+                               int64_t rows)
+{
+    return matrix(hd, &(head_source){.x = x,
+                                     .ldx = ldx,
+                                     .rows = rows,
+                                     .cols = hd->dh,
+                                     .stream = STREAM_Q + which,
+                                     .what = "query, key or value"});
+}
+
+/* The same where tokens are in the cache: of Q those of the batch, of K and V all, to which those
+ * of the batch are added. */
+static head_matrix cached_part(attention_head *hd, int which)
+{
+    const attention_job *job = hd->job;
+    const int64_t ld = attention_in_width(job->attn), rows = hd->length - hd->past;
+    const float *x = job->in + hd->first * ld + part_column(hd, which);
+    if (which == PART_Q)
+        return mapped_part(hd, which, x, ld, rows);
+    float *kept = attention_cache_rows(job->cache, job->layer, which == PART_V, hd->kv_head);
+    for (int64_t t = 0; t < rows && !hd->ex->dry; t++)
+        memcpy(kept + (hd->past + t) * hd->dh, x + t * ld, (size_t)hd->dh * sizeof(float));
+    return mapped_part(hd, which, kept, hd->dh, hd->length);
+}
+
+static head_matrix forward_part(attention_head *hd, int which)
+{
+    return hd->job->cache == NULL ? new_part(hd, which) : cached_part(hd, which);
 }
 
 /* How many heads of Q share the head of K and V. */
@@ -242,19 +276,19 @@ static void forward_block(attention_head *hd, const score_block *b, const head_m
     drop(hd, b, p, p);
     const head_matrix dropped = dropped_probabilities(hd, b, p), seen = seen_rows(v, b);
     /* O = D V */
-    multiply(hd, job->out + (hd->first + b->begin) * width + hd->head * hd->dh, width, &dropped,
-             STRAIGHT, &seen, TRANSPOSED, false);
+    multiply(hd, job->out + (hd->first + b->begin - hd->past) * width + hd->head * hd->dh, width,
+             &dropped, STRAIGHT, &seen, TRANSPOSED, false);
     exec_release(hd->ex, mark);
 }
 
 void attention_head_forward(attention_head *hd)
 {
-    const head_matrix k = new_part(hd, PART_K), v = new_part(hd, PART_V);
+    const head_matrix k = forward_part(hd, PART_K), v = forward_part(hd, PART_V);
     for (int64_t i = 0; i < sharing_heads(hd); i++) {
         const size_t mark = exec_mark(hd->ex);
-        score_block b = {0};
+        score_block b = {.end = hd->past};
         enter_head(hd, i);
-        const head_matrix q = new_part(hd, PART_Q);
+        const head_matrix q = forward_part(hd, PART_Q);
         while (next_block(hd, &b))
             forward_block(hd, &b, &q, &k, &v);
         exec_release(hd->ex, mark);

@@ -3,7 +3,7 @@
 #ifndef MTS_LAYERS_ATTENTION_INTERNAL_H
 #define MTS_LAYERS_ATTENTION_INTERNAL_H
 
-#include "layers/attention.h"
+#include "layers/attention_cache.h"
 
 enum { PART_Q, PART_K, PART_V, PARTS };
 
@@ -25,8 +25,10 @@ typedef struct attention_job {
     const attention *attn;
     const attention_state *state;
     const sequences *seq;
-    const float *in; /* forward: qkv; backward: dout */
-    float *out;      /* forward: out; backward: dqkv */
+    const float *in;              /* forward: qkv; backward: dout */
+    float *out;                   /* forward: out; backward: dqkv */
+    const attention_cache *cache; /* of the tokens before these, or NULL; forward only */
+    int64_t layer;                /* whose part of it */
 } attention_job;
 
 /* One (sequence, head of K and V); everything it takes from ex->scratch is released by the caller.
@@ -35,6 +37,8 @@ struct attention_head {
     const attention_job *job;
     exec *ex;
     int64_t sequence, first, length, dh; /* tokens [first, first + length) */
+    int64_t past;                        /* of these the first so many are in the cache only: token
+                                            number `first` of the batch is behind them */
     int64_t kv_head;
     int64_t head;      /* of Q, the present one of those that share kv_head */
     const float *bias; /* ALiBi: [length], what the present head adds to scores; else NULL */

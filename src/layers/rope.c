@@ -108,7 +108,7 @@ static void fill_positions(void *arg, int64_t begin, int64_t end)
     for (int64_t p = begin; p < end; p++)
         for (int64_t i = 0; i < t->half; i++) {
             double s, c;
-            rope_sine_cosine((double)p * job->frequency[i], &s, &c);
+            rope_sine_cosine((double)(t->first + p) * job->frequency[i], &s, &c);
             t->cosine[p * t->half + i] = (float)c;
             t->sine[p * t->half + i] = (float)s;
         }
@@ -140,7 +140,7 @@ static void turn_tokens(void *arg, int64_t begin, int64_t end)
     const rope_job *job = arg;
     const int64_t half = job->table->half;
     for (int64_t t = begin; t < end; t++) {
-        const int64_t at = job->positions[t] * half;
+        const int64_t at = (job->positions[t] - job->table->first) * half;
         const float *cosine = job->table->cosine + at, *sine = job->table->sine + at;
         for (int64_t h = 0; h < job->heads; h++) {
             float *x = job->x + t * job->ld + h * job->head_dim;

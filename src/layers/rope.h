@@ -39,20 +39,20 @@ void rope_frequencies(const rope_options *o, double *frequency);
 /* *s, *c: sine and cosine of an angle, 0 <= angle <= 2^30; error below 2^-45 + angle 2^-52. */
 void rope_sine_cosine(double angle, double *s, double *c);
 
-/* Cosines and sines of positions [0, count). */
+/* Cosines and sines of positions [first, first + count). */
 typedef struct rope_table {
     int64_t half;         /* dims / 2 */
-    int64_t count;        /* positions */
+    int64_t first, count; /* positions */
     float *cosine, *sine; /* [count][half] */
 } rope_table;
 
-/* Storage from the arena, which keeps owning it. */
+/* Storage from the arena, which keeps owning it; first: 0, until it is set. */
 void rope_table_bind(rope_table *t, arena *a, const rope_options *o, int64_t count);
 void rope_table_fill(const exec *ex, rope_table *t, const rope_options *o);
 
 /*
  * Turn the heads of x[tokens][ld] in place: heads of width head_dim from column 0 on, each by its
- * token's position (below the table's count).  backward: the other way.
+ * token's position (in the table).  backward: the other way.
  */
 void rope_apply(const exec *ex, const rope_table *t, float *x, int64_t ld, int64_t heads,
                 int64_t head_dim, const int32_t *positions, int64_t tokens, bool backward);

@@ -39,13 +39,22 @@ static void complete(model_config *cfg)
     }
 }
 
+static void cache_shape(const model *m, attention_cache *shape)
+{
+    const decoder *d = (const decoder *)m;
+    *shape = (attention_cache){.layers = m->cfg->num_hidden_layers,
+                               .kv_heads = d->config.kv_heads,
+                               .head_dim = d->config.head_dim};
+}
+
 /* What all decoders share. */
 #define DECODER_FUNCTIONS                                                                          \
     .adapts = true, .tells_outliers = true,                                                        \
     .formats = {SCALES_LARGEST, ATTENTION_BITS, OUTLIER_WEIGHT_BITS, 2.5},                         \
     .usual_head = "next token", .check = check, .complete = complete, .create = decoder_create,    \
     .destroy = decoder_destroy, .declare = decoder_declare, .bind = decoder_bind,                  \
-    .bind_batch = decoder_bind_batch, .forward = decoder_forward, .backward = decoder_backward
+    .bind_batch = decoder_bind_batch, .forward = decoder_forward, .backward = decoder_backward,    \
+    .cache_shape = cache_shape
 
 static const char *const model_types[] = {"llama", "mistral", "qwen2", "qwen3", NULL};
 static const char *const gemma3_types[] = {"gemma3_text", NULL};
@@ -135,8 +144,10 @@ void decoder_bind_batch(model *m, exec *ex, const model_input *in, arena *kept)
     const int64_t layers = m->cfg->num_hidden_layers, t = in->seq.tokens, w = m->cfg->hidden_size;
     const bool again = ex->training && m->options.recompute;
     const bool keep = ex->training && !again;
-    for (int k = 0; k < ropes(d); k++)
+    for (int k = 0; k < ropes(d); k++) {
         rope_table_bind(&d->rope[k], kept, &d->config.rope[k], in->seq.max_length);
+        d->rope[k].first = in->cache == NULL ? 0 : in->cache->used;
+    }
     bind_norm(ex, &d->embedding_norm, kept, t);
     bind_norm(ex, &d->final_norm, kept, t);
     d->inputs = again ? arena_take(kept, (size_t)(layers * t * w), sizeof(float)) : NULL;
@@ -215,7 +226,12 @@ static void attend(decoder *d, exec *ex, decoder_forward_rows *rows, int64_t l, 
     decoder_layer *layer = &d->layers[l];
     float *context = linear_input_source(&layer->context, mixed);
     turn(layer, ex, rows->qkv, in, false);
-    attention_forward(ex, context, rows->qkv, &in->seq, &layer->attention, &layer->attention_state);
+    if (in->cache == NULL)
+        attention_forward(ex, context, rows->qkv, &in->seq, &layer->attention,
+                          &layer->attention_state);
+    else
+        attention_extend(ex, context, rows->qkv, &in->seq, &layer->attention,
+                         &layer->attention_state, in->cache, l);
     rows->mixed = context;
 }
 

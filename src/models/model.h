@@ -8,14 +8,16 @@
 #define MTS_MODELS_MODEL_H
 
 #include "io/model_config.h"
+#include "layers/attention_cache.h"
 #include "layers/loss_classes.h"
-#include "layers/attention.h"
 #include "tensor/param.h"
 
 /* A batch as models and heads see it; all arrays borrowed for the call. */
 typedef struct model_input {
     sequences seq;
     const int32_t *ids, *type_ids, *positions; /* [seq.tokens] */
+    attention_cache *cache; /* of the tokens before these, of the one sequence; NULL: none, as in
+                               training */
 } model_input;
 
 /* Dropout probabilities in force. */
@@ -129,6 +131,9 @@ struct model_class {
     void (*bind_batch)(model *m, exec *ex, const model_input *in, arena *kept);
     /* h [seq.tokens][hidden_size]: the hidden states, overwritten. */
     void (*forward)(model *m, exec *ex, const model_input *in, float *h);
+    /* Set the shape of what is kept of each token, for forwards with in->cache; NULL: there are
+     * none, and no text is generated. */
+    void (*cache_shape)(const model *m, attention_cache *shape);
     /* All gradients of trained parameters from dh [seq.tokens][hidden_size], which is overwritten.
      */
     void (*backward)(model *m, exec *ex, const model_input *in, float *dh);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "layers/arithmetic.h"
+#include "network/network_cache.h"
 #include "network/network_files.h"
 #include "tensor/stored_nf4.h"
 
@@ -220,6 +221,8 @@ static void measure(network *net, network_plan *plan)
     plan->packed_weights = packed.peak;
     if (l->eval_tokens > 0)
         measure_batch(net, &dry, false, l->eval_rows, l->eval_tokens, plan);
+    if (l->cache_tokens > 0)
+        plan->activations = larger(plan->activations, network_cache_measure(net, &dry));
     if (l->train_tokens > 0) {
         work_tally work = {.repeats = 1.0};
         dry.tally = &work;
@@ -452,6 +455,7 @@ void network_destroy(network *net)
     mem_free(net->watch);
     arena_deinit(&net->packed);
     arena_deinit(&net->kept);
+    attention_cache_deinit(&net->cache);
     arena_deinit(&net->ex.scratch);
     model_config_deinit(&net->cfg);
     mem_free(net);

@@ -20,7 +20,8 @@
 typedef struct network_limits {
     int64_t train_rows, train_tokens; /* 0: no training */
     int64_t eval_rows, eval_tokens;
-    int64_t max_length; /* tokens of the longest row of either */
+    int64_t max_length;   /* tokens of the longest row of either */
+    int64_t cache_tokens; /* of the longest text that is generated (network_cache.h); 0: none */
 } network_limits;
 
 /* Everything that decides the memory of a network, and how it computes. */
@@ -73,6 +74,7 @@ typedef struct network {
     head *head;
     param_list params;
     arena packed, kept;
+    attention_cache cache; /* network_cache.h */
     network_place place;
     network_place_fn *on_place; /* with its user; or NULL */
     void *on_place_user;

@@ -441,12 +441,23 @@ bool options_wants_final_eval(const mts_options *options)
 mts_status options_check_eval(mts_ctx *ctx, const mts_options *options)
 {
     mts_status st = MTS_OK;
+    mts_options usual;
+    rank_list ranks;
+    mts_options_default(&usual);
     MTS_TRY(mts_options_check(ctx, options));
     MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
               "--model_name_or_path is missing: the folder of a fine-tuned model");
     MTS_CHECK(options->data_dir != NULL || options->validation_file != NULL, MTS_ERR_ARGUMENT,
               "evaluation data is missing: give --validation_file, or --task_name and "
               "--data_dir");
+    MTS_CHECK(options->ranks == NULL || options->adapter_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "option --ranks needs --adapter_name_or_path");
+    MTS_CHECK(options->generate_answers || options->max_new_tokens == usual.max_new_tokens,
+              MTS_ERR_ARGUMENT, "--max_new_tokens needs --generate_answers here");
+    MTS_CHECK(options->ranks == NULL || options->rank == 0, MTS_ERR_ARGUMENT,
+              "give --rank or --ranks, not both");
+    if (options->ranks != NULL)
+        MTS_TRY(rank_list_parse(ctx, options->ranks, 0, &ranks));
 
 cleanup:
     return st;
@@ -472,6 +483,36 @@ mts_status options_check_train_rows(mts_ctx *ctx, const mts_options *options)
     MTS_CHECK(options->train_file != NULL, MTS_ERR_ARGUMENT,
               "rows are made of --train_file, which is missing");
 
+cleanup:
+    return st;
+}
+
+/* The rules of a draw, where none is made. */
+static mts_status check_sampling(mts_ctx *ctx, const mts_options *o)
+{
+    mts_status st = MTS_OK;
+    const char *idle = o->top_k != 0 ? "top_k" : o->top_p != 1.0 ? "top_p" : NULL;
+    MTS_CHECK(o->temperature == 0.0 || o->temperature >= 0.01, MTS_ERR_ARGUMENT,
+              "option --temperature: expected 0 or 0.01 to 100, found %.9g", o->temperature);
+    MTS_CHECK(o->top_p > 0.0, MTS_ERR_ARGUMENT, "option --top_p: expected more than 0, found 0");
+    MTS_CHECK(idle == NULL || o->temperature > 0.0, MTS_ERR_ARGUMENT,
+              "--%s needs --temperature above 0: without it the most probable token is taken",
+              idle);
+cleanup:
+    return st;
+}
+
+mts_status options_check_generate(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_TRY(check_sampling(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "--model_name_or_path is missing: the folder of a language model");
+    MTS_CHECK(options->rank == 0 || options->adapter_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "option --rank needs --adapter_name_or_path");
+    MTS_CHECK(!options_has_4bit_base(options) || options->adapter_name_or_path != NULL,
+              MTS_ERR_ARGUMENT, "--base_bits 4 needs --adapter_name_or_path");
 cleanup:
     return st;
 }

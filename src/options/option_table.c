@@ -16,6 +16,7 @@
 #define MERGE MTS_USE_MERGE
 #define ROWS MTS_USE_ROWS
 #define QUANTIZE MTS_USE_QUANTIZE
+#define GENERATE MTS_USE_GENERATE
 #define SYNTH MTS_USE_SYNTH
 #define RUN (TRAIN | EVAL | PREDICT)
 #define STORED OPTION_STORED
@@ -107,7 +108,7 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Model and data"
-    TEXT(model_name_or_path, RUN | INFO | EXPORT | MERGE | QUANTIZE,
+    TEXT(model_name_or_path, RUN | GENERATE | INFO | EXPORT | MERGE | QUANTIZE,
          "model folder: config.json, model.safetensors, vocab.txt or tokenizer.json; or a GGUF "
          "file of a language model"),
     TEXT(output_dir, TRAIN | EVAL | EXPORT | MERGE | QUANTIZE | SYNTH,
@@ -158,10 +159,10 @@ static const option_row rows[] = {
     TRISTATE(completion_only_loss, TRAIN | EVAL | ROWS | STORED | GIVEN,
              "learn completions and not the prompts before them; auto: where there are "
              "completions"),
-    TEXT(chat_template_path, TRAIN | EVAL | ROWS,
+    TEXT(chat_template_path, TRAIN | EVAL | GENERATE | ROWS,
          "Jinja template of dialogues, or a folder with chat_template.jinja, in place of the "
          "model's; train writes it into the output folder"),
-    TEXT(chat_template_date, TRAIN | EVAL | ROWS,
+    TEXT(chat_template_date, TRAIN | EVAL | GENERATE | ROWS,
          "date for chat templates that tell today's, as 2024-07-26 [none: the date that stands in "
          "the template, so that rows are the same on every day]"),
 #undef GROUP
@@ -208,8 +209,9 @@ static const option_row rows[] = {
          "part of all steps in which the rate rises from 0"),
     REAL(warmup_steps, "0", 0, ROWS_MAX, TRAIN | RESUMED | STEPS,
          "the same, as a number of steps; below 1: as --warmup_ratio"),
-    INT(seed, "42", 0, LARGE, TRAIN | SYNTH | RESUMED,
-        "of shuffling, dropout, new weights and rounding; synth: of the weights"),
+    INT(seed, "42", 0, LARGE, TRAIN | GENERATE | SYNTH | RESUMED,
+        "of shuffling, dropout, new weights and rounding; generate: of the draws; synth: of the "
+        "weights"),
     INT(data_seed, "-1", -1, LARGE, TRAIN | RESUMED, "of shuffling; -1: --seed"),
 #undef GROUP
 
@@ -240,38 +242,39 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Number format"
-    CHOICE(precision, "int8", PRECISIONS, RUN | INFO | STORED | RESUMED,
+    CHOICE(precision, "int8", PRECISIONS, RUN | GENERATE | INFO | STORED | RESUMED,
            "arithmetic of forward and backward; intN: N-bit dynamic fixed point"),
-    INT(weight_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+    INT(weight_bits, "0", 0, 16, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
         "4 to 16; 0: as --precision says"),
-    INT(activation_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+    INT(activation_bits, "0", 0, 16, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
         "4 to 16; 0: as --precision says"),
     INT(gradient_bits, "0", 0, 16, TRAIN | INFO | RESUMED | INTEGER,
         "4 to 16; 0: as --precision says"),
-    INT(attention_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+    INT(attention_bits, "0", 0, 16, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
         "of the products Q K' and P V; 4 to 16; 0: as --precision says, but 11 or more of language "
         "models"),
-    INT(norm_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER,
+    INT(norm_bits, "0", 0, 16, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
         "of LayerNorm; 4 to 16; 0: 16, which costs nothing"),
     CHOICE(rounding, "mixed", ROUNDINGS, TRAIN | RESUMED | INTEGER,
            "when mapping to integers; mixed: gradients stochastically (unbiased), the rest to "
            "nearest; stochastic: everything, as in the paper; evaluation rounds to nearest"),
-    CHOICE(exponent_group, "row", GROUPS, RUN | INFO | STORED | RESUMED | INTEGER,
+    CHOICE(exponent_group, "row", GROUPS, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
            "elements that share an exponent"),
-    CHOICE(scales, NULL, SCALES, RUN | INFO | STORED | RESUMED | INTEGER,
+    CHOICE(scales, NULL, SCALES, RUN | GENERATE | INFO | STORED | RESUMED | INTEGER,
            "what a mantissa of weights and activations is multiplied with: a power of two, or what "
            "makes the largest magnitude of a group the largest mantissa, with half the noise "
            "[power_of_two; of language models largest]"),
-    CHOICE(outliers, "auto", OUTLIER_KINDS, RUN | INFO | STORED | RESUMED | OUTLIERS,
+    CHOICE(outliers, "auto", OUTLIER_KINDS, RUN | GENERATE | INFO | STORED | RESUMED | OUTLIERS,
            "feature: features of linear layers' inputs that are far larger than the others have "
            "exponents and a width of their own, in 8-bit halves; of integer precisions; auto: "
            "feature for language models, none for the others"),
-    REAL(outlier_threshold, "0", 0, 1e9, RUN | STORED | RESUMED | OUTLIERS,
+    REAL(outlier_threshold, "0", 0, 1e9, RUN | GENERATE | STORED | RESUMED | OUTLIERS,
          "with --outliers: the largest magnitude of an outlier is over so many times the median "
          "feature's, 1 or more; 0: 5, of language models 2.5"),
-    INT(outlier_bits, "12", 9, 15, RUN | INFO | STORED | RESUMED | OUTLIERS,
+    INT(outlier_bits, "12", 9, 15, RUN | GENERATE | INFO | STORED | RESUMED | OUTLIERS,
         "with --outliers: their width, more than that of the other activations"),
-    INT(outlier_weight_bits, "0", 0, 16, RUN | INFO | STORED | RESUMED | INTEGER | OUTLIERS,
+    INT(outlier_weight_bits, "0", 0, 16,
+        RUN | GENERATE | INFO | STORED | RESUMED | INTEGER | OUTLIERS,
         "with --outliers: width of the columns of weights that outliers meet, 4 to 16; 0: as the "
         "other weights, of language models 12 or more"),
     CHOICE(outlier_update, "once", OUTLIER_UPDATES, TRAIN | RESUMED | OUTLIERS,
@@ -286,11 +289,11 @@ static const option_row rows[] = {
         "drawn for each step, of which the first b ranks are used, so that every rank is good by "
         "itself; qlora, qdylora: these with --base_bits 4"),
     CHOICE(
-        base_bits, NULL, BASE_BITS, RUN | INFO | MERGE | SYNTH | STORED | RESUMED,
+        base_bits, NULL, BASE_BITS, RUN | GENERATE | INFO | MERGE | SYNTH | STORED | RESUMED,
         "with an adapter: the linear layers of the frozen model: 16: as the file has them; 4: in "
         "NF4 with double quantisation, an eighth of the memory of fp32, unpacked panel by panel "
-        "in every product; eval, predict and merge: as the adapter was trained [16; of a base in "
-        "NF4: 4]; synth: of the layers' matrices that are written [4]"),
+        "in every product; eval, predict, generate and merge: as the adapter was trained [16; of a "
+        "base in NF4: 4]; synth: of the layers' matrices that are written [4]"),
     INT(lora_r, "8", 1, 4096, TRAIN | INFO | RESUMED | ADAPTER,
         "with --method lora or dylora: the rank"),
     REAL(lora_alpha, "16", 0, 1e9, TRAIN | RESUMED | ADAPTER,
@@ -304,9 +307,10 @@ static const option_row rows[] = {
     CHOICE(dylora_update, "all", RANK_UPDATES, TRAIN | RESUMED | ADAPTER,
            "with --method dylora: train all of the b ranks in use, or the last of them: those that "
            "the next smaller rank of --ranks lacks"),
-    TEXT(ranks, TRAIN | RESUMED | ADAPTER,
+    TEXT(ranks, TRAIN | EVAL | RESUMED | ADAPTER,
          "with --method dylora: the ranks that are drawn from, rising, the last of them --lora_r: "
-         "1..64, or 1,2,4,8 [1..lora_r]"),
+         "1..64, or 1,2,4,8 [1..lora_r]; eval: evaluate each of these, into a table, and with "
+         "--output_dir into eval_ranks.svg, the loss by rank"),
     CHOICE(rank_weighting, "sample", RANK_WEIGHTINGS, TRAIN | RESUMED | ADAPTER,
            "with --method dylora: sample: draw a rank for each step; matryoshka: train all of "
            "--ranks in each, rank i weighted by the sum of alpha / sqrt(r) over the ranks r from i "
@@ -314,12 +318,12 @@ static const option_row rows[] = {
     REAL(lora_dropout, "-1", -1, 1, TRAIN | INFO | RESUMED | ADAPTER | BELOW_ONE,
          "with --method lora or dylora: of the adapters' inputs; below 1; -1: as the folder of "
          "--adapter_name_or_path says, 0 for a new one"),
-    INT(rank, "0", 0, 4096, EVAL | PREDICT | EXPORT | MERGE,
+    INT(rank, "0", 0, 4096, EVAL | PREDICT | GENERATE | EXPORT | MERGE,
         "with --adapter_name_or_path: use its first so many ranks, scaled by alpha / rank, or by "
         "alpha / sqrt(rank) where it has use_rslora; 0: all"),
-    TEXT(adapter_name_or_path, RUN | INFO | EXPORT | MERGE,
+    TEXT(adapter_name_or_path, RUN | GENERATE | INFO | EXPORT | MERGE,
          "folder of an adapter: train goes on from it (with --method lora, and its rank, alpha and "
-         "targets), eval and predict use it, export and merge read it"),
+         "targets), eval, predict and generate use it, export and merge read it"),
     CHOICE(format, NULL, ADAPTER_FORMATS, EXPORT,
            "peft: a folder; gguf: a file for llama.cpp, adapter_model.gguf in the output folder "
            "[as the name of --output_dir ends]"),
@@ -329,6 +333,23 @@ static const option_row rows[] = {
          "the weights are cut into files of at most so much"),
     CHOICE(like, NULL, SHAPES, SYNTH, "the model whose shape is written"),
     INT(layers, "0", 0, 1024, SYNTH, "so many layers; 0: as many as that model has"),
+#undef GROUP
+
+#define GROUP "Generation"
+    INT(max_new_tokens, "128", 1, ROWS_MAX, GENERATE | EVAL,
+        "tokens behind a prompt, fewer if an end-of-text token comes; eval: with "
+        "--generate_answers"),
+    REAL(temperature, "0", 0, 100, GENERATE,
+         "draw tokens, by logits divided by it, 0.01 or more; 0: take the most probable"),
+    INT(top_k, "0", 0, 1 << 24, GENERATE,
+        "with --temperature: draw from the k most probable tokens; 0: from all"),
+    REAL(top_p, "1", 0, 1, GENERATE,
+         "with --temperature: draw from the most probable tokens that together reach p"),
+    REAL(repetition_penalty, "1", 0.01, 100, GENERATE,
+         "above 1: tokens that the text has already become less probable"),
+    SWITCH(generate_answers, "false", EVAL,
+           "also generate an answer to each row (most probable tokens, at most --max_new_tokens) "
+           "and compare the number behind #### with that of the row's answer, as GSM8K does"),
 #undef GROUP
 
 #define GROUP "Evaluation, logging, checkpoints"
@@ -364,7 +385,7 @@ static const option_row rows[] = {
 #undef GROUP
 
 #define GROUP "Machine"
-    INT(num_threads, "0", 0, 1024, RUN | INFO | QUANTIZE | SYNTH,
+    INT(num_threads, "0", 0, 1024, RUN | GENERATE | INFO | QUANTIZE | SYNTH,
         "0: as many as there are processors this process may use"),
     SWITCH(skip_memory_check, "false", TRAIN | EVAL,
            "begin even if the plan of memory (mantissa info) is more than is free"),

@@ -45,7 +45,7 @@ mts_status rank_list_parse(mts_ctx *ctx, const char *text, int64_t last, rank_li
     MTS_CHECK(fits && *at == '\0', MTS_ERR_ARGUMENT,
               "option --ranks: expected rising ranks of 1 to %d, as 1..8 or 1,2,4,8, found '%.40s'",
               RANK_LIST_MAX, text);
-    MTS_CHECK(out->rank[out->count - 1] == last, MTS_ERR_ARGUMENT,
+    MTS_CHECK(last == 0 || out->rank[out->count - 1] == last, MTS_ERR_ARGUMENT,
               "option --ranks: expected the last to be the adapter's rank %lld (--lora_r), found "
               "%d: ranks behind the last are not trained",
               (long long)last, out->rank[out->count - 1]);

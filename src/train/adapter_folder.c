@@ -95,7 +95,7 @@ static mts_status take_task(mts_ctx *ctx, const char *dir, model_config *cfg)
     MTS_TRY(peft_config_load(ctx, dir, &c));
     kind = head_class_of_peft(c.task);
     MTS_CHECK(kind != NULL && head_fits(kind, model_class_of_config(cfg)), MTS_ERR_UNSUPPORTED,
-              "%s: task_type: expected SEQ_CLS, TOKEN_CLS or QUESTION_ANS, found \"%s\"", file,
+              "%s: task_type: expected SEQ_CLS, QUESTION_ANS or TOKEN_CLS, found \"%s\"", file,
               c.task);
     json = json_object();
     MTS_CHECK(json != NULL, MTS_ERR_MEMORY, "out of memory: labels");

@@ -70,27 +70,40 @@ cleanup:
     return st;
 }
 
+mts_status outlier_lists_take(mts_ctx *ctx, network *net, const char *dir, const char *adapter_dir,
+                              bool *found)
+{
+    mts_status st = MTS_OK;
+    char *file = NULL;
+    *found = false;
+    if (!network_has_outliers(net))
+        return MTS_OK;
+    if (adapter_dir != NULL)
+        MTS_TRY(take_of_adapter(ctx, net, adapter_dir, found));
+    if (!*found) {
+        MTS_TRY(path_join(ctx, &file, dir, "config.json"));
+        MTS_TRY(network_take_outliers(ctx, net, net->cfg.json, file, found));
+    }
+cleanup:
+    mem_free(file);
+    return st;
+}
+
 mts_status outlier_lists_prepare(mts_ctx *ctx, network *net, batch *b, const outlier_source *source,
                                  bool *calibrated)
 {
     mts_status st = MTS_OK;
-    char *file = NULL;
     bool found = false;
     *calibrated = false;
     if (!network_has_outliers(net))
         return MTS_OK;
-    if (source->keep && source->adapter_dir != NULL)
-        MTS_TRY(take_of_adapter(ctx, net, source->adapter_dir, &found));
-    if (source->keep && !found) {
-        MTS_TRY(path_join(ctx, &file, source->dir, "config.json"));
-        MTS_TRY(network_take_outliers(ctx, net, net->cfg.json, file, &found));
-    }
+    if (source->keep)
+        MTS_TRY(outlier_lists_take(ctx, net, source->dir, source->adapter_dir, &found));
     if (!found) {
         MTS_TRY(calibrate(ctx, net, b, source));
         *calibrated = true;
     }
 cleanup:
-    mem_free(file);
     return st;
 }
 

@@ -31,6 +31,11 @@ typedef struct outlier_source {
 MTS_NODISCARD mts_status outlier_lists_prepare(mts_ctx *ctx, network *net, batch *b,
                                                const outlier_source *source, bool *calibrated);
 
+/* Only the lists of the folder dir, which net->cfg was read from, or of an adapter's (or NULL);
+ * *found: there were some.  MTS_ERR_BAD_FILE, MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status outlier_lists_take(mts_ctx *ctx, network *net, const char *dir,
+                                            const char *adapter_dir, bool *found);
+
 /* The lists of a checkpoint of this run; nothing if the format tells none apart.
  * MTS_ERR_NOT_FOUND, MTS_ERR_BAD_FILE, MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status outlier_lists_load(mts_ctx *ctx, network *net, const char *dir);

@@ -15,7 +15,7 @@ static const char *const model_names[] = {
     PEFT_WEIGHTS,  NETWORK_ADAPTER_CONFIG, "trainer_state.json"};
 
 static const char *const result_names[] = {"train_results.json", "eval_results.json",
-                                           "all_results.json", log_name};
+                                           "all_results.json", "eval_ranks.svg", log_name};
 
 enum {
     MODEL_NAMES = sizeof model_names / sizeof model_names[0],

@@ -425,7 +425,7 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     model_config cfg = {0};
     const char *known = NULL; /* head of the folder that is evaluated, and what it stores */
     const json_t *stored = NULL;
-    const network_limits least = {purpose.train, purpose.train, 1, 1, 1};
+    const network_limits least = {purpose.train, purpose.train, 1, 1, 1, 0};
     r->ctx = ctx;
     r->own = *o;
     r->o = o = &r->own;

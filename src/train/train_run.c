@@ -12,6 +12,7 @@
 #include "train/checkpoint.h"
 #include "train/checkpoint_folder.h"
 #include "train/disk_space.h"
+#include "train/eval_ranks.h"
 #include "train/evaluate.h"
 #include "train/outlier_lists.h"
 #include "train/results.h"
@@ -335,7 +336,10 @@ mts_status eval_run(mts_ctx *ctx, const mts_options *o, const mts_callbacks *cal
     run r = {0};
     *results = NULL;
     MTS_TRY(run_prepare(&r, ctx, o, callbacks, (run_purpose){.evaluate = true}));
-    MTS_TRY(evaluate_sets(&r, results));
+    if (o->ranks != NULL)
+        MTS_TRY(eval_ranks(&r, results));
+    else
+        MTS_TRY(eval_once(&r, results));
     if (o->output_dir != NULL)
         MTS_TRY(results_save(ctx, o->output_dir, "eval", *results));
 cleanup:

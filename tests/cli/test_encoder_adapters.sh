@@ -249,10 +249,10 @@ refuse 2 "has 4 ranks, found 5" predict "$base" --adapter_name_or_path "$work/lo
     --input "$task/dev.tsv"
 refuse 2 "--rank needs --adapter_name_or_path" predict "$work/lora" --rank 2 --input "$task/dev.tsv"
 cp -r "$work/peft" "$work/other"
-sed -i 's/SEQ_CLS/TOKEN_CLS/' "$work/other/adapter_config.json"
-refuse 1 'task_type: expected SEQ_CLS or QUESTION_ANS, found "TOKEN_CLS"' predict "$base" \
+sed -i 's/SEQ_CLS/FEATURE_EXTRACTION/' "$work/other/adapter_config.json"
+refuse 1 'expected SEQ_CLS, QUESTION_ANS or TOKEN_CLS, found "FEATURE_EXTRACTION"' predict "$base" \
     --adapter_name_or_path "$work/other" --input "$task/dev.tsv"
-sed -i 's/TOKEN_CLS/SEQ_CLS/; s/"score"/"embeddings"/' "$work/other/adapter_config.json"
+sed -i 's/FEATURE_EXTRACTION/SEQ_CLS/; s/"score"/"embeddings"/' "$work/other/adapter_config.json"
 refuse 1 "modules_to_save is not supported" predict "$base" --adapter_name_or_path "$work/other" \
     --input "$task/dev.tsv"
 cp "$work/lora/adapter_config.json" "$work/other/"

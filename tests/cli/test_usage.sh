@@ -74,7 +74,8 @@ MANTISSA_KERNEL=quantum refuse 2 "quantum" info
 
 # The scripts of the repository tell how they are used, and do nothing else then.
 top=$(dirname "$0")/../..
-for script in check demo tools/bare_debian.sh tools/install_packages.sh; do
+for script in check demo tools/bare_debian.sh tools/install_packages.sh tools/fetch_smollm2.sh \
+    tools/make_dictionary_data.sh; do
     "$top/$script" --help >"$work/out" 2>"$work/err" </dev/null || fail "$script --help failed"
     has out "usage: "
     [ ! -s "$work/err" ] || fail "$script --help wrote to standard error"

@@ -144,7 +144,8 @@ static void batch_open(const golden *g, golden_batch *b, int index)
     mem_free(lengths);
     b->targets =
         (targets){.score = b->labels, .index = b->index, .set = b->set, .width = labels / rows};
-    b->in = (model_input){{rows, tokens, longest, b->offset}, b->ids, b->type_ids, b->positions};
+    b->in =
+        (model_input){{rows, tokens, longest, b->offset}, b->ids, b->type_ids, b->positions, NULL};
 }
 
 static void batch_close(golden_batch *b)

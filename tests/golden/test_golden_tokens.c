@@ -82,7 +82,7 @@ static void open_batch(subject *s)
         longest = s->lengths[e] > longest ? s->lengths[e] : longest;
     }
     assert_int_equal(t, tokens);
-    s->in = (model_input){{rows, tokens, longest, s->offset}, s->ids, s->types, s->positions};
+    s->in = (model_input){{rows, tokens, longest, s->offset}, s->ids, s->types, s->positions, NULL};
 }
 
 static void open_subject(subject *s, const num_format *format)
@@ -102,8 +102,8 @@ static void open_subject(subject *s, const num_format *format)
     snprintf(path, sizeof path, "%s/golden.safetensors", s->dir);
     must(safetensors_open_file(&ctx, path, &s->file));
     open_batch(s);
-    options.limits = (network_limits){s->in.seq.count, s->in.seq.tokens, s->in.seq.count,
-                                      s->in.seq.tokens, s->in.seq.max_length};
+    options.limits = (network_limits){s->in.seq.count,  s->in.seq.tokens,     s->in.seq.count,
+                                      s->in.seq.tokens, s->in.seq.max_length, 0};
     must(model_load_config(&ctx, s->dir, &cfg));
     options.head = head_class_of_config(&cfg);
     assert_string_equal(options.head->name, "tokens");

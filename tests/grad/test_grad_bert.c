@@ -391,7 +391,8 @@ static void batch_independence(void **state)
             const model_input in = {{1, length, length, offset},
                                     t.ids + first,
                                     t.type_ids + first,
-                                    t.positions + first};
+                                    t.positions + first,
+                                    NULL};
             (void)network_predict(t.net, &in, NULL, alone);
             if (i > 0)
                 test_assert_same("alone", alone, t.logits + e * labels, labels);

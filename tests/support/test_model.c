@@ -352,7 +352,7 @@ static void make_batch(test_bert *t, const test_shape *s)
         }
     }
     t->in = (model_input){
-        {s->sequences, tokens, longest, t->offset}, t->ids, t->type_ids, t->positions};
+        {s->sequences, tokens, longest, t->offset}, t->ids, t->type_ids, t->positions, NULL};
 }
 
 /* Larger than a real initialisation, so that every path of the gradient carries weight. */

@@ -19,6 +19,7 @@ static void lists(void **state)
         {NULL, 4, 4, {1, 2, 3, 4}},          {NULL, 1, 1, {1}},   {"1..4", 4, 4, {1, 2, 3, 4}},
         {"1,2,4,8", 8, 4, {1, 2, 4, 8}},     {"8", 8, 1, {8}},    {"4096", 4096, 1, {4096}},
         {"2,4..6,9", 9, 5, {2, 4, 5, 6, 9}}, {"3..3", 3, 1, {3}}, {"01,002", 2, 2, {1, 2}},
+        {"1,2..3", 0, 3, {1, 2, 3}}, /* last 0: any */
     };
     rank_list list;
     (void)state;
@@ -67,6 +68,7 @@ static void refused(void **state)
                      "option --ranks: expected rising ranks of 1 to 4096");
     assert_fails(rank_list_parse(&ctx, "1,2,4", 8, &list), MTS_ERR_ARGUMENT,
                  "expected the last to be the adapter's rank 8 (--lora_r), found 4");
+    assert_fails(rank_list_parse(&ctx, "1,2,x", 0, &list), MTS_ERR_ARGUMENT, "'1,2,x'");
     assert_fails(rank_list_parse(&ctx, "1..64", 8, &list), MTS_ERR_ARGUMENT, "found 64");
 }
 

@@ -140,7 +140,7 @@ static result run(const num_format *format, param_storage frozen, bool nf4, int 
             positions[k] = (int32_t)(k - offset[e]);
             t.index[k] = k + 1 < offset[e + 1] ? (int32_t)((k * 53) % VOCABULARY) : TARGET_IGNORED;
         }
-    const model_input in = {{ROWS, TOKENS, LONGEST, offset}, ids, NULL, positions};
+    const model_input in = {{ROWS, TOKENS, LONGEST, offset}, ids, NULL, positions, NULL};
     /* the second step must find the packed base as the first did */
     (void)network_learn(net, &(network_pass){.step = 0}, &in, &t, 1.0f);
     network_weights_changed(net);
