@@ -416,9 +416,10 @@ MTS_NODISCARD MTS_API mts_status mts_merge(mts_ctx *ctx, const mts_options *opti
  * new one, or an empty one that is there) with its layers' matrices in 4 bits: NF4 with double
  * quantisation, code for code as bitsandbytes makes it, all else in bfloat16, in files of
  * max_shard_size.  transformers opens it with bitsandbytes (not a Falcon: 5.23 leaves its layers
- * out of 4-bit loading), and so does every function here that takes a model's folder.  Memory does not grow with the model.  callbacks (may be NULL) hears how far it
- * came; MTS_ERR_INTERRUPTED if it says so: then, and where the program was killed or the disk was
- * full, OUTPUT_DIR.partial holds what is finished, and the same call goes on with it.
+ * out of 4-bit loading), and so does every function here that takes a model's folder.  Memory does
+ * not grow with the model.  callbacks (may be NULL) hears how far it came; MTS_ERR_INTERRUPTED
+ * if it says so: then, and where the program was killed or the disk was full, OUTPUT_DIR.partial
+ * holds what is finished, and the same call goes on with it.
  * MTS_ERR_ARGUMENT: options, an output_dir that holds something; MTS_ERR_UNSUPPORTED: no language
  * model, or quantized already; MTS_ERR_NOT_FOUND, _IO, _BAD_FILE, _MEMORY.
  */
