@@ -206,8 +206,8 @@ static void make_contender(mts_ctx *ctx, const shape *s, const char *name, group
         .format = parse_format(precision, group),
         .threads = threads,
         .seed = 1,
-        .model = {.dropout = {0.1f, 0.1f, 0.1f}, .recompute = has_suffix(name, "gc")},
-        .limits = {s->rows, tokens, 1, 1, s->length},
+        .model = {.dropout = {0.1f, 0.1f, 0.1f, 0.0f}, .recompute = has_suffix(name, "gc")},
+        .limits = {s->rows, tokens, 1, 1, s->length, 0},
     };
     if (has_suffix(name, "outliers") || has_suffix(name, "none")) {
         wanted.format.outlier_bits = 12;

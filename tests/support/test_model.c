@@ -383,7 +383,7 @@ void test_bert_init(test_bert *t, const test_shape *shape, const num_format *for
         .threads = threads,
         .seed = seed,
         .model = {.recompute = s.recompute},
-        .limits = {train, t->offset[train], s.sequences, t->in.seq.tokens, t->in.seq.max_length},
+        .limits = {train, t->offset[train], s.sequences, t->in.seq.tokens, t->in.seq.max_length, 0},
         .watch_formats = s.watch_formats,
     };
     if (dropout != NULL)
