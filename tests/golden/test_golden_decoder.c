@@ -143,7 +143,7 @@ static network *load_with(const golden *g, const num_format *format, int threads
         .threads = threads,
         .seed = 1,
         .model = {.recompute = recompute, .adapter = *adapter},
-        .limits = {s->count, s->tokens, s->count, s->tokens, s->max_length}};
+        .limits = {s->count, s->tokens, s->count, s->tokens, s->max_length, 0}};
     must(model_load_config(&ctx, g->dir, &cfg));
     must(network_create(&ctx, &cfg, &options, &net));
     must(network_load(&ctx, net, g->dir, HEAD_NEEDED, &report));

@@ -144,12 +144,13 @@ static network *load(const golden *g, const num_format *format, int threads, boo
     model_config cfg;
     network_load_report report;
     const sequences *s = &g->in.seq;
-    network_options options = {.family = family,
-                               .format = *format,
-                               .threads = threads,
-                               .seed = 1,
-                               .model = {.recompute = recompute},
-                               .limits = {s->count, s->tokens, s->count, s->tokens, s->max_length}};
+    network_options options = {
+        .family = family,
+        .format = *format,
+        .threads = threads,
+        .seed = 1,
+        .model = {.recompute = recompute},
+        .limits = {s->count, s->tokens, s->count, s->tokens, s->max_length, 0}};
     must(model_load_config(&ctx, g->dir, &cfg));
     options.head = head_class_of_config(&cfg);
     must(network_create(&ctx, &cfg, &options, &net));

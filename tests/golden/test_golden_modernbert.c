@@ -165,7 +165,7 @@ static network *load(const golden *g, const variant *v)
                   .dropout = v->dropout,
                   .embedding_dropout = v->embedding_dropout,
                   .adapter = {.rank = v->rank, .scale = 1.5f, .targets = "all-linear"}},
-        .limits = {s->count, s->tokens, s->count, s->tokens, s->max_length}};
+        .limits = {s->count, s->tokens, s->count, s->tokens, s->max_length, 0}};
     must(model_load_config(&ctx, g->dir, &cfg));
     assert_true(head_class_of_config(&cfg) == options.head);
     must(network_create(&ctx, &cfg, &options, &net));

@@ -240,7 +240,7 @@ static void create_without_memory(void **state)
     static const char *const heads[] = {"classification", "spans", "tokens"};
     const test_shape shape = test_shape_full(&(test_shape){.layers = 2});
     network_options options = {
-        .threads = 2, .seed = 1, .model = {.dropout = dropout}, .limits = {3, 20, 3, 20, 10}};
+        .threads = 2, .seed = 1, .model = {.dropout = dropout}, .limits = {3, 20, 3, 20, 10, 0}};
     int count;
     const num_format *format = some_formats(&count);
     (void)state;

@@ -117,7 +117,7 @@ static result run(const num_format *format, param_storage frozen, bool nf4, int 
         .model = {.adapter = {.rank = RANK, .scale = 2.0f, .alpha = 8.0f, .targets = "all-linear"}},
         .frozen = frozen,
         .frozen_nf4 = nf4,
-        .limits = {ROWS, TOKENS, ROWS, TOKENS, LONGEST},
+        .limits = {ROWS, TOKENS, ROWS, TOKENS, LONGEST, 0},
     };
     int32_t ids[TOKENS], positions[TOKENS];
     network_load_report report;
@@ -292,7 +292,7 @@ static void test_nan(void **state)
         .threads = 2,
         .model = {.adapter = {.rank = RANK, .scale = 2.0f, .alpha = 8.0f, .targets = "all-linear"}},
         .frozen = PARAM_STORED,
-        .limits = {ROWS, TOKENS, ROWS, TOKENS, LONGEST},
+        .limits = {ROWS, TOKENS, ROWS, TOKENS, LONGEST, 0},
     };
     const float nan = NAN;
     network_load_report report;
