@@ -151,6 +151,7 @@ def main():
         p.add_argument(f"--{name}", required=True)
     p.add_argument("--four")
     a = p.parse_args()
+    torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

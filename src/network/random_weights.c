@@ -130,18 +130,6 @@ cleanup:
     return st;
 }
 
-mts_status random_weights_bytes(mts_ctx *ctx, const random_request *r, uint64_t *bytes)
-{
-    mts_status st = MTS_OK;
-    weights_item *items = NULL;
-    int64_t count = 0;
-    MTS_TRY(list_items(ctx, r, &items, &count));
-    *bytes = weights_bytes(items, count);
-cleanup:
-    mem_free(items);
-    return st;
-}
-
 mts_status random_weights(mts_ctx *ctx, const random_request *r)
 {
     mts_status st = MTS_OK;

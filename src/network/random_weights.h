@@ -29,8 +29,4 @@ typedef struct random_request {
 /* The errors of weights_write; MTS_ERR_UNSUPPORTED: no language model. */
 MTS_NODISCARD mts_status random_weights(mts_ctx *ctx, const random_request *request);
 
-/* *bytes: of the tensors that it writes. */
-MTS_NODISCARD mts_status random_weights_bytes(mts_ctx *ctx, const random_request *request,
-                                              uint64_t *bytes);
-
 #endif

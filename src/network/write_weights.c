@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/disk_room.h"
 #include "base/half.h"
 #include "base/json_util.h"
 #include "io/nf4_tensors.h"
@@ -71,14 +72,6 @@ static uint64_t bytes_of(const weights_item *it)
         return (uint64_t)n * sizeof(uint16_t);
     return (uint64_t)(nf4_code_bytes(n) + nf4_blocks(n)) +
            (uint64_t)(nf4_nested_blocks(n) + 256 + 16) * sizeof(float) + STATE_BYTES;
-}
-
-uint64_t weights_bytes(const weights_item *items, int64_t count)
-{
-    uint64_t bytes = 0;
-    for (int64_t i = 0; i < count; i++)
-        bytes += bytes_of(&items[i]);
-    return bytes;
 }
 
 /* Give each item its file: one is filled after the other, in order of names. */
@@ -454,11 +447,40 @@ cleanup:
     return st;
 }
 
+/* What is not there yet must fit on the disk. */
+static mts_status check_room(const writer *w)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = w->ctx;
+    char *path = NULL, name[FILE_BYTES], has[DISK_ROOM_TEXT_BYTES], wants[DISK_ROOM_TEXT_BYTES];
+    const char *dir = w->request->dir;
+    const uint64_t room = disk_room(dir);
+    uint64_t bytes = 0;
+    bool there = false;
+    for (int64_t i = 0; i < w->count; i++) {
+        if (i == 0 || w->tensors[i].shard != w->tensors[i - 1].shard) {
+            mem_free(path);
+            path = NULL;
+            MTS_TRY(shard_path(w, w->tensors[i].shard, name, &path));
+            there = file_exists(path);
+        }
+        bytes += there ? 0 : bytes_of(w->tensors[i].item);
+    }
+    MTS_CHECK(room >= bytes, MTS_ERR_IO,
+              "%s: the disk has room for %s, less than the %s of the weights: make room, or give "
+              "another --output_dir",
+              dir, disk_room_text(has, room), disk_room_text(wants, bytes));
+cleanup:
+    mem_free(path);
+    return st;
+}
+
 mts_status weights_write(mts_ctx *ctx, const weights_request *request)
 {
     mts_status st = MTS_OK;
     writer w = {.ctx = ctx, .request = request, .ex = {.threads = request->threads}};
     MTS_TRY(choose_shards(&w));
+    MTS_TRY(check_room(&w));
     MTS_TRY(take_memory(&w));
     for (int64_t i = 0; i < w.shards; i++)
         MTS_TRY(write_shard(&w, i));

@@ -40,13 +40,10 @@ typedef struct weights_request {
     const mts_callbacks *callbacks; /* may be NULL */
 } weights_request;
 
-/* Bytes of all tensors, but for some 200 of each matrix. */
-uint64_t weights_bytes(const weights_item *items, int64_t count);
-
 /*
  * Write dir/model.safetensors, or shards and model.safetensors.index.json; each file appears
  * complete.  MTS_ERR_BAD_FILE: a number is not finite or too large; MTS_ERR_INTERRUPTED; what read
- * returns; MTS_ERR_IO, MTS_ERR_MEMORY.
+ * returns; MTS_ERR_IO, also if the disk has no room for all of it; MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status weights_write(mts_ctx *ctx, const weights_request *request);
 

@@ -1,26 +1,16 @@
 /* Room on the disk.  See disk_space.h. */
-#define _XOPEN_SOURCE 700 /* statvfs */
+#define _XOPEN_SOURCE 700 /* lstat */
 #include "train/disk_space.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
+#include "base/disk_room.h"
 #include "base/file.h"
 #include "train/checkpoint_folder.h"
 
 #define SMALL_FILES (UINT64_C(1) << 20) /* configuration, tokenizer, log of one folder */
-
-enum { SIZE_TEXT_BYTES = 32 };
-
-static int64_t pretended = -1;
-
-void disk_space_pretend(int64_t bytes)
-{
-    pretended = bytes;
-}
 
 /* How many checkpoints the run will write from where it stands. */
 static int64_t count_checkpoints(const run *r)
@@ -68,17 +58,6 @@ uint64_t disk_space_least(const disk_need *n)
     return n->model + (uint64_t)few * n->checkpoint;
 }
 
-/* Bytes that may be written below dir; UINT64_MAX: not known. */
-static uint64_t free_bytes(const char *dir)
-{
-    struct statvfs s;
-    if (pretended >= 0)
-        return (uint64_t)pretended;
-    if (statvfs(dir, &s) != 0 || s.f_blocks == 0)
-        return UINT64_MAX;
-    return (uint64_t)(geteuid() == 0 ? s.f_bfree : s.f_bavail) * s.f_frsize;
-}
-
 /* The bytes of the files in dir, which are removed with it. */
 static mts_status measure_folder(mts_ctx *ctx, const char *dir, uint64_t *bytes)
 {
@@ -124,13 +103,6 @@ cleanup:
     return st;
 }
 
-static const char *size_text(char text[SIZE_TEXT_BYTES], uint64_t bytes)
-{
-    const double mb = (double)bytes / 1e6;
-    snprintf(text, SIZE_TEXT_BYTES, mb < 9999.5 ? "%.4g MB" : "%.0f MB", mb);
-    return text;
-}
-
 mts_status disk_space_check(run *r)
 {
     mts_status st = MTS_OK;
@@ -138,8 +110,8 @@ mts_status disk_space_check(run *r)
     const char *dir = r->o->output_dir;
     const disk_need need = disk_space_need(r);
     const uint64_t least = disk_space_least(&need), whole = disk_space_whole(&need);
-    uint64_t room = free_bytes(dir), old = 0;
-    char has[SIZE_TEXT_BYTES], wants[SIZE_TEXT_BYTES];
+    uint64_t room = disk_room(dir), old = 0;
+    char has[DISK_ROOM_TEXT_BYTES], wants[DISK_ROOM_TEXT_BYTES];
     if (room >= whole)
         return MTS_OK;
     MTS_TRY(measure_old(r, &old));
@@ -147,7 +119,7 @@ mts_status disk_space_check(run *r)
     MTS_CHECK(room >= least, MTS_ERR_IO,
               "%s: the disk has room for %s, less than the %s of the model%s: make room, or give "
               "another --output_dir%s",
-              dir, size_text(has, room), size_text(wants, least),
+              dir, disk_room_text(has, room), disk_room_text(wants, least),
               need.at_once > 1    ? " and two checkpoints"
               : need.at_once == 1 ? " and a checkpoint"
                                   : "",
@@ -156,7 +128,8 @@ mts_status disk_space_check(run *r)
         run_note(r,
                  "%s: the disk has room for %s, the model and %lld checkpoints will need %s: give "
                  "--save_total_limit, or make room",
-                 dir, size_text(has, room), (long long)need.at_once, size_text(wants, whole));
+                 dir, disk_room_text(has, room), (long long)need.at_once,
+                 disk_room_text(wants, whole));
 cleanup:
     return st;
 }

@@ -31,7 +31,4 @@ uint64_t disk_space_whole(const disk_need *need);
  */
 MTS_NODISCARD mts_status disk_space_check(run *r);
 
-/* Tests: from now on every file system has so many bytes free; -1: as many as it has. */
-void disk_space_pretend(int64_t bytes);
-
 #endif

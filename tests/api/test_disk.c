@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "support/test_copy.h"
 #include "support/run_folder.h"
+#include "base/disk_room.h"
 #include "train/disk_space.h"
 
 enum { STEPS = 6, TEXT_BYTES = 2048 };
@@ -113,7 +114,7 @@ static int64_t smallest_room(const mts_options *o)
     while (low < high) {
         const int64_t middle = low + (high - low) / 2;
         told t = {0};
-        disk_space_pretend(middle);
+        disk_room_pretend(middle);
         mts_options one = *o;
         one.max_steps = 1;
         const mts_status st = train(&one, &t);
@@ -123,7 +124,7 @@ static int64_t smallest_room(const mts_options *o)
             low = middle + 1;
         assert_true(st == MTS_OK || (st == MTS_ERR_IO && t.steps == 0));
     }
-    disk_space_pretend(-1);
+    disk_room_pretend(-1);
     return low;
 }
 
@@ -146,12 +147,12 @@ static void test_room_is_what_is_written(void **state)
         const int64_t weights = (int64_t)folder_bytes(out.text);
         assert_int_equal(file_remove_tree(ctx, out.text), MTS_OK);
         o.save_strategy = "steps";
-        disk_space_pretend(alone + checkpoint - (INT64_C(64) << 10));
+        disk_room_pretend(alone + checkpoint - (INT64_C(64) << 10));
         assert_int_equal(train(&o, &t), MTS_ERR_IO); /* without the margin for small files */
         expect(mts_error_text(ctx), " of the model and a checkpoint: make room");
-        disk_space_pretend(alone + checkpoint + (INT64_C(1) << 20));
+        disk_room_pretend(alone + checkpoint + (INT64_C(1) << 20));
         assert_int_equal(train(&o, &t), MTS_OK);
-        disk_space_pretend(-1);
+        disk_room_pretend(-1);
         assert_true(alone >= weights && alone < weights + (INT64_C(2) << 20));
         assert_int_equal(file_remove_tree(ctx, out.text), MTS_OK);
     }
@@ -171,7 +172,7 @@ static void test_refused_before_the_first_step(void **state)
     o.overwrite_output_dir = true;
     o.save_strategy = "no";
     o.seed = 7;
-    disk_space_pretend(0);
+    disk_room_pretend(0);
     const run_path other = run_folder_path("other");
     o.output_dir = other.text;
     assert_int_equal(train(&o, &t), MTS_ERR_IO);
@@ -187,14 +188,14 @@ static void test_refused_before_the_first_step(void **state)
 
     o.save_strategy = "steps";
     o.save_steps = 1;
-    disk_space_pretend(INT64_C(5) << 20); /* of seven folders of more than 1 MB not all */
+    disk_room_pretend(INT64_C(5) << 20); /* of seven folders of more than 1 MB not all */
     assert_int_equal(train(&o, &t), MTS_OK);
     expect(t.notes, "the model and 6 checkpoints will need ");
     expect(t.notes, "give --save_total_limit");
-    disk_space_pretend(INT64_C(64) << 20);
+    disk_room_pretend(INT64_C(64) << 20);
     assert_int_equal(train(&o, &t), MTS_OK);
     assert_null(strstr(t.notes, "--save_total_limit"));
-    disk_space_pretend(-1);
+    disk_room_pretend(-1);
 }
 
 /* The folder of which an error's text says that the model is there. */

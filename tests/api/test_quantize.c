@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/disk_room.h"
 #include "base/half.h"
 #include "base/json_memory.h"
 #include "base/memory.h"
@@ -299,6 +300,18 @@ static void test_folders_that_are_there(void **state)
     assert_fails(quantize("base", "new2", "5 apples", NULL), MTS_ERR_ARGUMENT, "max_shard_size");
 }
 
+/* A disk that is too small is told before anything is written. */
+static void test_room(void **state)
+{
+    (void)state;
+    disk_room_pretend(1000);
+    assert_fails(quantize("base", "new", NULL, NULL), MTS_ERR_IO, "the disk has room for 0.001 MB");
+    assert_absent("new");
+    disk_room_pretend(1 << 24);
+    assert_ok(quantize("base", "new", NULL, NULL));
+    disk_room_pretend(-1);
+}
+
 static void test_other_models(void **state)
 {
     (void)state;
@@ -411,6 +424,7 @@ int main(void)
         TEST(test_goes_on),
         TEST(test_begins_anew),
         TEST(test_folders_that_are_there),
+        TEST(test_room),
         TEST(test_other_models),
         TEST(test_bad_numbers),
         TEST(test_other_shapes),
