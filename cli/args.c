@@ -162,7 +162,7 @@ static bool is_of_adapter(const mts_option_info *info)
 {
     const mts_option_info *method = mts_option_find("method");
     return info != method && strcmp(info->group, method->group) == 0 &&
-           info->used_by == MTS_USE_TRAIN;
+           (info->used_by & ~(unsigned)MTS_USE_INFO) == MTS_USE_TRAIN;
 }
 
 /* A flag of the library's table; `negated`: it was written --no_NAME and info is NAME's. */
