@@ -254,6 +254,8 @@ typedef struct mts_options {
 
     bool generate_answers; /* evaluation: also generate an answer to each row, and compare the
                               number behind "####" */
+
+    bool calibrate; /* mts_model_describe: measure how long a step takes */
 } mts_options;
 
 typedef enum mts_option_type {

@@ -22,6 +22,7 @@
 #include "train/model_tokenizer.h"
 #include "train/run_need.h"
 #include "train/settings.h"
+#include "train/step_time.h"
 
 mts_status mts_cpu_describe(mts_ctx *ctx, char *text, size_t text_bytes)
 {
@@ -71,6 +72,25 @@ cleanup:
     return st;
 }
 
+/* How long forward and backward of such a step take. */
+static mts_status describe_time(mts_ctx *ctx, const run_shape *shape, json_t *root)
+{
+    mts_status st = MTS_OK;
+    double seconds = 0;
+    json_t *time = NULL;
+    if (!shape->o->calibrate)
+        return MTS_OK;
+    MTS_TRY(step_time_measure(ctx, shape, &seconds));
+    time = json_pack("{s:f, s:f}", "seconds", seconds, "tokens_per_second",
+                     (double)shape->limits.train_tokens *
+                         (double)shape->o->gradient_accumulation_steps / seconds);
+    MTS_CHECK(time != NULL, MTS_ERR_MEMORY, "out of memory: description");
+    MTS_TRY(json_util_set(ctx, root, "time_of_a_step_about", json_incref(time)));
+cleanup:
+    json_decref(time);
+    return st;
+}
+
 /* Memory of a training run with full batches of the longest sequences, and of its evaluation if
  * the options ask for one; its files and its work. */
 static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const char *dir,
@@ -106,6 +126,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const 
     MTS_TRY(describe_need_memory(ctx, &need, memory));
     MTS_TRY(json_util_set(ctx, root, "training_memory", json_incref(memory)));
     MTS_TRY(describe_need(ctx, &shape, &need, root));
+    MTS_TRY(describe_time(ctx, &shape, root));
 cleanup:
     json_decref(memory);
     return st;

@@ -387,6 +387,9 @@ static const option_row rows[] = {
 #define GROUP "Machine"
     INT(num_threads, "0", 0, 1024, RUN | GENERATE | INFO | QUANTIZE | SYNTH,
         "0: as many as there are processors this process may use"),
+    SWITCH(calibrate, "false", INFO,
+           "measure how long a step takes: forward and backward with the model's first two layers, "
+           "from which that of all is worked out; some seconds, or about a minute for a large one"),
     SWITCH(skip_memory_check, "false", TRAIN | EVAL,
            "begin even if the plan of memory (mantissa info) is more than is free"),
 #undef GROUP

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json_util.h"
 
 /* What one pass over a set in evaluation mode gives. */
@@ -69,7 +70,7 @@ static mts_status evaluate_set(run *r, int64_t set, json_t *out)
     const encoded_dataset *rows = &r->data.eval[set];
     const task_class *class = r->task->class;
     const char *suffix = class->suffix(r->task, set);
-    const double start = run_clock();
+    const double start = clock_seconds();
     task_scores *scores = NULL;
     set_result result;
     char key[EVALUATE_KEY_BYTES];
@@ -81,7 +82,7 @@ static mts_status evaluate_set(run *r, int64_t set, json_t *out)
     MTS_TRY(class->scores_finish(ctx, scores, r->o->output_dir, out));
     snprintf(key, sizeof key, "eval_samples%s", suffix);
     MTS_TRY(json_util_set(ctx, out, key, json_integer(rows->n)));
-    MTS_TRY(put_speed(r, rows, suffix, result.steps, run_clock() - start, out));
+    MTS_TRY(put_speed(r, rows, suffix, result.steps, clock_seconds() - start, out));
 cleanup:
     class->scores_close(scores);
     return st;

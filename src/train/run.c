@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "network/network_io.h"
@@ -22,13 +21,6 @@
 #include "options/options.h"
 #include "train/settings.h"
 #include "train/train_log.h"
-
-double run_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 double run_epoch(const run *r)
 {

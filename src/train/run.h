@@ -51,7 +51,7 @@ typedef struct run_data {
 
 /* The step in progress, for who watches. */
 typedef struct run_within {
-    double start;           /* run_clock */
+    double start;           /* clock_seconds */
     double seconds;         /* of a step, as the last ones took; 0: there was none */
     int64_t batch, batches; /* from 0 */
 } run_within;
@@ -130,9 +130,6 @@ MTS_NODISCARD mts_status run_note_failure(run *r, mts_status st, const char *wha
 
 /* Write the weights into dir: of the model, or of its adapter with its configuration. */
 MTS_NODISCARD mts_status run_save_weights(const run *r, const char *dir);
-
-/* Seconds on a monotonic clock. */
-double run_clock(void);
 
 /* Whether there is a line in the log after this optimizer step, counted from 1. */
 bool run_logs_step(const run *r, int64_t step);

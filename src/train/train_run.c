@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json_util.h"
 #include "network/network_formats.h"
@@ -205,12 +206,12 @@ static mts_status train_loop(run *r)
     if (r->state.evaluation_due && r->data.eval_sets > 0)
         MTS_TRY(evaluate_or_defer(r));
     while (r->state.global_step < r->steps.total && !r->stop && !early_stopping_due(r)) {
-        const double start = run_clock();
+        const double start = clock_seconds();
         step_result step;
         r->within.start = start;
         r->within.seconds = speed.seconds;
         MTS_TRY(train_step(r, &step));
-        pace_add(&speed, run_clock() - start, (double)step.tokens);
+        pace_add(&speed, clock_seconds() - start, (double)step.tokens);
         MTS_TRY(after_step(r, &step, &speed));
     }
     if (early_stopping_due(r))
@@ -272,7 +273,7 @@ cleanup:
 static mts_status run_training(run *r)
 {
     mts_status st = MTS_OK;
-    const double start = run_clock();
+    const double start = clock_seconds();
     const int64_t first_step = r->state.global_step;
     json_t *values = NULL;
     MTS_TRY(disk_space_check(r));
@@ -280,7 +281,7 @@ static mts_status run_training(run *r)
     MTS_TRY(train_log_open(r));
     MTS_TRY(train_loop(r));
     MTS_TRY(load_best(r));
-    MTS_TRY(make_train_results(r, first_step, run_clock() - start, &values));
+    MTS_TRY(make_train_results(r, first_step, clock_seconds() - start, &values));
     MTS_TRY(train_log_add(r, values));
     MTS_TRY(results_save_model(r));
     MTS_TRY(results_save(r->ctx, r->o->output_dir, "train", values));

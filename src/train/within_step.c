@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/clock.h"
+
 static const char *const phases[] = {
     [NETWORK_FORWARD] = "forward", [NETWORK_HEAD] = "head", [NETWORK_BACKWARD] = "backward"};
 
@@ -30,7 +32,7 @@ static int64_t part_of(const network_place *place, int64_t layers)
  * done of it. */
 static double seconds_left(const run *r, double done)
 {
-    const double spent = run_clock() - r->within.start;
+    const double spent = clock_seconds() - r->within.start;
     const double left = (double)(r->steps.total - r->state.global_step);
     double each = r->within.seconds;
     if (each == 0.0)

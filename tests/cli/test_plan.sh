@@ -79,3 +79,17 @@ run 0 info "$base" --method lora
 grep -qE '^work of a step$' "$work/out" || fail "no work of a step"
 grep -qE '^  adapters +[0-9.]+ KiB$' "$work/out" || fail "no adapters"
 refuse 2 "none ends in" info "$base" --method lora --target_modules nonsense
+
+# How long a step takes is measured where that is asked for, on a part of the model.
+! grep -q 'time of a step' "$work/out" || fail "a time that nobody asked for"
+for words in "--method lora" "--method qdylora --gradient_checkpointing true" "--precision fp32"; do
+    # shellcheck disable=SC2086
+    run 0 info "$base" $words --calibrate true --gradient_accumulation_steps 2
+    grep -A 2 '^time of a step about$' "$work/out" >"$work/time" || fail "no time: $words"
+    awk '/tokens per second/ { rate = $NF } / seconds / { s = $NF }
+        END { exit !(s > 0 && rate > 0 ) }' "$work/time" || fail "$(cat "$work/time")"
+done
+"$2/make_tiny_task" "$work/encoder"
+run 0 info "$work/encoder/model" --calibrate true
+grep -q '^time of a step about$' "$work/out" || fail "no time of an encoder"
+refuse 2 "has no effect" train --model_name_or_path "$base" --calibrate true --output_dir "$work/x"
