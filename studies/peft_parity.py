@@ -34,14 +34,20 @@ IGNORED = -100
 
 
 def open_model(folder):
-    """In fp32; the layers of a 4-bit folder are those of bitsandbytes, and compute in fp32."""
+    """In fp32; the layers of a 4-bit folder are those of bitsandbytes, which compute in fp32 with
+    weights that are unpacked to fp32 (the file's state says bfloat16, and they would be rounded)."""
     config = json.loads((Path(folder) / "config.json").read_text())
     words = {}
     if "quantization_config" in config:
         quantization = dict(config["quantization_config"], bnb_4bit_compute_dtype="float32")
         words = {"config": transformers.AutoConfig.from_pretrained(
             folder, quantization_config=quantization), "device_map": "cpu"}
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **words)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **words)
+    for module in model.modules():
+        state = getattr(getattr(module, "weight", None), "quant_state", None)
+        if state is not None:
+            state.dtype = torch.float32
+    return model
 
 
 def encode(tokenizer, rows):

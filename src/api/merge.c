@@ -36,6 +36,8 @@ static mts_status take_new_head(mts_ctx *ctx, const char *adapter, json_t **json
         else
             json_object_del(other, keys[i]);
     }
+    /* what is merged is in floats */
+    json_object_del(json_object_get(other, SETTINGS_KEY), "base_bits");
     json_decref(*json);
     *json = other;
     other = NULL;

@@ -32,6 +32,12 @@ static mts_status add_label(mts_ctx *ctx, void *user, const char *label, bool nu
               t->path, (long long)t->lines[r->row],
               utf8_quote(name, sizeof name, t->names[r->from->column]), list,
               utf8_quote(found, sizeof found, label));
+    MTS_CHECK(r->set[k] == 0, MTS_ERR_BAD_FILE,
+              "%s:%lld: \"%s\": \"%s\" stands twice: expected each label of the set once, by its "
+              "name, not a 0 or 1 for every label there is",
+              t->path, (long long)t->lines[r->row],
+              utf8_quote(name, sizeof name, t->names[r->from->column]),
+              utf8_quote(found, sizeof found, label));
     r->set[k] = 1;
 cleanup:
     return st;

@@ -44,6 +44,15 @@ static mts_status open_task(mts_ctx *ctx, const mts_options *o, const json_t *st
     *out = NULL;
     MTS_CHECK(o->test_file == NULL, MTS_ERR_ARGUMENT,
               "option --test_file: a language model gives no labels or answers to predict");
+    MTS_CHECK(o->text_column_names == NULL && o->label_column_name == NULL &&
+                  o->label_separator == NULL && o->do_regression != 1,
+              MTS_ERR_ARGUMENT,
+              "option --%s: a language model has no labels, and finds its texts by their keys: "
+              "messages, prompt and completion, instruction and output, question and answer, text",
+              o->text_column_names != NULL   ? "text_column_names"
+              : o->label_column_name != NULL ? "label_column_name"
+              : o->label_separator != NULL   ? "label_separator"
+                                             : "do_regression");
     MTS_TRY(mem_calloc(ctx, &t, 1, sizeof *t, "task"));
     t->base.class = &language_modeling_class;
     t->end = -1;

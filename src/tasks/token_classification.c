@@ -82,6 +82,9 @@ static mts_status open_task(mts_ctx *ctx, const mts_options *o, const json_t *st
     mts_status st = MTS_OK;
     token_classification *t = NULL;
     *out = NULL;
+    MTS_CHECK(o->do_regression != 1 && o->label_separator == NULL, MTS_ERR_ARGUMENT,
+              "option --%s: words have tags, one each",
+              o->do_regression == 1 ? "do_regression" : "label_separator");
     MTS_TRY(mem_calloc(ctx, &t, 1, sizeof *t, "task"));
     t->base.class = &token_classification_class;
     MTS_TRY(json_util_bool(ctx, NULL, stored, ALL_TOKENS_KEY, &t->all_tokens));

@@ -9,14 +9,38 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 
-/* By class where one is named, else by the model. */
+/* By class where one is named, else by the model; either may be NULL. */
+static bool is_roberta_class(const char *class_name, const char *model_type)
+{
+    if (class_name == NULL)
+        return model_type != NULL && strcmp(model_type, "roberta") == 0;
+    return strcmp(class_name, "RobertaTokenizer") == 0 ||
+           strcmp(class_name, "RobertaTokenizerFast") == 0;
+}
+
 static bool is_roberta(const tokenizer_folder *folder)
 {
-    const char *type = json_string_value(json_object_get(folder->model_config, "model_type"));
-    if (folder->class_name == NULL)
-        return type != NULL && strcmp(type, "roberta") == 0;
-    return strcmp(folder->class_name, "RobertaTokenizer") == 0 ||
-           strcmp(folder->class_name, "RobertaTokenizerFast") == 0;
+    return is_roberta_class(folder->class_name,
+                            json_string_value(json_object_get(folder->model_config, "model_type")));
+}
+
+mts_status roberta_files_say_words(mts_ctx *ctx, const char *model_type, tokenizer_files *files)
+{
+    static const char name[] = "tokenizer_config.json";
+    mts_status st = MTS_OK;
+    json_t *config = NULL;
+    MTS_TRY(tokenizer_files_parse(ctx, files, name, &config));
+    if (!is_roberta_class(json_string_value(json_object_get(config, "tokenizer_class")),
+                          model_type))
+        goto cleanup;
+    if (config == NULL)
+        config = json_object();
+    MTS_CHECK(config != NULL, MTS_ERR_MEMORY, "out of memory: %s", name);
+    MTS_TRY(json_util_set(ctx, config, "add_prefix_space", json_true()));
+    MTS_TRY(tokenizer_files_put(ctx, files, name, config));
+cleanup:
+    json_decref(config);
+    return st;
 }
 
 mts_status roberta_files_set_prefix(mts_ctx *ctx, const tokenizer_folder *folder)

@@ -15,6 +15,7 @@
 #ifndef MTS_TEXT_ROBERTA_FILES_H
 #define MTS_TEXT_ROBERTA_FILES_H
 
+#include "text/tokenizer_files.h"
 #include "text/tokenizer_folder.h"
 
 /*
@@ -28,5 +29,11 @@ MTS_NODISCARD mts_status roberta_files_make(mts_ctx *ctx, const char *dir, json_
 /* Let folder->json say what that class does, if the folder is for it.  MTS_ERR_BAD_FILE,
  * MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status roberta_files_set_prefix(mts_ctx *ctx, const tokenizer_folder *folder);
+
+/* Let the files of such a tokenizer, of a model of that type, say that words are tokenized with a
+ * blank before each, as tokenizer_encode_words does: add_prefix_space, which transformers asks for
+ * where texts are words.  MTS_ERR_BAD_FILE, MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status roberta_files_say_words(mts_ctx *ctx, const char *model_type,
+                                                 tokenizer_files *files);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "network/network_io.h"
+#include "text/roberta_files.h"
 #include "train/adapter_folder.h"
 #include "train/checkpoint.h"
 #include "train/class_weights.h"
@@ -449,6 +450,8 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
         MTS_TRY(tokenizer_write_rules(ctx, r->tokenizer, &r->tokenizer_files));
     stored = purpose.train ? NULL : json_object_get(cfg.json, SETTINGS_KEY);
     MTS_TRY(task_open(ctx, o, known, stored, &r->task));
+    if (purpose.train && r->task->class->tags)
+        MTS_TRY(roberta_files_say_words(ctx, model_config_type(&cfg), &r->tokenizer_files));
     if (purpose.train)
         MTS_TRY(output_files_check_inputs(r));
     MTS_TRY(fit_task(r, &cfg, purpose.train));

@@ -233,6 +233,9 @@ static mts_status load_best(run *r)
 {
     mts_status st = MTS_OK;
     network_load_report report;
+    if (r->o->load_best_model_at_end && r->state.best_checkpoint == NULL)
+        run_note(r, "no checkpoint was written at an evaluation: the model is the last one, not "
+                    "the best; give --save_steps that --eval_steps divides");
     if (!r->o->load_best_model_at_end || r->state.best_checkpoint == NULL)
         return MTS_OK;
     if (r->adapter.rank > 0)

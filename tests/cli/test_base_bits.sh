@@ -114,3 +114,12 @@ cmp "$work/said" "$work/said4" || fail "predict takes another base than train"
 ! cmp -s "$work/said" "$work/said16" || fail "--base_bits 16 is not obeyed by predict"
 refused 2 "--base_bits 4 needs --adapter_name_or_path" predict "$base" --test_file "$task/dev.tsv" \
     --base_bits 4
+# Merged it is a model of floats, with the loss of base and adapter.
+run 0 merge "$base" --adapter_name_or_path "$work/classes" --output_dir "$work/whole4"
+! grep -q base_bits "$work/whole4/config.json" || fail "a merged model that says it is in 4 bits"
+beside=$(run 0 eval "$base" --adapter_name_or_path "$work/classes" --validation_file \
+    "$task/dev.tsv" --precision fp32 --output_dir "$work/ea" && loss_of "$work/ea")
+merged=$(run 0 eval "$work/whole4" --validation_file "$task/dev.tsv" --precision fp32 \
+    --output_dir "$work/em" && loss_of "$work/em")
+awk -v a="$beside" -v b="$merged" 'BEGIN { exit !(a > 0 && (b - a) ^ 2 < 1e-10) }' ||
+    fail "merged encoder: loss $beside became $merged"

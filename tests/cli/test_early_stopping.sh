@@ -18,6 +18,10 @@ has err 'stopped after step 6: 2 evaluations without a better value'
 has "$work/still/trainer_state.json" '"early_stopping_patience_counter": 2'
 has err 'loaded the best model, '
 
+# Without a checkpoint of an evaluated model there is no best one to load: that is said.
+run 0 train "${stop[@]}" --save_steps 500 --output_dir "$work/unsaved"
+has err 'no checkpoint was written at an evaluation: the model is the last one, not the best'
+
 # A run that ended so ends again where it did, and is no other run's.
 run 0 train "${stop[@]}" --output_dir "$work/still" --resume_from_checkpoint last
 has err 'stopped after step 6'

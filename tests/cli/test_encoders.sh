@@ -89,6 +89,8 @@ for type in "${types[@]}"; do
     tags=("${data[@]}" --train_file "$task/train.conll" --validation_file "$task/dev.conll")
     run 0 train "${tags[@]}" --output_dir "$work/tags" --overwrite_output_dir --save_strategy steps
     has "$work/tags/config.json" "ForTokenClassification\""
+    # transformers is told to put a blank before each word, as they were learned
+    [ "$type" != roberta ] || has "$work/tags/tokenizer_config.json" '"add_prefix_space": true'
     [ "$(names "$work/tags/model.safetensors" | grep -v "^$type\." | tr '\n' ' ')" = \
         "classifier.bias classifier.weight " ] || fail "$type: another head for tokens"
     has "$work/tags/checkpoint-20/trainer_state.json" '"classifier_dropout": 0.1'

@@ -247,6 +247,8 @@ refused 2 'found "vproj", which none ends in' train "${bad[@]}" --target_modules
 refused 2 "--target_modules" train "${bad[@]}" --target_modules ""
 refused 1 "a language model gives no labels or answers to predict" predict "$work/full" \
     --test_file "$work/dev.jsonl"
+refused 2 "option --text_column_names: a language model" train "${bad[@]}" --text_column_names body
+refused 2 "option --do_regression: a language model" train "${bad[@]}" --do_regression
 refused 2 "--test_file" train "${bad[@]}" --do_predict --test_file "$work/dev.jsonl"
 refused 1 "adapter_config.json" eval "$base" --validation_file "$work/dev.jsonl" \
     --adapter_name_or_path "$work/full"

@@ -151,6 +151,7 @@ bad 'expected an array of labels, found null' null
 bad 'expected labels that are strings or integers, found a real' '[0.5]'
 bad 'expected labels that are strings or integers, found true' '["tool", true]'
 bad 'expected labels, found an empty one' '[""]'
+bad '"tool" stands twice: expected each label of the set once' '["tool", "dish", "tool"]'
 broken 1 'dev.csv:2: "labels": expected an array of labels, found text (--label_separator is not given)' \
     eval "$model" --validation_file "$work/dev.csv"
 new=(train "${sets[@]}" --output_dir "$work/x")

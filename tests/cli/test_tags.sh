@@ -155,6 +155,8 @@ refuse 2 "found architecture BertForTokenClassification" eval "$folder" --task_n
     --validation_file "$task/questions.json" --doc_stride 6
 refuse 2 "expected a model for token classification" eval "$work/texts" --task_name ner \
     --validation_file "$task/dev.conll"
+refuse 2 "option --do_regression: words have tags" train "${more[@]}" --model_name_or_path "$folder" \
+    --output_dir "$work/no" --train_file "$task/train.conll" --do_regression
 refuse 2 "--task_name ner needs --train_file" train "${more[@]}" --model_name_or_path "$folder" \
     --output_dir "$work/no" --task_name ner --data_dir "$task"
 refuse 2 "option --text_column_names names a key of .json files" eval "$folder" \
