@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json_util.h"
 #include "heads/head.h"
+#include "io/gguf_model.h"
 #include "io/safetensors.h"
 #include "network/network_io.h"
 
@@ -105,6 +106,26 @@ cleanup:
     json_decref(json);
     peft_config_deinit(&c);
     mem_free(file);
+    return st;
+}
+
+mts_status adapter_folder_check_model(mts_ctx *ctx, const char *model_dir)
+{
+    mts_status st = MTS_OK;
+    char *adapter = NULL, *config = NULL, *weights = NULL;
+    MTS_TRY(path_join(ctx, &adapter, model_dir, PEFT_CONFIG));
+    MTS_TRY(path_join(ctx, &config, model_dir, "config.json"));
+    if (!file_exists(adapter) || file_exists(config))
+        goto cleanup;
+    MTS_TRY(gguf_model_find(ctx, model_dir, &weights));
+    MTS_CHECK(weights != NULL, MTS_ERR_ARGUMENT,
+              "%s: expected the folder of a model, found that of an adapter: give its model, and "
+              "this one with --adapter_name_or_path",
+              model_dir);
+cleanup:
+    mem_free(adapter);
+    mem_free(config);
+    mem_free(weights);
     return st;
 }
 

@@ -9,6 +9,9 @@
 #include "io/peft.h"
 #include "models/model.h"
 
+/* MTS_ERR_ARGUMENT: the folder that is given as the model is that of an adapter, and no model's. */
+MTS_NODISCARD mts_status adapter_folder_check_model(mts_ctx *ctx, const char *model_dir);
+
 /*
  * model_load_config of the model in model_dir, as the adapter in adapter_dir (NULL: none) has it.
  * Labels, the head and what is known of the training are those of the adapter: of its

@@ -95,6 +95,7 @@ mts_status generator_open(mts_ctx *ctx, const mts_options *given, generator **ou
     MTS_TRY(mem_calloc(ctx, &g, 1, sizeof *g, "generator"));
     g->ctx = ctx;
     g->max_new_tokens = o->max_new_tokens;
+    MTS_TRY(adapter_folder_check_model(ctx, o->model_name_or_path));
     MTS_TRY(open_adapter(g, o));
     MTS_TRY(adapter_folder_load_config(ctx, o->model_name_or_path, o->adapter_name_or_path, &cfg));
     settings_complete(&own, &cfg);

@@ -62,6 +62,7 @@ static mts_status open_adapter(predictor *p, const mts_options *o)
     mts_status st = MTS_OK;
     mts_ctx *ctx = p->ctx;
     const char *dir = o->adapter_name_or_path;
+    MTS_TRY(adapter_folder_check_model(ctx, o->model_name_or_path));
     MTS_CHECK(dir != NULL || o->rank == 0, MTS_ERR_ARGUMENT,
               "option --rank needs --adapter_name_or_path");
     MTS_CHECK(dir != NULL || !options_has_4bit_base(o), MTS_ERR_ARGUMENT,

@@ -208,6 +208,7 @@ static mts_status prepare_adapter(run *r)
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const mts_options *o = r->o;
+    MTS_TRY(adapter_folder_check_model(ctx, o->model_name_or_path));
     MTS_CHECK(r->training || o->rank == 0 || o->adapter_name_or_path != NULL, MTS_ERR_ARGUMENT,
               "option --rank needs --adapter_name_or_path");
     MTS_TRY(run_adapter_config(ctx, o, r->training, &r->adapter));

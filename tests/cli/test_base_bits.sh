@@ -114,6 +114,11 @@ cmp "$work/said" "$work/said4" || fail "predict takes another base than train"
 ! cmp -s "$work/said" "$work/said16" || fail "--base_bits 16 is not obeyed by predict"
 refused 2 "--base_bits 4 needs --adapter_name_or_path" predict "$base" --test_file "$task/dev.tsv" \
     --base_bits 4
+for command in predict "eval --validation_file $task/dev.tsv"; do
+    # shellcheck disable=SC2086
+    refused 2 "found that of an adapter: give its model" $command \
+        --model_name_or_path "$work/classes"
+done
 # Merged it is a model of floats, with the loss of base and adapter.
 run 0 merge "$base" --adapter_name_or_path "$work/classes" --output_dir "$work/whole4"
 ! grep -q base_bits "$work/whole4/config.json" || fail "a merged model that says it is in 4 bits"

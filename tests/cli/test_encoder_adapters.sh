@@ -247,7 +247,9 @@ bad 1 "no tensor bert.pooler.dense.weight of the right shape: beside an adapter 
     --model_name_or_path "$work/unpooled"
 refuse 2 "has 4 ranks, found 5" predict "$base" --adapter_name_or_path "$work/lora" --rank 5 \
     --input "$task/dev.tsv"
-refuse 2 "--rank needs --adapter_name_or_path" predict "$work/lora" --rank 2 --input "$task/dev.tsv"
+refuse 2 "--rank needs --adapter_name_or_path" predict "$base" --rank 2 --input "$task/dev.tsv"
+refuse 2 "expected the folder of a model, found that of an adapter" predict "$work/lora" \
+    --input "$task/dev.tsv"
 cp -r "$work/peft" "$work/other"
 sed -i 's/SEQ_CLS/FEATURE_EXTRACTION/' "$work/other/adapter_config.json"
 refuse 1 'expected SEQ_CLS, QUESTION_ANS or TOKEN_CLS, found "FEATURE_EXTRACTION"' predict "$base" \

@@ -396,9 +396,9 @@ static void shorten(void **state)
                 gemm_operand a;
                 product_init(&p, &s);
                 (void)use_family(&p, families[f]);
+                assert_int_equal(arena_init(NULL, &p.ex.scratch, 1 << 16, "scratch"), MTS_OK);
                 gemm_operand_shorten(&kept, depths[d]);
                 gemm_operand_fill(&p.ex, &kept, &p.b.m, false);
-                assert_int_equal(arena_init(NULL, &p.ex.scratch, 1 << 16, "scratch"), MTS_OK);
                 gemm_pack(&p.ex, &a, &p.storage, &plan, GEMM_A, &p.a.m, false);
                 gemm_run(&p.ex, p.c, 37 + GAP, &a, &kept, NULL, true);
                 test_assert_same(families[f]->name, p.c, p.expected, c_size(&p));
