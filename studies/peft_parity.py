@@ -47,6 +47,7 @@ def open_model(folder):
         state = getattr(getattr(module, "weight", None), "quant_state", None)
         if state is not None:
             state.dtype = torch.float32
+            module.support_avx512bf16_for_cpu = False  # that kernel computes in bfloat16
     return model
 
 
