@@ -43,6 +43,9 @@ def open_model(folder):
         words = {"config": transformers.AutoConfig.from_pretrained(
             folder, quantization_config=quantization), "device_map": "cpu"}
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **words)
+    for p in model.parameters():
+        if p.is_floating_point():
+            p.data = p.data.float()  # those beside the layers in 4 bits have the file's type
     for module in model.modules():
         state = getattr(getattr(module, "weight", None), "quant_state", None)
         if state is not None:
