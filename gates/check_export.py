@@ -302,7 +302,7 @@ def logits_of_texts(folder, case):
 
 def check_heads(checks, mantissa, work):
     predict = encoders.Mantissa(mantissa.program)
-    case = encoders.Case(encoders.Checks(), predict, work, "classes")
+    case = encoders.Case(encoders.Checks(), predict, work, encoders.BERT, "classes")
     adapter = case.make_adapter("peft", r=8, lora_alpha=12, target_modules=["query", "dense"],
                                 modules_to_save=None)
     for rank in (3, 8):
