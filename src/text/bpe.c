@@ -35,7 +35,7 @@ static mts_status open_bpe(mts_ctx *ctx, const tokenizer_folder *folder, tokeniz
     *out = NULL;
     MTS_TRY(mem_calloc(ctx, &b, 1, sizeof *b, "tokenizer"));
     b->base.class = &bpe_class;
-    MTS_TRY(roberta_files_set_prefix(ctx, folder));
+    MTS_TRY(roberta_files_set_prefix(ctx, folder, &b->is_roberta));
     if ((st = bpe_json_read(ctx, folder->json, b)) != MTS_OK) {
         status_prefix(ctx, "%s", folder->source);
         goto cleanup;
@@ -66,13 +66,12 @@ static int64_t vocab_size(const tokenizer *tok)
     return ((const bpe *)tok)->vocabulary.count;
 }
 
-/* tokenizer.json says everything, and nothing of it can be changed. */
-static mts_status write_rules(mts_ctx *ctx, const tokenizer *tok, tokenizer_files *files)
+/* tokenizer.json says everything but this, and nothing of it can be changed. */
+static mts_status write_rules(mts_ctx *ctx, const tokenizer *tok, bool words,
+                              tokenizer_files *files)
 {
-    (void)ctx;
-    (void)tok;
-    (void)files;
-    return MTS_OK;
+    const bpe *b = (const bpe *)tok;
+    return words && b->is_roberta ? roberta_files_say_words(ctx, files) : MTS_OK;
 }
 
 const tokenizer_class bpe_class = {

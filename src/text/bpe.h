@@ -83,6 +83,7 @@ typedef struct bpe {
     bpe_steps normalizer, splitter;
     bpe_decoder decoder;
     bool byte_fallback, fuse_unk, ignore_merges;
+    bool is_roberta;                     /* roberta_files.h */
     bool trim_offsets, keep_first_space; /* of ByteLevel as post-processor */
     int32_t unk;                         /* -1: what is unknown is dropped */
     int32_t byte_ids[256];               /* of <0xHH>, -1: there is none */

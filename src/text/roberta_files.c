@@ -9,29 +9,23 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 
-/* By class where one is named, else by the model; either may be NULL. */
-static bool is_roberta_class(const char *class_name, const char *model_type)
+/* By class where one is named, else by the model. */
+static bool is_for_roberta(const tokenizer_folder *folder)
 {
-    if (class_name == NULL)
-        return model_type != NULL && strcmp(model_type, "roberta") == 0;
-    return strcmp(class_name, "RobertaTokenizer") == 0 ||
-           strcmp(class_name, "RobertaTokenizerFast") == 0;
+    const char *type = json_string_value(json_object_get(folder->model_config, "model_type"));
+    if (folder->class_name == NULL)
+        return type != NULL && strcmp(type, "roberta") == 0;
+    return strcmp(folder->class_name, "RobertaTokenizer") == 0 ||
+           strcmp(folder->class_name, "RobertaTokenizerFast") == 0;
 }
 
-static bool is_roberta(const tokenizer_folder *folder)
-{
-    return is_roberta_class(folder->class_name,
-                            json_string_value(json_object_get(folder->model_config, "model_type")));
-}
-
-mts_status roberta_files_say_words(mts_ctx *ctx, const char *model_type, tokenizer_files *files)
+mts_status roberta_files_say_words(mts_ctx *ctx, tokenizer_files *files)
 {
     static const char name[] = "tokenizer_config.json";
     mts_status st = MTS_OK;
     json_t *config = NULL;
     MTS_TRY(tokenizer_files_parse(ctx, files, name, &config));
-    if (!is_roberta_class(json_string_value(json_object_get(config, "tokenizer_class")),
-                          model_type))
+    if (json_is_true(json_object_get(config, "add_prefix_space")))
         goto cleanup;
     if (config == NULL)
         config = json_object();
@@ -43,13 +37,14 @@ cleanup:
     return st;
 }
 
-mts_status roberta_files_set_prefix(mts_ctx *ctx, const tokenizer_folder *folder)
+mts_status roberta_files_set_prefix(mts_ctx *ctx, const tokenizer_folder *folder, bool *is_roberta)
 {
     mts_status st = MTS_OK;
     json_t *part = json_object_get(folder->json, "pre_tokenizer");
     const char *type = json_string_value(json_object_get(part, "type"));
     bool prefix = false;
-    if (!is_roberta(folder) || type == NULL || strcmp(type, "ByteLevel") != 0)
+    *is_roberta = is_for_roberta(folder) && type != NULL && strcmp(type, "ByteLevel") == 0;
+    if (!*is_roberta)
         return MTS_OK;
     MTS_TRY(
         json_util_bool(ctx, "tokenizer_config.json", folder->config, "add_prefix_space", &prefix));
@@ -207,7 +202,7 @@ static mts_status check_class(mts_ctx *ctx, const tokenizer_folder *folder)
     mts_status st = MTS_OK;
     char quoted[UTF8_QUOTE_BYTES], *path = NULL;
     const char *found = folder->class_name != NULL ? folder->class_name : "nothing";
-    MTS_CHECK(is_roberta(folder), MTS_ERR_UNSUPPORTED,
+    MTS_CHECK(is_for_roberta(folder), MTS_ERR_UNSUPPORTED,
               "%s: vocab.json without tokenizer.json: tokenizer_class: only RobertaTokenizer is "
               "supported, found %s",
               folder->dir, utf8_quote(quoted, sizeof quoted, found));
@@ -219,52 +214,49 @@ cleanup:
     return st;
 }
 
-/* *yes: dir has that and no other file that is enough for a tokenizer. */
-static mts_status has_vocab_json_only(mts_ctx *ctx, const char *dir, bool *yes)
+/* *yes: the folder has that and no other file that is enough for a tokenizer. */
+static mts_status has_vocab_json_only(mts_ctx *ctx, const tokenizer_folder *folder, bool *yes)
 {
-    static const char *const names[] = {"vocab.json", "tokenizer.json", "vocab.txt"};
     mts_status st = MTS_OK;
     char *path = NULL;
-    *yes = true;
-    for (int i = 0; i < 3; i++) {
-        MTS_TRY(path_join(ctx, &path, dir, names[i]));
-        *yes = *yes && file_exists(path) == (i == 0);
-        mem_free(path);
-        path = NULL;
-    }
+    *yes = false;
+    if (folder->json != NULL || folder->has_vocab_txt)
+        return MTS_OK;
+    MTS_TRY(path_join(ctx, &path, folder->dir, "vocab.json"));
+    *yes = file_exists(path);
 cleanup:
     mem_free(path);
     return st;
 }
 
-mts_status roberta_files_make(mts_ctx *ctx, const char *dir, json_t **json)
+mts_status roberta_files_make(mts_ctx *ctx, tokenizer_folder *folder)
 {
     mts_status st = MTS_OK;
-    tokenizer_folder folder = {0};
-    json_t *vocab = NULL, *merges = NULL, *map = NULL, *added = NULL;
+    const json_t *config = folder->config;
+    json_t *vocab = NULL, *merges = NULL, *map = NULL, *added = NULL, *json = NULL;
     const char *names[SPECIALS];
     bool only = false;
-    *json = NULL;
-    MTS_TRY(has_vocab_json_only(ctx, dir, &only));
+    MTS_TRY(has_vocab_json_only(ctx, folder, &only));
     if (!only)
         goto cleanup;
-    MTS_TRY(tokenizer_folder_read(ctx, dir, &folder));
-    MTS_TRY(tokenizer_folder_load(ctx, dir, "vocab.json", &vocab));
-    MTS_TRY(check_class(ctx, &folder));
-    MTS_TRY(tokenizer_folder_load(ctx, dir, "special_tokens_map.json", &map));
-    MTS_TRY(read_merges(ctx, dir, &merges));
+    MTS_TRY(tokenizer_folder_load(ctx, folder->dir, "vocab.json", &vocab));
+    MTS_TRY(check_class(ctx, folder));
+    MTS_TRY(tokenizer_folder_load(ctx, folder->dir, "special_tokens_map.json", &map));
+    MTS_TRY(read_merges(ctx, folder->dir, &merges));
     MTS_CHECK((added = json_array()) != NULL, MTS_ERR_MEMORY, "out of memory: added tokens");
-    if ((st = add_listed(ctx, json_object_get(folder.config, "added_tokens_decoder"), added)) !=
+    if ((st = add_listed(ctx, json_object_get(config, "added_tokens_decoder"), added)) != MTS_OK ||
+        (st = add_named(ctx, (const json_t *const[2]){map, config}, vocab, names, added)) !=
             MTS_OK ||
-        (st = add_named(ctx, (const json_t *const[2]){map, folder.config}, vocab, names, added)) !=
-            MTS_OK ||
-        (st = put_together(ctx, folder.config, vocab, merges, added, names, json)) != MTS_OK)
-        status_prefix(ctx, "%s", dir);
+        (st = put_together(ctx, config, vocab, merges, added, names, &json)) != MTS_OK) {
+        status_prefix(ctx, "%s", folder->dir);
+        goto cleanup;
+    }
+    MTS_TRY(tokenizer_folder_put(ctx, folder, json));
 cleanup:
     json_decref(vocab);
     json_decref(merges);
     json_decref(map);
     json_decref(added);
-    tokenizer_folder_deinit(&folder);
+    json_decref(json);
     return st;
 }

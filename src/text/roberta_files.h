@@ -8,9 +8,9 @@
  *   tokenizer.json   add_prefix_space is what tokenizer_config.json says, or false, whatever
  *       tokenizer.json says
  *
- * Path: model_tokenizer_open (train/model_tokenizer.h) -> roberta_files_make ->
- *       tokenizer_open_json;
- *       bpe_class.open -> roberta_files_set_prefix.
+ * Path: tokenizer_open_files -> roberta_files_make;
+ *       bpe_class.open -> roberta_files_set_prefix;
+ *       bpe_class.write_rules -> roberta_files_say_words.
  */
 #ifndef MTS_TEXT_ROBERTA_FILES_H
 #define MTS_TEXT_ROBERTA_FILES_H
@@ -19,21 +19,22 @@
 #include "text/tokenizer_folder.h"
 
 /*
- * *json: a new object, as tokenizer.json; NULL if dir has one, or no vocab.json.
+ * Let folder->json be what tokenizer.json would hold, if the folder has vocab.json and no other file
+ * that is enough for a tokenizer.
  * MTS_ERR_UNSUPPORTED: of another class of tokenizer, or with added_tokens.json;
  * MTS_ERR_BAD_FILE: no merges.txt, special tokens that vocab.json does not have; MTS_ERR_IO,
  * MTS_ERR_MEMORY.
  */
-MTS_NODISCARD mts_status roberta_files_make(mts_ctx *ctx, const char *dir, json_t **json);
+MTS_NODISCARD mts_status roberta_files_make(mts_ctx *ctx, tokenizer_folder *folder);
 
-/* Let folder->json say what that class does, if the folder is for it.  MTS_ERR_BAD_FILE,
- * MTS_ERR_MEMORY. */
-MTS_NODISCARD mts_status roberta_files_set_prefix(mts_ctx *ctx, const tokenizer_folder *folder);
+/* Let folder->json say what that class does, if the folder is for it: *is_roberta.
+ * MTS_ERR_BAD_FILE, MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status roberta_files_set_prefix(mts_ctx *ctx, const tokenizer_folder *folder,
+                                                  bool *is_roberta);
 
-/* Let the files of such a tokenizer, of a model of that type, say that words are tokenized with a
- * blank before each, as tokenizer_encode_words does: add_prefix_space, which transformers asks for
- * where texts are words.  MTS_ERR_BAD_FILE, MTS_ERR_MEMORY. */
-MTS_NODISCARD mts_status roberta_files_say_words(mts_ctx *ctx, const char *model_type,
-                                                 tokenizer_files *files);
+/* Let the files of such a tokenizer say that words are tokenized with a blank before each, as
+ * tokenizer_encode_words does: add_prefix_space, which transformers asks for where texts are words.
+ * MTS_ERR_BAD_FILE, MTS_ERR_MEMORY. */
+MTS_NODISCARD mts_status roberta_files_say_words(mts_ctx *ctx, tokenizer_files *files);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/utf8.h"
+#include "text/roberta_files.h"
 
 /* To add a tokenizer: a row here. */
 static const tokenizer_class *const classes[] = {
@@ -54,11 +55,25 @@ cleanup:
 
 mts_status tokenizer_open(mts_ctx *ctx, const char *model_dir, tokenizer **out)
 {
+    return tokenizer_open_files(ctx, model_dir, out, NULL);
+}
+
+mts_status tokenizer_open_files(mts_ctx *ctx, const char *model_dir, tokenizer **out,
+                                tokenizer_files *files)
+{
     mts_status st = MTS_OK;
     tokenizer_folder folder = {0};
     *out = NULL;
+    if (files != NULL)
+        *files = (tokenizer_files){0};
     MTS_TRY(tokenizer_folder_read(ctx, model_dir, &folder));
+    MTS_TRY(roberta_files_make(ctx, &folder));
     MTS_TRY(open_folder(ctx, &folder, out));
+    if (files == NULL)
+        goto cleanup;
+    MTS_TRY(tokenizer_files_read(ctx, files, model_dir));
+    if (folder.made)
+        MTS_TRY(tokenizer_files_put(ctx, files, "tokenizer.json", folder.json));
 cleanup:
     tokenizer_folder_deinit(&folder);
     return st;
@@ -90,9 +105,10 @@ mts_status tokenizer_set_lower_case(mts_ctx *ctx, tokenizer *tok, bool lower_cas
     return tok->class->set_lower_case(ctx, tok, lower_case);
 }
 
-mts_status tokenizer_write_rules(mts_ctx *ctx, const tokenizer *tok, tokenizer_files *files)
+mts_status tokenizer_write_rules(mts_ctx *ctx, const tokenizer *tok, bool words,
+                                 tokenizer_files *files)
 {
-    return tok->class->write_rules(ctx, tok, files);
+    return tok->class->write_rules(ctx, tok, words, files);
 }
 
 mts_status tokenizer_decode(mts_ctx *ctx, const tokenizer *tok, const int32_t *ids, int64_t count,

@@ -73,7 +73,8 @@ typedef struct tokenizer_class {
     int64_t (*vocab_size)(const tokenizer *tok);
 
     /* See tokenizer_write_rules. */
-    mts_status (*write_rules)(mts_ctx *ctx, const tokenizer *tok, tokenizer_files *files);
+    mts_status (*write_rules)(mts_ctx *ctx, const tokenizer *tok, bool words,
+                              tokenizer_files *files);
 } tokenizer_class;
 
 /* What a model's files say of dialogues.  See chat_template.h. */

@@ -37,14 +37,20 @@ MTS_NODISCARD mts_status tokenizer_files_init(mts_ctx *ctx, tokenizer_files *out
  * MTS_ERR_IO, MTS_ERR_MEMORY; MTS_ERR_BAD_FILE: larger than any tokenizer. */
 MTS_NODISCARD mts_status tokenizer_files_read(mts_ctx *ctx, tokenizer_files *out, const char *dir);
 
+/* As tokenizer_open, and *files: the files of the tokenizer, also tokenizer.json where it is made of
+ * others; give them to tokenizer_files_deinit in every case.  NULL: they are not wanted. */
+MTS_NODISCARD mts_status tokenizer_open_files(mts_ctx *ctx, const char *model_dir, tokenizer **out,
+                                              tokenizer_files *files);
+
 /*
  * Let the files say the rules by which tok cuts texts (it may have been told to lower-case or not),
  * in all places where a program may look for them, so that each gets the same tokens from them.
  * Everything else in them is kept; a file with nothing to change keeps its bytes.
+ * words: those that are given to tokenizer_encode_words.
  * files: those that tok was opened from.  MTS_ERR_BAD_FILE: not what tokenizer_open accepts;
  * MTS_ERR_MEMORY.
  */
-MTS_NODISCARD mts_status tokenizer_write_rules(mts_ctx *ctx, const tokenizer *tok,
+MTS_NODISCARD mts_status tokenizer_write_rules(mts_ctx *ctx, const tokenizer *tok, bool words,
                                                tokenizer_files *files);
 
 /* Write them into dir, which exists, each one whole or not at all.  MTS_ERR_IO, MTS_ERR_MEMORY. */

@@ -113,6 +113,20 @@ cleanup:
     return st;
 }
 
+mts_status tokenizer_folder_put(mts_ctx *ctx, tokenizer_folder *folder, json_t *json)
+{
+    mts_status st = MTS_OK;
+    char *source = NULL;
+    MTS_TRY(mem_strdup(ctx, &source, folder->dir));
+    mem_free(folder->source);
+    folder->source = source;
+    folder->json = json_incref(json);
+    folder->made = true;
+    MTS_TRY(find_model(ctx, folder));
+cleanup:
+    return st;
+}
+
 void tokenizer_folder_deinit(tokenizer_folder *folder)
 {
     mem_free(folder->source);

@@ -16,6 +16,7 @@ typedef struct tokenizer_folder {
     const char *dir;        /* borrowed */
     char *source;           /* of json, for error texts: DIR/tokenizer.json */
     json_t *json;           /* tokenizer.json; NULL: not there */
+    bool made;              /* json is what tokenizer.json would hold; there is none */
     json_t *config;         /* tokenizer_config.json; NULL: not there */
     json_t *model_config;   /* config.json; NULL: not there */
     bool has_vocab_txt;     /* vocab.txt is there */
@@ -37,6 +38,8 @@ MTS_NODISCARD mts_status tokenizer_folder_read(mts_ctx *ctx, const char *dir,
  */
 MTS_NODISCARD mts_status tokenizer_folder_make(mts_ctx *ctx, const char *source, json_t *json,
                                                json_t *config, tokenizer_folder *out);
+/* Let a folder without tokenizer.json have this for it; a reference is added.  Statuses as above. */
+MTS_NODISCARD mts_status tokenizer_folder_put(mts_ctx *ctx, tokenizer_folder *folder, json_t *json);
 void tokenizer_folder_deinit(tokenizer_folder *folder);
 
 /* *out: the JSON object in dir/name, NULL if there is no such file; drop with json_decref.

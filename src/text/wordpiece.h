@@ -36,7 +36,7 @@ MTS_NODISCARD mts_status wordpiece_split(mts_ctx *ctx, const tokenizer *tok, con
                                          int64_t most, token_list *out);
 
 /* As write_rules of tokenizer_class. */
-MTS_NODISCARD mts_status wordpiece_write_rules(mts_ctx *ctx, const tokenizer *tok,
+MTS_NODISCARD mts_status wordpiece_write_rules(mts_ctx *ctx, const tokenizer *tok, bool words,
                                                tokenizer_files *files);
 
 #endif

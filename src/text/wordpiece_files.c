@@ -101,8 +101,10 @@ cleanup:
     return st;
 }
 
-mts_status wordpiece_write_rules(mts_ctx *ctx, const tokenizer *tok, tokenizer_files *files)
+mts_status wordpiece_write_rules(mts_ctx *ctx, const tokenizer *tok, bool words,
+                                 tokenizer_files *files)
 {
+    (void)words; /* are tokenized as texts are */
     static const rule_names config_names = {"do_lower_case", "strip_accents",
                                             "tokenize_chinese_chars"};
     static const rule_names json_names = {"lowercase", "strip_accents", "handle_chinese_chars"};

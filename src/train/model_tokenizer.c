@@ -6,7 +6,6 @@
 #include "base/memory.h"
 #include "io/gguf_model.h"
 #include "io/gguf_tokenizer.h"
-#include "text/roberta_files.h"
 
 static mts_status open_gguf(mts_ctx *ctx, const char *path, tokenizer **out, tokenizer_files *files)
 {
@@ -28,27 +27,6 @@ cleanup:
     return st;
 }
 
-/* A folder; of a RoBERTa without tokenizer.json one is made, and is among the files. */
-static mts_status open_folder(mts_ctx *ctx, const char *path, tokenizer **out,
-                              tokenizer_files *files)
-{
-    mts_status st = MTS_OK;
-    json_t *json = NULL;
-    MTS_TRY(roberta_files_make(ctx, path, &json));
-    if (json != NULL)
-        MTS_TRY(tokenizer_open_json(ctx, path, json, NULL, out));
-    else
-        MTS_TRY(tokenizer_open(ctx, path, out));
-    if (files == NULL)
-        goto cleanup;
-    MTS_TRY(tokenizer_files_read(ctx, files, path));
-    if (json != NULL)
-        MTS_TRY(tokenizer_files_put(ctx, files, "tokenizer.json", json));
-cleanup:
-    json_decref(json);
-    return st;
-}
-
 mts_status model_tokenizer_open(mts_ctx *ctx, const char *path, tokenizer **out,
                                 tokenizer_files *files)
 {
@@ -61,7 +39,7 @@ mts_status model_tokenizer_open(mts_ctx *ctx, const char *path, tokenizer **out,
     if (file != NULL)
         MTS_TRY(open_gguf(ctx, file, out, files));
     else
-        MTS_TRY(open_folder(ctx, path, out, files));
+        MTS_TRY(tokenizer_open_files(ctx, path, out, files));
 cleanup:
     mem_free(file);
     if (st != MTS_OK) {

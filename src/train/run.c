@@ -8,7 +8,6 @@
 
 #include "base/file.h"
 #include "network/network_io.h"
-#include "text/roberta_files.h"
 #include "train/adapter_folder.h"
 #include "train/checkpoint.h"
 #include "train/class_weights.h"
@@ -447,12 +446,11 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
         MTS_TRY(tokenizer_set_chat_date(ctx, r->tokenizer, o->chat_template_date));
     if (o->do_lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, r->tokenizer, o->do_lower_case == 1));
-    if (purpose.train)
-        MTS_TRY(tokenizer_write_rules(ctx, r->tokenizer, &r->tokenizer_files));
     stored = purpose.train ? NULL : json_object_get(cfg.json, SETTINGS_KEY);
     MTS_TRY(task_open(ctx, o, known, stored, &r->task));
-    if (purpose.train && r->task->class->tags)
-        MTS_TRY(roberta_files_say_words(ctx, model_config_type(&cfg), &r->tokenizer_files));
+    if (purpose.train)
+        MTS_TRY(
+            tokenizer_write_rules(ctx, r->tokenizer, r->task->class->tags, &r->tokenizer_files));
     if (purpose.train)
         MTS_TRY(output_files_check_inputs(r));
     MTS_TRY(fit_task(r, &cfg, purpose.train));

@@ -155,7 +155,7 @@ mts_options settings_effective(const mts_options *o, const model_config *cfg)
     e.gradient_bits = f.gradient_bits;
     e.attention_bits = f.attention_bits;
     e.norm_bits = f.norm_bits;
-    /* folders and checkpoints of the first versions say nothing of scales: they are BERT's */
+    /* folders and checkpoints of the first versions say nothing of scales: they are powers */
     if (f.scales == SCALES_POWER)
         e.scales = class->formats.scales == SCALES_POWER ? NULL : settings_scales_name(f.scales);
     e.max_seq_length = settings_max_length(o, cfg, NULL);

@@ -89,8 +89,6 @@ for type in "${types[@]}"; do
     tags=("${data[@]}" --train_file "$task/train.conll" --validation_file "$task/dev.conll")
     run 0 train "${tags[@]}" --output_dir "$work/tags" --overwrite_output_dir --save_strategy steps
     has "$work/tags/config.json" "ForTokenClassification\""
-    # transformers is told to put a blank before each word, as they were learned
-    [ "$type" != roberta ] || has "$work/tags/tokenizer_config.json" '"add_prefix_space": true'
     [ "$(names "$work/tags/model.safetensors" | grep -v "^$type\." | tr '\n' ' ')" = \
         "classifier.bias classifier.weight " ] || fail "$type: another head for tokens"
     has "$work/tags/checkpoint-20/trainer_state.json" '"classifier_dropout": 0.1'
@@ -162,3 +160,22 @@ printf '#version: 0.2\na b\n' >"$task/files/merges.txt"
 bad 1 'unk_token: "<unk>" is not in vocab.json' files
 printf '{"tokenizer_class": "GPT2Tokenizer"}' >"$task/files/tokenizer_config.json"
 bad 1 "only RobertaTokenizer is supported, found GPT2Tokenizer" files
+
+# ---- RoBERTa's own files: what is written has tokenizer.json, and where texts are words says that
+# transformers is to put a blank before each, as they were learned
+files=$task/files
+rm "$files/tokenizer_config.json"
+{
+    printf '{"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "<mask>": 4, "\\u0120": 5'
+    n=6
+    for letter in {a..z}; do printf ', "%s": %d' "$letter" $((n++)); done
+    printf '}'
+} >"$files/vocab.json"
+printf '#version: 0.2\n' >"$files/merges.txt"
+short=(--model_name_or_path "$files" --max_steps 2 --max_seq_length 28)
+run 0 train "${short[@]}" --train_file "$task/train.conll" --output_dir "$work/words"
+has "$work/words/tokenizer_config.json" '"add_prefix_space": true'
+has "$work/words/tokenizer.json" RobertaProcessing
+run 0 predict "$work/words" --test_file "$task/dev.conll"
+run 0 train "${short[@]}" --train_file "$task/train.tsv" --output_dir "$work/texts"
+[ ! -e "$work/texts/tokenizer_config.json" ] || fail "texts are said to be words"

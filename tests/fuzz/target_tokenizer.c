@@ -51,7 +51,7 @@ static void write_and_open(const tokenizer *tok, const char *a, const char *b)
     snprintf(written, sizeof written, "%s/written", fuzz_folder());
     FUZZ_REQUIRE(file_make_dirs(&fuzz_ctx, written) == MTS_OK);
     FUZZ_REQUIRE(tokenizer_files_read(&fuzz_ctx, &files, fuzz_folder()) == MTS_OK);
-    FUZZ_REQUIRE(tokenizer_write_rules(&fuzz_ctx, tok, &files) == MTS_OK);
+    FUZZ_REQUIRE(tokenizer_write_rules(&fuzz_ctx, tok, true, &files) == MTS_OK);
     FUZZ_REQUIRE(tokenizer_files_write(&fuzz_ctx, &files, written) == MTS_OK);
     FUZZ_REQUIRE(tokenizer_files_remove_others(&fuzz_ctx, &files, written) == MTS_OK);
     const mts_status st = tokenizer_open(&fuzz_ctx, written, &again);

@@ -122,7 +122,7 @@ static mts_status write_rules(mts_ctx *ctx, const text_folder *from, const rules
     if (c->lower_case >= 0)
         MTS_TRY(tokenizer_set_lower_case(ctx, tok, c->lower_case == 1));
     MTS_TRY(tokenizer_files_read(ctx, files, from->path));
-    MTS_TRY(tokenizer_write_rules(ctx, tok, files));
+    MTS_TRY(tokenizer_write_rules(ctx, tok, false, files));
     MTS_TRY(tokenizer_encode(ctx, tok, sample, NULL, 0, e));
 cleanup:
     tokenizer_close(tok);
@@ -205,7 +205,7 @@ static void test_other_files(void **state)
         assert_int_equal(tokenizer_open(&ctx, from.path, &tok), MTS_OK);
         text_folder_put(&from, "tokenizer.json", bad[i]);
         assert_int_equal(tokenizer_files_read(&ctx, &files, from.path), MTS_OK);
-        assert_int_equal(tokenizer_write_rules(&ctx, tok, &files), MTS_ERR_BAD_FILE);
+        assert_int_equal(tokenizer_write_rules(&ctx, tok, false, &files), MTS_ERR_BAD_FILE);
         assert_non_null(strstr(ctx.error, "tokenizer.json"));
         tokenizer_files_deinit(&files);
         tokenizer_close(tok);

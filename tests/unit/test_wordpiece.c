@@ -489,7 +489,7 @@ static int rewrite(const char *model_dir, const char *out_dir)
     tokenizer_files files = {0};
     const bool ok = tokenizer_open(&ctx, model_dir, &tok) == MTS_OK &&
                     tokenizer_files_read(&ctx, &files, model_dir) == MTS_OK &&
-                    tokenizer_write_rules(&ctx, tok, &files) == MTS_OK &&
+                    tokenizer_write_rules(&ctx, tok, false, &files) == MTS_OK &&
                     tokenizer_files_write(&ctx, &files, out_dir) == MTS_OK;
     if (!ok)
         printf("%s\n", ctx.error);
