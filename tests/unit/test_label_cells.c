@@ -163,11 +163,10 @@ static const char *rows_of(text_classification *t, task_split split)
 static void whole_files(void **state)
 {
     static const task_reading reading;
-    mts_options o =
-        options_of(put("t.jsonl", "{\"text\": \"x\", \"labels\": [\"b\", \"c\", \"b\"]}\n"
-                                  "{\"text\": \"y\", \"labels\": []}\n"
-                                  "{\"text\": \"z\", \"labels\": [\"a\"]}\n"),
-                   put("d.jsonl", "{\"labels\": [\"c\", \"a\"], \"text\": \"u\"}\n"));
+    mts_options o = options_of(put("t.jsonl", "{\"text\": \"x\", \"labels\": [\"b\", \"c\"]}\n"
+                                              "{\"text\": \"y\", \"labels\": []}\n"
+                                              "{\"text\": \"z\", \"labels\": [\"a\"]}\n"),
+                               put("d.jsonl", "{\"labels\": [\"c\", \"a\"], \"text\": \"u\"}\n"));
     model_config cfg = {0};
     task *base = NULL;
     (void)state;
@@ -184,6 +183,8 @@ static void whole_files(void **state)
     put("d.jsonl", "{\"labels\": [\"a\", \"d\"], \"text\": \"u\"}\n");
     assert_string_equal(rows_of(t, TASK_EVAL), "d.jsonl:1: \"labels\": expected labels of \"a\", "
                                                "\"b\", \"c\", found \"d\"");
+    put("d.jsonl", "{\"labels\": [\"b\", \"a\", \"b\"], \"text\": \"u\"}\n");
+    assert_non_null(strstr(rows_of(t, TASK_EVAL), "d.jsonl:1: \"labels\": \"b\" stands twice"));
     task_close(base);
     model_config_deinit(&cfg);
 }
