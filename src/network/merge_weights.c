@@ -2,20 +2,19 @@
 #include "network/merge_weights.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/half.h"
-#include "base/json_util.h"
 #include "base/memory.h"
 #include "heads/head.h"
 #include "network/network.h"
+#include "network/shard_files.h"
 #include "network/weight_file.h"
 #include "tensor/stored_nf4.h"
 
-enum { BLOCK_ELEMENTS = 1 << 18, NAME_BYTES = 512, FILE_BYTES = 64 };
+enum { BLOCK_ELEMENTS = 1 << 18, NAME_BYTES = 512 };
 
 typedef struct merging merging;
 
@@ -409,23 +408,13 @@ cleanup:
 
 /* -------------------------------------------------------------------------------- files ---- */
 
-static void shard_name(const merging *m, int64_t shard, char name[FILE_BYTES])
-{
-    if (m->shards == 1)
-        snprintf(name, FILE_BYTES, "model.safetensors");
-    else
-        snprintf(name, FILE_BYTES, "model-%05" PRId64 "-of-%05" PRId64 ".safetensors", shard + 1,
-                 m->shards);
-}
-
 static mts_status write_shard(merging *m, int64_t shard)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = m->ctx;
-    char *path = NULL, name[FILE_BYTES];
+    char *path = NULL;
     safetensors_writer *w = NULL;
-    shard_name(m, shard, name);
-    MTS_TRY(path_join(ctx, &path, m->request->dir, name));
+    MTS_TRY(shard_file_path(ctx, m->request->dir, shard, m->shards, &path));
     MTS_TRY(safetensors_writer_open(ctx, path, &w));
     for (int64_t i = 0; i < m->count; i++) {
         item *it = &m->items[i];
@@ -436,32 +425,6 @@ static mts_status write_shard(merging *m, int64_t shard)
     MTS_TRY(safetensors_writer_commit(w));
 cleanup:
     safetensors_writer_close(w);
-    mem_free(path);
-    return st;
-}
-
-/* model.safetensors.index.json, as transformers writes it. */
-static mts_status write_index(const merging *m)
-{
-    mts_status st = MTS_OK;
-    mts_ctx *ctx = m->ctx;
-    char *path = NULL, name[FILE_BYTES];
-    uint64_t bytes = 0;
-    json_t *map = json_object(), *root = json_object();
-    MTS_CHECK(map != NULL && root != NULL, MTS_ERR_MEMORY, "out of memory: index of shards");
-    for (int64_t i = 0; i < m->count; i++) {
-        shard_name(m, m->items[i].shard, name);
-        MTS_TRY(json_util_set(ctx, map, m->items[i].name, json_string(name)));
-        bytes += m->items[i].bytes;
-    }
-    MTS_TRY(
-        json_util_set(ctx, root, "metadata", json_pack("{s:I}", "total_size", (json_int_t)bytes)));
-    MTS_TRY(json_util_set(ctx, root, "weight_map", json_incref(map)));
-    MTS_TRY(path_join(ctx, &path, m->request->dir, "model.safetensors.index.json"));
-    MTS_TRY(json_util_save(ctx, root, path));
-cleanup:
-    json_decref(map);
-    json_decref(root);
     mem_free(path);
     return st;
 }
@@ -490,8 +453,7 @@ mts_status merge_weights(mts_ctx *ctx, const merge_request *request)
     MTS_TRY(take_memory(&m));
     for (int64_t i = 0; i < m.shards; i++)
         MTS_TRY(write_shard(&m, i));
-    if (m.shards > 1)
-        MTS_TRY(write_index(&m));
+    MTS_TRY(shard_files_write_index(ctx, request->dir, m.shards));
 cleanup:
     for (int64_t i = 0; i < m.count; i++)
         mem_free(m.items[i].name);

@@ -12,6 +12,7 @@
 #include "base/half.h"
 #include "base/json_util.h"
 #include "io/nf4_tensors.h"
+#include "network/shard_files.h"
 #include "tensor/dynamic_map.h"
 #include "tensor/nf4.h"
 
@@ -20,7 +21,6 @@ enum {
     SLICE_BLOCKS = 256,       /* of them a thread rounds and packs at a time */
     STATE_BYTES = 256,        /* about the JSON text of a matrix */
     NAME_BYTES = PARAM_NAME_BYTES + 64,
-    FILE_BYTES = 64,
 };
 
 typedef struct writer writer;
@@ -366,25 +366,14 @@ static mts_status add_plain(safetensors_writer *f, tensor *t)
                                          t->item->vector ? shape + 1 : shape, write_halfs, t);
 }
 
-/* *path: of a file of the weights; name: the same without the folder. */
-static mts_status shard_path(const writer *w, int64_t shard, char name[FILE_BYTES], char **path)
-{
-    if (w->shards == 1)
-        snprintf(name, FILE_BYTES, "model.safetensors");
-    else
-        snprintf(name, FILE_BYTES, "model-%05" PRId64 "-of-%05" PRId64 ".safetensors", shard + 1,
-                 w->shards);
-    return path_join(w->ctx, path, w->request->dir, name);
-}
-
 /* One that is there is complete. */
 static mts_status write_shard(writer *w, int64_t shard)
 {
     mts_status st = MTS_OK;
-    char *path = NULL, name[FILE_BYTES];
+    char *path = NULL;
     safetensors_writer *f = NULL;
     bool there = false;
-    MTS_TRY(shard_path(w, shard, name, &path));
+    MTS_TRY(shard_file_path(w->ctx, w->request->dir, shard, w->shards, &path));
     there = file_exists(path);
     MTS_TRY(safetensors_writer_open(w->ctx, path, &f));
     for (int64_t i = 0; i < w->count; i++) {
@@ -405,54 +394,12 @@ cleanup:
     return st;
 }
 
-/* Note the tensors of a shard in map; *bytes: grows by theirs. */
-static mts_status map_shard(const writer *w, int64_t shard, json_t *map, uint64_t *bytes)
-{
-    mts_status st = MTS_OK;
-    char *path = NULL, name[FILE_BYTES];
-    safetensors *file = NULL;
-    MTS_TRY(shard_path(w, shard, name, &path));
-    MTS_TRY(safetensors_open_file(w->ctx, path, &file));
-    for (size_t i = 0; i < safetensors_count(file); i++) {
-        const st_tensor *t = safetensors_at(file, i);
-        MTS_TRY(json_util_set(w->ctx, map, t->name, json_string(name)));
-        *bytes += t->bytes;
-    }
-cleanup:
-    safetensors_close(file);
-    mem_free(path);
-    return st;
-}
-
-/* model.safetensors.index.json, as transformers writes it. */
-static mts_status write_index(const writer *w)
-{
-    mts_status st = MTS_OK;
-    mts_ctx *ctx = w->ctx;
-    char *path = NULL;
-    uint64_t bytes = 0;
-    json_t *map = json_object(), *root = json_object();
-    MTS_CHECK(map != NULL && root != NULL, MTS_ERR_MEMORY, "out of memory: index of shards");
-    for (int64_t i = 0; i < w->shards; i++)
-        MTS_TRY(map_shard(w, i, map, &bytes));
-    MTS_TRY(
-        json_util_set(ctx, root, "metadata", json_pack("{s:I}", "total_size", (json_int_t)bytes)));
-    MTS_TRY(json_util_set(ctx, root, "weight_map", json_incref(map)));
-    MTS_TRY(path_join(ctx, &path, w->request->dir, "model.safetensors.index.json"));
-    MTS_TRY(json_util_save(ctx, root, path));
-cleanup:
-    json_decref(map);
-    json_decref(root);
-    mem_free(path);
-    return st;
-}
-
 /* What is not there yet must fit on the disk. */
 static mts_status check_room(const writer *w)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = w->ctx;
-    char *path = NULL, name[FILE_BYTES], has[DISK_ROOM_TEXT_BYTES], wants[DISK_ROOM_TEXT_BYTES];
+    char *path = NULL, has[DISK_ROOM_TEXT_BYTES], wants[DISK_ROOM_TEXT_BYTES];
     const char *dir = w->request->dir;
     const uint64_t room = disk_room(dir);
     uint64_t bytes = 0;
@@ -461,7 +408,7 @@ static mts_status check_room(const writer *w)
         if (i == 0 || w->tensors[i].shard != w->tensors[i - 1].shard) {
             mem_free(path);
             path = NULL;
-            MTS_TRY(shard_path(w, w->tensors[i].shard, name, &path));
+            MTS_TRY(shard_file_path(ctx, dir, w->tensors[i].shard, w->shards, &path));
             there = file_exists(path);
         }
         bytes += there ? 0 : bytes_of(w->tensors[i].item);
@@ -484,8 +431,7 @@ mts_status weights_write(mts_ctx *ctx, const weights_request *request)
     MTS_TRY(take_memory(&w));
     for (int64_t i = 0; i < w.shards; i++)
         MTS_TRY(write_shard(&w, i));
-    if (w.shards > 1)
-        MTS_TRY(write_index(&w));
+    MTS_TRY(shard_files_write_index(ctx, request->dir, w.shards));
 cleanup:
     mem_free(w.tensors);
     mem_free(w.values);

@@ -37,8 +37,8 @@ MTS_NODISCARD mts_status tokenizer_files_init(mts_ctx *ctx, tokenizer_files *out
  * MTS_ERR_IO, MTS_ERR_MEMORY; MTS_ERR_BAD_FILE: larger than any tokenizer. */
 MTS_NODISCARD mts_status tokenizer_files_read(mts_ctx *ctx, tokenizer_files *out, const char *dir);
 
-/* As tokenizer_open, and *files: the files of the tokenizer, also tokenizer.json where it is made of
- * others; give them to tokenizer_files_deinit in every case.  NULL: they are not wanted. */
+/* As tokenizer_open, and *files: the files of the tokenizer, also tokenizer.json where it is made
+ * of others; give them to tokenizer_files_deinit in every case.  NULL: they are not wanted. */
 MTS_NODISCARD mts_status tokenizer_open_files(mts_ctx *ctx, const char *model_dir, tokenizer **out,
                                               tokenizer_files *files);
 

@@ -38,7 +38,7 @@ MTS_NODISCARD mts_status tokenizer_folder_read(mts_ctx *ctx, const char *dir,
  */
 MTS_NODISCARD mts_status tokenizer_folder_make(mts_ctx *ctx, const char *source, json_t *json,
                                                json_t *config, tokenizer_folder *out);
-/* Let a folder without tokenizer.json have this for it; a reference is added.  Statuses as above. */
+/* Let a folder without tokenizer.json have this for it; a reference is added.  Statuses: above. */
 MTS_NODISCARD mts_status tokenizer_folder_put(mts_ctx *ctx, tokenizer_folder *folder, json_t *json);
 void tokenizer_folder_deinit(tokenizer_folder *folder);
 
