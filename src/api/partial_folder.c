@@ -18,10 +18,11 @@ mts_status partial_folder_describe(mts_ctx *ctx, const char *path, json_t **out)
 {
     mts_status st = MTS_OK;
     struct stat info;
+    const char *slash = strrchr(path, '/');
     *out = NULL;
     MTS_CHECK(stat(path, &info) == 0, MTS_ERR_IO, "%s: cannot stat: %s", path, strerror(errno));
-    *out = json_pack("[I, I, I]", (json_int_t)info.st_size, (json_int_t)info.st_mtim.tv_sec,
-                     (json_int_t)info.st_mtim.tv_nsec);
+    *out = json_pack("[s, I, I, I]", slash == NULL ? path : slash + 1, (json_int_t)info.st_size,
+                     (json_int_t)info.st_mtim.tv_sec, (json_int_t)info.st_mtim.tv_nsec);
     MTS_CHECK(*out != NULL, MTS_ERR_MEMORY, "out of memory: description of a file");
 cleanup:
     return st;
@@ -143,7 +144,8 @@ mts_status partial_folder_note(mts_ctx *ctx, const partial_folder *p,
 
 bool partial_folder_goes_on(mts_status st)
 {
-    return st == MTS_ERR_INTERRUPTED || st == MTS_ERR_IO || st == MTS_ERR_MEMORY;
+    return st == MTS_ERR_INTERRUPTED || st == MTS_ERR_IO || st == MTS_ERR_MEMORY ||
+           st == MTS_ERR_ARGUMENT; /* something stands where the result goes */
 }
 
 mts_status partial_folder_commit(mts_ctx *ctx, partial_folder *p)

@@ -180,22 +180,28 @@ cleanup:
 
 /* ------------------------------------------------------------------------------------ JSON ---- */
 
-/* Whether the first bytes of a file, up to a line's end, have this key. */
-static bool line_has(const char *text, size_t bytes, const char *key)
+/* Whether a text has this key: a colon stands behind it, and it is not within another string. */
+static bool has_key(const char *text, size_t bytes, const char *key)
 {
-    const char *stop = memchr(text, '\n', bytes);
-    const size_t n = stop == NULL ? bytes : (size_t)(stop - text), m = strlen(key);
-    for (size_t i = 0; i + m + 2 <= n; i++)
-        if (text[i] == '"' && memcmp(text + i + 1, key, m) == 0 && text[i + 1 + m] == '"')
+    const size_t m = strlen(key);
+    for (size_t i = 0; i + m + 2 < bytes; i++) {
+        size_t behind = i + m + 2;
+        if (text[i] != '"' || (i > 0 && text[i - 1] == '\\') || memcmp(text + i + 1, key, m) != 0 ||
+            text[i + 1 + m] != '"')
+            continue;
+        while (behind < bytes && text[behind] != '\0' && strchr(" \t\r\n", text[behind]) != NULL)
+            behind++;
+        if (behind < bytes && text[behind] == ':')
             return true;
+    }
     return false;
 }
 
-/* The first of the keys that the first line has, or the first of them. */
+/* The first of the keys that the file has, or the first of them. */
 static const char *usual_key(const char *text, size_t bytes, const char *const keys[KEYS])
 {
     for (int i = 0; i < KEYS && keys[i] != NULL; i++)
-        if (line_has(text, bytes, keys[i]))
+        if (has_key(text, bytes, keys[i]))
             return keys[i];
     return keys[0];
 }

@@ -68,6 +68,8 @@ mts_status network_cache_reserve(mts_ctx *ctx, network *net, int64_t tokens)
     MTS_TRY(attention_cache_grow(ctx, &net->cache, tokens));
     net->options.limits.cache_tokens = tokens;
 cleanup:
+    if (st != MTS_OK) /* an arena may be gone: nobody goes on with the others */
+        attention_cache_deinit(&net->cache);
     return st;
 }
 

@@ -299,8 +299,6 @@ static mts_status check_adapter(mts_ctx *ctx, const mts_options *o)
     MTS_TRY(check_dylora(ctx, o));
     MTS_CHECK(o->base_bits == NULL || !o->do_train || !is(o->method, "full"), MTS_ERR_ARGUMENT,
               "--base_bits needs --method lora or dylora, found full");
-    MTS_CHECK(!options_has_4bit_base(o) || options_can_stream(o), MTS_ERR_ARGUMENT,
-              "--base_bits 4 needs --exponent_group row, found %s", o->exponent_group);
     MTS_CHECK(o->target_modules == NULL || o->target_modules[0] != '\0', MTS_ERR_ARGUMENT,
               "option --target_modules: expected all-linear or names, found nothing");
 cleanup:
@@ -404,6 +402,8 @@ static mts_status check_formats(mts_ctx *ctx, const mts_options *o)
               "--log_formats needs an integer --precision, found %s", o->precision);
     MTS_CHECK(o->scales == NULL || options_precision_bits(o) > 0, MTS_ERR_ARGUMENT,
               "--scales needs an integer --precision, found %s", o->precision);
+    MTS_CHECK(!options_has_4bit_base(o) || options_can_stream(o), MTS_ERR_ARGUMENT,
+              "--base_bits 4 needs --exponent_group row, found %s", o->exponent_group);
 
 cleanup:
     return st;

@@ -145,23 +145,28 @@ mts_status tag_labels_reorder(mts_ctx *ctx, tag_labels *labels, const char *cons
     mts_status st = MTS_OK;
     label_index index = {0};
     char **ordered = NULL;
+    bool *taken = NULL;
     *same = false;
     if (n != labels->n)
         return MTS_OK;
     MTS_TRY(label_index_init(ctx, &index, labels->names, n));
     MTS_TRY(mem_calloc(ctx, &ordered, (size_t)n, sizeof ordered[0], "tags"));
+    MTS_TRY(mem_calloc(ctx, &taken, (size_t)n, sizeof taken[0], "tags"));
     *same = true;
     for (int64_t i = 0; i < n && *same; i++) {
         const int64_t at = label_index_find(&index, names[i]);
-        *same = at >= 0 && strcmp(labels->names[at], names[i]) == 0;
-        if (*same)
+        *same = at >= 0 && !taken[at] && strcmp(labels->names[at], names[i]) == 0;
+        if (*same) {
             ordered[i] = labels->names[at];
+            taken[at] = true; /* a file may name one twice */
+        }
     }
-    if (*same) /* the model's are distinct, and there are as many */
+    if (*same)
         memcpy(labels->names, ordered, (size_t)n * sizeof ordered[0]);
 cleanup:
     label_index_deinit(&index);
     mem_free(ordered);
+    mem_free(taken);
     return st;
 }
 

@@ -107,17 +107,21 @@ static mts_status find_glue_column(mts_ctx *ctx, const table *t, const glue_colu
     return table_find_column(ctx, t, column->names[0], index);
 }
 
+/* "label", or where there is none "labels". */
+static const char *usual_label(const table *t)
+{
+    return table_column_index(t, "label") < 0 && table_column_index(t, "labels") >= 0 ? "labels"
+                                                                                      : "label";
+}
+
 static mts_status pick_label(mts_ctx *ctx, const column_names *names, const glue_task *glue,
                              const table *t, int64_t *label)
 {
     char quoted[UTF8_QUOTE_BYTES];
     if (names->label == NULL && glue != NULL)
         return find_glue_column(ctx, t, &glue->label, label);
-    *label = table_column_index(t, "labels");
-    if (names->label == NULL && *label >= 0 && table_column_index(t, "label") < 0)
-        return MTS_OK;
     const mts_status st =
-        table_find_column(ctx, t, names->label != NULL ? names->label : "label", label);
+        table_find_column(ctx, t, names->label != NULL ? names->label : usual_label(t), label);
     if (st != MTS_OK && names->label_stored)
         status_prefix(ctx, "--label_column_name is not given, and the model was trained on \"%s\"",
                       utf8_quote(quoted, sizeof quoted, names->label));
@@ -206,7 +210,7 @@ mts_status text_columns_find(mts_ctx *ctx, const column_names *names, const glue
     if (need_label)
         MTS_TRY(pick_label(ctx, names, glue, t, &out->label));
     else if (names->label != NULL || glue == NULL)
-        out->label = table_column_index(t, names->label ? names->label : "label");
+        out->label = table_column_index(t, names->label ? names->label : usual_label(t));
     MTS_TRY(pick_texts(ctx, names, glue, t, out));
     MTS_CHECK(
         out->text_a != out->text_b && out->text_a != out->label &&

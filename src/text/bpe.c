@@ -35,8 +35,8 @@ static mts_status open_bpe(mts_ctx *ctx, const tokenizer_folder *folder, tokeniz
     *out = NULL;
     MTS_TRY(mem_calloc(ctx, &b, 1, sizeof *b, "tokenizer"));
     b->base.class = &bpe_class;
-    MTS_TRY(roberta_files_set_prefix(ctx, folder, &b->is_roberta));
-    if ((st = bpe_json_read(ctx, folder->json, b)) != MTS_OK) {
+    if ((st = roberta_files_set_prefix(ctx, folder, &b->is_roberta)) != MTS_OK ||
+        (st = bpe_json_read(ctx, folder->json, b)) != MTS_OK) {
         status_prefix(ctx, "%s", folder->source);
         goto cleanup;
     }

@@ -67,8 +67,10 @@ mts_status text_stream_next(mts_ctx *ctx, text_stream *s, const int32_t *ids, in
     MTS_TRY(decode(ctx, s, ids, n, &all));
     end = last ? all : complete(s->text, all);
     /* the text of the tokens before may have become another: go on with a whole character */
-    while (s->given < end && ((unsigned char)s->text[s->given] & 0xc0) == 0x80)
+    while (s->given < end && ((unsigned char)s->text[s->given] & 0xc0) == 0x80) {
+        s->begin += s->begin == s->given;
         s->given++;
+    }
     if (end <= s->given)
         return MTS_OK;
     *piece = s->text + s->given;

@@ -30,14 +30,26 @@ cleanup:
     return st;
 }
 
+/* Tell how far it came. */
+static mts_status report(const answers *a)
+{
+    const mts_event event = {
+        .kind = MTS_EVENT_PROGRESS, .text = "generating answers", .done = a->rows, .total = a->all};
+    return run_emit(a->r, &event)
+               ? MTS_OK
+               : status_set(a->r->ctx, MTS_ERR_INTERRUPTED, "generation was interrupted");
+}
+
 /* Nothing behind the number changes it. */
 static mts_status stop_behind_number(void *user, const generation *g, bool *go_on)
 {
+    mts_status st = MTS_OK;
     char number[NUMBER_ANSWER_BYTES];
     bool found = false, whole = false;
-    const mts_status st =
-        number_of(user, g->ids + g->prompt, g->count - g->prompt, number, &found, &whole);
+    MTS_TRY(report(user));
+    MTS_TRY(number_of(user, g->ids + g->prompt, g->count - g->prompt, number, &found, &whole));
     *go_on = *go_on && !whole;
+cleanup:
     return st;
 }
 
@@ -102,14 +114,10 @@ cleanup:
 static mts_status score_rows(answers *a, const encoded_dataset *rows)
 {
     mts_status st = MTS_OK;
-    mts_ctx *ctx = a->r->ctx;
     for (int64_t i = 0; i < rows->n; i++) {
         MTS_TRY(score_row(a, rows, i));
-        const mts_event event = {.kind = MTS_EVENT_PROGRESS,
-                                 .text = "generating answers",
-                                 .done = ++a->rows,
-                                 .total = a->all};
-        MTS_CHECK(run_emit(a->r, &event), MTS_ERR_INTERRUPTED, "generation was interrupted");
+        a->rows++;
+        MTS_TRY(report(a));
     }
 cleanup:
     return st;

@@ -249,23 +249,20 @@ static mts_status check_memory(run *r, const model_config *cfg, const network_li
     const run_shape shape = {
         .o = r->o,
         .cfg = cfg,
-        .head = head_class_find(r->task->head),
+        .head = r->head,
         .dir = r->origin.model_dir,
         .training = r->training,
         .limits = *limits,
     };
-    return shape.head == NULL ? MTS_OK : run_need_check(r->ctx, &shape, whole);
+    return run_need_check(r->ctx, &shape, whole);
 }
 
 static mts_status create_model(run *r, model_config *cfg)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
-    network_options options =
-        run_network_options(r->o, cfg, head_class_find(r->task->head), &r->adapter, r->training);
+    network_options options = run_network_options(r->o, cfg, r->head, &r->adapter, r->training);
     options.model.adapter.weights = r->rank_weights;
-    MTS_CHECK(options.head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
-              r->task->head);
     MTS_TRY(settings_check_rows(ctx, r->tokenizer, r->max_seq_length, cfg, r->origin.model_dir));
     options.model.loss.label_smoothing = (float)r->o->label_smoothing_factor;
     if (r->training && r->o->class_weights != NULL)
@@ -454,7 +451,10 @@ mts_status run_prepare(run *r, mts_ctx *ctx, const mts_options *o, const mts_cal
     if (purpose.train)
         MTS_TRY(output_files_check_inputs(r));
     MTS_TRY(fit_task(r, &cfg, purpose.train));
-    MTS_TRY(label_options_check(ctx, o, head_class_find(r->task->head)));
+    r->head = head_class_find(r->task->head);
+    MTS_CHECK(r->head != NULL, MTS_ERR_UNSUPPORTED, "the head \"%s\" of this task is not here",
+              r->task->head);
+    MTS_TRY(label_options_check(ctx, o, r->head));
     MTS_TRY(check_memory(r, &cfg, &least, false));
     MTS_TRY(load_data(r, purpose));
     mem_trim();

@@ -83,6 +83,7 @@ typedef struct run {
 
     run_origin origin;
     task *task;
+    const head_class *head; /* of task->head */
     tokenizer *tokenizer;
     tokenizer_files tokenizer_files;
     run_data data;

@@ -68,6 +68,12 @@ refused 2 "--base_bits needs --method lora or dylora" train --model_name_or_path
     --train_file "$work/train.jsonl" --base_bits 4 --output_dir "$work/none"
 refused 2 "--base_bits 4 needs --exponent_group row" train "${words[@]}" --base_bits 4 \
     --exponent_group tensor --output_dir "$work/none"
+refused 2 "--base_bits 4 needs --exponent_group row, found tensor" eval --model_name_or_path "$base" \
+    --validation_file "$work/train.jsonl" --adapter_name_or_path "$work/four" --exponent_group tensor
+refused 2 "--base_bits 4 needs --exponent_group row, found block" generate "$base" --prompt 1+1= \
+    --adapter_name_or_path "$work/four" --exponent_group block
+refused 2 "--base_bits 4 needs --exponent_group row, found block" info "$base" --method qlora \
+    --exponent_group block
 refused 2 "--base_bits 4 needs --adapter_name_or_path" eval --model_name_or_path "$base" \
     --validation_file "$work/train.jsonl" --base_bits 4
 refused 2 "base_bits" train "${words[@]}" --base_bits 5 --output_dir "$work/none"

@@ -267,6 +267,47 @@ static void test_labels(void **state)
     }
 }
 
+/* A file may name a label twice: then its labels are not those of the data. */
+static void test_label_twice(void **state)
+{
+    static const char *const theirs[] = {"O", "B-x", "I-x"};
+    mts_options o = options();
+    model_config cfg;
+    (void)state;
+    folder_put_text("n.conll", columns);
+    o.train_file = folder_at("n.conll");
+    task *t = open_task(&o, NULL, NULL);
+    config_init(&cfg, theirs, 3);
+    memcpy(cfg.labels[2], "B-x", sizeof "B-x");
+    assert_ok(fit(t, &cfg, true));
+    assert_true(t->other_labels);
+    assert_string_equal(cfg.labels[1], "I-x");
+    model_config_deinit(&cfg);
+    task_close(t);
+}
+
+/* Keys are no values: of "words" and "tags" the file has these, whatever its words are. */
+static void test_keys(void **state)
+{
+    static const char *const texts[] = {
+        "{\"words\": [\"Our\", \"tokens\"], \"tags\": [\"O\", \"B-x\"]}",
+        "{\"words\":\n [\"a\", \"\\\"tokens\\\":\"],\n \"tags\" : [\"O\", \"B-x\"]}"};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        mts_options o = options();
+        model_config cfg;
+        folder_put_text("w.json", texts[i]);
+        o.train_file = folder_at("w.json");
+        o.task_name = "ner";
+        task *t = open_task(&o, NULL, NULL);
+        config_init(&cfg, NULL, 0);
+        assert_ok(fit(t, &cfg, true));
+        assert_int_equal(cfg.num_labels, 2);
+        model_config_deinit(&cfg);
+        task_close(t);
+    }
+}
+
 /* What a folder keeps, and what evaluation takes of it. */
 static void test_stored(void **state)
 {
@@ -517,6 +558,8 @@ int main(void)
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_without_tokens),
         cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_label_twice),
+        cmocka_unit_test(test_keys),
         cmocka_unit_test(test_stored),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_unknown_tag),
