@@ -58,8 +58,8 @@ step "Fine-tune: adapters of ranks 1 to 8 in one run, in int8 beside the model i
 started=$SECONDS
 "$mantissa" train --model_name_or_path "$model" --output_dir "$out" --overwrite_output_dir \
     --train_file "$data/train.jsonl" --assistant_only_loss true --max_seq_length 128 \
-    --method qdylora --lora_r 8 --ranks 1,2,4,8 --learning_rate 2e-3 --warmup_ratio 0.1 \
-    --per_device_train_batch_size 8 --num_train_epochs 1 --logging_steps 15 \
+    --method qdylora --lora_r 8 --ranks 1,2,4,8 --learning_rate 1e-3 --warmup_ratio 0.1 \
+    --per_device_train_batch_size 8 --num_train_epochs 1 --logging_steps 45 \
     --save_strategy no "$@"
 echo "training took $((SECONDS - started)) seconds"
 

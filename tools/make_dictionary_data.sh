@@ -4,7 +4,7 @@
 # usage: tools/make_dictionary_data.sh FOLDER [WORDNET_FOLDER]
 #
 # Reads index.noun and data.noun as Debian's package wordnet-base installs them (WordNet licence,
-# free), writes FOLDER/train.jsonl (600 rows) and FOLDER/validation.jsonl (60 rows of other words):
+# free), writes FOLDER/train.jsonl (1800 rows) and FOLDER/validation.jsonl (60 rows of other words):
 #
 #     user: What does hammer mean?
 #     assistant: hammer (artifact): a hand tool with a heavy rigid head and a handle
@@ -24,7 +24,7 @@ case ${1:-} in
 esac
 folder=$1
 source=${2:-/usr/share/wordnet}
-train_rows=600
+train_rows=1800
 validation_rows=60
 
 for file in index.noun data.noun; do

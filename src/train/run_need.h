@@ -26,7 +26,8 @@ typedef struct run_need {
     uint64_t file;    /* bytes of the trained parameters, which are written */
 } run_need;
 
-/* *out: what such a run needs, but for the cache of --generate_answers.  The errors of run_adapter_config, network_plan_make. */
+/* *out: what such a run needs, but for the cache of --generate_answers.  The errors of
+ * run_adapter_config, network_plan_make. */
 MTS_NODISCARD mts_status run_need_make(mts_ctx *ctx, const run_shape *shape, run_need *out);
 
 /*
