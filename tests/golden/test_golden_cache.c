@@ -11,18 +11,15 @@
  *   growth  room that grows on the way changes no bit
  *   same    threads and kernel families give the same bits
  *
- * The folder is the environment's MANTISSA_GOLDEN_DIR, or data/ beside this file.
+ * The folders are found by support/golden_file.h.
  */
 #include "support/test_check.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "network/network_cache.h"
-#include "network/network_io.h"
-#include "support/test_model.h"
+#include "support/golden_file.h"
 
 #define STEP_TOLERANCE 1e-5 /* of the largest logit */
 
@@ -38,26 +35,14 @@ static mts_ctx ctx;
 static network *load(const char *name, const num_format *format, int threads,
                      const gemm_family *family)
 {
-    const char *given = getenv("MANTISSA_GOLDEN_DIR");
-    const char *slash = strrchr(__FILE__, '/');
-    char dir[1024];
-    network *net = NULL;
-    model_config cfg;
-    network_load_report report;
+    char dir[GOLDEN_DIR_BYTES];
     const network_options options = {.head = head_class_find("next token"),
                                      .family = family,
                                      .format = *format,
                                      .threads = threads,
                                      .limits = {0, 0, 1, LONG, LONG, 1}};
-    if (given != NULL)
-        snprintf(dir, sizeof dir, "%s/%s", given, name);
-    else
-        snprintf(dir, sizeof dir, "%.*s/data/%s", slash == NULL ? 1 : (int)(slash - __FILE__),
-                 slash == NULL ? "." : __FILE__, name);
-    assert_ok(model_load_config(&ctx, dir, &cfg));
-    assert_ok(network_create(&ctx, &cfg, &options, &net));
-    assert_ok(network_load(&ctx, net, dir, HEAD_NEEDED, &report));
-    return net;
+    golden_folder(dir, name);
+    return golden_network(dir, &options);
 }
 
 static void make_ids(const network *net, int32_t *ids, int64_t n)
