@@ -131,19 +131,25 @@ network_limits golden_limits(const golden *g)
     return (network_limits){s->count, s->tokens, s->count, s->tokens, s->max_length, 0};
 }
 
-network *golden_network(const char *dir, const network_options *options)
+network *golden_network_of(const char *dir, model_config *cfg, const network_options *options)
 {
     network_options o = *options;
     network *net = NULL;
-    model_config cfg;
     network_load_report report;
-    assert_ok(model_load_config(&ctx, dir, &cfg));
     if (o.head == NULL)
-        o.head = head_class_of_config(&cfg);
-    assert_ok(network_create(&ctx, &cfg, &o, &net));
-    model_config_deinit(&cfg);
+        o.head = head_class_of_config(cfg);
+    assert_ok(network_create(&ctx, cfg, &o, &net));
     assert_ok(network_load(&ctx, net, dir, HEAD_NEEDED, &report));
     assert_int_equal(report.unused, 0);
+    return net;
+}
+
+network *golden_network(const char *dir, const network_options *options)
+{
+    model_config cfg;
+    assert_ok(model_load_config(&ctx, dir, &cfg));
+    network *net = golden_network_of(dir, &cfg, options);
+    model_config_deinit(&cfg);
     return net;
 }
 

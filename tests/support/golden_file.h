@@ -36,6 +36,8 @@ void golden_close(golden *g);
 /* A network with the weights of the folder, all of which it uses; options->head NULL: the one that
  * config.json asks for.  Freed by network_destroy. */
 network *golden_network(const char *dir, const network_options *options);
+/* The same with cfg, whose content it takes over, in the place of config.json. */
+network *golden_network_of(const char *dir, model_config *cfg, const network_options *options);
 /* What options->limits must be for this batch. */
 network_limits golden_limits(const golden *g);
 
