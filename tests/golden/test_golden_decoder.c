@@ -65,14 +65,6 @@ static network *load(const golden *g, const num_format *format, int threads, boo
     return load_adapted(g, format, threads, recompute, &no_adapter);
 }
 
-static double learn(const golden *g, network *net)
-{
-    const network_pass pass = {.step = 3};
-    const double loss = network_learn(net, &pass, &g->in, &g->targets, 1.0f);
-    assert_ok(network_check(&ctx, net));
-    return loss;
-}
-
 static void compare_gradients(const golden *g, const network *net, double tolerance)
 {
     for (int64_t i = 0; i < net->params.count; i++) {
@@ -90,7 +82,7 @@ static void fp32(void **state)
             golden g;
             open_case(&g, cases[c]);
             network *net = load(&g, &format, 2, recompute == 1);
-            const double loss = learn(&g, net), expected = golden_number(&g, "loss");
+            const double loss = golden_learn(&g, net), expected = golden_number(&g, "loss");
             printf("  %s: loss %.7f, expected %.7f\n", cases[c], loss, expected);
             assert_true(fabs(loss - expected) <= LOSS_TOLERANCE * expected);
             compare_gradients(&g, net, GRADIENT_TOLERANCE);
@@ -147,7 +139,7 @@ static void integers_are_close(void **state)
                 format.norm_bits = 16;
                 open_case(&g, cases[c]);
                 network *net = load(&g, &format, 2, false);
-                const double loss = learn(&g, net), expected = golden_number(&g, "loss");
+                const double loss = golden_learn(&g, net), expected = golden_number(&g, "loss");
                 printf("  %s, %d bits by %s: loss %.5f, expected %.5f\n", cases[c], bits,
                        test_group_name(groups[k]), loss, expected);
                 assert_true(fabs(loss - expected) <= 0.02 * pow(2.0, 8 - bits) * expected);
@@ -169,8 +161,8 @@ static void same_bits(void **state)
             format.rounding = (rounding_kind)rounding;
             open_case(&g, cases[c]);
             network *one = load(&g, &format, 1, false), *other = load(&g, &format, 3, true);
-            const double loss = learn(&g, one);
-            assert_true(learn(&g, other) == loss);
+            const double loss = golden_learn(&g, one);
+            assert_true(golden_learn(&g, other) == loss);
             assert_memory_equal(one->params.grad, other->params.grad,
                                 (size_t)one->params.elements * sizeof(float));
             network_destroy(one);
@@ -194,10 +186,10 @@ static void same_bits_of_families(void **state)
             format.norm_bits = 16;
             open_case(&g, cases[c]);
             network *one = load(&g, &format, 1, false);
-            const double loss = learn(&g, one);
+            const double loss = golden_learn(&g, one);
             for (int k = 0; k < count; k++) {
                 network *other = load_with(&g, &format, 2, false, &no_adapter, families[k]);
-                assert_true(learn(&g, other) == loss);
+                assert_true(golden_learn(&g, other) == loss);
                 assert_memory_equal(one->params.grad, other->params.grad,
                                     (size_t)one->params.elements * sizeof(float));
                 network_destroy(other);
@@ -328,7 +320,7 @@ static void adapters_fp32(void **state)
                 modules++;
             }
             network_weights_changed(plain);
-            const double loss = learn(&g, net), expected = learn(&g, plain);
+            const double loss = golden_learn(&g, net), expected = golden_learn(&g, plain);
             if (k < TARGETS)
                 printf("  %s, %s: %d modules, loss %.7f, merged %.7f\n", cases[c],
                        targets_of(cases[c], k % TARGETS), modules, loss, expected);
@@ -363,8 +355,8 @@ static void adapters_same_bits(void **state)
                 network *other = load_random_adapter(&g, &format, 3, true, names);
                 test_set_outliers(&one->ex, 2);
                 test_set_outliers(&other->ex, 2);
-                const double loss = learn(&g, one);
-                assert_true(learn(&g, other) == loss);
+                const double loss = golden_learn(&g, one);
+                assert_true(golden_learn(&g, other) == loss);
                 for (int64_t i = 0; i < one->params.trained_count; i++) {
                     const param *p = one->params.trained[i];
                     test_assert_same(p->name, other->params.trained[i]->grad, p->grad,

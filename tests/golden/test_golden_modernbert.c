@@ -90,14 +90,6 @@ static network *load(const golden *g, const variant *v)
     return golden_network(g->dir, &options);
 }
 
-static double learn(const golden *g, network *net)
-{
-    const network_pass pass = {.step = 3};
-    const double loss = network_learn(net, &pass, &g->in, &g->targets, 1.0f);
-    assert_ok(network_check(&ctx, net));
-    return loss;
-}
-
 /* ---------------------------------------------------------------------------------- tests ---- */
 
 static void compare_gradients(const golden *g, const network *net)
@@ -128,7 +120,7 @@ static void fp32(void **state)
             golden g;
             open_case(&g, &cases[c]);
             network *net = load(&g, &v);
-            const double loss = learn(&g, net), expected = golden_number(&g, "loss");
+            const double loss = golden_learn(&g, net), expected = golden_number(&g, "loss");
             const int64_t n = network_outputs(net, &g.in);
             float *out = test_floats(n), *outputs = golden_floats(&g, "outputs", n);
             printf("  %s: loss %.7f, expected %.7f\n", cases[c].name, loss, expected);
@@ -157,7 +149,7 @@ static void integers_are_close(void **state)
                 v.format.norm_bits = 16;
                 open_case(&g, &cases[c]);
                 network *net = load(&g, &v);
-                const double loss = learn(&g, net), expected = golden_number(&g, "loss");
+                const double loss = golden_learn(&g, net), expected = golden_number(&g, "loss");
                 printf("  %s, %d bits by %s: loss %.5f, expected %.5f\n", cases[c].name, bits,
                        test_group_name(groups[k]), loss, expected);
                 test_assert_at_least("gradients", golden_gradient_snr(&g, net),
@@ -171,8 +163,8 @@ static void integers_are_close(void **state)
 static void assert_same(const golden *g, const variant *a, const variant *b)
 {
     network *one = load(g, a), *other = load(g, b);
-    const double loss = learn(g, one);
-    assert_true(learn(g, other) == loss);
+    const double loss = golden_learn(g, one);
+    assert_true(golden_learn(g, other) == loss);
     assert_true(one->params.trained_count > 0);
     for (int64_t i = 0; i < one->params.trained_count; i++) {
         const param *p = one->params.trained[i];
@@ -228,7 +220,7 @@ static void dropout(void **state)
             network *net = load(&g, &v);
             float *out = test_floats(network_outputs(net, &g.in));
             const double expected = golden_number(&g, "loss");
-            assert_true(fabs(learn(&g, net) - expected) > 1e-4);
+            assert_true(fabs(golden_learn(&g, net) - expected) > 1e-4);
             assert_true(fabs(network_predict(net, &g.in, &g.targets, out) - expected) <=
                         LOSS_TOLERANCE * expected);
             mem_free(out);

@@ -153,6 +153,14 @@ network *golden_network(const char *dir, const network_options *options)
     return net;
 }
 
+double golden_learn(const golden *g, network *net)
+{
+    const network_pass pass = {.step = 3};
+    const double loss = network_learn(net, &pass, &g->in, &g->targets, 1.0f);
+    assert_ok(network_check(&ctx, net));
+    return loss;
+}
+
 /* ---------------------------------------------------------------------------- comparisons ---- */
 
 double golden_largest(const float *x, int64_t n)

@@ -38,6 +38,8 @@ void golden_close(golden *g);
 network *golden_network(const char *dir, const network_options *options);
 /* The same with cfg, whose content it takes over, in the place of config.json. */
 network *golden_network_of(const char *dir, model_config *cfg, const network_options *options);
+/* The loss of the batch, with all gradients, in a step that is not the first. */
+double golden_learn(const golden *g, network *net);
 /* What options->limits must be for this batch. */
 network_limits golden_limits(const golden *g);
 
