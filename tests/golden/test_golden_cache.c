@@ -96,11 +96,13 @@ static float *step_logits(network *net, const int32_t *ids, int64_t n, int64_t s
     return z;
 }
 
-/* The largest difference where z has numbers, over the largest of y. */
+/* The largest difference where z has numbers, over the largest of y; NaN if one of them is. */
 static double difference(const float *z, const float *y, int64_t n)
 {
     double worst = 0.0, largest = 0.0;
     for (int64_t i = 0; i < n; i++) {
+        if (isnan(z[i]) || isnan(y[i]))
+            return (double)NAN;
         if (z[i] != 0.0f)
             worst = fmax(worst, fabs((double)z[i] - (double)y[i]));
         largest = fmax(largest, fabs((double)y[i]));

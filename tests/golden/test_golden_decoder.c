@@ -273,13 +273,15 @@ static void merge(param *w, const param *a, const param *b)
 /* The gradient of p against expected[param_size(p)]. */
 static void assert_gradient(const param *p, const double *expected)
 {
-    double largest = 0.0, error = 0.0;
-    for (int64_t k = 0; k < param_size(p); k++) {
+    double largest = 0.0;
+    for (int64_t k = 0; k < param_size(p); k++)
         largest = fmax(largest, fabs(expected[k]));
-        error = fmax(error, fabs(expected[k] - (double)p->grad[k]));
+    assert_true(largest > 0.0);
+    for (int64_t k = 0; k < param_size(p); k++) {
+        const double error = fabs(expected[k] - (double)p->grad[k]);
+        if (!(error <= GRADIENT_TOLERANCE * largest)) /* a NaN too */
+            fail_msg("%s: element %lld: error %g of %g", p->name, (long long)k, error, largest);
     }
-    if (!(error <= GRADIENT_TOLERANCE * largest) || largest == 0.0)
-        fail_msg("%s: error %g of %g", p->name, error, largest);
 }
 
 static void compare_adapter(const param *w, const param *a, const param *b)
