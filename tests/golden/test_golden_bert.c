@@ -7,27 +7,18 @@
  *             functions; ten steps of AdamW and of SGD with clipping, schedule and decay groups
  *   integers  logits and gradients, by a signal-to-noise ratio that grows by 6 dB with each bit
  *
- * The folder is the environment's MANTISSA_GOLDEN_DIR, or data/ beside this file.
+ * The files are read by support/golden_file.h.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "io/safetensors.h"
 #include "heads/first_token.h"
 #include "models/bert.h"
-#include "network/network_io.h"
 #include "optim/clip.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
-#include "support/test_model.h"
+#include "support/golden_file.h"
 
 /* Largest difference, relative to the largest element of a tensor (as it is everywhere below). */
 #define ACTIVATION_TOLERANCE 2e-6
@@ -39,134 +30,34 @@ enum { BATCHES = 2, STEPS = 10 };
 
 static mts_ctx ctx;
 
-/* -------------------------------------------------------------------------- golden files ---- */
-
-/* One of the two folders. */
-typedef struct golden {
-    const char *name;
-    char dir[1024];
-    safetensors *file;
-} golden;
-
-typedef struct golden_batch {
-    model_input in;
-    targets targets; /* borrows the two arrays below */
-    int64_t *offset;
-    int32_t *ids, *type_ids, *positions;
-    float *labels;  /* as the file has them: scores, classes, or 1 and 0 of each label */
-    int32_t *index; /* the classes */
-    uint8_t *set;   /* the labels as sets */
-} golden_batch;
-
-static void must(mts_status st)
-{
-    if (st != MTS_OK)
-        fail_msg("%s: %s", mts_status_name(st), ctx.error);
-}
-
-static void golden_open(golden *g, const char *name)
-{
-    const char *given = getenv("MANTISSA_GOLDEN_DIR");
-    const char *slash = strrchr(__FILE__, '/');
-    char path[1100];
-    g->name = name;
-    if (given != NULL)
-        snprintf(g->dir, sizeof g->dir, "%s/%s", given, name);
-    else
-        snprintf(g->dir, sizeof g->dir, "%.*s/data/%s", slash == NULL ? 1 : (int)(slash - __FILE__),
-                 slash == NULL ? "." : __FILE__, name);
-    snprintf(path, sizeof path, "%s/golden.safetensors", g->dir);
-    must(safetensors_open_file(&ctx, path, &g->file));
-}
-
-static const st_tensor *golden_tensor(const golden *g, const char *name)
-{
-    const st_tensor *t = safetensors_find(g->file, name);
-    if (t == NULL)
-        fail_msg("%s: no golden tensor %s", g->dir, name);
-    return t;
-}
-
-/* Its elements, to be freed. */
-static float *golden_floats(const golden *g, const char *name, int64_t n)
-{
-    const st_tensor *t = golden_tensor(g, name);
-    float *x = test_floats(n);
-    must(safetensors_read_f32(&ctx, t, x, n));
-    return x;
-}
-
-static double golden_number(const golden *g, const char *name)
-{
-    float x = 0.0f;
-    must(safetensors_read_f32(&ctx, golden_tensor(g, name), &x, 1));
-    return (double)x;
-}
-
-/* An integer array of the file, to be freed; *n elements. */
-static void *golden_integers(const golden *g, const char *name, st_dtype dtype, int64_t *n)
-{
-    const st_tensor *t = golden_tensor(g, name);
-    void *x = test_alloc(t->count, safetensors_dtype_size(dtype));
-    must(safetensors_read_raw(&ctx, t, dtype, x, t->bytes));
-    *n = t->count;
-    return x;
-}
-
-static void batch_open(const golden *g, golden_batch *b, int index)
-{
-    char name[32];
-    int64_t rows, tokens, longest = 0, t = 0;
-    snprintf(name, sizeof name, "batch.%d.lengths", index);
-    int64_t *lengths = golden_integers(g, name, ST_DTYPE_I64, &rows);
-    snprintf(name, sizeof name, "batch.%d.type_ids", index);
-    b->type_ids = golden_integers(g, name, ST_DTYPE_I32, &tokens);
-    snprintf(name, sizeof name, "batch.%d.ids", index);
-    b->ids = golden_integers(g, name, ST_DTYPE_I32, &tokens);
-    snprintf(name, sizeof name, "batch.%d.labels", index);
-    const int64_t labels = golden_tensor(g, name)->count;
-    b->labels = golden_floats(g, name, labels);
-    b->index = test_alloc(labels, sizeof *b->index);
-    b->set = test_alloc(labels, sizeof *b->set);
-    for (int64_t e = 0; e < labels; e++) {
-        b->index[e] = (int32_t)b->labels[e];
-        b->set[e] = b->labels[e] == 1.0f;
-    }
-    b->positions = test_alloc(tokens, sizeof *b->positions);
-    b->offset = test_alloc(rows + 1, sizeof *b->offset);
-    for (int64_t e = 0; e < rows; e++) {
-        for (int32_t i = 0; i < lengths[e]; i++)
-            b->positions[t++] = i;
-        b->offset[e + 1] = t;
-        longest = lengths[e] > longest ? lengths[e] : longest;
-    }
-    assert_int_equal(t, tokens);
-    mem_free(lengths);
-    b->targets =
-        (targets){.score = b->labels, .index = b->index, .set = b->set, .width = labels / rows};
-    b->in =
-        (model_input){{rows, tokens, longest, b->offset}, b->ids, b->type_ids, b->positions, NULL};
-}
-
-static void batch_close(golden_batch *b)
-{
-    mem_free(b->offset);
-    mem_free(b->ids);
-    mem_free(b->type_ids);
-    mem_free(b->positions);
-    mem_free(b->labels);
-    mem_free(b->index);
-    mem_free(b->set);
-}
-
 /* ---------------------------------------------------------------------------- the models ---- */
+
+/* A batch of a folder; labels are scores, classes, or 1 and 0 of each label. */
+static void open_batch(golden *g, const char *name, int index)
+{
+    char prefix[32], tensor[48];
+    snprintf(prefix, sizeof prefix, "batch.%d.", index);
+    golden_open(g, name, prefix);
+    snprintf(tensor, sizeof tensor, "%stype_ids", prefix);
+    (void)golden_tensor(g, tensor);
+    snprintf(tensor, sizeof tensor, "%slabels", prefix);
+    const int64_t labels = golden_tensor(g, tensor)->count;
+    targets *t = &g->targets;
+    t->score = golden_floats(g, tensor, labels);
+    t->width = labels / g->in.seq.count;
+    t->index = test_alloc(labels, sizeof *t->index);
+    t->set = test_alloc(labels, sizeof *t->set);
+    for (int64_t e = 0; e < labels; e++) {
+        t->index[e] = (int32_t)t->score[e];
+        t->set[e] = t->score[e] == 1.0f;
+    }
+}
 
 /* A loaded model and its batches. */
 typedef struct subject {
-    golden file;
     network *net;
-    bert *model; /* net's body */
-    golden_batch batches[BATCHES];
+    bert *model;             /* net's body */
+    golden batches[BATCHES]; /* of one file; its other values are those of the first */
     float *logits;
 } subject;
 
@@ -182,42 +73,35 @@ static void subject_open(subject *s, const char *name, const num_format *format,
                 {"tanh", MODEL_ACT_TANH}};
     network_options options = {.format = *format, .threads = 1, .seed = 7};
     network_limits *limits = &options.limits;
-    network_load_report report;
     model_config cfg;
     *s = (subject){0};
-    golden_open(&s->file, name);
     for (int i = 0; i < BATCHES; i++) {
-        golden_batch *b = &s->batches[i];
-        batch_open(&s->file, b, i);
-        const sequences *q = &b->in.seq;
+        open_batch(&s->batches[i], name, i);
+        const sequences *q = &s->batches[i].in.seq;
         limits->train_rows = q->count > limits->train_rows ? q->count : limits->train_rows;
         limits->train_tokens = q->tokens > limits->train_tokens ? q->tokens : limits->train_tokens;
         limits->max_length =
             q->max_length > limits->max_length ? q->max_length : limits->max_length;
     }
-    must(model_load_config(&ctx, s->file.dir, &cfg));
+    assert_ok(model_load_config(&ctx, s->batches[0].dir, &cfg));
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
         if (strcmp(act, acts[i].name) == 0)
             cfg.hidden_act = acts[i].act;
     limits->eval_rows = limits->train_rows;
     limits->eval_tokens = limits->train_tokens;
-    options.head = head_class_of_config(&cfg);
-    must(network_create(&ctx, &cfg, &options, &s->net));
+    s->net = golden_network_of(s->batches[0].dir, &cfg, &options);
     s->model = (bert *)s->net->body;
     model_config_deinit(&cfg);
-    must(network_load(&ctx, s->net, s->file.dir, HEAD_NEEDED, &report));
-    assert_int_equal(report.unused, 0);
     s->logits = test_floats(network_max_outputs(s->net));
 }
 
 static void subject_close(subject *s)
 {
-    must(network_check(&ctx, s->net));
+    assert_ok(network_check(&ctx, s->net));
     network_destroy(s->net);
     for (int i = 0; i < BATCHES; i++)
-        batch_close(&s->batches[i]);
+        golden_close(&s->batches[i]);
     mem_free(s->logits);
-    safetensors_close(s->file.file);
 }
 
 static int64_t outputs_of(const subject *s, int batch)
@@ -228,7 +112,7 @@ static int64_t outputs_of(const subject *s, int batch)
 /* Forward and backward of a batch; the loss. */
 static double gradient_of(subject *s, int batch)
 {
-    const golden_batch *b = &s->batches[batch];
+    const golden *b = &s->batches[batch];
     const network_pass pass = {0};
     (void)network_forward(s->net, &pass, &b->in, NULL, s->logits);
     return network_learn(s->net, &pass, &b->in, &b->targets, 1.0f);
@@ -244,39 +128,20 @@ typedef struct tally {
     int count;
 } tally;
 
-/* found[n] is x[n] to t->bound of `unit`. */
-static void compare_unit(tally *t, const char *name, const float *found, const float *x, int64_t n,
-                         double unit)
+static void count_in(tally *t, const char *name, double error)
 {
-    assert_true(unit > 0.0);
-    for (int64_t i = 0; i < n; i++) {
-        const double error = fabs((double)found[i] - (double)x[i]) / unit;
-        if (!(error <= t->bound))
-            fail_msg("%s: %s: element %lld of %lld is %.9g, expected %.9g; the difference is %.3g "
-                     "of %.3g, allowed %g",
-                     t->what, name, (long long)i, (long long)n, (double)found[i], (double)x[i],
-                     error, unit, t->bound);
-        if (error >= t->worst) {
-            t->worst = error;
-            snprintf(t->where, sizeof t->where, "%s", name);
-        }
+    if (error >= t->worst) {
+        t->worst = error;
+        snprintf(t->where, sizeof t->where, "%s", name);
     }
     t->count++;
 }
 
-static double largest_of(const float *x, int64_t n)
-{
-    double largest = 0.0;
-    for (int64_t i = 0; i < n; i++)
-        largest = fabs((double)x[i]) > largest ? fabs((double)x[i]) : largest;
-    return largest;
-}
-
-/* The same with a golden tensor and its largest element. */
+/* found[n] is the golden tensor, to t->bound of its largest element. */
 static void compare(tally *t, const subject *s, const char *name, const float *found, int64_t n)
 {
-    float *x = golden_floats(&s->file, name, n);
-    compare_unit(t, name, found, x, n, largest_of(x, n));
+    float *x = golden_floats(&s->batches[0], name, n);
+    count_in(t, name, golden_compare(name, found, x, n, golden_largest(x, n), t->bound));
     mem_free(x);
 }
 
@@ -289,17 +154,9 @@ static void report(const tally *t)
 
 static void compare_loss(const subject *s, const char *name, double loss)
 {
-    const double expected = golden_number(&s->file, name);
+    const double expected = golden_number(&s->batches[0], name);
     if (!(fabs(loss - expected) <= LOSS_TOLERANCE * fabs(expected)))
         fail_msg("%s: %.9g, expected %.9g", name, loss, expected);
-}
-
-/* Name of the golden gradient of a parameter. */
-static const char *gradient_name(const param *p)
-{
-    static char name[sizeof p->name + 8];
-    snprintf(name, sizeof name, "grad.%s", p->name);
-    return name;
 }
 
 /*
@@ -311,15 +168,9 @@ static void compare_gradients(tally *t, const subject *s)
     const param_list *table = &s->net->params;
     for (int64_t i = 0; i < table->count; i++) {
         const param *p = table->items[i];
-        const int64_t n = p->rows * p->cols;
         const bool key_bias = strstr(p->name, "self.key.bias") != NULL;
-        const param *unit = key_bias ? table->items[i - 1] : p; /* behind the bias of the query */
-        float *x = golden_floats(&s->file, gradient_name(unit), n);
-        const double largest = largest_of(x, n);
-        mem_free(x);
-        x = golden_floats(&s->file, gradient_name(p), n);
-        compare_unit(t, gradient_name(p), p->grad, x, n, largest);
-        mem_free(x);
+        const param *like = key_bias ? table->items[i - 1] : p; /* behind the bias of the query */
+        count_in(t, p->name, golden_compare_gradient(&s->batches[0], p, like, t->bound));
     }
 }
 
@@ -420,13 +271,13 @@ static void check_training(const char *name, const optimizer_options *options, c
     optimizer *opt = NULL;
     subject_open(&s, name, &fp32, "");
     optimizer_options o = *options;
-    o.weight_decay = golden_number(&s.file, "train.decay");
+    o.weight_decay = golden_number(&s.batches[0], "train.decay");
     param_list *table = &s.net->params;
     const schedule sched = {schedule_kind_of(plan), STEPS,
-                            (int64_t)golden_number(&s.file, "train.warmup")};
-    const double rate = golden_number(&s.file, "train.rate");
-    const double limit = golden_number(&s.file, "train.clip");
-    must(optimizer_create(&ctx, &o, table->trained, table->trained_count, &opt));
+                            (int64_t)golden_number(&s.batches[0], "train.warmup")};
+    const double rate = golden_number(&s.batches[0], "train.rate");
+    const double limit = golden_number(&s.batches[0], "train.clip");
+    assert_ok(optimizer_create(&ctx, &o, table->trained, table->trained_count, &opt));
     for (int64_t step = 0; step < STEPS; step++) {
         losses[step] = (float)gradient_of(&s, (int)(step % BATCHES));
         const clip_result clip =
@@ -464,22 +315,14 @@ static void check_format(const num_format *format, const char *what, double boun
     subject s;
     subject_open(&s, "classifier", format, "");
     gradient_of(&s, 0);
-    const param_list *table = &s.net->params;
-    float *all = test_floats(table->elements);
-    for (int64_t i = 0; i < table->count; i++) {
-        const param *p = table->items[i];
-        must(safetensors_read_f32(&ctx, golden_tensor(&s.file, gradient_name(p)),
-                                  all + (p->value - table->value), p->rows * p->cols));
-    }
-    float *logits = golden_floats(&s.file, "logits", outputs_of(&s, 0));
+    float *logits = golden_floats(&s.batches[0], "logits", outputs_of(&s, 0));
     const double of_logits = test_snr_db(s.logits, logits, outputs_of(&s, 0));
-    const double of_gradient = test_snr_db(table->grad, all, table->elements);
+    const double of_gradient = golden_gradient_snr(&s.batches[0], s.net);
     printf("  %-24s logits %5.1f dB, gradient %5.1f dB (at least %.1f)\n", what, of_logits,
            of_gradient, bound);
     assert_true(of_logits >= bound);
     assert_true(of_gradient >= bound);
     mem_free(logits);
-    mem_free(all);
     subject_close(&s);
 }
 

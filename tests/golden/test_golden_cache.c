@@ -11,18 +11,15 @@
  *   growth  room that grows on the way changes no bit
  *   same    threads and kernel families give the same bits
  *
- * The folder is the environment's MANTISSA_GOLDEN_DIR, or data/ beside this file.
+ * The folders are found by support/golden_file.h.
  */
 #include "support/test_check.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "network/network_cache.h"
-#include "network/network_io.h"
-#include "support/test_model.h"
+#include "support/golden_file.h"
 
 #define STEP_TOLERANCE 1e-5 /* of the largest logit */
 
@@ -38,26 +35,14 @@ static mts_ctx ctx;
 static network *load(const char *name, const num_format *format, int threads,
                      const gemm_family *family)
 {
-    const char *given = getenv("MANTISSA_GOLDEN_DIR");
-    const char *slash = strrchr(__FILE__, '/');
-    char dir[1024];
-    network *net = NULL;
-    model_config cfg;
-    network_load_report report;
+    char dir[GOLDEN_DIR_BYTES];
     const network_options options = {.head = head_class_find("next token"),
                                      .family = family,
                                      .format = *format,
                                      .threads = threads,
                                      .limits = {0, 0, 1, LONG, LONG, 1}};
-    if (given != NULL)
-        snprintf(dir, sizeof dir, "%s/%s", given, name);
-    else
-        snprintf(dir, sizeof dir, "%.*s/data/%s", slash == NULL ? 1 : (int)(slash - __FILE__),
-                 slash == NULL ? "." : __FILE__, name);
-    assert_ok(model_load_config(&ctx, dir, &cfg));
-    assert_ok(network_create(&ctx, &cfg, &options, &net));
-    assert_ok(network_load(&ctx, net, dir, HEAD_NEEDED, &report));
-    return net;
+    golden_folder(dir, name);
+    return golden_network(dir, &options);
 }
 
 static void make_ids(const network *net, int32_t *ids, int64_t n)
@@ -111,11 +96,13 @@ static float *step_logits(network *net, const int32_t *ids, int64_t n, int64_t s
     return z;
 }
 
-/* The largest difference where z has numbers, over the largest of y. */
+/* The largest difference where z has numbers, over the largest of y; NaN if one of them is. */
 static double difference(const float *z, const float *y, int64_t n)
 {
     double worst = 0.0, largest = 0.0;
     for (int64_t i = 0; i < n; i++) {
+        if (isnan(z[i]) || isnan(y[i]))
+            return (double)NAN;
         if (z[i] != 0.0f)
             worst = fmax(worst, fabs((double)z[i] - (double)y[i]));
         largest = fmax(largest, fabs((double)y[i]));

@@ -10,22 +10,13 @@
  *   adapters  a model with low-rank adapters is the model with W + s B A in their place: the same
  *             loss, and dA = s B^T dW, dB = s dW A^T; the same bits with recomputation and threads
  *
- * The folder is the environment's MANTISSA_GOLDEN_DIR, or data/ beside this file.
+ * The files are read by support/golden_file.h.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "io/safetensors.h"
-#include "network/network_io.h"
-#include "support/test_model.h"
+#include "support/golden_file.h"
 
 #define LOSS_TOLERANCE 1e-6 /* relative */
 #define TOKEN_TOLERANCE 1e-5
@@ -38,91 +29,12 @@ enum { CASES = sizeof cases / sizeof cases[0] };
 
 static mts_ctx ctx;
 
-static void must(mts_status st)
+/* A folder, and its batch with the tokens that come next. */
+static void open_case(golden *g, const char *name)
 {
-    if (st != MTS_OK)
-        fail_msg("%s: %s", mts_status_name(st), ctx.error);
-}
-
-/* A folder, its golden values, and the batch of these. */
-typedef struct golden {
-    char dir[1024];
-    safetensors *file;
-    int64_t *lengths, *offset;
-    int32_t *ids, *types, *positions;
-    targets targets;
-    model_input in;
-} golden;
-
-static const st_tensor *tensor_of(const golden *g, const char *name)
-{
-    const st_tensor *t = safetensors_find(g->file, name);
-    if (t == NULL)
-        fail_msg("%s: no golden tensor %s", g->dir, name);
-    return t;
-}
-
-static void *integers(const golden *g, const char *name, st_dtype dtype, int64_t *n)
-{
-    const st_tensor *t = tensor_of(g, name);
-    void *x = test_alloc(t->count, safetensors_dtype_size(dtype));
-    must(safetensors_read_raw(&ctx, t, dtype, x, t->bytes));
-    *n = t->count;
-    return x;
-}
-
-static float *floats(const golden *g, const char *name, int64_t n)
-{
-    float *x = test_floats(n);
-    must(safetensors_read_f32(&ctx, tensor_of(g, name), x, n));
-    return x;
-}
-
-static void golden_open(golden *g, const char *name)
-{
-    const char *given = getenv("MANTISSA_GOLDEN_DIR");
-    const char *slash = strrchr(__FILE__, '/');
-    char path[1100];
-    int64_t rows, tokens, longest = 0;
-    *g = (golden){.file = NULL};
-    if (given != NULL)
-        snprintf(g->dir, sizeof g->dir, "%s/%s", given, name);
-    else
-        snprintf(g->dir, sizeof g->dir, "%.*s/data/%s", slash == NULL ? 1 : (int)(slash - __FILE__),
-                 slash == NULL ? "." : __FILE__, name);
-    snprintf(path, sizeof path, "%s/golden.safetensors", g->dir);
-    must(safetensors_open_file(&ctx, path, &g->file));
-    g->lengths = integers(g, "lengths", ST_DTYPE_I64, &rows);
-    g->ids = integers(g, "ids", ST_DTYPE_I32, &tokens);
-    g->targets = (targets){.kind = TARGET_NEXT};
-    g->targets.index = integers(g, "targets", ST_DTYPE_I32, &tokens);
-    g->types = test_alloc(tokens, sizeof(int32_t));
-    g->positions = test_alloc(tokens, sizeof(int32_t));
-    g->offset = test_alloc(rows + 1, sizeof(int64_t));
-    g->offset[0] = 0;
-    for (int64_t r = 0; r < rows; r++) {
-        g->offset[r + 1] = g->offset[r] + g->lengths[r];
-        longest = g->lengths[r] > longest ? g->lengths[r] : longest;
-        for (int64_t t = 0; t < g->lengths[r]; t++) {
-            g->positions[g->offset[r] + t] = (int32_t)t;
-            g->types[g->offset[r] + t] = 0;
-        }
-    }
-    g->in = (model_input){.seq = {rows, tokens, longest, g->offset},
-                          .ids = g->ids,
-                          .type_ids = g->types,
-                          .positions = g->positions};
-}
-
-static void golden_close(golden *g)
-{
-    safetensors_close(g->file);
-    mem_free(g->lengths);
-    mem_free(g->offset);
-    mem_free(g->ids);
-    mem_free(g->types);
-    mem_free(g->positions);
-    mem_free(g->targets.index);
+    golden_open(g, name, "");
+    g->targets.kind = TARGET_NEXT;
+    g->targets.index = golden_raw(g, "targets", ST_DTYPE_I32, g->in.seq.tokens);
 }
 
 static const adapter_options no_adapter = {.rank = 0};
@@ -132,23 +44,14 @@ static const adapter_options no_adapter = {.rank = 0};
 static network *load_with(const golden *g, const num_format *format, int threads, bool recompute,
                           const adapter_options *adapter, const gemm_family *family)
 {
-    network *net = NULL;
-    model_config cfg;
-    network_load_report report;
-    const sequences *s = &g->in.seq;
-    const network_options options = {
-        .head = head_class_find("next token"),
-        .family = family,
-        .format = *format,
-        .threads = threads,
-        .seed = 1,
-        .model = {.recompute = recompute, .adapter = *adapter},
-        .limits = {s->count, s->tokens, s->count, s->tokens, s->max_length, 0}};
-    must(model_load_config(&ctx, g->dir, &cfg));
-    must(network_create(&ctx, &cfg, &options, &net));
-    must(network_load(&ctx, net, g->dir, HEAD_NEEDED, &report));
-    assert_int_equal(report.unused, 0);
-    return net;
+    const network_options options = {.head = head_class_find("next token"),
+                                     .family = family,
+                                     .format = *format,
+                                     .threads = threads,
+                                     .seed = 1,
+                                     .model = {.recompute = recompute, .adapter = *adapter},
+                                     .limits = golden_limits(g)};
+    return golden_network(g->dir, &options);
 }
 
 static network *load_adapted(const golden *g, const num_format *format, int threads, bool recompute,
@@ -162,36 +65,11 @@ static network *load(const golden *g, const num_format *format, int threads, boo
     return load_adapted(g, format, threads, recompute, &no_adapter);
 }
 
-static double learn(const golden *g, network *net)
-{
-    const network_pass pass = {.step = 3};
-    const double loss = network_learn(net, &pass, &g->in, &g->targets, 1.0f);
-    must(network_check(&ctx, net));
-    return loss;
-}
-
-static double golden_loss(const golden *g)
-{
-    float loss;
-    must(safetensors_read_f32(&ctx, tensor_of(g, "loss"), &loss, 1));
-    return (double)loss;
-}
-
 static void compare_gradients(const golden *g, const network *net, double tolerance)
 {
     for (int64_t i = 0; i < net->params.count; i++) {
         const param *p = net->params.items[i];
-        char name[PARAM_NAME_BYTES + 8];
-        snprintf(name, sizeof name, "grad.%s", p->name);
-        float *expected = floats(g, name, param_size(p));
-        double largest = 0.0, error = 0.0;
-        for (int64_t k = 0; k < param_size(p); k++) {
-            largest = fmax(largest, fabs((double)expected[k]));
-            error = fmax(error, fabs((double)expected[k] - (double)p->grad[k]));
-        }
-        if (!(error <= tolerance * largest) || largest == 0.0)
-            fail_msg("%s: %s: error %g of %g", g->dir, name, error, largest);
-        mem_free(expected);
+        (void)golden_compare_gradient(g, p, p, tolerance);
     }
 }
 
@@ -202,9 +80,9 @@ static void fp32(void **state)
     for (int c = 0; c < CASES; c++)
         for (int recompute = 0; recompute < 2; recompute++) {
             golden g;
-            golden_open(&g, cases[c]);
+            open_case(&g, cases[c]);
             network *net = load(&g, &format, 2, recompute == 1);
-            const double loss = learn(&g, net), expected = golden_loss(&g);
+            const double loss = golden_learn(&g, net), expected = golden_number(&g, "loss");
             printf("  %s: loss %.7f, expected %.7f\n", cases[c], loss, expected);
             assert_true(fabs(loss - expected) <= LOSS_TOLERANCE * expected);
             compare_gradients(&g, net, GRADIENT_TOLERANCE);
@@ -220,14 +98,14 @@ static void predictions(void **state)
     (void)state;
     for (int c = 0; c < CASES; c++) {
         golden g;
-        golden_open(&g, cases[c]);
+        open_case(&g, cases[c]);
         network *net = load(&g, &format, 1, false);
         const int64_t n = g.in.seq.tokens;
-        float *out = test_floats(2 * n), *expected = floats(&g, "losses", n);
+        float *out = test_floats(2 * n), *expected = golden_floats(&g, "losses", n);
         assert_int_equal(network_outputs(net, &g.in), 2 * n);
         const double loss = network_predict(net, &g.in, &g.targets, out);
-        must(network_check(&ctx, net));
-        assert_true(fabs(loss - golden_loss(&g)) <= LOSS_TOLERANCE * loss);
+        assert_ok(network_check(&ctx, net));
+        assert_true(fabs(loss - golden_number(&g, "loss")) <= LOSS_TOLERANCE * loss);
         for (int64_t t = 0; t < n; t++)
             if (!(fabs((double)out[2 * t] - (double)expected[t]) <= TOKEN_TOLERANCE))
                 fail_msg("%s: token %lld: %g, expected %g", cases[c], (long long)t,
@@ -248,25 +126,6 @@ static void predictions(void **state)
     }
 }
 
-/* The signal-to-noise ratio of all gradients together. */
-static double gradient_snr(const golden *g, const network *net)
-{
-    double signal = 0.0, noise = 0.0;
-    for (int64_t i = 0; i < net->params.count; i++) {
-        const param *p = net->params.items[i];
-        char name[PARAM_NAME_BYTES + 8];
-        snprintf(name, sizeof name, "grad.%s", p->name);
-        float *expected = floats(g, name, param_size(p));
-        for (int64_t k = 0; k < param_size(p); k++) {
-            const double e = (double)expected[k] - (double)p->grad[k];
-            signal += (double)expected[k] * (double)expected[k];
-            noise += e * e;
-        }
-        mem_free(expected);
-    }
-    return 10.0 * log10(signal / noise);
-}
-
 static void integers_are_close(void **state)
 {
     static const group_kind groups[] = {GROUP_TENSOR, GROUP_ROW, GROUP_BLOCK};
@@ -278,13 +137,13 @@ static void integers_are_close(void **state)
                 num_format format = test_format_dfp(bits, groups[k], false);
                 golden g;
                 format.norm_bits = 16;
-                golden_open(&g, cases[c]);
+                open_case(&g, cases[c]);
                 network *net = load(&g, &format, 2, false);
-                const double loss = learn(&g, net), expected = golden_loss(&g);
+                const double loss = golden_learn(&g, net), expected = golden_number(&g, "loss");
                 printf("  %s, %d bits by %s: loss %.5f, expected %.5f\n", cases[c], bits,
                        test_group_name(groups[k]), loss, expected);
                 assert_true(fabs(loss - expected) <= 0.02 * pow(2.0, 8 - bits) * expected);
-                test_assert_at_least("gradients", gradient_snr(&g, net),
+                test_assert_at_least("gradients", golden_gradient_snr(&g, net),
                                      bound[k] + 6.02 * (bits - 8), "dB");
                 network_destroy(net);
                 golden_close(&g);
@@ -300,10 +159,10 @@ static void same_bits(void **state)
             num_format format = test_format_dfp(8, GROUP_ROW, false);
             golden g;
             format.rounding = (rounding_kind)rounding;
-            golden_open(&g, cases[c]);
+            open_case(&g, cases[c]);
             network *one = load(&g, &format, 1, false), *other = load(&g, &format, 3, true);
-            const double loss = learn(&g, one);
-            assert_true(learn(&g, other) == loss);
+            const double loss = golden_learn(&g, one);
+            assert_true(golden_learn(&g, other) == loss);
             assert_memory_equal(one->params.grad, other->params.grad,
                                 (size_t)one->params.elements * sizeof(float));
             network_destroy(one);
@@ -325,12 +184,12 @@ static void same_bits_of_families(void **state)
             golden g;
             format.rounding = ROUNDING_MIXED;
             format.norm_bits = 16;
-            golden_open(&g, cases[c]);
+            open_case(&g, cases[c]);
             network *one = load(&g, &format, 1, false);
-            const double loss = learn(&g, one);
+            const double loss = golden_learn(&g, one);
             for (int k = 0; k < count; k++) {
                 network *other = load_with(&g, &format, 2, false, &no_adapter, families[k]);
-                assert_true(learn(&g, other) == loss);
+                assert_true(golden_learn(&g, other) == loss);
                 assert_memory_equal(one->params.grad, other->params.grad,
                                     (size_t)one->params.elements * sizeof(float));
                 network_destroy(other);
@@ -414,13 +273,15 @@ static void merge(param *w, const param *a, const param *b)
 /* The gradient of p against expected[param_size(p)]. */
 static void assert_gradient(const param *p, const double *expected)
 {
-    double largest = 0.0, error = 0.0;
-    for (int64_t k = 0; k < param_size(p); k++) {
+    double largest = 0.0;
+    for (int64_t k = 0; k < param_size(p); k++)
         largest = fmax(largest, fabs(expected[k]));
-        error = fmax(error, fabs(expected[k] - (double)p->grad[k]));
+    assert_true(largest > 0.0);
+    for (int64_t k = 0; k < param_size(p); k++) {
+        const double error = fabs(expected[k] - (double)p->grad[k]);
+        if (!(error <= GRADIENT_TOLERANCE * largest)) /* a NaN too */
+            fail_msg("%s: element %lld: error %g of %g", p->name, (long long)k, error, largest);
     }
-    if (!(error <= GRADIENT_TOLERANCE * largest) || largest == 0.0)
-        fail_msg("%s: error %g of %g", p->name, error, largest);
 }
 
 static void compare_adapter(const param *w, const param *a, const param *b)
@@ -446,7 +307,7 @@ static void adapters_fp32(void **state)
     for (int c = 0; c < CASES; c++)
         for (int k = 0; k < 2 * TARGETS; k++) {
             golden g;
-            golden_open(&g, cases[c]);
+            open_case(&g, cases[c]);
             network *net = load_random_adapter(&g, &format, 2, k >= TARGETS,
                                                targets_of(cases[c], k % TARGETS));
             network *plain = load(&g, &format, 2, false);
@@ -461,11 +322,11 @@ static void adapters_fp32(void **state)
                 modules++;
             }
             network_weights_changed(plain);
-            const double loss = learn(&g, net), expected = learn(&g, plain);
+            const double loss = golden_learn(&g, net), expected = golden_learn(&g, plain);
             if (k < TARGETS)
                 printf("  %s, %s: %d modules, loss %.7f, merged %.7f\n", cases[c],
                        targets_of(cases[c], k % TARGETS), modules, loss, expected);
-            assert_true(fabs(loss - golden_loss(&g)) > 1e-4);
+            assert_true(fabs(loss - golden_number(&g, "loss")) > 1e-4);
             assert_true(fabs(loss - expected) <= LOSS_TOLERANCE * expected);
             for (int64_t i = 0; i < net->params.count; i++) {
                 const param *b = net->params.items[i];
@@ -490,14 +351,14 @@ static void adapters_same_bits(void **state)
                 golden g;
                 format.rounding = (rounding_kind)rounding;
                 format.outlier_bits = k == 0 ? 12 : 0;
-                golden_open(&g, cases[c]);
+                open_case(&g, cases[c]);
                 const char *names = targets_of(cases[c], k);
                 network *one = load_random_adapter(&g, &format, 1, false, names);
                 network *other = load_random_adapter(&g, &format, 3, true, names);
                 test_set_outliers(&one->ex, 2);
                 test_set_outliers(&other->ex, 2);
-                const double loss = learn(&g, one);
-                assert_true(learn(&g, other) == loss);
+                const double loss = golden_learn(&g, one);
+                assert_true(golden_learn(&g, other) == loss);
                 for (int64_t i = 0; i < one->params.trained_count; i++) {
                     const param *p = one->params.trained[i];
                     test_assert_same(p->name, other->params.trained[i]->grad, p->grad,
