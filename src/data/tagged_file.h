@@ -46,8 +46,8 @@ bool tagged_file_is(const char *path);
 /*
  * *out: all sentences of a file; their tags if with_tags, which must be there then.
  *
- * keys   of JSON; those that are NULL become the first that is in the first line of "tokens",
- *        "words", and of "ner_tags", "tags", "labels"; constants.
+ * keys   of JSON; those that are NULL become the first that is in the file of "tokens", "words",
+ *        and of "ner_tags", "tags", "labels"; constants.
  * MTS_ERR_NOT_FOUND, _IO: the file; MTS_ERR_BAD_FILE: not of this form ("file:line: ..."), or
  * without a word; MTS_ERR_MEMORY.  deinit is safe after failure.
  */
