@@ -50,7 +50,7 @@ cleanup:
     return st;
 }
 
-/* A place for one more word; its tag is NULL. */
+/* A place for one more word; its tag is left as it is: it may be there already. */
 static mts_status add_word(mts_ctx *ctx, tagged_set *s, int64_t *n, const char *word)
 {
     const mts_status st = grow(ctx, s, WORDS, *n);

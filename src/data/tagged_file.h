@@ -32,21 +32,22 @@ typedef struct tagged_set {
 
 /* Keys of a file of JSON. */
 typedef struct tagged_keys {
-    const char *words, *tags; /* NULL: tagged_file_usual_keys */
+    const char *words, *tags; /* NULL: see tagged_file_read */
 } tagged_keys;
 
 /* Whether it is read as JSON, by the end of its name. */
 bool tagged_file_is_json(const char *path);
 
 /* Whether it looks like such a file: its name ends in .conll, or .bio or .iob2, or it is JSON whose
- * first line has a key "tokens" with an array.  false also where it cannot be read. */
+ * first object has a key "tokens" with an array, within 16 KiB.  false also where it cannot be
+ * read. */
 bool tagged_file_is(const char *path);
 
 /*
  * *out: all sentences of a file; their tags if with_tags, which must be there then.
  *
- * keys   of JSON; those that are NULL become the first that is in the first line of "tokens",
- *        "words", and of "ner_tags", "tags", "labels"; constants.
+ * keys   of JSON; those that are NULL become the first that is in the file of "tokens", "words",
+ *        and of "ner_tags", "tags", "labels"; constants.
  * MTS_ERR_NOT_FOUND, _IO: the file; MTS_ERR_BAD_FILE: not of this form ("file:line: ..."), or
  * without a word; MTS_ERR_MEMORY.  deinit is safe after failure.
  */

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "layers/dropout.h"
 #include "models/adapted_layer.h"
 
 void head_transform_declare(head *h, head_transform *t, param_list *params)
@@ -94,29 +93,4 @@ void head_transform_backward(head *h, head_transform *t, exec *ex, float *dx, fl
         layernorm_backward(ex, dy, dy, n, &t->norm, &t->norm_state);
     exec_parallel(ex, n * d, GRAIN, act_piece, &act);
     linear_backward(ex, dx, dy, &t->in, &t->dense);
-}
-
-void head_transform_tokens(head *h, head_transform *t, exec *ex, linear_input *in, const float *x)
-{
-    const int64_t n = in->rows * in->cols;
-    const size_t mark = exec_mark(ex);
-    float *from = linear_input_source(&t->in, exec_take(ex, n, sizeof(float)));
-    float *y = linear_input_source(in, exec_take(ex, n, sizeof(float)));
-    exec_copy(ex, from, x, (size_t)n * sizeof(float));
-    head_transform_forward(h, t, ex, y, from);
-    dropout_apply(ex, y, y, n, 0, h->dropout, STREAM_HEAD_DROPOUT);
-    linear_input_set(ex, in, y);
-    exec_release(ex, mark);
-}
-
-void head_transform_tokens_backward(head *h, head_transform *t, exec *ex, float *dx,
-                                    const float *dz, linear_input *in, linear *out)
-{
-    const int64_t n = in->rows * in->cols;
-    const size_t mark = exec_mark(ex);
-    float *dy = exec_take(ex, n, sizeof(float));
-    linear_backward(ex, dy, dz, in, out);
-    dropout_apply(ex, dy, dy, n, 0, h->dropout, STREAM_HEAD_DROPOUT);
-    head_transform_backward(h, t, ex, dx, dy);
-    exec_release(ex, mark);
 }

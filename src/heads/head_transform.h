@@ -35,12 +35,6 @@ void head_transform_forward(head *h, head_transform *t, exec *ex, float *y, cons
 /* dx[rows][hidden] from dy, which is overwritten, and the gradients of the parameters. */
 void head_transform_backward(head *h, head_transform *t, exec *ex, float *dx, float *dy);
 
-/* The same of all tokens, between hidden states x[tokens][hidden] and the layer `out` of the
- * outputs, whose input becomes dropout(y); dx[tokens][hidden] from dz of the outputs. */
-void head_transform_tokens(head *h, head_transform *t, exec *ex, linear_input *in, const float *x);
-void head_transform_tokens_backward(head *h, head_transform *t, exec *ex, float *dx,
-                                    const float *dz, linear_input *in, linear *out);
-
 /* A name without the architecture's prefix, for reports. */
 const char *head_short_name(const head *h, const char *name);
 

@@ -2,8 +2,7 @@
  * An answer as a span of the text: for each token a score that the answer begins, and one that it
  * ends there.                                                        [Devlin2019 section 4.2]
  *
- *   z[t] = h[t] W + b, W [2][hidden]; some architectures have dropout(h[t]) for h[t], or
- *                                     dropout(N(act(h[t] Wd + bd)))
+ *   z[t][2] of each token                                            see token_outputs.h
  *   loss = mean over rows of (CE(z[., 0], begin) + CE(z[., 1], end)) / 2
  *
  * CE is over the tokens of the row.  A begin or end of TARGET_IGNORED is not counted; the mean is
@@ -11,18 +10,14 @@
  */
 #include "heads/heads.h"
 
-#include "heads/head_transform.h"
-#include "layers/dropout.h"
+#include "heads/token_outputs.h"
 #include "layers/loss.h"
 
 enum { SIDES = 2 }; /* begin, end */
 
 typedef struct spans {
     head base;
-    head_transform transform; /* where the architecture has it (first_token_names.of_tokens) */
-    param *weight, *bias;
-    linear out;
-    linear_input in; /* kept from forward to backward */
+    token_outputs outputs;
 } spans;
 
 static int64_t width(const model_config *cfg)
@@ -39,75 +34,22 @@ static mts_status create(mts_ctx *ctx, head **out)
     return st;
 }
 
-static const char *out_name(const head *h)
-{
-    return h->first_token.of_tokens ? h->first_token.out : "qa_outputs";
-}
-
 static void declare(head *h, param_list *params)
 {
-    spans *s = (spans *)h;
-    if (h->first_token.of_tokens)
-        head_transform_declare(h, &s->transform, params);
-    params->part = PARAM_OUTPUT;
-    s->weight =
-        param_declare(params, PARAM_WEIGHT, SIDES, h->cfg->hidden_size, "%s.weight", out_name(h));
-    s->bias = param_declare(params, PARAM_BIAS, 0, SIDES, "%s.bias", out_name(h));
+    token_outputs *o = &((spans *)h)->outputs;
+    o->name = h->first_token.of_tokens ? h->first_token.out : "qa_outputs";
+    o->dropout = h->answers_dropout;
+    token_outputs_declare(h, o, params);
 }
 
 static void bind(head *h, exec *ex, arena *packed)
 {
-    spans *s = (spans *)h;
-    if (h->first_token.of_tokens)
-        head_transform_bind(h, &s->transform, ex, packed);
-    linear_bind(ex, &s->out, packed, out_name(h), STREAM_HEAD_OUT, s->weight, s->bias, SIDES,
-                h->cfg->hidden_size);
-    linear_input_name(&s->in, &s->out, STREAM_HEAD_OUT_INPUT);
+    token_outputs_bind(h, &((spans *)h)->outputs, ex, packed);
 }
 
 static void bind_batch(head *h, exec *ex, const model_input *in, arena *kept)
 {
-    spans *s = (spans *)h;
-    if (h->first_token.of_tokens)
-        head_transform_bind_batch(h, &s->transform, ex, in->seq.tokens, kept);
-    linear_input_bind(ex, &s->in, kept, in->seq.tokens, h->cfg->hidden_size);
-}
-
-/* The input of the outputs from x[tokens][hidden]. */
-static void drop(spans *s, exec *ex, const float *x)
-{
-    const int64_t n = s->in.rows * s->in.cols;
-    const float p = ex->training ? s->base.answers_dropout : 0.0f;
-    const size_t mark = exec_mark(ex);
-    float *dropped = p > 0.0f ? exec_take(ex, n, sizeof(float)) : NULL;
-    if (dropped != NULL)
-        dropout_apply(ex, dropped, x, n, 0, p, STREAM_HEAD_DROPOUT);
-    linear_input_copy(ex, &s->in, dropped != NULL ? dropped : x);
-    exec_release(ex, mark);
-}
-
-/* dx[tokens][hidden] from dz[tokens][2] */
-static void backward(spans *s, exec *ex, const float *dz, float *dx)
-{
-    head *h = &s->base;
-    if (h->first_token.of_tokens) {
-        head_transform_tokens_backward(h, &s->transform, ex, dx, dz, &s->in, &s->out);
-        return;
-    }
-    /* forward: z = dropout(x) W + b */
-    linear_backward(ex, dx, dz, &s->in, &s->out);
-    dropout_apply(ex, dx, dx, s->in.rows * s->in.cols, 0, h->answers_dropout, STREAM_HEAD_DROPOUT);
-}
-
-/* z[tokens][2] */
-static void forward(spans *s, exec *ex, const model_input *in, const float *x, float *z)
-{
-    if (s->base.first_token.of_tokens)
-        head_transform_tokens(&s->base, &s->transform, ex, &s->in, x);
-    else
-        drop(s, ex, x);
-    linear_forward(ex, z, &s->in, &s->out);
-    exec_check_finite(ex, z, in->seq.tokens * SIDES, "the output", s->out.name);
+    token_outputs_bind_batch(h, &((spans *)h)->outputs, ex, in, kept);
 }
 
 typedef struct side_job {
@@ -191,13 +133,13 @@ static double loss_of(exec *ex, const model_input *in, const float *z, const tar
 static double learn(head *h, exec *ex, const model_input *in, const float *x, const targets *t,
                     float scale, float *dx)
 {
-    spans *s = (spans *)h;
+    token_outputs *o = &((spans *)h)->outputs;
     const size_t mark = exec_mark(ex);
     float *z = exec_take(ex, in->seq.tokens * SIDES, sizeof(float));
     float *dz = exec_take(ex, in->seq.tokens * SIDES, sizeof(float));
-    forward(s, ex, in, x, z);
+    token_outputs_forward(h, o, ex, z, x);
     const double loss = loss_of(ex, in, z, t, scale, dz);
-    backward(s, ex, dz, dx);
+    token_outputs_backward(h, o, ex, dx, dz);
     exec_release(ex, mark);
     return loss;
 }
@@ -205,7 +147,7 @@ static double learn(head *h, exec *ex, const model_input *in, const float *x, co
 static double predict(head *h, exec *ex, const model_input *in, const float *x, const targets *t,
                       float *out)
 {
-    forward((spans *)h, ex, in, x, out);
+    token_outputs_forward(h, &((spans *)h)->outputs, ex, out, x);
     return t == NULL ? 0.0 : loss_of(ex, in, out, t, 1.0f, NULL);
 }
 

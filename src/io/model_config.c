@@ -274,9 +274,13 @@ cleanup:
 
 mts_status model_config_set_problem(mts_ctx *ctx, model_config *cfg, model_problem problem)
 {
-    const mts_status st = model_config_set_string(ctx, cfg, "problem_type", problem_names[problem]);
-    if (st == MTS_OK)
-        cfg->problem_type = problem;
+    mts_status st = MTS_OK;
+    if (problem == MODEL_PROBLEM_NONE)
+        json_object_del(cfg->json, "problem_type");
+    else
+        MTS_TRY(model_config_set_string(ctx, cfg, "problem_type", problem_names[problem]));
+    cfg->problem_type = problem;
+cleanup:
     return st;
 }
 

@@ -134,7 +134,7 @@ MTS_NODISCARD mts_status model_config_set_labels(mts_ctx *ctx, model_config *cfg
 MTS_NODISCARD mts_status model_config_take_head(mts_ctx *ctx, const char *file,
                                                 const struct json_t *other, model_config *cfg);
 
-/* problem_type of the labels that are set.  MTS_ERR_MEMORY. */
+/* problem_type of the labels that are set; of NONE the file does not say it.  MTS_ERR_MEMORY. */
 MTS_NODISCARD mts_status model_config_set_problem(mts_ctx *ctx, model_config *cfg,
                                                   model_problem problem);
 

@@ -20,8 +20,8 @@
 /* How reals are mapped to mantissas: q = R(x * scale * col_scale[j]), |q| <= limit.  FORMATS.md (1)
  */
 typedef struct quantize_args {
-    float scale;            /* power of two */
-    const float *col_scale; /* powers of two, one per element, or NULL */
+    float scale;            /* the inverse of the group's scale */
+    const float *col_scale; /* a factor for each element, or NULL */
     int32_t limit;          /* 2^(bits-1) - 1 */
     bool stochastic;        /* floor + Bernoulli(fraction); otherwise nearest, ties to even */
     rng_key key;            /* draw of element i: rng_uniform(key, first + i) */

@@ -72,7 +72,7 @@ static mts_status check_roberta(mts_ctx *ctx, const char *file, json_t *json)
     int64_t padding = 1, positions = 512;
     const json_t *given = json_object_get(json, "pad_token_id");
     MTS_TRY(check(ctx, file, json));
-    MTS_CHECK(given == NULL || !json_is_null(given), MTS_ERR_UNSUPPORTED,
+    MTS_CHECK(!json_is_null(given), MTS_ERR_UNSUPPORTED,
               "%s: pad_token_id: expected a number, found null: positions are counted from it",
               file);
     MTS_TRY(json_util_int(ctx, file, json, "pad_token_id", 0, 1 << 24, &padding));

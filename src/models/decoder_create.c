@@ -128,6 +128,8 @@ static void bind_attention(binding *b, decoder_layer *layer)
         .kv_heads = c->kv_heads,
         .head_dim = c->head_dim,
         .causal = !c->both_ways,
+        /* Both ways, all that there is counts as a window, too: scores are then made by blocks of
+         * rows, and a long text takes no [length][length]. */
         .window = windowed       ? c->window
                   : c->both_ways ? d->base.cfg->max_position_embeddings
                                  : 0,

@@ -81,7 +81,8 @@ typedef struct first_token_names {
     float norm_eps;
     bool own_dropout; /* classifier_dropout is not of a head for tokens: it has the hidden one */
     bool mean;        /* of all tokens of the text, in place of the first */
-    bool of_tokens;   /* a head for tokens has dense, N and out of these names, too */
+    bool of_tokens;   /* heads for tokens have dense and N of these names, too; that for answers has
+                         out, that for tags HEAD_TOKENS_OUT */
 } first_token_names;
 
 /* What an architecture has for options of number formats that are not given; 0: as the others. */

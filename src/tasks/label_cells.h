@@ -5,8 +5,8 @@
  * Path: text_classification_fit -> label_cells_collect (all labels of a training file);
  *       label_kind_set.read -> label_cell_visit (those of a row).
  *
- * A set may be empty: [], or a field of blanks.  A label that stands twice in a cell counts once.
- * Blanks around separated labels do not belong to them.
+ * A set may be empty: [], or a field of blanks.  A label that stands twice in a cell is refused
+ * where its row is read.  Blanks around separated labels do not belong to them.
  */
 #ifndef MTS_TASKS_LABEL_CELLS_H
 #define MTS_TASKS_LABEL_CELLS_H

@@ -57,8 +57,4 @@ int64_t label_kind_find_class(const struct text_classification *t, const label_i
 /* The logit whose probability, its sigmoid, is p. */
 double label_kind_bound(double p);
 
-/* "a", "b", "c", ... of names[n], for error texts. */
-enum { LABEL_LIST_BYTES = 256 };
-void label_kind_list_names(char *const *names, int64_t n, char list[LABEL_LIST_BYTES]);
-
 #endif

@@ -36,7 +36,7 @@ static mts_status read_class(mts_ctx *ctx, const label_source *from, int64_t row
     MTS_TRY(table_cell(ctx, t, row, from->column, &text));
     class_ = label_kind_find_class(tc, from->index, text);
     if (class_ < 0)
-        label_kind_list_names(tc->label_names, tc->num_labels, list);
+        label_list_names(tc->label_names, tc->num_labels, list);
     MTS_CHECK(class_ >= 0, MTS_ERR_BAD_FILE, "%s:%lld: \"%s\": expected one of %s, found \"%s\"",
               t->path, (long long)t->lines[row],
               utf8_quote(name, sizeof name, t->names[from->column]), list,

@@ -27,7 +27,7 @@ static mts_status add_label(mts_ctx *ctx, void *user, const char *label, bool nu
     const int64_t k = label_kind_find_class(tc, r->from->index, label);
     (void)number;
     if (k < 0)
-        label_kind_list_names(tc->label_names, tc->num_labels, list);
+        label_list_names(tc->label_names, tc->num_labels, list);
     MTS_CHECK(k >= 0, MTS_ERR_BAD_FILE, "%s:%lld: \"%s\": expected labels of %s, found \"%s\"",
               t->path, (long long)t->lines[r->row],
               utf8_quote(name, sizeof name, t->names[r->from->column]), list,

@@ -243,6 +243,21 @@ void label_set_deinit(label_set *set)
     *set = (label_set){0};
 }
 
+void label_list_names(char *const *names, int64_t n, char list[LABEL_LIST_BYTES])
+{
+    size_t used = 0;
+    list[0] = '\0';
+    for (int64_t i = 0; i < n; i++) {
+        char quoted[UTF8_QUOTE_BYTES];
+        if (used + UTF8_QUOTE_BYTES + 16 > LABEL_LIST_BYTES) {
+            snprintf(list + used, LABEL_LIST_BYTES - used, ", ...");
+            return;
+        }
+        used += (size_t)snprintf(list + used, LABEL_LIST_BYTES - used, "%s\"%s\"",
+                                 i == 0 ? "" : ", ", utf8_quote(quoted, sizeof quoted, names[i]));
+    }
+}
+
 /* The usual spelling of an integer ("01", "+1": "1"); false if label is none. */
 static bool spell_integer(char spelled[INTEGER_BYTES], const char *label)
 {

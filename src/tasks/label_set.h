@@ -42,6 +42,10 @@ MTS_NODISCARD mts_status label_set_collect(mts_ctx *ctx, label_set *out, const t
                                            int64_t column, int64_t do_regression);
 void label_set_deinit(label_set *set);
 
+/* "a", "b", "c", ... of names[n], for error texts. */
+enum { LABEL_LIST_BYTES = 256 };
+void label_list_names(char *const *names, int64_t n, char list[LABEL_LIST_BYTES]);
+
 /* A label as a number, blanks around it allowed: as number_parse_integer, number_parse_real. */
 bool label_integer(const char *label, int64_t *out);
 bool label_real(const char *label, double *out);

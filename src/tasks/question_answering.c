@@ -122,9 +122,8 @@ static mts_status fit(mts_ctx *ctx, task *t, const char *model_dir, model_config
     t->head = "spans";
     if (train) {
         MTS_TRY(model_config_set_labels(ctx, cfg, NULL, OUTPUTS, false));
-        cfg->problem_type = MODEL_PROBLEM_NONE; /* those are of classifiers */
-        json_object_del(cfg->json, "problem_type");
-        return MTS_OK;
+        /* problem_type is of classifiers */
+        return model_config_set_problem(ctx, cfg, MODEL_PROBLEM_NONE);
     }
     MTS_CHECK(strstr(found, "ForQuestionAnswering") != NULL, MTS_ERR_ARGUMENT,
               "%s: expected a model for question answering, found architecture %s", model_dir,

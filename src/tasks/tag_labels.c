@@ -10,7 +10,7 @@
 #include "base/utf8.h"
 #include "tasks/label_set.h"
 
-enum { NAME_BYTES = 24, LIST_BYTES = 256 };
+enum { NAME_BYTES = 24 };
 
 static int compare_texts(const void *a, const void *b)
 {
@@ -170,22 +170,6 @@ cleanup:
     return st;
 }
 
-/* "a", "b", ... of the tags, for error texts. */
-static void list_names(char list[LIST_BYTES], const tag_labels *labels)
-{
-    size_t used = 0;
-    list[0] = '\0';
-    for (int64_t i = 0; i < labels->n; i++) {
-        char quoted[UTF8_QUOTE_BYTES];
-        if (used + UTF8_QUOTE_BYTES + 16 > LIST_BYTES) {
-            snprintf(list + used, LIST_BYTES - used, ", ...");
-            return;
-        }
-        used += (size_t)snprintf(list + used, LIST_BYTES - used, "%s\"%s\"", i == 0 ? "" : ", ",
-                                 utf8_quote(quoted, sizeof quoted, labels->names[i]));
-    }
-}
-
 /* By name; or else, where the names are no numbers themselves, by number. */
 static int64_t find_tag(const label_index *index, const char *tag)
 {
@@ -201,14 +185,14 @@ mts_status tag_labels_encode(mts_ctx *ctx, const char *path, const tagged_set *s
 {
     mts_status st = MTS_OK;
     label_index index = {0};
-    char list[LIST_BYTES], quoted[UTF8_QUOTE_BYTES];
+    char list[LABEL_LIST_BYTES], quoted[UTF8_QUOTE_BYTES];
     *out = NULL;
     MTS_TRY(label_index_init(ctx, &index, labels->names, labels->n));
     MTS_TRY(mem_calloc(ctx, out, (size_t)count_words(s), sizeof(int32_t), "tags"));
     for (int64_t i = 0; i < count_words(s); i++) {
         const int64_t tag = find_tag(&index, s->tags[i]);
         if (tag < 0)
-            list_names(list, labels);
+            label_list_names(labels->names, labels->n, list);
         MTS_CHECK(tag >= 0, MTS_ERR_BAD_FILE, "%s:%lld: expected one of the tags %s, found \"%s\"",
                   path, line_of(s, i), list, utf8_quote(quoted, sizeof quoted, s->tags[i]));
         (*out)[i] = (int32_t)tag;
@@ -242,12 +226,4 @@ cleanup:
     label_index_deinit(&index);
     mem_free(inside);
     return st;
-}
-
-int64_t tag_labels_find(const tag_labels *labels, const char *name)
-{
-    for (int64_t i = 0; i < labels->n; i++)
-        if (strcmp(labels->names[i], name) == 0)
-            return i;
-    return -1;
 }

@@ -46,7 +46,4 @@ MTS_NODISCARD mts_status tag_labels_encode(mts_ctx *ctx, const char *path, const
 MTS_NODISCARD mts_status tag_labels_continued(mts_ctx *ctx, const tag_labels *labels,
                                               int32_t **out);
 
-/* The number of a tag, or -1. */
-int64_t tag_labels_find(const tag_labels *labels, const char *name);
-
 #endif

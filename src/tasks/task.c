@@ -42,7 +42,7 @@ mts_status task_open(mts_ctx *ctx, const mts_options *o, const char *head, const
     *out = NULL;
     MTS_CHECK(class->documents || name == NULL, MTS_ERR_ARGUMENT,
               "option --%s needs a language model: this is %s", name, class->name);
-    MTS_CHECK(class == &token_classification_class || o->label_all_tokens != 1, MTS_ERR_ARGUMENT,
+    MTS_CHECK(class->tags || o->label_all_tokens != 1, MTS_ERR_ARGUMENT,
               "option --label_all_tokens needs token classification: this is %s", class->name);
     MTS_TRY(class->open(ctx, o, stored, out));
 cleanup:

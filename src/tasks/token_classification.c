@@ -26,10 +26,9 @@ static const token_classification *self_const(const task *t)
 
 static void close_task(task *t)
 {
-    for (int i = 0; i < TAG_SPLITS; i++) {
+    for (int i = 0; i < TAG_SPLITS; i++)
         mem_free(self(t)->paths[i]);
-        word_rows_deinit(&self(t)->rows[i]);
-    }
+    word_rows_deinit(&self(t)->test_rows);
     column_names_deinit(&self(t)->columns);
     tag_labels_deinit(&self(t)->labels);
     tagged_set_deinit(&self(t)->train);
@@ -215,8 +214,8 @@ static mts_status fit_before_training(mts_ctx *ctx, token_classification *t, mod
         snprintf(t->base.why, sizeof t->base.why, "another task");
     MTS_TRY(model_config_set_labels(ctx, cfg, (const char *const *)t->labels.names, t->labels.n,
                                     false));
-    cfg->problem_type = MODEL_PROBLEM_NONE; /* those are of whole texts */
-    json_object_del(cfg->json, "problem_type");
+    /* problem_type is of whole texts */
+    MTS_TRY(model_config_set_problem(ctx, cfg, MODEL_PROBLEM_NONE));
 cleanup:
     return st;
 }
@@ -308,9 +307,9 @@ static mts_status encode(mts_ctx *ctx, task *base, task_split split, int64_t set
     token_classification *t = self(base);
     tagged_set s = {0};
     tagged_keys keys;
+    word_rows rows = {0};
     (void)set;
     *out = (encoded_dataset){0};
-    word_rows_deinit(&t->rows[split]);
     if (split == TASK_TRAIN && t->train.n > 0) {
         s = t->train;
         t->train = (tagged_set){0};
@@ -319,9 +318,15 @@ static mts_status encode(mts_ctx *ctx, task *base, task_split split, int64_t set
     }
     if (t->max_samples[split] >= 0)
         tagged_set_cut(&s, t->max_samples[split]);
-    MTS_TRY(encode_set(ctx, t, split, &s, r, out, &t->rows[split]));
-    note_rows(t, split, out, &t->rows[split], r);
+    MTS_TRY(encode_set(ctx, t, split, &s, r, out, &rows));
+    note_rows(t, split, out, &rows, r);
+    if (split == TASK_TEST) {
+        word_rows_deinit(&t->test_rows);
+        t->test_rows = rows;
+        rows = (word_rows){0};
+    }
 cleanup:
+    word_rows_deinit(&rows);
     tagged_set_deinit(&s);
     return st;
 }

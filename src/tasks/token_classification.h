@@ -7,7 +7,8 @@
  *         token_classification_scores.c   outputs -> metrics (entity_metrics.h), predictions.txt
  *
  * Files have sentences of words with tags, in JSON or in columns (data/tagged_file.h).  They are
- * asked for by --task_name ner, by their form (tagged_file_is), or by a model of this kind.
+ * asked for by --task_name ner, by their form (tagged_file_is), or by a model of this kind
+ * (evaluation, prediction).
  *
  * Only the first token of a word has its tag; the others, and the special tokens, are not counted.
  * With label_all_tokens the others of a word have its tag too, those of B-X the tag I-X where there
@@ -34,8 +35,8 @@ typedef struct token_classification {
     column_names columns;            /* of files of JSON: texts[0] words, label tags */
     bool all_tokens;                 /* label_all_tokens */
     tag_labels labels;
-    tagged_set train;           /* read for its tags, until its rows are taken */
-    word_rows rows[TAG_SPLITS]; /* filled by encode */
+    tagged_set train;    /* read for its tags, until its rows are taken */
+    word_rows test_rows; /* of TASK_TEST, whose words have a line each; filled by encode */
 } token_classification;
 
 /* task_class.metrics, .scores_begin, _add, _finish, _close */

@@ -6,6 +6,7 @@
 #include "base/json_util.h"
 #include "base/memory.h"
 #include "tasks/entity_metrics.h"
+#include "tasks/metrics.h"
 #include "tasks/token_classification.h"
 
 /* Keeps the best tag of each token: the sentences come in any order, and count in theirs. */
@@ -13,7 +14,7 @@ typedef struct scores {
     task_scores base;
     const token_classification *task; /* borrowed, as the rows */
     const encoded_dataset *rows;
-    const word_rows *words;
+    const word_rows *words; /* of TASK_TEST */
     task_split split;
     int32_t *tag; /* [tokens of all rows] */
 } scores;
@@ -42,7 +43,7 @@ mts_status token_classification_scores_begin(mts_ctx *ctx, const task *base, tas
     s->base.class = base->class;
     s->task = (const token_classification *)base;
     s->rows = rows;
-    s->words = &s->task->rows[split];
+    s->words = &s->task->test_rows;
     s->split = split;
     MTS_TRY(mem_calloc(ctx, &s->tag, (size_t)rows->offsets[rows->n], sizeof s->tag[0],
                        "tags of all tokens"));
@@ -72,7 +73,7 @@ mts_status token_classification_scores_add(mts_ctx *ctx, task_scores *base, cons
     for (int64_t i = 0; i < b->n; i++) {
         int32_t *to = s->tag + s->rows->offsets[index[i]];
         for (int64_t t = b->offsets[i]; t < b->offsets[i + 1]; t++)
-            *to++ = (int32_t)word_rows_best(outputs + t * labels, labels);
+            *to++ = (int32_t)metrics_first_largest(outputs + t * labels, labels);
     }
     return MTS_OK;
 }

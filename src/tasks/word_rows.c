@@ -138,12 +138,3 @@ void word_rows_deinit(word_rows *w)
     mem_free(w->words);
     *w = (word_rows){0};
 }
-
-int64_t word_rows_best(const float *outputs, int64_t n)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (outputs[i] > outputs[best])
-            best = i;
-    return best;
-}

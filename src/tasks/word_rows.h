@@ -55,7 +55,4 @@ MTS_NODISCARD mts_status word_rows_build(mts_ctx *ctx, const word_sentences *s,
                                          word_rows *out);
 void word_rows_deinit(word_rows *w);
 
-/* The largest of outputs[n], the first of equal ones. */
-int64_t word_rows_best(const float *outputs, int64_t n);
-
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "tasks/metrics.h"
 
 /* Put the words of a sentence at words (NULL: only count them), each cut off by a NUL; how many. */
 static int64_t split_sentence(char *sentence, const char **words)
@@ -93,7 +94,7 @@ mts_status word_tags_find(mts_ctx *ctx, word_tags *a, char *const *names, int64_
             a->tags[first + k] = WORD_ROWS_OUTSIDE;
         for (int64_t t = a->rows.offsets[i]; t < a->rows.offsets[i + 1]; t++) {
             const float *logits = a->logits + t * labels;
-            const int64_t word = a->from.word[t], best = word_rows_best(logits, labels);
+            const int64_t word = a->from.word[t], best = metrics_first_largest(logits, labels);
             if (word < 0)
                 continue;
             a->tags[first + word] = names[best];
