@@ -41,7 +41,7 @@ static mts_status create(mts_ctx *ctx, head **out)
 
 static const char *out_name(const head *h)
 {
-    return h->first_token.of_tokens ? h->first_token.out : "qa_outputs";
+    return head_class_outputs(h->class, h->model);
 }
 
 static void declare(head *h, param_list *params)
@@ -216,6 +216,7 @@ const head_class head_spans = {
     .unit = HEAD_PER_TOKEN,
     .peft_task = "QUESTION_ANS",
     .peft_saved = "qa_outputs",
+    .outputs = "qa_outputs",
     .width = width,
     .create = create,
     .declare = declare,

@@ -38,12 +38,12 @@ static void declare(head *base, param_list *params)
 {
     tokens *h = (tokens *)base;
     const int64_t n = base->cfg->num_labels;
+    const char *name = head_class_outputs(base->class, base->model);
     if (base->first_token.of_tokens)
         head_transform_declare(base, &h->transform, params);
     params->part = PARAM_OUTPUT;
-    h->weight = param_declare(params, PARAM_WEIGHT, n, base->cfg->hidden_size, "%s.weight",
-                              HEAD_TOKENS_OUT);
-    h->bias = param_declare(params, PARAM_BIAS, 0, n, "%s.bias", HEAD_TOKENS_OUT);
+    h->weight = param_declare(params, PARAM_WEIGHT, n, base->cfg->hidden_size, "%s.weight", name);
+    h->bias = param_declare(params, PARAM_BIAS, 0, n, "%s.bias", name);
 }
 
 static void bind(head *base, exec *ex, arena *packed)
@@ -51,8 +51,8 @@ static void bind(head *base, exec *ex, arena *packed)
     tokens *h = (tokens *)base;
     if (base->first_token.of_tokens)
         head_transform_bind(base, &h->transform, ex, packed);
-    linear_bind(ex, &h->out, packed, HEAD_TOKENS_OUT, STREAM_HEAD_OUT, h->weight, h->bias,
-                base->cfg->num_labels, base->cfg->hidden_size);
+    linear_bind(ex, &h->out, packed, head_class_outputs(base->class, base->model), STREAM_HEAD_OUT,
+                h->weight, h->bias, base->cfg->num_labels, base->cfg->hidden_size);
     linear_input_name(&h->in, &h->out, STREAM_HEAD_OUT_INPUT);
 }
 
@@ -130,6 +130,7 @@ const head_class head_tokens = {
     .needs = HEAD_NEEDS_FIRST_TOKEN,
     .peft_task = "TOKEN_CLS",
     .peft_saved = "classifier,score",
+    .outputs = "classifier",
     .width = width,
     .create = create,
     .declare = declare,
