@@ -7,6 +7,7 @@
  *   args.c, help.c             flags from the library's option table and the sub-command's own
  *   lines.c, output.c          text lines in, files out
  *   progress.c                 what a run tells while it goes on
+ *   make_folder.c              a call that writes a model's folder
  *   prediction.c, answer.c, metrics_table.c   what is predicted, as a line; JSON metrics for people
  *   interrupt.c, report.c, escape.c   Ctrl-C; errors and notes; text of unknown origin
  *

@@ -50,10 +50,9 @@ static void print_json(const char *prompt, const mts_generation *made)
 }
 
 /* One text.  The exit status; errors were printed. */
-static int generate_text(const cli_args *args, mts_generator *generator, const char *prompt)
+static int generate_text(cli_args *args, mts_generator *generator, const char *prompt)
 {
-    cli_args heard = *args;
-    const mts_callbacks callbacks = {print_piece, &heard};
+    const mts_callbacks callbacks = {print_piece, args};
     const mts_status st = args->chat ? mts_generator_chat(generator, prompt, &callbacks)
                                      : mts_generator_run(generator, prompt, &callbacks);
     if (st == MTS_OK && prints_json(args))
@@ -123,7 +122,7 @@ static bool is_interactive(void)
     return isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
 }
 
-static int generate_lines(const cli_args *args, mts_generator *generator)
+static int generate_lines(cli_args *args, mts_generator *generator)
 {
     line_reader reader = {.fd = -1};
     line_result read = LINE_END;

@@ -1,24 +1,11 @@
 /* mantissa quantize: a language model with its layers in 4 bits. */
 #include "cli.h"
 
-#include "interrupt.h"
-#include "progress.h"
-#include "report.h"
+#include "make_folder.h"
 
 static int run_quantize(cli_args *args)
 {
-    progress shown;
-    interrupt_catch();
-    const mts_callbacks callbacks = progress_begin(&shown, 1);
-    const mts_status st = mts_quantize(args->ctx, &args->options, &callbacks);
-    progress_end(&shown);
-    if (st == MTS_ERR_INTERRUPTED) {
-        fprintf(stderr, "mantissa: %s\n", mts_error_text(args->ctx));
-        return EXIT_INTERRUPTED;
-    }
-    if (st == MTS_OK)
-        fprintf(stderr, "the quantized model is in %s\n", args->options.output_dir);
-    return cli_report(args->ctx, st);
+    return make_folder(args, mts_quantize, "quantized");
 }
 
 const cli_command command_quantize = {

@@ -90,7 +90,8 @@ typedef struct mts_options {
     const char *output_dir;         /* folder to write; made if it is not there */
     const char *task_name;          /* cola | mnli | ... | wnli | squad | squad_v2 | ner */
     const char *data_dir;           /* folder with the task's files, or the one above it */
-    const char *train_file;         /* .csv, .tsv, .jsonl, .json: instead of task_name */
+    const char *train_file;         /* .csv, .tsv, .jsonl, .json: instead of task_name; ner needs
+                                       both, squad may have both */
     const char *validation_file;
     const char *test_file;
     const char *text_column_names; /* one or two names, comma separated; NULL: found by name */
@@ -234,7 +235,8 @@ typedef struct mts_options {
     bool skip_memory_check; /* begin even if the run needs more memory than is free */
 
     /* sets of labels */
-    const char *label_separator; /* between the labels in a cell; NULL: they are arrays of JSON */
+    const char *label_separator; /* between the labels in a cell; NULL: they are arrays of JSON;
+                                    evaluation: as the model was trained */
     double label_threshold;      /* a label is predicted where its probability is above; 0.5 */
 
     /* the loss of classes, and the end of training */
@@ -676,9 +678,11 @@ MTS_NODISCARD MTS_API mts_status mts_cpu_describe(mts_ctx *ctx, char *text, size
 
 /*
  * A model folder in JSON: architecture, parameters, labels, what it was trained with, bytes on
- * disk, and the planned memory of a training run with these options (by part, and for which batch,
- * length and format).  Of a GGUF file, given in place of the folder: version, architecture, sizes,
- * tokenizer, and its tensors by element type.  Free with mts_string_free.
+ * disk, and what a training run with these options takes: training_memory (planned, by part, and
+ * for which batch, length and format), resident_memory, training_files (on disk), work_of_a_step
+ * (products) and, with calibrate, time_of_a_step_about (measured).  Of a GGUF file, given in place
+ * of the folder: version, architecture, sizes, tokenizer, its tensors by element type, whether it
+ * can be trained, and if so the same of a training run.  Free with mts_string_free.
  */
 MTS_NODISCARD MTS_API mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options,
                                                     char **json);

@@ -40,11 +40,6 @@ cleanup:
     return st;
 }
 
-static mts_status put_bytes(mts_ctx *ctx, json_t *object, const char *key, size_t bytes)
-{
-    return json_util_set(ctx, object, key, json_integer((json_int_t)bytes));
-}
-
 /* For which run the memory is meant. */
 static mts_status describe_run(mts_ctx *ctx, const mts_options *o, const network_limits *limits,
                                json_t *out)
@@ -194,10 +189,10 @@ static mts_status describe_file(mts_ctx *ctx, const char *dir, json_t *out)
     MTS_TRY(nf4_tensors_open(ctx, file, &packed));
     for (size_t i = 0; i < safetensors_count(file); i++)
         bytes += safetensors_at(file, i)->bytes;
-    MTS_TRY(put_bytes(ctx, out, "tensors", safetensors_count(file)));
+    MTS_TRY(describe_put_bytes(ctx, out, "tensors", safetensors_count(file)));
     if (packed.count > 0)
-        MTS_TRY(put_bytes(ctx, out, "matrices_in_nf4", packed.count));
-    MTS_TRY(put_bytes(ctx, out, "bytes_on_disk", bytes));
+        MTS_TRY(describe_put_bytes(ctx, out, "matrices_in_nf4", packed.count));
+    MTS_TRY(describe_put_bytes(ctx, out, "bytes_on_disk", bytes));
 cleanup:
     nf4_tensors_close(&packed);
     safetensors_close(file);

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/json_util.h"
+#include "base/text_end.h"
 #include "io/gguf.h"
 
 enum {
@@ -22,10 +23,7 @@ enum {
 
 bool describe_gguf_is_file(const char *path)
 {
-    static const char ending[] = ".gguf";
-    const size_t n = strlen(path);
-    const bool named = n >= sizeof ending && strcmp(path + n - (sizeof ending - 1), ending) == 0;
-    return file_exists(path) || (named && !dir_exists(path));
+    return file_exists(path) || (text_has_ending(path, ".gguf") && !dir_exists(path));
 }
 
 static mts_status put_int(mts_ctx *ctx, json_t *out, const char *key, int64_t value)

@@ -9,7 +9,7 @@
 #include "base/memory_free.h"
 #include "train/model_tokenizer.h"
 
-static mts_status put_bytes(mts_ctx *ctx, json_t *object, const char *key, uint64_t bytes)
+mts_status describe_put_bytes(mts_ctx *ctx, json_t *object, const char *key, uint64_t bytes)
 {
     return json_util_set(ctx, object, key, json_integer((json_int_t)bytes));
 }
@@ -18,15 +18,15 @@ mts_status describe_need_memory(mts_ctx *ctx, const run_need *need, json_t *out)
 {
     mts_status st = MTS_OK;
     const network_plan *n = &need->net;
-    MTS_TRY(put_bytes(ctx, out, "parameters_bytes", n->parameters - n->adapters));
+    MTS_TRY(describe_put_bytes(ctx, out, "parameters_bytes", n->parameters - n->adapters));
     if (n->adapters > 0)
-        MTS_TRY(put_bytes(ctx, out, "adapters_bytes", n->adapters));
-    MTS_TRY(put_bytes(ctx, out, "gradients_bytes", n->gradients));
-    MTS_TRY(put_bytes(ctx, out, "optimizer_state_bytes", need->optimizer));
-    MTS_TRY(put_bytes(ctx, out, "packed_weights_bytes", n->packed_weights));
-    MTS_TRY(put_bytes(ctx, out, "activations_bytes", n->activations));
-    MTS_TRY(put_bytes(ctx, out, "scratch_bytes", n->scratch));
-    MTS_TRY(put_bytes(ctx, out, "total_bytes", need->memory));
+        MTS_TRY(describe_put_bytes(ctx, out, "adapters_bytes", n->adapters));
+    MTS_TRY(describe_put_bytes(ctx, out, "gradients_bytes", n->gradients));
+    MTS_TRY(describe_put_bytes(ctx, out, "optimizer_state_bytes", need->optimizer));
+    MTS_TRY(describe_put_bytes(ctx, out, "packed_weights_bytes", n->packed_weights));
+    MTS_TRY(describe_put_bytes(ctx, out, "activations_bytes", n->activations));
+    MTS_TRY(describe_put_bytes(ctx, out, "scratch_bytes", n->scratch));
+    MTS_TRY(describe_put_bytes(ctx, out, "total_bytes", need->memory));
 cleanup:
     return st;
 }
@@ -52,13 +52,13 @@ static mts_status describe_resident(mts_ctx *ctx, const run_shape *shape, const 
     MTS_TRY(model_tokenizer_open(ctx, shape->dir, &tok, NULL));
     mem_trim();
     program = memory_resident_bytes();
-    MTS_TRY(put_bytes(ctx, out, "program_and_tokenizer_bytes", program));
+    MTS_TRY(describe_put_bytes(ctx, out, "program_and_tokenizer_bytes", program));
     if (data > 0)
-        MTS_TRY(put_bytes(ctx, out, "training_data_bytes", data));
-    MTS_TRY(put_bytes(ctx, out, "mapped_files_bytes", need->net.mapped));
-    MTS_TRY(put_bytes(ctx, out, "mapped_files_in_use_bytes", need->net.mapped_in_use));
-    MTS_TRY(
-        put_bytes(ctx, out, "peak_bytes", need->memory + program + data + need->net.mapped_in_use));
+        MTS_TRY(describe_put_bytes(ctx, out, "training_data_bytes", data));
+    MTS_TRY(describe_put_bytes(ctx, out, "mapped_files_bytes", need->net.mapped));
+    MTS_TRY(describe_put_bytes(ctx, out, "mapped_files_in_use_bytes", need->net.mapped_in_use));
+    MTS_TRY(describe_put_bytes(ctx, out, "peak_bytes",
+                               need->memory + program + data + need->net.mapped_in_use));
 cleanup:
     tokenizer_close(tok);
     return st;
@@ -67,8 +67,8 @@ cleanup:
 static mts_status describe_disk(mts_ctx *ctx, const run_need *need, json_t *out)
 {
     mts_status st = MTS_OK;
-    MTS_TRY(put_bytes(ctx, out, "final_model_bytes", need->file));
-    MTS_TRY(put_bytes(ctx, out, "each_checkpoint_bytes", need->file + need->optimizer));
+    MTS_TRY(describe_put_bytes(ctx, out, "final_model_bytes", need->file));
+    MTS_TRY(describe_put_bytes(ctx, out, "each_checkpoint_bytes", need->file + need->optimizer));
 cleanup:
     return st;
 }

@@ -10,6 +10,10 @@
 
 #include "train/run_need.h"
 
+/* A size or a number of something, as an integer of object. */
+MTS_NODISCARD mts_status describe_put_bytes(mts_ctx *ctx, json_t *object, const char *key,
+                                            uint64_t bytes);
+
 /* Into out: bytes of memory by part, and their sum. */
 MTS_NODISCARD mts_status describe_need_memory(mts_ctx *ctx, const run_need *need, json_t *out);
 

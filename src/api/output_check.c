@@ -12,22 +12,17 @@
 #include "api/output_check.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text_end.h"
 #include "options/options.h"
 #include "train/output_files.h"
 
 enum { LINKS_MAX = 40, FOLDERS_DEEP = 2 };
 
-static bool ends_in(const char *name, const char *end)
-{
-    const size_t n = strlen(name), m = strlen(end);
-    return n >= m && strcmp(name + n - m, end) == 0;
-}
-
 /* Whether a reader of a model folder looks at a file of this name. */
 static bool is_model_file(const char *name)
 {
-    return output_files_has_name(name) || ends_in(name, ".safetensors") ||
-           ends_in(name, ".safetensors.index.json") || ends_in(name, ".gguf");
+    return output_files_has_name(name) || text_ends_in(name, ".safetensors") ||
+           text_ends_in(name, ".safetensors.index.json") || text_ends_in(name, ".gguf");
 }
 
 /* *out: where writing path makes a file: behind links that lead to nothing yet. */

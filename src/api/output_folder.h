@@ -2,7 +2,7 @@
  * A folder that appears complete or not at all: files go into "dir.tmp-<pid>" beside it, which is
  * renamed.
  *
- * Path: mts_export, mts_merge -> here -> file_commit_dir.
+ * Path: mts_export, mts_merge, partial_folder -> here -> file_commit_dir.
  */
 #ifndef MTS_API_OUTPUT_FOLDER_H
 #define MTS_API_OUTPUT_FOLDER_H

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json_util.h"
 #include "base/memory.h"
+#include "base/text_end.h"
 
 static const char place_ending[] = ".partial", plan_name[] = "plan.json";
 
@@ -64,12 +65,6 @@ cleanup:
     return st;
 }
 
-static bool ends_in(const char *name, const char *ending)
-{
-    const size_t n = strlen(name), e = strlen(ending);
-    return n > e && strcmp(name + n - e, ending) == 0;
-}
-
 /* Remove what was not finished: temporaries of a killed run, and what is written at the end. */
 static mts_status keep_finished(mts_ctx *ctx, partial_folder *p, const char *ending)
 {
@@ -79,7 +74,7 @@ static mts_status keep_finished(mts_ctx *ctx, partial_folder *p, const char *end
         return MTS_OK;
     MTS_TRY(file_list_dir(ctx, p->folder.temporary, &list));
     for (size_t i = 0; i < list.count; i++) {
-        if (ends_in(list.names[i], ending))
+        if (text_has_ending(list.names[i], ending))
             p->kept++;
         else
             MTS_TRY(file_remove(ctx, p->folder.temporary, list.names[i]));

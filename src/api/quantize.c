@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json_util.h"
 #include "base/memory.h"
+#include "base/text_end.h"
 #include "io/gguf_model.h"
 #include "io/quantization_config.h"
 #include "network/quantize_weights.h"
@@ -19,12 +20,6 @@
 #include "train/settings.h"
 
 static const char weights[] = ".safetensors";
-
-static bool ends_in(const char *name, const char *ending)
-{
-    const size_t n = strlen(name), e = strlen(ending);
-    return n > e && strcmp(name + n - e, ending) == 0;
-}
 
 /* Note the files of a folder that decide what the weights become. */
 static mts_status describe_folder(mts_ctx *ctx, const char *base, json_t *files)
@@ -36,7 +31,7 @@ static mts_status describe_folder(mts_ctx *ctx, const char *base, json_t *files)
     MTS_TRY(file_list_dir(ctx, base, &list));
     for (size_t i = 0; i < list.count; i++) {
         const char *name = list.names[i];
-        if (!ends_in(name, weights) && !ends_in(name, ".json"))
+        if (!text_has_ending(name, weights) && !text_has_ending(name, ".json"))
             continue;
         mem_free(path);
         path = NULL;

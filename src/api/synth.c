@@ -110,7 +110,6 @@ mts_status mts_synth(mts_ctx *ctx, const mts_options *options, const mts_callbac
     partial_folder p = {0};
     json_t *config = NULL, *plan = NULL;
     MTS_TRY(options_take(ctx, options, &own));
-    own.do_train = false; /* base_bits is not that of a training */
     MTS_TRY(options_check_synth(ctx, &own));
     MTS_TRY(options_parse_size(ctx, "max_shard_size", own.max_shard_size, &request.shard_bytes));
     MTS_TRY(make_config(ctx, &own, &config));

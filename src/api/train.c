@@ -10,6 +10,7 @@
 #include "base/json_util.h"
 #include "base/memory.h"
 #include "options/options.h"
+#include "train/rank_plot.h"
 
 /* Hand the metrics to the caller as text. */
 static mts_status give_metrics(mts_ctx *ctx, const json_t *results, char **text)
@@ -44,7 +45,7 @@ static mts_status check_eval_files(mts_ctx *ctx, const mts_options *options)
                                         "eval_predictions.json",
                                         "eval_nbest_predictions.json",
                                         "eval_null_odds.json",
-                                        "eval_ranks.svg",
+                                        RANK_PLOT_FILE,
                                         NULL};
     mts_status st = MTS_OK;
     char *path = NULL;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/text_end.h"
 #include "heads/heads.h"
 
 static const head_class *const classes[] = {&head_classification, &head_regression,
@@ -27,10 +28,10 @@ const head_class *head_class_of_peft(const char *task)
     return NULL;
 }
 
-static bool ends_in(const char *text, const char *end)
+const head_class *head_class_usual(const model_config *cfg)
 {
-    const size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
+    const char *name = model_class_of_config(cfg)->usual_head;
+    return name == NULL ? NULL : head_class_find(name);
 }
 
 /* Several heads may share an architecture: those for one text, which the labels tell apart. */
@@ -40,12 +41,18 @@ const head_class *head_class_of_config(const model_config *cfg)
                                 : cfg->problem_type == MODEL_PROBLEM_MULTI_LABEL
                                     ? &head_multi_label
                                     : &head_classification;
-    if (cfg->architecture == NULL || ends_in(cfg->architecture, of_text->architecture))
+    if (cfg->architecture == NULL || text_ends_in(cfg->architecture, of_text->architecture))
         return of_text;
     for (int i = 0; i < CLASSES; i++)
-        if (ends_in(cfg->architecture, classes[i]->architecture))
+        if (text_ends_in(cfg->architecture, classes[i]->architecture))
             return classes[i];
     return of_text;
+}
+
+const char *head_class_outputs(const head_class *class, const model_class *of)
+{
+    return class->outputs == NULL || of->first_token.of_tokens ? of->first_token.out
+                                                               : class->outputs;
 }
 
 const char *head_class_saved(const head_class *class, const model_class *of)

@@ -26,9 +26,6 @@ typedef struct head {
     bool uses_words;               /* set by declare: it shares the model's table of words */
 } head;
 
-/* Name of the outputs of the head that has a class for each token, in all architectures. */
-#define HEAD_TOKENS_OUT "classifier"
-
 /* Of what a head gives outputs. */
 typedef enum head_unit { HEAD_PER_ROW, HEAD_PER_TOKEN } head_unit;
 
@@ -49,6 +46,8 @@ struct head_class {
     /* In an adapter's folder (io/peft.h): what PEFT calls the task, and the modules that it saves
      * whole, the outputs; NULL: none. */
     const char *peft_task, *peft_saved;
+    /* The name of the layer of outputs, unless the model says otherwise; NULL: as the model says */
+    const char *outputs;
 
     /* The number of outputs of each unit. */
     int64_t (*width)(const model_config *cfg);
@@ -79,6 +78,14 @@ const head_class *head_class_of_peft(const char *task);
 /* The head of a fine-tuned model folder, by "architectures" and "problem_type" of its config.json;
  * where these do not say it, that for a class or a score of a text. */
 const head_class *head_class_of_config(const model_config *cfg);
+
+/* The head that training takes for such a model where nothing else is said; NULL: the task
+ * decides. */
+const head_class *head_class_usual(const model_config *cfg);
+
+/* The name of the layer whose outputs the head's are; of heads that need first_token or have a name
+ * of their own. */
+const char *head_class_outputs(const head_class *class, const model_class *of);
 
 /* The modules that the folder of an adapter of such a model saves whole: peft_saved, unless the
  * model says otherwise.  NULL: none. */

@@ -37,7 +37,6 @@ static mts_status create(mts_ctx *ctx, head **out)
 static void declare(head *h, param_list *params)
 {
     token_outputs *o = &((spans *)h)->outputs;
-    o->name = h->first_token.of_tokens ? h->first_token.out : "qa_outputs";
     o->dropout = h->answers_dropout;
     token_outputs_declare(h, o, params);
 }
@@ -158,6 +157,7 @@ const head_class head_spans = {
     .unit = HEAD_PER_TOKEN,
     .peft_task = "QUESTION_ANS",
     .peft_saved = "qa_outputs",
+    .outputs = "qa_outputs",
     .width = width,
     .create = create,
     .declare = declare,

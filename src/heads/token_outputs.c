@@ -14,16 +14,17 @@ void token_outputs_declare(head *h, token_outputs *o, param_list *params)
     if (h->first_token.of_tokens)
         head_transform_declare(h, &o->transform, params);
     params->part = PARAM_OUTPUT;
-    o->weight = param_declare(params, PARAM_WEIGHT, n, h->cfg->hidden_size, "%s.weight", o->name);
-    o->bias = param_declare(params, PARAM_BIAS, 0, n, "%s.bias", o->name);
+    const char *name = head_class_outputs(h->class, h->model);
+    o->weight = param_declare(params, PARAM_WEIGHT, n, h->cfg->hidden_size, "%s.weight", name);
+    o->bias = param_declare(params, PARAM_BIAS, 0, n, "%s.bias", name);
 }
 
 void token_outputs_bind(head *h, token_outputs *o, exec *ex, arena *packed)
 {
     if (h->first_token.of_tokens)
         head_transform_bind(h, &o->transform, ex, packed);
-    linear_bind(ex, &o->out, packed, o->name, STREAM_HEAD_OUT, o->weight, o->bias, width_of(h),
-                h->cfg->hidden_size);
+    linear_bind(ex, &o->out, packed, head_class_outputs(h->class, h->model), STREAM_HEAD_OUT,
+                o->weight, o->bias, width_of(h), h->cfg->hidden_size);
     linear_input_name(&o->in, &o->out, STREAM_HEAD_OUT_INPUT);
 }
 

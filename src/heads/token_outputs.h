@@ -15,7 +15,6 @@
 #include "heads/head_transform.h"
 
 typedef struct token_outputs {
-    const char *name;         /* of W and b; borrowed */
     float dropout;            /* of h[t], in training; behind a transform it is head.dropout */
     head_transform transform; /* where the architecture has it */
     param *weight, *bias;
@@ -23,7 +22,8 @@ typedef struct token_outputs {
     linear_input in; /* [tokens][hidden], kept from forward to backward */
 } token_outputs;
 
-/* As functions of head_class; name and dropout are set before.  The width is head_class.width. */
+/* As functions of head_class; dropout is set before.  The width is head_class.width, the name of W
+ * and b head_class_outputs. */
 void token_outputs_declare(head *h, token_outputs *o, param_list *params);
 void token_outputs_bind(head *h, token_outputs *o, exec *ex, arena *packed);
 void token_outputs_bind_batch(head *h, token_outputs *o, exec *ex, const model_input *in,

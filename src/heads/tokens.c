@@ -32,7 +32,6 @@ static mts_status create(mts_ctx *ctx, head **out)
 static void declare(head *h, param_list *params)
 {
     token_outputs *o = &((tokens *)h)->outputs;
-    o->name = HEAD_TOKENS_OUT;
     o->dropout = h->dropout;
     token_outputs_declare(h, o, params);
 }
@@ -79,6 +78,7 @@ const head_class head_tokens = {
     .needs = HEAD_NEEDS_FIRST_TOKEN,
     .peft_task = "TOKEN_CLS",
     .peft_saved = "classifier,score",
+    .outputs = "classifier",
     .width = width,
     .create = create,
     .declare = declare,

@@ -9,6 +9,7 @@
 
 #include "base/json_util.h"
 #include "base/memory.h"
+#include "base/text_end.h"
 #include "base/utf8.h"
 #include "io/gguf_model.h"
 #include "io/gguf_writer.h"
@@ -136,12 +137,6 @@ static bool layer_name(const base_model *base, const char *module, char name[NAM
     return true;
 }
 
-static bool ends_in(const char *text, const char *end)
-{
-    const size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* What the rows of a layer are: heads of so many rows each. */
 typedef struct layer_rows {
     row_order order;
@@ -153,16 +148,16 @@ static mts_status find_rows(mts_ctx *ctx, const base_model *base, const peft_mod
                             layer_rows *out)
 {
     mts_status st = MTS_OK;
-    const bool k = ends_in(m->name, "self_attn.k_proj");
+    const bool k = text_ends_in(m->name, "self_attn.k_proj");
     int64_t parts = 1;
     bool even = false;
     *out = (layer_rows){.heads = base->heads, .kv_heads = base->kv_heads};
-    if (base->family->order == ORDER_PAIRS && (k || ends_in(m->name, "self_attn.q_proj"))) {
+    if (base->family->order == ORDER_PAIRS && (k || text_ends_in(m->name, "self_attn.q_proj"))) {
         out->order = ORDER_PAIRS;
         parts = k ? base->kv_heads : base->heads;
         even = true;
     }
-    if (base->family->order == ORDER_GROUPS && ends_in(m->name, ".query_key_value")) {
+    if (base->family->order == ORDER_GROUPS && text_ends_in(m->name, ".query_key_value")) {
         out->order = ORDER_GROUPS;
         parts = base->heads + 2 * base->kv_heads;
     }

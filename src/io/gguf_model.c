@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text_end.h"
 #include "base/utf8.h"
 
 enum { HEADS_MAX = 1024, HEAD_ROWS_MAX = 1024, KEY_BYTES = 64 };
@@ -18,12 +19,6 @@ static const gguf_family families[] = {
 };
 
 /* ----------------------------------------------------------------------------- the file ------- */
-
-static bool ends_in(const char *text, const char *end)
-{
-    const size_t n = strlen(text), m = strlen(end);
-    return n > m && strcmp(text + n - m, end) == 0;
-}
 
 mts_status gguf_model_find(mts_ctx *ctx, const char *path, char **file)
 {
@@ -40,7 +35,7 @@ mts_status gguf_model_find(mts_ctx *ctx, const char *path, char **file)
         goto cleanup;
     MTS_TRY(file_list_dir(ctx, path, &list));
     for (size_t i = 0; i < list.count; i++) {
-        if (!ends_in(list.names[i], ".gguf"))
+        if (!text_has_ending(list.names[i], ".gguf"))
             continue;
         MTS_CHECK(*file == NULL, MTS_ERR_ARGUMENT,
                   "%s: expected config.json or one GGUF file, found several: give one of them",

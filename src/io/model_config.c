@@ -474,7 +474,7 @@ cleanup:
     return st;
 }
 
-mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_begin_fn *check,
+mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_begin_fn *begin,
                              model_config *cfg)
 {
     mts_status st = MTS_OK;
@@ -485,8 +485,8 @@ mts_status model_config_load(mts_ctx *ctx, const char *dir, model_config_begin_f
     MTS_TRY(model_config_read(ctx, dir, &file, &json));
     json_decref(cfg->json);
     cfg->json = json;
-    if (check != NULL)
-        MTS_TRY(check(ctx, file, json, &keys));
+    if (begin != NULL)
+        MTS_TRY(begin(ctx, file, json, &keys));
     MTS_TRY(quantization_config_check(ctx, file, json));
     MTS_TRY(load_numbers(ctx, file, keys, cfg));
     MTS_TRY(model_config_read_act(ctx, file, json, name_of(keys, "hidden_act"), &cfg->hidden_act));

@@ -86,23 +86,24 @@ typedef struct model_config_key {
     const char *name; /* in the file */
 } model_config_key;
 
-/* The same for any architecture; *keys: its names, static, or NULL. */
+/* What the architecture has to say before the file is read: refuse it, and set *keys to its own
+ * names of keys, static, or NULL. */
 typedef mts_status model_config_begin_fn(mts_ctx *ctx, const char *file, struct json_t *json,
                                          const model_config_key **keys);
 
 /*
  * Read dir/config.json, or what stands for it if dir is, or holds, a GGUF file (gguf_model_find);
- * check (may be NULL) comes before anything else of it; cfg as for
+ * begin (may be NULL) comes before anything else of it; cfg as for
  * model_config_init.  Absent keys get BertConfig's defaults, except the four sizes (vocab_size to
  * num_attention_heads above), which must be there.  model_type may be absent (early BERT files).
  * What transformers 4 or 5 reads is read: null for a default, 8.0 for 8, 0 for false, label2id
  * without id2label (which means nothing).  Errors of gguf_model.h; MTS_ERR_NOT_FOUND, MTS_ERR_IO;
  * MTS_ERR_BAD_FILE: wrong
  * type, range or contradiction; MTS_ERR_UNSUPPORTED: an activation that is not here, an
- * unsupported quantized checkpoint; status of check.
+ * unsupported quantized checkpoint; status of begin.
  */
 MTS_NODISCARD mts_status model_config_load(mts_ctx *ctx, const char *dir,
-                                           model_config_begin_fn *check, model_config *cfg);
+                                           model_config_begin_fn *begin, model_config *cfg);
 
 /* *act: the activation function that this key names; unchanged if absent.  MTS_ERR_BAD_FILE,
  * MTS_ERR_UNSUPPORTED: one that is not here. */

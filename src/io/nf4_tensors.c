@@ -8,6 +8,7 @@
 
 #include "base/json_util.h"
 #include "base/memory.h"
+#include "base/text_end.h"
 #include "base/utf8.h"
 
 enum {
@@ -154,12 +155,6 @@ cleanup:
 
 /* ----------------------------------------------------------------------------------- open ---- */
 
-static bool ends_in(const char *name, const char *ending)
-{
-    const size_t n = strlen(name), e = strlen(ending);
-    return n > e && strcmp(name + n - e, ending) == 0;
-}
-
 static void set_role(const nf4_tensors *tensors, const st_tensor *t, int32_t role)
 {
     if (t != NULL)
@@ -199,14 +194,14 @@ mts_status nf4_tensors_open(mts_ctx *ctx, const safetensors *file, nf4_tensors *
     for (size_t i = 0; i < n; i++) {
         const st_tensor *t = safetensors_at(file, i);
         out->role[i] = NF4_ROLE_NONE;
-        states += ends_in(t->name, NF4_STATE);
-        MTS_CHECK(!ends_in(t->name, ".quant_state.bitsandbytes__fp4"), MTS_ERR_UNSUPPORTED,
+        states += text_has_ending(t->name, NF4_STATE);
+        MTS_CHECK(!text_has_ending(t->name, ".quant_state.bitsandbytes__fp4"), MTS_ERR_UNSUPPORTED,
                   "%s: tensor %.200s: the weight is in FP4; of the 4-bit types only NF4 is read",
                   t->file, t->name);
     }
     MTS_TRY(mem_calloc(ctx, &out->items, states, sizeof *out->items, "list of tensors"));
     for (size_t i = 0; i < n; i++)
-        if (ends_in(safetensors_at(file, i)->name, NF4_STATE))
+        if (text_has_ending(safetensors_at(file, i)->name, NF4_STATE))
             MTS_TRY(add(ctx, out, safetensors_at(file, i)));
 cleanup:
     return st;

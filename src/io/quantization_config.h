@@ -1,7 +1,8 @@
 /*
  * quantization_config of a config.json: how the weights of a folder are packed.
  *
- * Path: model_config_load -> quantization_config_check; quantize_model -> quantization_config_make.
+ * Path: model_config_load -> quantization_config_check;
+ *       mts_quantize -> write_config, mts_synth -> make_config -> quantization_config_make.
  * Read: weights in NF4 by bitsandbytes (io/nf4_tensors.h).  Which of them are, the file says.
  */
 #ifndef MTS_IO_QUANTIZATION_CONFIG_H

@@ -130,7 +130,7 @@ static mts_status list_gguf(merging *m)
     param_list params = {0};
     const char *prefix;
     MTS_TRY(model_load_config(ctx, m->request->base, &cfg));
-    MTS_TRY(network_declare(ctx, &cfg, head_class_find("next token"), &params, &prefix));
+    MTS_TRY(network_declare(ctx, &cfg, head_class_usual(&cfg), &params, &prefix));
     MTS_TRY(make_room(m, (size_t)params.count));
     for (int64_t i = 0; i < params.count; i++) {
         const param *p = params.items[i];

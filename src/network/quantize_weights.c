@@ -2,7 +2,6 @@
 #include "network/quantize_weights.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "heads/head.h"
@@ -42,14 +41,9 @@ static mts_status add_item(mts_ctx *ctx, model_tensors *m, const param *p, const
               "%s: tensor %.200s: expected shape [%" PRId64 ", %" PRId64
               "], as its configuration asks for",
               t.file, t.name, p->rows, p->cols);
-    *new = (weights_item){.file = t.file,
-                          .tensor = t.name,
-                          .index = m->count,
-                          .packed = p->quantised,
-                          .vector = p->vector,
-                          .rows = p->vector ? 1 : p->rows,
-                          .cols = p->cols};
-    memcpy(new->name, p->name, sizeof new->name);
+    *new = weights_item_of(p, m->count);
+    new->file = t.file;
+    new->tensor = t.name;
     m->base[m->count++] = t;
 cleanup:
     return st;
@@ -61,12 +55,14 @@ static mts_status list_parameters(mts_ctx *ctx, model_tensors *m)
     mts_status st = MTS_OK;
     model_config cfg = {0};
     param_list params = {0};
+    const head_class *usual;
     const char *prefix, *base = m->request->base;
     MTS_TRY(model_load_config(ctx, base, &cfg));
-    MTS_CHECK(model_class_of_config(&cfg)->words != NULL, MTS_ERR_UNSUPPORTED,
+    usual = head_class_usual(&cfg);
+    MTS_CHECK(usual != NULL && usual->needs == HEAD_NEEDS_WORDS, MTS_ERR_UNSUPPORTED,
               "%s: expected a language model, found %s: only their weights are quantized", base,
               model_config_type(&cfg));
-    MTS_TRY(network_declare(ctx, &cfg, head_class_find("next token"), &params, &prefix));
+    MTS_TRY(network_declare(ctx, &cfg, usual, &params, &prefix));
     MTS_TRY(weight_file_open(ctx, base, &m->file));
     MTS_CHECK(m->file.nf4.count == 0, MTS_ERR_UNSUPPORTED, "%s: is quantized already", base);
     MTS_TRY(mem_calloc(ctx, &m->items, (size_t)params.count, sizeof *m->items, "list of tensors"));

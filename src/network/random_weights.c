@@ -2,10 +2,10 @@
 #include "network/random_weights.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/half.h"
 #include "base/memory.h"
+#include "base/text_end.h"
 #include "heads/head.h"
 #include "network/network.h"
 #include "network/write_weights.h"
@@ -80,13 +80,6 @@ static void draw_rows(void *arg, int64_t begin, int64_t end)
     }
 }
 
-static bool is_bias(const char *name)
-{
-    static const char ending[] = ".bias";
-    const size_t n = strlen(name), e = sizeof ending - 1;
-    return n > e && strcmp(name + n - e, ending) == 0;
-}
-
 static mts_status read_rows(mts_ctx *ctx, const exec *ex, void *source, const weights_item *item,
                             int64_t first, int64_t rows, float *values)
 {
@@ -95,7 +88,7 @@ static mts_status read_rows(mts_ctx *ctx, const exec *ex, void *source, const we
     if (!item->vector)
         exec_parallel(ex, rows, ROW_GRAIN, draw_rows, &job);
     for (int64_t i = 0; item->vector && i < item->cols; i++)
-        values[i] = is_bias(item->name) ? 0.0f : 1.0f;
+        values[i] = text_has_ending(item->name, ".bias") ? 0.0f : 1.0f;
     return MTS_OK;
 }
 
@@ -108,22 +101,18 @@ static mts_status list_items(mts_ctx *ctx, const random_request *r, weights_item
     mts_status st = MTS_OK;
     param_list params = {0};
     const char *prefix;
-    MTS_CHECK(model_class_of_config(r->config)->words != NULL, MTS_ERR_UNSUPPORTED,
+    const head_class *usual = head_class_usual(r->config);
+    MTS_CHECK(usual != NULL && usual->needs == HEAD_NEEDS_WORDS, MTS_ERR_UNSUPPORTED,
               "expected a language model, found %s", model_config_type(r->config));
-    MTS_TRY(network_declare(ctx, r->config, head_class_find("next token"), &params, &prefix));
+    MTS_TRY(network_declare(ctx, r->config, usual, &params, &prefix));
     MTS_TRY(mem_calloc(ctx, items, (size_t)params.count, sizeof **items, "list of tensors"));
     *count = params.count;
     for (int64_t i = 0; i < params.count; i++) {
-        const param *p = params.items[i];
         weights_item *item = &(*items)[i];
-        memcpy(item->name, p->name, sizeof item->name);
+        *item = weights_item_of(params.items[i], i);
         item->file = r->dir;
         item->tensor = item->name;
-        item->index = i;
-        item->packed = r->pack && p->quantised;
-        item->vector = p->vector;
-        item->rows = p->vector ? 1 : p->rows;
-        item->cols = p->cols;
+        item->packed = r->pack && item->packed;
     }
 cleanup:
     param_list_deinit(&params);

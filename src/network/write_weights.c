@@ -23,6 +23,17 @@ enum {
     NAME_BYTES = PARAM_NAME_BYTES + 64,
 };
 
+weights_item weights_item_of(const param *p, int64_t index)
+{
+    weights_item item = {.index = index,
+                         .packed = p->quantised,
+                         .vector = p->vector,
+                         .rows = p->vector ? 1 : p->rows,
+                         .cols = p->cols};
+    memcpy(item.name, p->name, sizeof item.name);
+    return item;
+}
+
 typedef struct writer writer;
 
 /* An item, while its shard is written. */

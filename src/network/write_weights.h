@@ -25,6 +25,9 @@ typedef struct weights_item {
     int64_t rows, cols;
 } weights_item;
 
+/* That of p, the parameter number index: packed if it can be, without file and tensor. */
+weights_item weights_item_of(const param *p, int64_t index);
+
 typedef struct weights_request {
     weights_item *items; /* [count]; they are sorted by name */
     int64_t count;

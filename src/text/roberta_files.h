@@ -22,8 +22,8 @@
  * Let folder->json be what tokenizer.json would hold, if the folder has vocab.json and no other
  * file that is enough for a tokenizer.
  * MTS_ERR_UNSUPPORTED: of another class of tokenizer, or with added_tokens.json;
- * MTS_ERR_BAD_FILE: no merges.txt, special tokens that vocab.json does not have; MTS_ERR_IO,
- * MTS_ERR_MEMORY.
+ * MTS_ERR_NOT_FOUND: no merges.txt; MTS_ERR_BAD_FILE: special tokens that vocab.json does not have;
+ * MTS_ERR_IO, MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status roberta_files_make(mts_ctx *ctx, tokenizer_folder *folder);
 

@@ -66,7 +66,7 @@ static mts_status describe_head(mts_ctx *ctx, const char *dir, const model_confi
     mts_status st = MTS_OK;
     char architecture[NAME_BYTES];
     const model_class *class = model_class_of_config(cfg);
-    const char *outputs = kind->unit == HEAD_PER_TOKEN ? HEAD_TOKENS_OUT : class->first_token.out;
+    const char *outputs = head_class_outputs(kind, class);
     json_t *labels = NULL;
     int64_t n = 0;
     snprintf(architecture, sizeof architecture, "%s%s", class->name, kind->architecture);

@@ -1,7 +1,7 @@
 /*
  * Text generation: tokens behind a prompt, one by one.
  *
- * Path: mts_generator_run, answers_score -> generate_tokens -> network_extend,
+ * Path: mts_generator_run, generate_answers_score -> generate_tokens -> network_extend,
  *       token_sampler_next.
  */
 #ifndef MTS_TRAIN_GENERATE_H

@@ -5,10 +5,10 @@
 
 #include "network/network_io.h"
 #include "network/network_outliers.h"
-#include "options/options.h"
 #include "train/adapter_folder.h"
 #include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
+#include "train/run_network.h"
 #include "train/settings.h"
 
 /* ----------------------------------------------------------------------------- opening ------- */
@@ -33,13 +33,10 @@ static mts_status check_model(generator *g, const mts_options *o, const model_co
     mts_status st = MTS_OK;
     mts_ctx *ctx = g->ctx;
     const model_class *class = model_class_of_config(cfg);
-    const int64_t vocabulary = tokenizer_vocab_size(g->tokenizer);
     MTS_CHECK(class != NULL && class->cache_shape != NULL, MTS_ERR_UNSUPPORTED,
               "%s: expected a language model, which generates text, found one of type \"%s\"",
               o->model_name_or_path, model_config_type(cfg));
-    MTS_CHECK(vocabulary <= cfg->vocab_size, MTS_ERR_BAD_FILE,
-              "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld",
-              o->model_name_or_path, (long long)vocabulary, (long long)cfg->vocab_size);
+    MTS_TRY(settings_check_vocabulary(ctx, g->tokenizer, cfg, o->model_name_or_path));
 cleanup:
     return st;
 }
@@ -57,17 +54,13 @@ static mts_status make_network(generator *g, const mts_options *o, model_config 
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = g->ctx;
-    const head_class *kind = head_class_find("next token");
+    const head_class *kind = head_class_usual(cfg);
     network_options options = {.head = kind,
                                .format = settings_format(o),
                                .threads = settings_threads(o),
                                .limits = {.cache_tokens = 1}};
     network_load_report report;
-    if (g->adapter.rank > 0) {
-        options.model.adapter = adapter_folder_options(&g->adapter);
-        options.frozen = options_has_4bit_base(o) ? PARAM_STREAMED : PARAM_STORED;
-        options.frozen_nf4 = options_has_4bit_base(o);
-    }
+    run_network_adapter(o, &g->adapter, &options);
     MTS_TRY(network_check_weights(ctx, cfg, kind, o->model_name_or_path, HEAD_NEEDED));
     MTS_TRY(network_create(ctx, cfg, &options, &g->net));
     MTS_TRY(network_load(ctx, g->net, o->model_name_or_path, HEAD_NEEDED, &report));

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "io/peft.h"
 #include "network/network_io.h"
+#include "train/rank_plot.h"
 
 static const char log_name[] = "metrics.jsonl";
 
@@ -15,7 +16,7 @@ static const char *const model_names[] = {
     PEFT_WEIGHTS,  NETWORK_ADAPTER_CONFIG, "trainer_state.json"};
 
 static const char *const result_names[] = {"train_results.json", "eval_results.json",
-                                           "all_results.json", "eval_ranks.svg", log_name};
+                                           "all_results.json", RANK_PLOT_FILE, log_name};
 
 enum {
     MODEL_NAMES = sizeof model_names / sizeof model_names[0],

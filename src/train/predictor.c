@@ -1,7 +1,6 @@
 /* Predicting with a fine-tuned folder.  See predictor.h. */
 #include "train/predictor.h"
 
-#include "base/file.h"
 #include "network/network_io.h"
 #include "network/network_outliers.h"
 #include "options/options.h"
@@ -9,6 +8,7 @@
 #include "train/label_options.h"
 #include "train/model_tokenizer.h"
 #include "train/outlier_lists.h"
+#include "train/run_network.h"
 #include "train/settings.h"
 
 static mts_status create_model(predictor *p, const mts_options *o, model_config *cfg)
@@ -29,30 +29,24 @@ static mts_status create_model(predictor *p, const mts_options *o, model_config 
     /* an adapter's folder has the outputs */
     const head_source source = p->adapter.rank > 0 ? HEAD_IF_THERE : HEAD_NEEDED;
     network_load_report report;
-    char *file = NULL;
     bool listed = false;
     MTS_TRY(settings_check_rows(ctx, p->tokenizer, p->max_seq_length, cfg, o->model_name_or_path));
     MTS_CHECK(options.head->needs != HEAD_NEEDS_WORDS, MTS_ERR_UNSUPPORTED,
               "%s: a language model gives no labels or answers to predict", o->model_name_or_path);
     MTS_TRY(settings_check_tokens(ctx, options.limits.eval_tokens, "eval"));
     MTS_TRY(label_options_check(ctx, o, options.head));
-    if (p->adapter.rank > 0) {
-        options.model.adapter = adapter_folder_options(&p->adapter);
-        options.frozen = settings_base_storage(o);
-        options.frozen_nf4 = options_has_4bit_base(o);
-    }
+    run_network_adapter(o, &p->adapter, &options);
     MTS_TRY(network_check_weights(ctx, cfg, options.head, o->model_name_or_path, source));
     MTS_TRY(network_create(ctx, cfg, &options, &p->net));
     MTS_TRY(network_load(ctx, p->net, o->model_name_or_path, source, &report));
     if (p->adapter.rank > 0)
         MTS_TRY(network_load_adapter(ctx, p->net, o->adapter_name_or_path, HEAD_NEEDED, NULL));
     network_use_ranks(p->net, o->rank, 0);
-    MTS_TRY(path_join(ctx, &file, o->model_name_or_path, "config.json"));
-    MTS_TRY(network_take_outliers(ctx, p->net, p->net->cfg.json, file, &listed));
+    MTS_TRY(
+        outlier_lists_take(ctx, p->net, o->model_name_or_path, o->adapter_name_or_path, &listed));
     p->calibrate = network_has_outliers(p->net) && !listed;
     MTS_TRY(batch_init(ctx, &p->batch, &plan));
 cleanup:
-    mem_free(file);
     return st;
 }
 

@@ -162,7 +162,6 @@ static void begin(smaller *s, const run_shape *shape)
 static mts_status memory_of(mts_ctx *ctx, smaller *s, size_t *memory)
 {
     run_need need;
-    s->shape.o = &s->o;
     const mts_status st = run_need_make(ctx, &s->shape, &need);
     *memory = st == MTS_OK ? need.memory : SIZE_MAX;
     if (st == MTS_ERR_MEMORY)

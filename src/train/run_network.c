@@ -56,6 +56,15 @@ cleanup:
     return st;
 }
 
+void run_network_adapter(const mts_options *o, const peft_config *adapter, network_options *options)
+{
+    if (adapter->rank == 0)
+        return;
+    options->model.adapter = adapter_folder_options(adapter);
+    options->frozen = settings_base_storage(o);
+    options->frozen_nf4 = options_has_4bit_base(o);
+}
+
 network_options run_network_options(const mts_options *o, const model_config *cfg,
                                     const head_class *kind, const peft_config *adapter,
                                     bool training)
@@ -68,13 +77,10 @@ network_options run_network_options(const mts_options *o, const model_config *cf
         .model = {.dropout = settings_dropout(o, cfg),
                   .embedding_dropout = settings_embedding_dropout(o, cfg),
                   .recompute = training && o->gradient_checkpointing},
-        .frozen_nf4 = options_has_4bit_base(o),
         .watch_formats = training && o->log_formats,
     };
-    if (adapter->rank == 0)
-        return options;
-    options.model.adapter = adapter_folder_options(adapter);
-    options.model.adapter.dropout = settings_dropout_float(adapter->dropout);
-    options.frozen = settings_base_storage(o);
+    run_network_adapter(o, adapter, &options);
+    if (adapter->rank > 0)
+        options.model.adapter.dropout = settings_dropout_float(adapter->dropout);
     return options;
 }

@@ -1,7 +1,8 @@
 /*
  * What network a run's options ask for: its adapter, and everything else but the sizes of batches.
  *
- * Path: run_prepare -> here -> network_create; run_need.c, which says its memory before.
+ * Path: run_prepare -> here -> network_create; run_need.c, which says its memory before;
+ *       predictor_open, generator_open -> run_network_adapter.
  */
 #ifndef MTS_TRAIN_RUN_NETWORK_H
 #define MTS_TRAIN_RUN_NETWORK_H
@@ -19,5 +20,10 @@ MTS_NODISCARD mts_status run_adapter_config(mts_ctx *ctx, const mts_options *o, 
 network_options run_network_options(const mts_options *o, const model_config *cfg,
                                     const head_class *kind, const peft_config *adapter,
                                     bool training);
+
+/* Let options have that adapter, without dropout, and the storage of the model beside it; rank 0:
+ * nothing.  The adapter's strings are borrowed. */
+void run_network_adapter(const mts_options *o, const peft_config *adapter,
+                         network_options *options);
 
 #endif

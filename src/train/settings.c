@@ -244,15 +244,24 @@ cleanup:
     return st;
 }
 
+mts_status settings_check_vocabulary(mts_ctx *ctx, const tokenizer *tok, const model_config *cfg,
+                                     const char *dir)
+{
+    mts_status st = MTS_OK;
+    const int64_t vocab = tokenizer_vocab_size(tok);
+    MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
+              "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", dir,
+              (long long)vocab, (long long)cfg->vocab_size);
+cleanup:
+    return st;
+}
+
 mts_status settings_check_rows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length,
                                const model_config *cfg, const char *dir)
 {
     mts_status st = MTS_OK;
-    const int64_t vocab = tokenizer_vocab_size(tok), types = tokenizer_type_count(tok);
-    const int64_t positions = model_max_length(cfg);
-    MTS_CHECK(vocab <= cfg->vocab_size, MTS_ERR_BAD_FILE,
-              "%s: the tokenizer has %lld tokens, config.json's vocab_size is %lld", dir,
-              (long long)vocab, (long long)cfg->vocab_size);
+    const int64_t types = tokenizer_type_count(tok), positions = model_max_length(cfg);
+    MTS_TRY(settings_check_vocabulary(ctx, tok, cfg, dir));
     MTS_CHECK(max_length <= positions, MTS_ERR_ARGUMENT,
               "option --max_seq_length: the model has %lld positions, found %lld: give at most "
               "as many",

@@ -62,6 +62,10 @@ optimizer_options settings_optimizer(const mts_options *o);
  * the batch size that the text names. */
 MTS_NODISCARD mts_status settings_check_tokens(mts_ctx *ctx, int64_t tokens, const char *which);
 
+/* MTS_ERR_BAD_FILE unless the model has a word for each token; dir: of the model, for texts. */
+MTS_NODISCARD mts_status settings_check_vocabulary(mts_ctx *ctx, const tokenizer *tok,
+                                                   const model_config *cfg, const char *dir);
+
 /* MTS_ERR_BAD_FILE, _ARGUMENT, _UNSUPPORTED unless the model has a word for each token, a position
  * for each place and a type for each text of the rows; dir: of the model, for texts. */
 MTS_NODISCARD mts_status settings_check_rows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length,
