@@ -43,6 +43,8 @@ void embedding_forward(exec *ex, float *y, const int32_t *index, int64_t n, embe
         ex->arithmetic->embedding->set(ex, e);
     forward_job job = {ex, e, y, index, accumulate};
     exec_parallel(ex, n, ROW_GRAIN, forward_rows, &job);
+    if (!ex->dry)
+        param_forget(e->table);
 }
 
 void embedding_map_gradient(exec *ex, embedding_gradient *g, const float *dy, int64_t n,

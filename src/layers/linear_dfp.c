@@ -88,7 +88,7 @@ static void weight_set(exec *ex, linear *lin)
     qmatrix w;
     if (lin->weight->storage == PARAM_STREAMED) {
         linear_stream_set(ex, lin);
-        linear_outliers_weight_set(ex, lin);
+        linear_weight_forget(ex, lin);
         return;
     }
     qmatrix_bind(&w, &ex->scratch, lin->out, lin->in, f->weight_bits, f->group);
@@ -112,6 +112,8 @@ static void forward(exec *ex, float *y, const linear_input *x, const linear *lin
     else
         gemm_run(ex, y, lin->out, &a, &lin->straight, bias, false);
     linear_outliers_forward(ex, y, x, lin);
+    if (lin->weight->storage == PARAM_STREAMED)
+        linear_weight_forget(ex, lin);
 }
 
 /* ------------------------------------------------------------------------------ backward ---- */
@@ -171,10 +173,12 @@ static void input_gradient(exec *ex, float *dx, const float *dy, const linear_in
     gemm_operand a;
     map_for_input(ex, &q, dy, x, lin, WATCHED_GRADIENT_INPUT);
     gemm_pack(ex, &a, &ex->scratch, &lin->transposed.plan, GEMM_A, &q, false);
-    if (lin->weight->storage == PARAM_STREAMED)
+    if (lin->weight->storage == PARAM_STREAMED) {
         linear_stream_input_gradient(ex, dx, &a, lin);
-    else
+        linear_weight_forget(ex, lin);
+    } else {
         gemm_run(ex, dx, lin->in, &a, &lin->transposed, NULL, false);
+    }
 }
 
 static void weight_gradient(exec *ex, const linear_sums *g, const float *dy, const linear_input *x,

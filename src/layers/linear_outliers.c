@@ -1,9 +1,10 @@
 /* Outlier features in the products of a linear layer.  See linear_outliers.h. */
 #include "layers/linear_outliers.h"
 
-#include "layers/linear_weight.h"
-
-enum { ROW_GRAIN = 64 };
+enum {
+    ROW_GRAIN = 64,
+    STREAM_ROWS = 1024, /* of a streamed weight at a time: whole panels of every kernel */
+};
 
 static gemm_plan plan_for(const exec *ex, int bits_b)
 {
@@ -24,8 +25,11 @@ void linear_outliers_bind(exec *ex, linear *lin, arena *a)
     const gemm_plan plan = plan_for(ex, column_bits(f));
     if (lin->listed == &lin->outliers)
         outlier_list_bind(ex, &lin->outliers, a, lin->name, lin->in);
-    gemm_operand_bind(&lin->outlier_weight, a, &plan, GEMM_B, lin->out, lin->listed->capacity,
-                      f->group == GROUP_BLOCK);
+    if (lin->weight->storage == PARAM_STREAMED)
+        lin->outlier_weight.plan = plan;
+    else
+        gemm_operand_bind(&lin->outlier_weight, a, &plan, GEMM_B, lin->out, lin->listed->capacity,
+                          f->group == GROUP_BLOCK);
 }
 
 /* ------------------------------------------------------------------------------- the input --- */
@@ -72,45 +76,72 @@ void linear_outliers_input_set(exec *ex, linear_input *in, const float *x)
 
 /* ----------------------------------------------------------------------------- the products -- */
 
-/* columns[out][n] = the outlier columns of the weight */
-static void gather_columns(exec *ex, float *columns, int64_t n, const linear *lin)
+typedef struct column_job {
+    const linear *lin;
+    float *columns;
+    int64_t first, n;
+} column_job;
+
+static void read_columns(void *arg, int64_t begin, int64_t end)
 {
-    const int64_t piece = linear_weight_piece(lin);
-    for (int64_t first = 0; first < lin->out; first += piece) {
-        const size_t mark = exec_mark(ex);
-        const int64_t rows = lin->out - first < piece ? lin->out - first : piece;
-        const float *w = linear_weight_rows(ex, lin, first, rows);
-        if (!ex->dry)
-            outlier_list_gather(ex, lin->listed, columns + first * n, w, rows);
-        exec_release(ex, mark);
-        if (ex->dry)
-            break; /* the first piece takes the most */
-    }
+    const column_job *job = arg;
+    const linear *lin = job->lin;
+    for (int64_t i = begin; i < end; i++)
+        param_gather(lin->weight, job->first + i, lin->listed->feature, job->n,
+                     job->columns + i * job->n);
+}
+
+/* w[rows][n] = the outlier columns of rows [first, first + rows) of the weight, in scratch. */
+static void map_columns(exec *ex, qmatrix *w, int64_t first, int64_t rows, int64_t n,
+                        const linear *lin)
+{
+    const num_format *f = &ex->format;
+    const map_args args = {
+        .key =
+            rng_make_key(ex->seed, ex->weight_version, (uint64_t)lin->id, RNG_ROUND_OUTLIER_WEIGHT),
+        .first_row = first,
+        .stochastic = exec_stochastic_values(ex),
+        .scales = f->scales,
+        .what = "the weight",
+        .where = lin->name,
+    };
+    column_job job = {lin, exec_take(ex, rows * n, sizeof(float)), first, n};
+    exec_parallel(ex, rows, ROW_GRAIN, read_columns, &job);
+    qmatrix_bind(w, &ex->scratch, rows, n, column_bits(f), f->group);
+    qmatrix_map(ex, w, job.columns, n, &args);
 }
 
 void linear_outliers_weight_set(exec *ex, linear *lin)
 {
-    const num_format *f = &ex->format;
-    const int64_t n = f->outlier_bits > 0 ? outlier_count(ex, lin->listed) : 0;
+    const int64_t n = ex->format.outlier_bits > 0 ? outlier_count(ex, lin->listed) : 0;
     const size_t mark = exec_mark(ex);
-    const map_args args = {
-        .key =
-            rng_make_key(ex->seed, ex->weight_version, (uint64_t)lin->id, RNG_ROUND_OUTLIER_WEIGHT),
-        .stochastic = exec_stochastic_values(ex),
-        .scales = ex->format.scales,
-        .what = "the weight",
-        .where = lin->name,
-    };
     qmatrix w;
     if (n == 0)
         return;
-    float *columns = exec_take(ex, lin->out * n, sizeof(float));
-    gather_columns(ex, columns, n, lin);
-    qmatrix_bind(&w, &ex->scratch, lin->out, n, column_bits(f), f->group);
-    qmatrix_map(ex, &w, columns, n, &args);
+    map_columns(ex, &w, 0, lin->out, n, lin);
     gemm_operand_shorten(&lin->outlier_weight, n);
     gemm_operand_fill(ex, &lin->outlier_weight, &w, false);
     exec_release(ex, mark);
+}
+
+/* The same product with columns that are read and packed for it, some rows of the weight after the
+ * others: those of a streamed weight would be a copy of a sixteenth of it. */
+static void stream_forward(exec *ex, float *y, const gemm_operand *a, const linear *lin)
+{
+    const int64_t n = outlier_count(ex, lin->listed);
+    for (int64_t first = 0; first < lin->out; first += STREAM_ROWS) {
+        const size_t mark = exec_mark(ex);
+        const int64_t left = lin->out - first, rows = left < STREAM_ROWS ? left : STREAM_ROWS;
+        qmatrix w;
+        gemm_operand b;
+        map_columns(ex, &w, first, rows, n, lin);
+        gemm_pack(ex, &b, &ex->scratch, &lin->outlier_weight.plan, GEMM_B, &w, false);
+        if (!ex->dry)
+            gemm_run(ex, y + first, lin->out, a, &b, NULL, true);
+        exec_release(ex, mark);
+        if (ex->dry)
+            break; /* the first rows take the most */
+    }
 }
 
 void linear_outliers_forward(exec *ex, float *y, const linear_input *x, const linear *lin)
@@ -120,7 +151,10 @@ void linear_outliers_forward(exec *ex, float *y, const linear_input *x, const li
         return;
     const size_t mark = exec_mark(ex);
     gemm_pack(ex, &a, &ex->scratch, &lin->outlier_weight.plan, GEMM_A, &x->outlier, false);
-    gemm_run(ex, y, lin->out, &a, &lin->outlier_weight, NULL, true);
+    if (lin->weight->storage == PARAM_STREAMED)
+        stream_forward(ex, y, &a, lin);
+    else
+        gemm_run(ex, y, lin->out, &a, &lin->outlier_weight, NULL, true);
     exec_release(ex, mark);
 }
 

@@ -14,8 +14,8 @@
 
 #include "layers/linear.h"
 
-/* Storage for the list of the layer's input and the packed columns of its weight; nothing if the
- * format does not tell outliers apart. */
+/* Storage for the list of the layer's input and the packed columns of its weight, unless it is
+ * streamed; nothing if the format does not tell outliers apart. */
 void linear_outliers_bind(exec *ex, linear *lin, arena *a);
 
 /* Storage for the outliers of a batch. */
@@ -27,7 +27,7 @@ void linear_outliers_input_set(exec *ex, linear_input *in, const float *x);
 /* What the map of the others multiplies features by: 0 for outliers; NULL: there are none. */
 const float *linear_outliers_keep(const linear_input *in);
 
-/* Map and pack the columns of the weight. */
+/* Map and pack the columns of the weight, unless it is streamed: then each product does it. */
 void linear_outliers_weight_set(exec *ex, linear *lin);
 
 /* y += o^ Wo^^T */

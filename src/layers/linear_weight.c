@@ -36,9 +36,7 @@ const float *linear_weight_rows(exec *ex, const linear *lin, int64_t first, int6
 
 void linear_weight_forget(const exec *ex, const linear *lin)
 {
-    const bool mapped = !ex->dry && lin->weight->storage == PARAM_STORED;
-    int64_t rows = mapped ? 0 : lin->out;
-    for (const param *p = lin->weight; rows < lin->out; rows += p->rows, p = p->next)
-        if (p->storage == PARAM_STORED)
-            stored_matrix_forget(&p->stored);
+    const param *p = lin->weight;
+    for (int64_t rows = 0; !ex->dry && rows < lin->out; rows += p->rows, p = p->next)
+        param_forget(p);
 }

@@ -15,7 +15,7 @@ int64_t linear_weight_piece(const linear *lin);
 /* Rows [first, first + n) as floats [n][in]: those in memory, or read into scratch. */
 const float *linear_weight_rows(exec *ex, const linear *lin, int64_t first, int64_t n);
 
-/* The layer has a copy of its weight now: pages of the file need no memory any more. */
+/* The weight was read: until it is again, its pages of the file need no memory. */
 void linear_weight_forget(const exec *ex, const linear *lin);
 
 #endif

@@ -5,12 +5,24 @@
 #include "network/weight_file.h"
 #include "tensor/stored_nf4.h"
 
-/* Whether every pass reads the matrix where it is in the file; others are read once, to be packed,
- * and forgotten. */
-static bool is_read_in_passes(const network *net, const param *p)
+enum { PAGES_OF_A_TOUCH = 1 << 16 }; /* bytes: the system maps the pages around one, too */
+
+/*
+ * What of the matrix in its file is in memory at a time, beside the largest matrix.  Products that
+ * read a streamed one, and packing, forget it; so do look-ups, which touch a row for each token.
+ * Floats are not packed: every pass reads all of them.
+ */
+static size_t in_use(const network *net, const param *p, size_t bytes)
 {
     const bool packed = net->ex.arithmetic->linear->weight_set != NULL;
-    return p->storage == PARAM_STREAMED || p->role == PARAM_TABLE || !packed;
+    const network_limits *l = &net->options.limits;
+    const int64_t tokens = l->train_tokens > l->eval_tokens ? l->train_tokens : l->eval_tokens;
+    const size_t row = bytes / (size_t)p->rows + PAGES_OF_A_TOUCH;
+    if (!packed)
+        return bytes;
+    if (p->role != PARAM_TABLE)
+        return 0;
+    return row * (size_t)tokens < bytes ? row * (size_t)tokens : bytes;
 }
 
 static void add_param(const network *net, const param *p, const weight_file *file,
@@ -25,8 +37,7 @@ static void add_param(const network *net, const param *p, const weight_file *fil
     if (made && !s.quantised)
         return;
     plan->mapped += s.mapped;
-    if (is_read_in_passes(net, p))
-        plan->mapped_in_use += s.mapped;
+    plan->mapped_in_use += in_use(net, p, s.mapped);
 }
 
 static bool any_stored(const param_list *params)
@@ -52,8 +63,7 @@ mts_status network_plan_files(mts_ctx *ctx, const network *net, const char *dir,
             weight_file_find(&file, p->name, net->body->class->prefix, &t))
             add_param(net, p, &file, &t, plan, &largest);
     }
-    if (largest > plan->mapped_in_use)
-        plan->mapped_in_use = largest;
+    plan->mapped_in_use += largest;
 cleanup:
     weight_file_close(&file);
     return st;

@@ -74,6 +74,21 @@ void nf4_dequantize(const nf4_view *v, int64_t first, int64_t n, float *out)
     }
 }
 
+void nf4_gather(const nf4_view *v, int64_t first, const int32_t *at, int64_t n, float *out)
+{
+    int64_t block = -1;
+    float scale = 0.0f;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t element = first + at[i];
+        const uint8_t byte = v->codes[element / 2];
+        if (element / NF4_BLOCK != block) {
+            block = element / NF4_BLOCK;
+            scale = nf4_block_scale(v, block);
+        }
+        out[i] = nf4_value[element % 2 == 0 ? byte >> 4 : byte & 15] * scale;
+    }
+}
+
 /* ------------------------------------------------------------------------------- quantise ---- */
 
 static float clamp(float x)

@@ -62,6 +62,9 @@ float nf4_block_scale(const nf4_view *v, int64_t block);
 /* out[n]: elements first .. first + n - 1, in fp32.  first + n <= rows * cols. */
 void nf4_dequantize(const nf4_view *v, int64_t first, int64_t n, float *out);
 
+/* out[n]: elements first + at[n], at rising, in fp32. */
+void nf4_gather(const nf4_view *v, int64_t first, const int32_t *at, int64_t n, float *out);
+
 /* ------------------------------------------------------------------------------- quantise ---- */
 
 /*

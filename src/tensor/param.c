@@ -114,6 +114,17 @@ void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out)
         stored_matrix_read(&p->stored, row, col, n, out);
 }
 
+void param_gather(const param *p, int64_t row, const int32_t *col, int64_t n, float *out)
+{
+    p = find_row(p, &row);
+    if (p->value == NULL) {
+        stored_matrix_gather(&p->stored, row, col, n, out);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        out[i] = p->value[row * p->cols + col[i]];
+}
+
 void param_read_ahead(const param *p, int64_t rows, bool backward)
 {
     size_t left = AHEAD_BYTES;
@@ -127,6 +138,12 @@ void param_read_ahead(const param *p, int64_t rows, bool backward)
         const size_t bytes = p->storage == PARAM_STREAMED ? stored_matrix_want(&p->stored) : 0;
         left = bytes < left ? left - bytes : 0;
     }
+}
+
+void param_forget(const param *p)
+{
+    if (p->storage != PARAM_IN_MEMORY)
+        stored_matrix_forget(&p->stored);
 }
 
 bool param_map_s8(const exec *ex, const param *p, int64_t row, int64_t col, int64_t n,

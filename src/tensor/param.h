@@ -112,9 +112,16 @@ bool param_next_trained(const param *p, int64_t end, int64_t *at, int64_t *n);
  */
 void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out);
 
-/* The same as mantissas, to nearest.  False: not of this kind of storage (stored_matrix.h). */
+/* out[n] = elements (row, col[n]) of the same, col rising. */
+void param_gather(const param *p, int64_t row, const int32_t *col, int64_t n, float *out);
+
+/* Columns [col, col + n) as mantissas, to nearest.  False: not of this kind of storage
+ * (stored_matrix.h). */
 bool param_map_s8(const exec *ex, const param *p, int64_t row, int64_t col, int64_t n,
                   const quantize_args *args, int8_t *q);
+
+/* It was read: pages of its file need no memory until it is again. */
+void param_forget(const param *p);
 
 /*
  * A product with the rows of parameters that act as one matrix begins, the first of them p: let the

@@ -28,6 +28,24 @@ void stored_matrix_read(const stored_matrix *m, int64_t row, int64_t col, int64_
     m->class->read(m, row, col, n, out);
 }
 
+void stored_matrix_gather(const stored_matrix *m, int64_t row, const int32_t *col, int64_t n,
+                          float *out)
+{
+    float room[STORED_COLS];
+    int64_t first = -1; /* column of room[0] */
+    if (m->class->gather != NULL) {
+        m->class->gather(m, row, col, n, out);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t begin = col[i] / STORED_COLS * STORED_COLS, left = m->cols - begin;
+        if (begin != first)
+            stored_matrix_read(m, row, begin, left < STORED_COLS ? left : STORED_COLS, room);
+        first = begin;
+        out[i] = room[col[i] - begin];
+    }
+}
+
 size_t stored_matrix_want(const stored_matrix *m)
 {
     file_map_want(&m->map);

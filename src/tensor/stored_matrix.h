@@ -21,6 +21,8 @@ typedef struct stored_class {
      * this part (it is to be read, then); NULL: never. */
     bool (*map_s8)(const exec *ex, const stored_matrix *m, int64_t row, int64_t col, int64_t n,
                    const quantize_args *args, int8_t *q);
+    /* Like stored_matrix_gather; NULL: elements are read with their neighbours. */
+    void (*gather)(const stored_matrix *m, int64_t row, const int32_t *col, int64_t n, float *out);
     /* Like stored_matrix_want, of maps of its own; NULL: there are none. */
     size_t (*want)(const stored_matrix *m);
     /* The same for maps of its own as stored_matrix_forget; NULL: there are none. */
@@ -49,6 +51,10 @@ enum { STORED_COLS = 256 };
 /* out[n] = row `row`, columns [col, col + n) of m; col is a multiple of STORED_COLS, and so is n
  * unless the row ends there.  Any thread. */
 void stored_matrix_read(const stored_matrix *m, int64_t row, int64_t col, int64_t n, float *out);
+
+/* out[n] = the elements of row `row` in columns col[n], rising.  Any thread. */
+void stored_matrix_gather(const stored_matrix *m, int64_t row, const int32_t *col, int64_t n,
+                          float *out);
 
 /* It will be read soon: reading it from its file begins.  Returns its bytes there. */
 size_t stored_matrix_want(const stored_matrix *m);

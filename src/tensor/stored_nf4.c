@@ -14,6 +14,13 @@ static void read_nf4(const stored_matrix *m, int64_t row, int64_t col, int64_t n
     nf4_dequantize(&own->view, row * m->cols + col, n, out);
 }
 
+static void gather_nf4(const stored_matrix *m, int64_t row, const int32_t *col, int64_t n,
+                       float *out)
+{
+    const stored_nf4_parts *own = m->own;
+    nf4_gather(&own->view, row * m->cols, col, n, out);
+}
+
 static bool map_s8(const exec *ex, const stored_matrix *m, int64_t row, int64_t col, int64_t n,
                    const quantize_args *args, int8_t *q)
 {
@@ -66,8 +73,12 @@ static void close_nf4(stored_matrix *m)
     m->own = NULL;
 }
 
-static const stored_class stored_nf4 = {
-    .read = read_nf4, .map_s8 = map_s8, .want = want_nf4, .forget = forget_nf4, .close = close_nf4};
+static const stored_class stored_nf4 = {.read = read_nf4,
+                                        .map_s8 = map_s8,
+                                        .gather = gather_nf4,
+                                        .want = want_nf4,
+                                        .forget = forget_nf4,
+                                        .close = close_nf4};
 
 mts_status stored_nf4_open(mts_ctx *ctx, const stored_nf4_parts *parts, stored_matrix *out)
 {

@@ -214,6 +214,24 @@ static void test_reads_from_any_place(void **state)
     packed_free(&p);
 }
 
+static void test_gathers(void **state)
+{
+    (void)state;
+    enum { ROWS = 7, COLS = 145, N = ROWS * COLS, PICKED = 6 };
+    static const int32_t at[PICKED] = {0, 1, 63, 64, 100, COLS - 1};
+    float x[N], all[N], picked[PICKED];
+    packed p;
+    fill(x, N, 78);
+    assert_ok(packed_make(&p, x, ROWS, COLS));
+    nf4_dequantize(&p.view, 0, N, all);
+    for (int row = 0; row < ROWS; row++) {
+        nf4_gather(&p.view, row * COLS, at, PICKED, picked);
+        for (int i = 0; i < PICKED; i++)
+            assert_memory_equal(&picked[i], &all[row * COLS + at[i]], sizeof(float));
+    }
+    packed_free(&p);
+}
+
 /* A matrix may be quantised piece by piece, of whole blocks. */
 static void test_quantises_by_pieces(void **state)
 {
@@ -275,6 +293,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_equal_scales),
         cmocka_unit_test(test_tiny_differences),
         cmocka_unit_test(test_reads_from_any_place),
+        cmocka_unit_test(test_gathers),
         cmocka_unit_test(test_quantises_by_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
