@@ -10,15 +10,18 @@ tokens, its gradients by all parameters, and -log p of each token with a target.
 double precision, one document at a time.  Versions are in the metadata.
 
   llama    grouped keys and values, rope_scaling llama3, a matrix of its own for the outputs
-  smollm   tied words, three layers, a document longer than one block of causal rows
+  smollm   tied words, three layers, a document longer than one block of causal rows, a padding
+           token that occurs
   qwen2    biases of q, k and v, one key and value head
   mistral  linear scaling, GELU gates, head_dim that is not hidden_size / heads
-  window   Mistral with a window in all layers, shorter than a document of two blocks of rows
+  window   Mistral with a window in all layers, shorter than a document of two blocks of rows; the
+           padding token counted from the end
   qwen3    norms of q and k, a head_dim of its own, a window in the last layer
   gemma3   four norms a layer, norms of q and k, windows in two layers with rope of their own
   falcon   as 7B: one key and value head, attention and MLP in parallel after one norm
   falcon40 as 40B: a fused matrix in groups of heads, two norms; biases
-  falconrw as falcon-rw: heads of their own, ALiBi, one after the other, biases
+  falconrw as falcon-rw: heads of their own, ALiBi, one after the other, biases; a padding token,
+           which Falcon's table does not know
 
 Needs safetensors, torch and transformers.
 """
@@ -46,20 +49,20 @@ CASES = {
     "smollm": (LlamaConfig, {**SMALL, "num_hidden_layers": 3, "hidden_size": 24,
                              "num_attention_heads": 3, "num_key_value_heads": 1,
                              "intermediate_size": 40, "tie_word_embeddings": True,
-                             "rms_norm_eps": 1e-5, "rope_theta": 10000.0}, [150, 5]),
+                             "pad_token_id": 8, "rms_norm_eps": 1e-5, "rope_theta": 10000.0}, [150, 5]),
     "qwen2": (Qwen2Config, {**SMALL, "num_key_value_heads": 1, "tie_word_embeddings": True,
                             "rms_norm_eps": 1e-6, "rope_theta": 1000000.0}, [17, 8]),
     "mistral": (MistralConfig, {**SMALL, "num_key_value_heads": 4, "head_dim": 6,
                                 "tie_word_embeddings": False, "sliding_window": None,
                                 "hidden_act": "gelu",
                                 "rope_scaling": {"rope_type": "linear", "factor": 4.0}}, [30]),
-    "window": (MistralConfig, {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": True,
-                               "sliding_window": 17}, [150, 30]),
+    "window": (MistralConfig, {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": False,
+                               "pad_token_id": -2, "sliding_window": 17}, [150, 30]),
     "qwen3": (Qwen3Config, {**SMALL, "num_key_value_heads": 2, "head_dim": 12,
                             "tie_word_embeddings": False, "use_sliding_window": True,
                             "sliding_window": 6, "max_window_layers": 1}, [19, 7]),
     "gemma3": (Gemma3TextConfig, {**SMALL, "num_hidden_layers": 3, "num_key_value_heads": 1,
-                                  "head_dim": 10, "sliding_window": 5, "pad_token_id": None,
+                                  "head_dim": 10, "sliding_window": 5,
                                   "layer_types": ["sliding_attention", "full_attention",
                                                   "sliding_attention"],
                                   "query_pre_attn_scalar": 21,
@@ -73,7 +76,7 @@ CASES = {
                                 "bias": True, "ffn_hidden_size": 44}, [11, 20]),
     "falconrw": (FalconConfig, {**FALCON, "num_attention_heads": 6, "hidden_size": 24,
                                 "alibi": True, "parallel_attn": False, "multi_query": False,
-                                "bias": True}, [140, 8]),
+                                "pad_token_id": 7, "bias": True}, [140, 8]),
 }
 
 

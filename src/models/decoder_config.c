@@ -6,7 +6,7 @@
 #include "base/json_util.h"
 #include "models/decoder_family.h"
 
-enum { HEAD_DIM_MAX = 1024, POSITIONS_MAX = 1 << 30 };
+enum { HEAD_DIM_MAX = 1024, POSITIONS_MAX = 1 << 30, WORDS_MAX = 1 << 24 };
 
 /* --------------------------------------------------------------------- rotary positions ------ */
 
@@ -142,6 +142,23 @@ cleanup:
     return st;
 }
 
+/* PyTorch leaves the word of the padding without a gradient: nn.Embedding(padding_idx). */
+static mts_status read_padding(mts_ctx *ctx, const char *file, const json_t *json,
+                               const decoder_family *f, decoder_config *c)
+{
+    mts_status st = MTS_OK;
+    const json_t *given = json_object_get(json, "pad_token_id");
+    int64_t padding = f->padding, words = WORDS_MAX;
+    c->padding = NO_PADDING;
+    if (f->keeps_padding || json_is_null(given) || (given == NULL && padding == NO_PADDING))
+        return MTS_OK;
+    MTS_TRY(json_util_int(ctx, file, json, "vocab_size", 1, WORDS_MAX, &words));
+    MTS_TRY(json_util_int(ctx, file, json, "pad_token_id", -WORDS_MAX, WORDS_MAX, &padding));
+    c->padding = padding < 0 ? padding + words : padding;
+cleanup:
+    return st;
+}
+
 mts_status decoder_config_read(mts_ctx *ctx, const char *file, const json_t *json,
                                decoder_config *out)
 {
@@ -157,6 +174,7 @@ mts_status decoder_config_read(mts_ctx *ctx, const char *file, const json_t *jso
     out->norm_eps = (float)eps;
     MTS_TRY(json_util_bool(ctx, file, json, "tie_word_embeddings", &out->tied));
     MTS_TRY(json_util_real(ctx, file, json, "attention_dropout", 0, 1, &dropout));
+    MTS_TRY(read_padding(ctx, file, json, f, out));
     MTS_TRY(f->read(ctx, file, json, out));
     MTS_CHECK(out->intermediate > 0, MTS_ERR_BAD_FILE,
               "%s: intermediate_size: expected, but absent", file);

@@ -42,6 +42,7 @@ typedef struct decoder_config {
     bool tied;                         /* outputs over the vocabulary by the table of words */
     bool layer_norm, norm_bias;        /* layer norms, with a beta; else RMS norms */
     float norm_eps, norm_offset;       /* the gain is norm_offset + gamma */
+    int64_t padding;                   /* the word without a gradient; below 0: none */
     float embedding_scale;             /* words are multiplied by it; 1: they are not */
     float attention_scale;             /* as attention.scale */
     bool alibi;                        /* instead of rotary positions */

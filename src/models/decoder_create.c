@@ -213,6 +213,7 @@ void decoder_bind(model *m, exec *ex, arena *packed)
     const decoder_names *n = &d->config.names;
     binding b = {.d = d, .ex = ex, .packed = packed};
     embedding_init(&d->word, last_word(n->words), DECODER_STREAM_WORD, d->word_table);
+    d->word.padding = d->config.padding;
     if (n->embedding_norm != NULL)
         bind_norm(&b, &d->embedding_norm, last_word(n->embedding_norm),
                   DECODER_STREAM_EMBEDDING_NORM);

@@ -211,7 +211,8 @@ cleanup:
 
 /* ------------------------------------------------------------------------------ the table ---- */
 
-#define LLAMA_KEYS .act_key = "hidden_act", .eps_key = "rms_norm_eps", .act = MODEL_ACT_SILU
+#define LLAMA_KEYS                                                                                 \
+    .act_key = "hidden_act", .eps_key = "rms_norm_eps", .act = MODEL_ACT_SILU, .padding = NO_PADDING
 
 static const decoder_family families[] = {
     {.model_type = "llama",
@@ -249,6 +250,7 @@ static const decoder_family families[] = {
      .rope_base = 1e6,
      .local_rope_base = 1e4,
      .tied = true,
+     .padding = 0,
      .read = read_gemma3},
     {.model_type = "falcon",
      .names = &falcon_names,
@@ -258,6 +260,7 @@ static const decoder_family families[] = {
      .eps = 1e-5,
      .rope_base = 1e4,
      .tied = true,
+     .keeps_padding = true,
      .read = read_falcon},
     {.model_type = "modernbert",
      .names = &modernbert_names,
@@ -270,6 +273,7 @@ static const decoder_family families[] = {
      .rope_base = 16e4,
      .local_rope_base = 1e4,
      .tied = true,
+     .padding = 50283,
      .read = modernbert_read},
 };
 

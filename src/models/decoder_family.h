@@ -9,6 +9,8 @@
 
 #include "models/decoder_config.h"
 
+enum { NO_PADDING = -1 };
+
 typedef struct decoder_family {
     const char *model_type;
     const decoder_names *names;
@@ -20,6 +22,8 @@ typedef struct decoder_family {
     int64_t head_dim;                  /* 0: hidden_size / num_attention_heads */
     double rope_base, local_rope_base; /* the latter 0: layers with a window have no other */
     bool tied;
+    int64_t padding;    /* pad_token_id; NO_PADDING: null */
+    bool keeps_padding; /* whatever that is, its word has a gradient */
     /* The rest: *out has the above, sizes and rotary positions. */
     mts_status (*read)(mts_ctx *ctx, const char *file, const struct json_t *json,
                        decoder_config *out);

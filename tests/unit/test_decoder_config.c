@@ -280,12 +280,36 @@ static void whole_files(void **state)
     model_config_deinit(&cfg);
 }
 
+/* --------------------------------------------------------------------------- the padding ---- */
+
+static void padding(void **state)
+{
+#define WORDS ",\"vocab_size\":60000}"
+    static const struct {
+        const char *text;
+        int64_t padding;
+    } cases[] = {
+        {"{\"model_type\":\"llama\"," LLAMA WORDS, -1},
+        {"{\"model_type\":\"llama\",\"pad_token_id\":null," LLAMA WORDS, -1},
+        {"{\"model_type\":\"llama\",\"pad_token_id\":2," LLAMA WORDS, 2},
+        {"{\"model_type\":\"llama\",\"pad_token_id\":-1," LLAMA WORDS, 59999},
+        {"{\"model_type\":\"gemma3_text\"," LLAMA WORDS, 0},
+        {"{\"model_type\":\"gemma3_text\",\"pad_token_id\":null," LLAMA WORDS, -1},
+        {"{\"model_type\":\"modernbert\"," LLAMA WORDS, 50283},
+        {"{\"model_type\":\"falcon\",\"pad_token_id\":2," SIZES WORDS, -1},
+    };
+#undef WORDS
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(config_of(cases[i].text).padding, cases[i].padding);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(windows),     cmocka_unit_test(llama_and_qwen), cmocka_unit_test(gemma3),
-        cmocka_unit_test(falcon),      cmocka_unit_test(rotary),         cmocka_unit_test(refused),
-        cmocka_unit_test(whole_files), cmocka_unit_test(modernbert),
+        cmocka_unit_test(padding), cmocka_unit_test(windows),     cmocka_unit_test(llama_and_qwen),
+        cmocka_unit_test(gemma3),  cmocka_unit_test(falcon),      cmocka_unit_test(rotary),
+        cmocka_unit_test(refused), cmocka_unit_test(whole_files), cmocka_unit_test(modernbert),
     };
     return cmocka_run_group_tests(tests, folder_open, folder_close);
 }
