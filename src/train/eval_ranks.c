@@ -10,6 +10,9 @@
 mts_status eval_once(run *r, json_t **results)
 {
     mts_status st = MTS_OK;
+    *results = NULL;
+    if (r->o->generate_answers)
+        MTS_TRY(generate_answers_check(r));
     MTS_TRY(evaluate_sets(r, results));
     if (r->o->generate_answers)
         MTS_TRY(generate_answers_score(r, *results));

@@ -123,15 +123,23 @@ cleanup:
     return st;
 }
 
+mts_status generate_answers_check(const run *r)
+{
+    mts_status st = MTS_OK;
+    mts_ctx *ctx = r->ctx;
+    MTS_CHECK(network_generates(r->net), MTS_ERR_UNSUPPORTED,
+              "option --generate_answers: expected a language model, found one for %s",
+              r->task->head);
+cleanup:
+    return st;
+}
+
 mts_status generate_answers_score(run *r, json_t *out)
 {
     mts_status st = MTS_OK;
     mts_ctx *ctx = r->ctx;
     const sampling_rules greedy = {.top_p = 1.0, .repetition_penalty = 1.0};
     answers a = {.r = r};
-    MTS_CHECK(network_generates(r->net), MTS_ERR_UNSUPPORTED,
-              "option --generate_answers: expected a language model, found one for %s",
-              r->task->head);
     MTS_TRY(token_sampler_init(ctx, &a.sampler, &greedy, r->net->cfg.vocab_size, r->net->ex.fk));
     MTS_TRY(stop_tokens_read(ctx, &a.stops, r->origin.model_dir, &r->net->cfg));
     for (int64_t i = 0; i < r->data.eval_sets; i++)

@@ -11,9 +11,12 @@
 
 #include "train/run.h"
 
+/* MTS_ERR_UNSUPPORTED: no language model.  Before the work of an evaluation begins. */
+MTS_NODISCARD mts_status generate_answers_check(const run *r);
+
 /*
  * Add eval_exact_match (part of the answers that are right) and eval_answers (how many rows have a
- * number) to out.  MTS_ERR_UNSUPPORTED: no language model; MTS_ERR_BAD_FILE: no row has a number;
+ * number) to out.  r was checked.  MTS_ERR_BAD_FILE: no row has a number;
  * MTS_ERR_INTERRUPTED, MTS_ERR_NUMERIC, MTS_ERR_MEMORY.
  */
 MTS_NODISCARD mts_status generate_answers_score(run *r, json_t *out);
