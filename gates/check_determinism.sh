@@ -5,8 +5,9 @@
 #
 #   MANTISSA   the command; EMULATED: tests/mantissa_amx_emulated of the same build, used for the
 #              family amx where the processor has none
-#   MODEL_DIR  a BERT folder, e.g. MiniLM-L6; DATA_DIR: the GLUE folder, with MRPC, or with
-#              TASK=squad that of SQuAD
+#   MODEL_DIR  a BERT folder, e.g. MiniLM-L6; with METHOD a language model, too
+#   DATA_DIR   the GLUE folder, with MRPC; with TASK=squad that of SQuAD; with TASK=files one with
+#              train.* and dev.*: tagged words, rows with sets of labels, texts of a language model
 #   OUT        a folder to work in; about 1 GB; what is compared is left there
 #   PRECISION  int8 int12 int16 when none is given; with a group, e.g. int8:block
 #
@@ -14,7 +15,8 @@
 # that are killed with SIGKILL three times, at random steps and while a checkpoint is written, and
 # resumed each time.  Equal must be: the model, the model and the optimizer's state of the last
 # checkpoint, every loss, gradient norm and evaluation, and the answers of question answering.
-# Environment: TASK (mrpc; squad, squad_v2), STEPS (30), BATCH (4), LENGTH (48; of squad 128), SEED
+# Environment: TASK (mrpc; squad, squad_v2, files), METHOD (full; lora, dylora, qlora, qdylora: the
+# adapter is compared; ranks up to 8), STEPS (30, a multiple of 10), BATCH (4), LENGTH (48; of squad 128), SEED
 # of the kills (from the clock).
 set -euo pipefail
 export LC_ALL=C OMP_WAIT_POLICY=passive
@@ -28,14 +30,22 @@ shift 5
 steps=${STEPS:-30}
 task=${TASK:-mrpc}
 length=${LENGTH:-48}
+method=${METHOD:-full}
 data_options=(--task_name "$task" --data_dir "$data")
-if [ "$task" != mrpc ]; then
+if [ "$task" = files ]; then
+    data_options=(--train_file "$(ls "$data"/train.*)" --validation_file "$(ls "$data"/dev.*)")
+elif [ "$task" != mrpc ]; then
     length=${LENGTH:-128}
     data_options+=(--doc_stride $((length / 4)))
 fi
+weights=model.safetensors
+if [ "$method" != full ]; then
+    weights=adapter_model.safetensors
+    data_options+=(--method "$method" --lora_r 8)
+fi
 RANDOM=${SEED:=$(($(date +%s) % 32768))}
 mkdir -p "$out"
-echo "SEED=$SEED STEPS=$steps BATCH=${BATCH:-4} LENGTH=$length TASK=$task"
+echo "SEED=$SEED STEPS=$steps BATCH=${BATCH:-4} LENGTH=$length TASK=$task METHOD=$method"
 options=(--model_name_or_path "$model" "${data_options[@]}" --max_steps "$steps"
     --per_device_train_batch_size "${BATCH:-4}" --max_seq_length "$length"
     --max_train_samples 400 --max_eval_samples 8 --eval_strategy steps --eval_steps 10
@@ -53,9 +63,9 @@ train() {
 # What two runs must share; the numbers that depend on the clock are left out.
 digest() { # FOLDER
     local last=$1/checkpoint-$steps
-    (cd "$1" && sha256sum model.safetensors)
-    [ "$task" = mrpc ] || (cd "$1" && sha256sum eval_nbest_predictions.json)
-    (cd "$last" && sha256sum model.safetensors optimizer.safetensors)
+    (cd "$1" && sha256sum $weights)
+    [ ! -e "$1/eval_nbest_predictions.json" ] || (cd "$1" && sha256sum eval_nbest_predictions.json)
+    (cd "$last" && sha256sum $weights optimizer.safetensors)
     grep -E '"(loss_sum|total_loss|best_metric|micro_step)"' "$last/trainer_state.json"
     sed -E 's/"((tokens|(train|eval)_(samples|steps))_per_second|(train|eval)_runtime)": [^,}]*//g' "$1/metrics.jsonl"
 }
@@ -71,7 +81,7 @@ compare() {
     local verdict=same
     digest "$3" >"$out/$1.$2.txt" || verdict=incomplete
     cmp -s "$out/$1.reference.txt" "$out/$1.$2.txt" || verdict=DIFFERENT
-    cmp -s "$out/$1.reference/model.safetensors" "$3/model.safetensors" || verdict=DIFFERENT
+    cmp -s "$out/$1.reference/$weights" "$3/$weights" || verdict=DIFFERENT
     note "$1" "$2" "$verdict" "$4" "$5"
     if [ "$verdict" = same ]; then rm -rf "$3"; fi
 }

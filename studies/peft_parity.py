@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Adapters of a real language model, Mantissa beside PEFT, both in fp32 arithmetic.
 
-    studies/peft_parity.py --mantissa build/mantissa --model FOLDER [--four FOLDER] --data gsm8k-train.jsonl
+    studies/peft_parity.py --mantissa build/mantissa --model FOLDER [--four FOLDER]
+                           [--gguf FILE] --data gsm8k-train.jsonl
 
 Needs the packages of gates/parity_requirements.txt.  With the same first adapter and the same rows,
 without dropout: the losses of the first steps; the logits of the trained adapter; the adapters of
 several ranks of one DyLoRA run, by their loss.  --four: a folder that `mantissa quantize` or
-bitsandbytes wrote; the same beside it (QLoRA), PEFT with the layers of bitsandbytes.
+bitsandbytes wrote; the same beside it (QLoRA), PEFT with the layers of bitsandbytes.  --gguf: the
+same beside the model of such a file, which transformers unpacks; the tokenizer is that of --model.
 Prints each comparison, and how many failed.
 """
 import argparse
@@ -36,8 +38,11 @@ IGNORED = -100
 def open_model(folder):
     """In fp32; the layers of a 4-bit folder are those of bitsandbytes, which compute in fp32 with
     weights that are unpacked to fp32 (the file's state says bfloat16, and they would be rounded)."""
-    config = json.loads((Path(folder) / "config.json").read_text())
-    words = {}
+    path, words = Path(folder), {}
+    if path.suffix == ".gguf":
+        return AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name,
+                                                    dtype=torch.float32)
+    config = json.loads((path / "config.json").read_text())
     if "quantization_config" in config:
         quantization = dict(config["quantization_config"], bnb_4bit_compute_dtype="float32")
         words = {"config": transformers.AutoConfig.from_pretrained(
@@ -160,6 +165,7 @@ def main():
     for name in ("mantissa", "model", "data"):
         p.add_argument(f"--{name}", required=True)
     p.add_argument("--four")
+    p.add_argument("--gguf")
     a = p.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
@@ -169,8 +175,8 @@ def main():
     mantissa = Command(Path(a.mantissa).resolve(), STEPS, BATCH, ("--max_seq_length", LENGTH))
     lines = [json.loads(line) for line in Path(a.data).read_text(encoding="utf-8").splitlines()]
     forms = [{"prompt": x["question"] + "\n", "completion": x["answer"]} for x in lines]
-    for base in filter(None, (a.model, a.four)):
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
+    for base in filter(None, (a.model, a.four, a.gguf)):
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(a.model if base == a.gguf else base)
         chosen = [f for f in forms[:200] if len(encode(tokenizer, [f])) == 1][:STEPS * BATCH]
         rows = encode(tokenizer, chosen)
         print(f"\n{base}")
