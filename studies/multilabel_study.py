@@ -3,11 +3,12 @@
 
     studies/multilabel_study.py --mantissa build/mantissa --model MODEL_DIR --wordnet FOLDER
                                 --work FOLDER --out RESULTS.jsonl [--precisions fp32,int8]
-                                [--seeds 1,2,3] [--words 12000] [--dev 2000] [--epochs 5]
-                                [--lr 2e-4] [--batch 16] [--threads 2] [--table]
+                                [--seeds 1,2,3] [--words 8000] [--dev 2000] [--epochs 4]
+                                [--rare 0.05] [--lr 2e-4] [--batch 16] [--threads 2] [--table]
 
 A text is a word with its definitions, its labels are the categories (WordNet's lexicographer files)
-of its senses, e.g. noun.act and noun.state.  FOLDER has WordNet 3.0's data.noun and data.verb.
+of its senses, e.g. noun.act and noun.state; those of less than --rare of the words are left out.
+FOLDER has WordNet 3.0's data.noun and data.verb.
 Every run is one line of RESULTS.jsonl; runs that are there are not repeated, and one that was
 stopped goes on from its last checkpoint.  Micro and macro F1 are computed again by scikit-learn from
 the file of predictions; a difference in any digit stops the study.  Needs scikit-learn.
@@ -20,7 +21,6 @@ import statistics
 import subprocess
 import sys
 
-RARE = 0.005  # labels of fewer words are left out
 NAMES = ("adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute "
          "noun.body noun.cognition noun.communication noun.event noun.feeling noun.food noun.group "
          "noun.location noun.motive noun.object noun.person noun.phenomenon noun.plant "
@@ -35,9 +35,10 @@ def parse():
     for name in ("mantissa", "model", "wordnet", "work"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--out", required=True)
-    for name, default in (("precisions", "fp32,int8"), ("seeds", "1,2,3"), ("lr", "2e-4")):
+    for name, default in (("precisions", "fp32,int8"), ("seeds", "1,2,3"), ("lr", "2e-4"),
+                          ("rare", "0.05")):
         parser.add_argument(f"--{name}", default=default)
-    for name, default in (("words", 12000), ("dev", 2000), ("epochs", 5), ("batch", 16),
+    for name, default in (("words", 8000), ("dev", 2000), ("epochs", 4), ("batch", 16),
                           ("threads", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--table", action="store_true")
@@ -69,10 +70,10 @@ def make_files(o):
     for word in chosen[:o.words]:
         for label in {label for label, _ in words[word]}:
             count[label] = count.get(label, 0) + 1
-    kept = {label for label, n in count.items() if n >= RARE * o.words}
+    kept = {label for label, n in count.items() if n >= float(o.rare) * o.words}
     paths = []
     for name, part in (("train", chosen[:o.words]), ("dev", chosen[o.words:])):
-        path = pathlib.Path(o.work) / f"{name}_{o.words}.jsonl"
+        path = pathlib.Path(o.work) / f"{name}_{o.words}_{o.rare}.jsonl"
         rows = ({"text": f"{word}: " + "; ".join(text for _, text in words[word]),
                  "labels": sorted({label for label, _ in words[word]} & kept)} for word in part)
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -144,7 +145,7 @@ def main():
     for seed in o.seeds.split(","):
         for precision in o.precisions.split(","):
             run = {"precision": precision, "seed": int(seed), "words": o.words, "dev": o.dev,
-                   "epochs": o.epochs, "lr": o.lr, "batch": o.batch}
+                   "epochs": o.epochs, "lr": o.lr, "rare": o.rare, "batch": o.batch}
             if any(all(line[key] == run[key] for key in run) for line in read_results(out)):
                 continue
             line = json.dumps(run | run_mantissa(o, run, files))
