@@ -114,6 +114,7 @@ static mts_status describe_memory(mts_ctx *ctx, const mts_options *given, const 
     };
     run_need need;
     MTS_CHECK(memory != NULL, MTS_ERR_MEMORY, "out of memory: description");
+    MTS_TRY(settings_check_length(ctx, o->max_seq_length, cfg));
     MTS_TRY(settings_check_tokens(ctx, shape.limits.train_tokens, "train"));
     MTS_TRY(settings_check_tokens(ctx, shape.limits.eval_tokens, "eval"));
     MTS_TRY(describe_run(ctx, o, &shape.limits, memory));
@@ -247,9 +248,7 @@ mts_status mts_model_describe(mts_ctx *ctx, const mts_options *options, char **j
     *json = NULL;
     MTS_TRY(options_take(ctx, options, &own));
     options = &own;
-    MTS_TRY(mts_options_check(ctx, options));
-    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
-              "option --model_name_or_path: expected a model folder, found nothing");
+    MTS_TRY(options_check_describe(ctx, options));
     root = json_object();
     MTS_CHECK(root != NULL, MTS_ERR_MEMORY, "out of memory: description");
     MTS_TRY(gguf_model_find(ctx, options->model_name_or_path, &file));

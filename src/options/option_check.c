@@ -528,6 +528,17 @@ cleanup:
     return st;
 }
 
+mts_status options_check_describe(mts_ctx *ctx, const mts_options *options)
+{
+    mts_status st = MTS_OK;
+    MTS_TRY(mts_options_check(ctx, options));
+    MTS_TRY(check_adapter(ctx, options));
+    MTS_CHECK(options->model_name_or_path != NULL, MTS_ERR_ARGUMENT,
+              "option --model_name_or_path: expected a model folder, found nothing");
+cleanup:
+    return st;
+}
+
 mts_status options_check_train(mts_ctx *ctx, const mts_options *options)
 {
     mts_status st = MTS_OK;

@@ -90,6 +90,7 @@ MTS_NODISCARD mts_status options_check_train_rows(mts_ctx *ctx, const mts_option
 MTS_NODISCARD mts_status options_check_test_rows(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_generate(mts_ctx *ctx, const mts_options *options);
 
+MTS_NODISCARD mts_status options_check_describe(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_export(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_merge(mts_ctx *ctx, const mts_options *options);
 MTS_NODISCARD mts_status options_check_quantize(mts_ctx *ctx, const mts_options *options);

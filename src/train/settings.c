@@ -256,16 +256,25 @@ cleanup:
     return st;
 }
 
-mts_status settings_check_rows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length,
-                               const model_config *cfg, const char *dir)
+mts_status settings_check_length(mts_ctx *ctx, int64_t max_length, const model_config *cfg)
 {
     mts_status st = MTS_OK;
-    const int64_t types = tokenizer_type_count(tok), positions = model_max_length(cfg);
-    MTS_TRY(settings_check_vocabulary(ctx, tok, cfg, dir));
+    const int64_t positions = model_max_length(cfg);
     MTS_CHECK(max_length <= positions, MTS_ERR_ARGUMENT,
               "option --max_seq_length: the model has %lld positions, found %lld: give at most "
               "as many",
               (long long)positions, (long long)max_length);
+cleanup:
+    return st;
+}
+
+mts_status settings_check_rows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length,
+                               const model_config *cfg, const char *dir)
+{
+    mts_status st = MTS_OK;
+    const int64_t types = tokenizer_type_count(tok);
+    MTS_TRY(settings_check_vocabulary(ctx, tok, cfg, dir));
+    MTS_TRY(settings_check_length(ctx, max_length, cfg));
     MTS_CHECK(cfg->type_vocab_size >= types, MTS_ERR_UNSUPPORTED,
               "%s: config.json: type_vocab_size: expected at least %lld (pairs), found %lld", dir,
               (long long)types, (long long)cfg->type_vocab_size);

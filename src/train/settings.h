@@ -66,6 +66,10 @@ MTS_NODISCARD mts_status settings_check_tokens(mts_ctx *ctx, int64_t tokens, con
 MTS_NODISCARD mts_status settings_check_vocabulary(mts_ctx *ctx, const tokenizer *tok,
                                                    const model_config *cfg, const char *dir);
 
+/* MTS_ERR_ARGUMENT unless the model has a position for each token of a row. */
+MTS_NODISCARD mts_status settings_check_length(mts_ctx *ctx, int64_t max_length,
+                                               const model_config *cfg);
+
 /* MTS_ERR_BAD_FILE, _ARGUMENT, _UNSUPPORTED unless the model has a word for each token, a position
  * for each place and a type for each text of the rows; dir: of the model, for texts. */
 MTS_NODISCARD mts_status settings_check_rows(mts_ctx *ctx, const tokenizer *tok, int64_t max_length,

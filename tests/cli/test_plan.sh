@@ -79,6 +79,9 @@ run 0 info "$base" --method lora
 grep -qE '^work of a step$' "$work/out" || fail "no work of a step"
 grep -qE '^  adapters +[0-9.]+ KiB$' "$work/out" || fail "no adapters"
 refuse 2 "none ends in" info "$base" --method lora --target_modules nonsense
+refuse 2 "the adapter's rank 4 (--lora_r), found 8" info "$base" --method dylora --lora_r 4 --ranks 1..8
+refuse 2 "--lora_dropout needs --method lora" info "$base" --lora_dropout 0.1
+refuse 2 "positions, found 9000: give at most as many" info "$base" --max_seq_length 9000
 
 # How long a step takes is measured where that is asked for, on a part of the model.
 ! grep -q 'time of a step' "$work/out" || fail "a time that nobody asked for"
