@@ -82,13 +82,25 @@ typedef struct column_job {
     int64_t first, n;
 } column_job;
 
+/* out[n] = the outlier columns of a row of the weight: parameters that act as one matrix lie one
+ * behind the other where they are in memory. */
+static void read_row(const linear *lin, int64_t row, int64_t n, float *out)
+{
+    const int32_t *feature = lin->listed->feature;
+    if (lin->weight->storage != PARAM_IN_MEMORY) {
+        param_gather(lin->weight, row, feature, n, out);
+        return;
+    }
+    const float *w = lin->weight->value + row * lin->in;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = w[feature[i]];
+}
+
 static void read_columns(void *arg, int64_t begin, int64_t end)
 {
     const column_job *job = arg;
-    const linear *lin = job->lin;
     for (int64_t i = begin; i < end; i++)
-        param_gather(lin->weight, job->first + i, lin->listed->feature, job->n,
-                     job->columns + i * job->n);
+        read_row(job->lin, job->first + i, job->n, job->columns + i * job->n);
 }
 
 /* w[rows][n] = the outlier columns of rows [first, first + rows) of the weight, in scratch. */

@@ -37,6 +37,8 @@ const float *linear_weight_rows(exec *ex, const linear *lin, int64_t first, int6
 void linear_weight_forget(const exec *ex, const linear *lin)
 {
     const param *p = lin->weight;
-    for (int64_t rows = 0; !ex->dry && rows < lin->out; rows += p->rows, p = p->next)
+    if (ex->dry || p->storage == PARAM_IN_MEMORY)
+        return;
+    for (int64_t rows = 0; rows < lin->out; rows += p->rows, p = p->next)
         param_forget(p);
 }
