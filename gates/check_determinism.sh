@@ -16,8 +16,8 @@
 # resumed each time.  Equal must be: the model, the model and the optimizer's state of the last
 # checkpoint, every loss, gradient norm and evaluation, and the answers of question answering.
 # Environment: TASK (mrpc; squad, squad_v2, files), METHOD (full; lora, dylora, qlora, qdylora: the
-# adapter is compared; ranks up to 8), STEPS (30, a multiple of 10), BATCH (4), LENGTH (48; of squad 128), SEED
-# of the kills (from the clock).
+# adapter is compared; ranks up to 8), STEPS (30, a multiple of 10), BATCH (4), LENGTH (48; of squad
+# 128), SEED of the kills (from the clock).
 set -euo pipefail
 export LC_ALL=C OMP_WAIT_POLICY=passive
 [ $# -ge 5 ] || {

@@ -2,7 +2,7 @@
  * The weight of a linear layer by rows, wherever it is: in memory, or in the file of a frozen base
  * (tensor/param.h).
  *
- * Path: linear_dfp.c, linear_float.c, linear_outliers.c -> here -> param_read.
+ * Path: linear_dfp.c, linear_float.c -> here -> param_read, param_forget.
  */
 #ifndef MTS_LAYERS_LINEAR_WEIGHT_H
 #define MTS_LAYERS_LINEAR_WEIGHT_H

@@ -45,7 +45,7 @@ typedef struct network_plan {
     size_t parameters, gradients, packed_weights, activations, scratch;
     size_t adapters;         /* of the parameters: what is trained beside a frozen model */
     size_t mapped;           /* of files, that frozen parameters stay in */
-    size_t mapped_in_use;    /* of these, what each pass reads, or loading does at once */
+    size_t mapped_in_use;    /* of these, what is in memory at a time */
     double work[WORK_PARTS]; /* tensor/work.h */
 } network_plan;
 

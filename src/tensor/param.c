@@ -117,12 +117,7 @@ void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out)
 void param_gather(const param *p, int64_t row, const int32_t *col, int64_t n, float *out)
 {
     p = find_row(p, &row);
-    if (p->value == NULL) {
-        stored_matrix_gather(&p->stored, row, col, n, out);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++)
-        out[i] = p->value[row * p->cols + col[i]];
+    stored_matrix_gather(&p->stored, row, col, n, out);
 }
 
 void param_read_ahead(const param *p, int64_t rows, bool backward)

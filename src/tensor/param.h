@@ -112,7 +112,7 @@ bool param_next_trained(const param *p, int64_t end, int64_t *at, int64_t *n);
  */
 void param_read(const param *p, int64_t row, int64_t col, int64_t n, float *out);
 
-/* out[n] = elements (row, col[n]) of the same, col rising. */
+/* out[n] = elements (row, col[n]) of parameters that are stored, col rising. */
 void param_gather(const param *p, int64_t row, const int32_t *col, int64_t n, float *out);
 
 /* Columns [col, col + n) as mantissas, to nearest.  False: not of this kind of storage

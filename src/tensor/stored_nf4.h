@@ -5,7 +5,8 @@
  * Mantissas of 8 bits come without floats in between: the 16 values of a block are mapped, and its
  * codes looked up among them.  They are those of the dequantised numbers, bit for bit.
  *
- * Path: weight_file_store -> stored_nf4_open; stored_nf4_make; linear_stream.c -> map_s8.
+ * Path: weight_file_store -> stored_nf4_open; stored_nf4_make; linear_stream.c -> map_s8;
+ *       linear_outliers.c -> gather.
  */
 #ifndef MTS_TENSOR_STORED_NF4_H
 #define MTS_TENSOR_STORED_NF4_H
